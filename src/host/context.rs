@@ -1,0 +1,118 @@
+//! What the CI host tells of the run, read in one place.
+
+use serde::Serialize;
+
+use super::Dialect;
+use crate::sys::Env;
+
+/// The circumstances of this step. Fields the host does not tell are empty.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Context {
+    pub host: &'static str,
+    pub repository: Option<String>,
+    pub commit: Option<String>,
+    pub branch: Option<String>,
+    pub run_id: Option<String>,
+    pub attempt: Option<String>,
+    /// The step's own key within the run.
+    pub step: Option<String>,
+    pub merge_request: Option<u64>,
+    /// The code comes from a fork, or the event runs foreign code with our
+    /// rights. Unknown counts as a fork on a merge request.
+    pub from_fork: bool,
+    pub actor: Option<String>,
+    pub run_url: Option<String>,
+}
+
+impl Context {
+    pub fn read(env: &Env, event: Option<&serde_json::Value>) -> Self {
+        match Dialect::detect(env) {
+            Dialect::GitHub => github(env, event),
+            Dialect::Azure => azure(env),
+            Dialect::Terminal => {
+                Self { host: "terminal", actor: owned(env.get("USER")), ..Self::default() }
+            }
+        }
+    }
+}
+
+fn owned(value: Option<&str>) -> Option<String> {
+    value.map(str::to_owned)
+}
+
+fn github(env: &Env, event: Option<&serde_json::Value>) -> Context {
+    let pull = event.and_then(|event| event.get("pull_request"));
+    let at =
+        |path: &str| pull.and_then(|pull| pull.pointer(path)).and_then(serde_json::Value::as_str);
+    let is_pull = env.get("GITHUB_EVENT_NAME").is_some_and(|name| name.starts_with("pull_request"));
+    let same_repository =
+        at("/head/repo/full_name").is_some_and(|head| Some(head) == env.get("GITHUB_REPOSITORY"));
+    let number = pull.and_then(|pull| pull.get("number")).and_then(serde_json::Value::as_u64);
+    let url = || {
+        let (server, repository, run) = (
+            env.get("GITHUB_SERVER_URL")?,
+            env.get("GITHUB_REPOSITORY")?,
+            env.get("GITHUB_RUN_ID")?,
+        );
+        Some(format!("{server}/{repository}/actions/runs/{run}"))
+    };
+    Context {
+        host: "github",
+        repository: owned(env.get("GITHUB_REPOSITORY")),
+        // On a merge request GITHUB_SHA is a merge that no branch holds.
+        commit: owned(at("/head/sha").or(env.get("GITHUB_SHA"))),
+        branch: owned(env.get("GITHUB_HEAD_REF").or(env.get("GITHUB_REF_NAME"))),
+        run_id: owned(env.get("GITHUB_RUN_ID")),
+        attempt: owned(env.get("GITHUB_RUN_ATTEMPT")),
+        step: step_key(&[env.get("GITHUB_JOB"), env.get("GITHUB_ACTION")]),
+        merge_request: number,
+        from_fork: is_pull && !same_repository,
+        actor: owned(env.get("GITHUB_ACTOR")),
+        run_url: url(),
+    }
+}
+
+fn azure(env: &Env) -> Context {
+    let number = env
+        .get("SYSTEM_PULLREQUEST_PULLREQUESTNUMBER")
+        .or(env.get("SYSTEM_PULLREQUEST_PULLREQUESTID"))
+        .and_then(|number| number.parse().ok());
+    let source = env.get("SYSTEM_PULLREQUEST_SOURCEBRANCH").or(env.get("BUILD_SOURCEBRANCH"));
+    let url = || {
+        let (collection, project, build) = (
+            env.get("SYSTEM_COLLECTIONURI")?,
+            env.get("SYSTEM_TEAMPROJECT")?,
+            env.get("BUILD_BUILDID")?,
+        );
+        Some(format!(
+            "{}/{project}/_build/results?buildId={build}",
+            collection.trim_end_matches('/')
+        ))
+    };
+    let not_fork =
+        env.get("SYSTEM_PULLREQUEST_ISFORK").is_some_and(|fork| fork.eq_ignore_ascii_case("false"));
+    Context {
+        host: "azure",
+        repository: owned(env.get("BUILD_REPOSITORY_NAME")),
+        commit: owned(
+            env.get("SYSTEM_PULLREQUEST_SOURCECOMMITID").or(env.get("BUILD_SOURCEVERSION")),
+        ),
+        branch: source.map(|branch| branch.trim_start_matches("refs/heads/").to_owned()),
+        run_id: owned(env.get("BUILD_BUILDID")),
+        attempt: owned(env.get("SYSTEM_JOBATTEMPT")),
+        step: step_key(&[
+            env.get("SYSTEM_STAGENAME"),
+            env.get("SYSTEM_JOBNAME"),
+            env.get("SYSTEM_TASKINSTANCENAME").or(env.get("SYSTEM_TASKINSTANCEID")),
+        ]),
+        merge_request: number,
+        from_fork: number.is_some() && !not_fork,
+        actor: owned(env.get("BUILD_REQUESTEDFOR")),
+        run_url: url(),
+    }
+}
+
+fn step_key(parts: &[Option<&str>]) -> Option<String> {
+    let parts: Vec<_> = parts.iter().flatten().copied().collect();
+    if parts.is_empty() { None } else { Some(parts.join("/")) }
+}

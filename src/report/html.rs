@@ -1,0 +1,27 @@
+//! One self-contained page: inline CSS and SVG, no script, light and dark.
+
+use anyhow::{Context as _, Result};
+use minijinja::value::{Serde, Value};
+use minijinja::{AutoEscape, Environment, UndefinedBehavior, context};
+
+use super::Report;
+
+const PAGE: &str = include_str!("../../templates/report/page.html");
+
+pub(super) fn render(report: &Report) -> Result<String> {
+    let mut env = Environment::new();
+    env.set_auto_escape_callback(|_| AutoEscape::Html);
+    env.set_undefined_behavior(UndefinedBehavior::Strict);
+    env.add_template("page", PAGE).context("read the report template")?;
+    let charts: Vec<_> = report
+        .charts
+        .iter()
+        .map(|chart| context! { title => chart.title.clone(), series => Value::from(Serde(&chart.series)), svg => Value::from_safe_string(chart.svg()) })
+        .collect();
+    let page = context! {
+        report => Value::from(Serde(report)),
+        mark => report.verdict.mark(),
+        charts => charts,
+    };
+    env.get_template("page").and_then(|template| template.render(page)).context("render the report")
+}

@@ -1,0 +1,166 @@
+//! Files, with the path in every error and no half-written results.
+#![expect(clippy::disallowed_methods, reason = "this module is what the others call instead")]
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+
+pub fn read(path: impl AsRef<Path>) -> Result<Vec<u8>> {
+    let path = path.as_ref();
+    std::fs::read(path).with_context(|| format!("read `{}`", path.display()))
+}
+
+pub fn read_text(path: impl AsRef<Path>) -> Result<String> {
+    let path = path.as_ref();
+    std::fs::read_to_string(path).with_context(|| format!("read `{}`", path.display()))
+}
+
+/// The file's text, or nothing when there is no such file.
+pub fn read_text_if_exists(path: impl AsRef<Path>) -> Result<Option<String>> {
+    let path = path.as_ref();
+    match std::fs::read_to_string(path) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).with_context(|| format!("read `{}`", path.display())),
+    }
+}
+
+/// Writes the whole file or nothing: a temporary file beside it, synced, then
+/// renamed over it. Missing parent folders are made.
+pub fn write_atomic(path: impl AsRef<Path>, bytes: impl AsRef<[u8]>) -> Result<()> {
+    let path = path.as_ref();
+    let write = || -> std::io::Result<()> {
+        let parent =
+            path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        std::fs::create_dir_all(parent)?;
+        let mut file = tempfile::NamedTempFile::new_in(parent)?;
+        file.write_all(bytes.as_ref())?;
+        file.as_file().sync_all()?;
+        make_readable(file.path())?;
+        file.persist(path)?;
+        Ok(())
+    };
+    write().with_context(|| format!("write `{}`", path.display()))
+}
+
+/// Temporary files are private to the user; results follow the usual 0644.
+#[cfg(unix)]
+fn make_readable(path: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o644))
+}
+
+#[cfg(not(unix))]
+fn make_readable(_: &Path) -> std::io::Result<()> {
+    Ok(())
+}
+
+/// Appends to a file that somebody else made (a CI host's command file).
+/// A symbolic link is refused: it could point anywhere.
+pub fn append(path: impl AsRef<Path>, text: &str) -> Result<()> {
+    let path = path.as_ref();
+    let append = || -> std::io::Result<()> {
+        if path.is_symlink() {
+            return Err(std::io::Error::other("it is a symbolic link"));
+        }
+        let mut file = std::fs::OpenOptions::new().append(true).create(true).open(path)?;
+        file.write_all(text.as_bytes())
+    };
+    append().with_context(|| format!("append to `{}`", path.display()))
+}
+
+pub fn create_dir_all(path: impl AsRef<Path>) -> Result<()> {
+    let path = path.as_ref();
+    std::fs::create_dir_all(path).with_context(|| format!("make the folder `{}`", path.display()))
+}
+
+/// Opens a file for writing from its start, for streams too long for memory.
+pub fn create(path: impl AsRef<Path>) -> Result<std::fs::File> {
+    let path = path.as_ref();
+    if let Some(parent) = path.parent() {
+        create_dir_all(parent)?;
+    }
+    std::fs::File::create(path).with_context(|| format!("create `{}`", path.display()))
+}
+
+/// Removes a file or a whole folder; one that is not there is fine.
+pub fn remove(path: impl AsRef<Path>) -> Result<()> {
+    let path = path.as_ref();
+    let removed = if path.is_dir() && !path.is_symlink() {
+        std::fs::remove_dir_all(path)
+    } else {
+        std::fs::remove_file(path)
+    };
+    match removed {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("remove `{}`", path.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
+pub fn rename(from: impl AsRef<Path>, to: impl AsRef<Path>) -> Result<()> {
+    let (from, to) = (from.as_ref(), to.as_ref());
+    std::fs::rename(from, to)
+        .with_context(|| format!("rename `{}` to `{}`", from.display(), to.display()))
+}
+
+pub fn canonicalize(path: impl AsRef<Path>) -> Result<PathBuf> {
+    let path = path.as_ref();
+    std::fs::canonicalize(path).with_context(|| format!("find `{}`", path.display()))
+}
+
+/// Every regular file below `root`, relative to it, in the order of its path.
+pub fn files_below(root: impl AsRef<Path>) -> Result<Vec<PathBuf>> {
+    let root = root.as_ref();
+    let mut found = Vec::new();
+    let mut folders = vec![root.to_path_buf()];
+    while let Some(folder) = folders.pop() {
+        let entries =
+            std::fs::read_dir(&folder).with_context(|| format!("list `{}`", folder.display()))?;
+        for entry in entries {
+            let entry = entry.with_context(|| format!("list `{}`", folder.display()))?;
+            let kind = entry
+                .file_type()
+                .with_context(|| format!("inspect `{}`", entry.path().display()))?;
+            if kind.is_dir() {
+                folders.push(entry.path());
+            } else if kind.is_file() {
+                found.push(entry.path().strip_prefix(root).unwrap_or(&entry.path()).to_path_buf());
+            }
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_written_file_replaces_the_old_one_whole() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a/b.txt");
+        write_atomic(&path, "one").unwrap();
+        write_atomic(&path, "two").unwrap();
+        assert_eq!(read_text(&path).unwrap(), "two");
+        assert_eq!(files_below(dir.path()).unwrap(), [PathBuf::from("a/b.txt")]);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn appending_through_a_link_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        std::os::unix::fs::symlink("/etc/passwd", dir.path().join("out")).unwrap();
+        let error = append(dir.path().join("out"), "x").unwrap_err();
+        assert!(format!("{error:#}").contains("symbolic link"));
+    }
+
+    #[test]
+    fn errors_name_the_path() {
+        let error = read("/nowhere/file").unwrap_err();
+        assert!(format!("{error:#}").starts_with("read `/nowhere/file`"));
+    }
+}
