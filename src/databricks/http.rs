@@ -1,0 +1,328 @@
+//! One way to send a call: sign in, send, retry by class, decode, explain.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use reqwest::{Method, StatusCode, Url};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::Masker;
+use super::auth::Authenticator;
+use super::error::{ApiError, Error};
+use super::retry::{self, Attempt, Class};
+use super::settings::{Settings, address};
+
+/// No byte for this long ends a call.
+const IDLE: Duration = Duration::from_secs(30);
+/// One attempt of an ordinary call, a drip of bytes included.
+const WHOLE_CALL: Duration = Duration::from_secs(120);
+/// How much of an error's body is kept.
+const MAX_MESSAGE: usize = 2000;
+
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+
+const PATH: &AsciiSet = &SEGMENT.remove(b'/');
+
+/// A path segment that cannot become two.
+pub(super) fn segment(text: &str) -> String {
+    utf8_percent_encode(text, SEGMENT).to_string()
+}
+
+/// A path whose slashes stay and whose other characters are encoded.
+pub(super) fn path(text: &str) -> String {
+    utf8_percent_encode(text, PATH).to_string()
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Http {
+    shared: Arc<Shared>,
+    deadline: Option<Instant>,
+    started: Instant,
+}
+
+#[derive(Debug)]
+struct Shared {
+    host: Url,
+    address: String,
+    client: reqwest::Client,
+    /// For signed links: it has never seen a token.
+    bare: reqwest::Client,
+    auth: Authenticator,
+}
+
+impl Http {
+    pub(super) fn new(settings: &Settings, masker: Masker) -> Result<Self, Error> {
+        let client = client()?;
+        let bare = client.clone();
+        let auth = Authenticator::new(settings.clone(), client.clone(), masker);
+        let shared = Shared {
+            host: settings.host.clone(),
+            address: address(&settings.host),
+            client,
+            bare,
+            auth,
+        };
+        Ok(Self { shared: Arc::new(shared), deadline: None, started: Instant::now() })
+    }
+
+    pub(super) fn with_deadline(&self, deadline: Instant) -> Self {
+        Self { shared: self.shared.clone(), deadline: Some(deadline), started: Instant::now() }
+    }
+
+    pub(super) fn host(&self) -> &str {
+        &self.shared.address
+    }
+
+    pub(super) fn get(&self, path: impl Into<String>) -> Call<'_> {
+        self.call(Method::GET, path, Class::Read)
+    }
+
+    pub(super) fn call(&self, method: Method, path: impl Into<String>, class: Class) -> Call<'_> {
+        Call { http: self, method, path: path.into(), class, query: Vec::new(), body: Body::Empty }
+    }
+
+    /// Fetches a signed link, without our token.
+    pub(super) async fn fetch_signed(&self, link: &str) -> Result<bytes::Bytes, Error> {
+        // The link is a credential itself: only its host may be shown.
+        let shown = Url::parse(link)
+            .ok()
+            .and_then(|url| url.host_str().map(str::to_owned))
+            .unwrap_or_default();
+        let call = format!("GET signed link at {shown}");
+        let fail = |error: reqwest::Error| Error::Transport {
+            call: call.clone(),
+            reason: plain_reason(&error),
+        };
+        let response = self.shared.bare.get(link).send().await.map_err(fail)?;
+        if !response.status().is_success() {
+            let reason = format!("HTTP {}", response.status().as_u16());
+            return Err(Error::Transport { call: call.clone(), reason });
+        }
+        response.bytes().await.map_err(fail)
+    }
+}
+
+fn client() -> Result<reqwest::Client, Error> {
+    reqwest::Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .user_agent(concat!("lakegate/", env!("CARGO_PKG_VERSION")))
+        .connect_timeout(Duration::from_secs(15))
+        .read_timeout(IDLE)
+        .build()
+        .map_err(|error| Error::Settings(format!("set up HTTPS: {}", plain_reason(&error))))
+}
+
+#[derive(Debug, Clone)]
+enum Body {
+    Empty,
+    Json(bytes::Bytes),
+    Raw(bytes::Bytes),
+}
+
+/// A call being put together.
+#[derive(Debug)]
+#[must_use]
+pub(super) struct Call<'a> {
+    http: &'a Http,
+    method: Method,
+    path: String,
+    class: Class,
+    query: Vec<(&'static str, String)>,
+    body: Body,
+}
+
+impl Call<'_> {
+    pub(super) fn query(mut self, name: &'static str, value: impl ToString) -> Self {
+        self.query.push((name, value.to_string()));
+        self
+    }
+
+    pub(super) fn query_opt(self, name: &'static str, value: Option<impl ToString>) -> Self {
+        match value {
+            Some(value) => self.query(name, value),
+            None => self,
+        }
+    }
+
+    pub(super) fn json(mut self, body: &impl Serialize) -> Result<Self, Error> {
+        let text = serde_json::to_vec(body).map_err(|error| {
+            Error::Settings(format!("write the body of {}: {error}", self.path))
+        })?;
+        self.body = Body::Json(text.into());
+        Ok(self)
+    }
+
+    pub(super) fn bytes(mut self, body: impl Into<bytes::Bytes>) -> Self {
+        self.body = Body::Raw(body.into());
+        self
+    }
+
+    /// Sends the call and reads its JSON answer.
+    pub(super) async fn read<T: DeserializeOwned>(self) -> Result<T, Error> {
+        let call = self.name();
+        let bytes = self.send().await?;
+        // Several calls answer an empty body for "nothing to say".
+        let text = if bytes.is_empty() { b"{}".as_slice() } else { &bytes };
+        serde_json::from_slice(text)
+            .map_err(|error| Error::Decode { call, reason: error.to_string() })
+    }
+
+    /// Sends the call; the answer's content does not matter.
+    pub(super) async fn done(self) -> Result<(), Error> {
+        self.send().await.map(drop)
+    }
+
+    /// Sends the call and returns the answer's body.
+    pub(super) async fn send(self) -> Result<bytes::Bytes, Error> {
+        let mut refreshed = false;
+        let mut attempt = 1;
+        loop {
+            self.check_deadline()?;
+            let (outcome, asked, error) = match self.attempt().await {
+                Ok(bytes) => return Ok(bytes),
+                Err(failed) => failed,
+            };
+            if outcome == Attempt::Status(StatusCode::UNAUTHORIZED) && !refreshed {
+                refreshed = true;
+                if self.http.shared.auth.refresh().await? {
+                    continue;
+                }
+            }
+            attempt += 1;
+            if attempt > retry::MAX_ATTEMPTS || !self.class.retries(outcome) {
+                return Err(error);
+            }
+            let pause = retry::pause(attempt, asked, roll());
+            tracing::debug!(call = self.name(), attempt, ?pause, %error, "trying again");
+            self.sleep(pause).await?;
+        }
+    }
+
+    async fn attempt(&self) -> Result<bytes::Bytes, (Attempt, Option<Duration>, Error)> {
+        let headers = self.http.shared.auth.headers().await.map_err(|error| {
+            // Signing in has retries of its own.
+            (Attempt::Status(StatusCode::FORBIDDEN), None, error)
+        })?;
+        let transport = |error: reqwest::Error| {
+            let attempt = if error.is_connect() { Attempt::NotSent } else { Attempt::NoAnswer };
+            (attempt, None, Error::Transport { call: self.name(), reason: plain_reason(&error) })
+        };
+        let mut url = self.http.shared.host.clone();
+        url.set_path(&self.path);
+        let mut request =
+            self.http.shared.client.request(self.method.clone(), url).query(&self.query);
+        for (name, value) in headers {
+            request = request.header(name, value);
+        }
+        request = match &self.body {
+            Body::Empty => request.timeout(WHOLE_CALL),
+            Body::Json(text) => request
+                .header("content-type", "application/json")
+                .body(text.clone())
+                .timeout(WHOLE_CALL),
+            Body::Raw(bytes) => {
+                request.header("content-type", "application/octet-stream").body(bytes.clone())
+            }
+        };
+        let response = request.send().await.map_err(transport)?;
+        let status = response.status();
+        let header = |name: &str| response.headers().get(name)?.to_str().ok().map(str::to_owned);
+        if status.is_redirection() {
+            let to = header("location").unwrap_or_default();
+            let to = Url::parse(&to)
+                .ok()
+                .and_then(|url| url.host_str().map(str::to_owned))
+                .unwrap_or(to);
+            return Err((Attempt::Status(status), None, Error::Redirect { call: self.name(), to }));
+        }
+        let asked = header("retry-after")
+            .and_then(|value| retry::retry_after(&value, crate::sys::clock::now()));
+        let html = header("content-type").is_some_and(|kind| kind.starts_with("text/html"));
+        let request_id = header("x-request-id");
+        let bytes = response.bytes().await.map_err(transport)?;
+        if !status.is_success() {
+            let error = self.api_error(status, html, &bytes, request_id);
+            return Err((Attempt::Status(status), asked, error));
+        }
+        if html {
+            return Err((Attempt::Status(status), None, Error::Html { call: self.name() }));
+        }
+        Ok(bytes)
+    }
+
+    fn api_error(
+        &self,
+        status: StatusCode,
+        html: bool,
+        body: &[u8],
+        request_id: Option<String>,
+    ) -> Error {
+        let parsed: Option<serde_json::Value> = serde_json::from_slice(body).ok();
+        let text = |names: [&str; 2]| {
+            let value = parsed.as_ref()?;
+            let found = names.iter().find_map(|name| value.get(name)?.as_str());
+            found.filter(|text| !text.is_empty()).map(str::to_owned)
+        };
+        let fallback = || {
+            if html {
+                "an HTML page came back".into()
+            } else {
+                String::from_utf8_lossy(body).into_owned()
+            }
+        };
+        let mut message = text(["message", "error_description"]).unwrap_or_else(fallback);
+        if message.len() > MAX_MESSAGE {
+            let end = (0..=MAX_MESSAGE).rev().find(|at| message.is_char_boundary(*at)).unwrap_or(0);
+            message.truncate(end);
+            message.push('…');
+        }
+        Error::Api(ApiError {
+            call: self.name(),
+            status: status.as_u16(),
+            code: text(["error_code", "error"])
+                .unwrap_or_else(|| status.canonical_reason().unwrap_or("").into()),
+            message,
+            request_id,
+        })
+    }
+
+    fn check_deadline(&self) -> Result<(), Error> {
+        match self.http.deadline {
+            Some(deadline) if Instant::now() >= deadline => Err(self.too_late()),
+            _ => Ok(()),
+        }
+    }
+
+    async fn sleep(&self, pause: Duration) -> Result<(), Error> {
+        if self.http.deadline.is_some_and(|deadline| Instant::now() + pause >= deadline) {
+            return Err(self.too_late());
+        }
+        tokio::time::sleep(pause).await;
+        Ok(())
+    }
+
+    fn too_late(&self) -> Error {
+        Error::Deadline { call: self.name(), after: self.http.started.elapsed() }
+    }
+
+    fn name(&self) -> String {
+        format!("{} {}", self.method, self.path)
+    }
+}
+
+/// A number in `[0, 1)`, for jitter only.
+fn roll() -> f64 {
+    let bits = getrandom::u64().unwrap_or(1 << 63);
+    (bits >> 11) as f64 / (1u64 << 53) as f64
+}
+
+/// The innermost cause, without the URL (whose query may hold a signature).
+pub(super) fn plain_reason(error: &reqwest::Error) -> String {
+    if error.is_timeout() {
+        return "timed out".into();
+    }
+    let causes = std::iter::successors(std::error::Error::source(error), |cause| cause.source());
+    causes.last().map_or_else(|| "the request failed".into(), ToString::to_string)
+}

@@ -1,0 +1,147 @@
+//! MLflow: experiments, runs, and the registry's dialect for version tags.
+
+use std::collections::BTreeMap;
+
+use reqwest::Method;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::retry::Class;
+use super::{Client, Error};
+use crate::names::{ModelName, ModelVersion};
+
+#[derive(Debug, Clone, Deserialize)]
+pub struct Experiment {
+    pub experiment_id: String,
+    pub name: String,
+    #[serde(default)]
+    pub lifecycle_stage: String,
+}
+
+/// A logged number. MLflow sends NaN and infinities as strings.
+#[derive(Debug, Clone)]
+pub struct Metric {
+    pub key: String,
+    pub value: f64,
+}
+
+/// A training run: its metrics, parameters and tags.
+#[derive(Debug, Clone)]
+pub struct TrackedRun {
+    pub run_id: String,
+    pub status: String,
+    pub metrics: Vec<Metric>,
+    pub params: BTreeMap<String, String>,
+    pub tags: BTreeMap<String, String>,
+}
+
+impl Client {
+    pub async fn experiment_by_name(&self, name: &str) -> Result<Option<Experiment>, Error> {
+        #[derive(Deserialize)]
+        struct Answer {
+            experiment: Experiment,
+        }
+        let call =
+            self.http.get("/api/2.0/mlflow/experiments/get-by-name").query("experiment_name", name);
+        match call.read::<Answer>().await {
+            Ok(answer) => Ok(Some(answer.experiment)),
+            Err(error) if error.is_not_found() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    pub async fn experiment_get(&self, id: &str) -> Result<Option<Experiment>, Error> {
+        #[derive(Deserialize)]
+        struct Answer {
+            experiment: Experiment,
+        }
+        match self
+            .http
+            .get("/api/2.0/mlflow/experiments/get")
+            .query("experiment_id", id)
+            .read::<Answer>()
+            .await
+        {
+            Ok(answer) => Ok(Some(answer.experiment)),
+            Err(error) if error.is_not_found() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    pub async fn experiment_create(&self, fields: &Value) -> Result<String, Error> {
+        #[derive(Deserialize)]
+        struct Answer {
+            experiment_id: String,
+        }
+        let call =
+            self.http.call(Method::POST, "/api/2.0/mlflow/experiments/create", Class::Unkeyed);
+        Ok(call.json(fields)?.read::<Answer>().await?.experiment_id)
+    }
+
+    pub async fn experiment_rename(&self, id: &str, name: &str) -> Result<(), Error> {
+        let call =
+            self.http.call(Method::POST, "/api/2.0/mlflow/experiments/update", Class::Idempotent);
+        call.json(&json!({ "experiment_id": id, "new_name": name }))?.done().await
+    }
+
+    pub async fn experiment_delete(&self, id: &str) -> Result<(), Error> {
+        let call =
+            self.http.call(Method::POST, "/api/2.0/mlflow/experiments/delete", Class::Idempotent);
+        match call.json(&json!({ "experiment_id": id }))?.done().await {
+            Err(error) if error.is_not_found() => Ok(()),
+            other => other,
+        }
+    }
+
+    pub async fn tracked_run(&self, run_id: &str) -> Result<TrackedRun, Error> {
+        let answer: Value =
+            self.http.get("/api/2.0/mlflow/runs/get").query("run_id", run_id).read().await?;
+        let run = &answer["run"];
+        let pairs = |name: &str| -> BTreeMap<String, String> {
+            let entries = run["data"][name].as_array().map(Vec::as_slice).unwrap_or_default();
+            entries
+                .iter()
+                .filter_map(|entry| Some((text(&entry["key"])?, text(&entry["value"])?)))
+                .collect()
+        };
+        let metrics = run["data"]["metrics"].as_array().map(Vec::as_slice).unwrap_or_default();
+        Ok(TrackedRun {
+            run_id: run_id.to_owned(),
+            status: text(&run["info"]["status"]).unwrap_or_default(),
+            metrics: metrics.iter().filter_map(metric).collect(),
+            params: pairs("params"),
+            tags: pairs("tags"),
+        })
+    }
+
+    /// Records something about a model version where people look for it.
+    pub async fn model_version_tag(
+        &self,
+        model: &ModelName,
+        version: ModelVersion,
+        key: &str,
+        value: &str,
+    ) -> Result<(), Error> {
+        let route = "/api/2.0/mlflow/unity-catalog/model-versions/set-tag";
+        let body =
+            json!({ "name": model, "version": version.to_string(), "key": key, "value": value });
+        self.http.call(Method::POST, route, Class::Idempotent).json(&body)?.done().await
+    }
+}
+
+fn text(value: &Value) -> Option<String> {
+    value.as_str().map(str::to_owned)
+}
+
+fn metric(entry: &Value) -> Option<Metric> {
+    let value = match &entry["value"] {
+        Value::Number(number) => number.as_f64()?,
+        Value::String(text) => match text.as_str() {
+            "Infinity" => f64::INFINITY,
+            "-Infinity" => f64::NEG_INFINITY,
+            _ => f64::NAN,
+        },
+        _ => f64::NAN,
+    };
+    Some(Metric { key: text(&entry["key"])?, value })
+}

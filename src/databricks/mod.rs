@@ -1,0 +1,77 @@
+//! One concrete client of the Databricks REST API.
+//!
+//! There is no trait to put a double behind: the embedded workspace speaks the
+//! same wire, so tests and users share this code. One file per API; what all
+//! of them need (retries, deadlines, decoding) is in [`http`].
+
+mod auth;
+mod error;
+pub mod files;
+mod http;
+pub mod jobs;
+pub mod mlflow;
+mod profile;
+mod retry;
+mod settings;
+pub mod sql;
+pub mod unity;
+pub mod workspace;
+
+pub use error::{ApiError, Error};
+pub use settings::{AuthType, Settings};
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::names::Secret;
+
+/// Called with every token before its first use.
+pub type Masker = Arc<dyn Fn(&Secret) + Send + Sync>;
+
+/// A connection to one workspace. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Client {
+    http: http::Http,
+}
+
+impl Client {
+    /// A client for the workspace that `settings` name. No call is made yet.
+    pub fn new(settings: &Settings, masker: Masker) -> Result<Self, Error> {
+        Ok(Self { http: http::Http::new(settings, masker)? })
+    }
+
+    /// The same client, with every call bounded by one common deadline.
+    #[must_use]
+    pub fn with_deadline(&self, budget: Duration) -> Self {
+        Self { http: self.http.with_deadline(Instant::now() + budget) }
+    }
+
+    /// The workspace's address, without a trailing slash.
+    pub fn host(&self) -> &str {
+        self.http.host()
+    }
+
+    /// Who the token belongs to.
+    pub async fn me(&self) -> Result<Me, Error> {
+        self.http.get("/api/2.0/preview/scim/v2/Me").read().await
+    }
+}
+
+/// The calling identity, as SCIM tells it.
+#[derive(Debug, Clone, serde::Deserialize)]
+pub struct Me {
+    pub id: String,
+    #[serde(rename = "userName")]
+    pub user_name: String,
+}
+
+impl Me {
+    /// `anna` of `anna@example.test`: what development prefixes use.
+    pub fn short_name(&self) -> String {
+        let local = self.user_name.split('@').next().unwrap_or_default();
+        local.chars().map(|char| if char.is_ascii_alphanumeric() { char } else { '_' }).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,244 @@
+//! SQL statements on a warehouse: values as parameters, results as Arrow.
+
+use std::time::Duration;
+
+use arrow::array::RecordBatch;
+use arrow::ipc::reader::StreamReader;
+use reqwest::Method;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::retry::Class;
+use super::{Client, Error};
+
+/// A named parameter, `:name` in the statement.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Parameter {
+    pub name: String,
+    pub value: Option<String>,
+    #[serde(rename = "type")]
+    pub type_name: &'static str,
+}
+
+impl Parameter {
+    pub fn new(name: impl Into<String>, value: Option<String>, type_name: &'static str) -> Self {
+        Self { name: name.into(), value, type_name }
+    }
+
+    pub fn string(name: impl Into<String>, value: impl Into<String>) -> Self {
+        Self::new(name, Some(value.into()), "STRING")
+    }
+}
+
+/// A statement and the values of its parameters.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Statement {
+    pub text: String,
+    pub parameters: Vec<Parameter>,
+}
+
+impl Statement {
+    pub fn new(text: impl Into<String>) -> Self {
+        Self { text: text.into(), parameters: Vec::new() }
+    }
+
+    #[must_use]
+    pub fn with(mut self, parameter: Parameter) -> Self {
+        self.parameters.push(parameter);
+        self
+    }
+}
+
+/// A result of a few rows, as the service prints them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TextRows {
+    pub columns: Vec<String>,
+    pub rows: Vec<Vec<Option<String>>>,
+}
+
+impl TextRows {
+    /// The value of `column` in the first row.
+    pub fn first(&self, column: &str) -> Option<&str> {
+        let at = self.columns.iter().position(|name| name == column)?;
+        self.rows.first()?.get(at)?.as_deref()
+    }
+}
+
+#[derive(Debug, Deserialize)]
+struct Answer {
+    statement_id: String,
+    status: Status,
+    manifest: Option<Manifest>,
+    result: Option<Chunk>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Status {
+    state: String,
+    error: Option<StatusError>,
+}
+
+#[derive(Debug, Deserialize)]
+struct StatusError {
+    #[serde(default)]
+    error_code: String,
+    #[serde(default)]
+    message: String,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct Manifest {
+    #[serde(default)]
+    schema: Schema,
+    #[serde(default)]
+    total_row_count: u64,
+    #[serde(default)]
+    truncated: bool,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct Schema {
+    #[serde(default)]
+    columns: Vec<Column>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Column {
+    name: String,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct Chunk {
+    data_array: Option<Vec<Vec<Option<String>>>>,
+    #[serde(default)]
+    external_links: Vec<Link>,
+    next_chunk_index: Option<u64>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Link {
+    external_link: String,
+    next_chunk_index: Option<u64>,
+}
+
+/// How long a cold warehouse may take before the wait turns into polling.
+const WAIT: &str = "30s";
+const POLL: Duration = Duration::from_millis(500);
+
+impl Client {
+    /// Runs a statement and returns its rows as text: for small results and
+    /// for statements that change something.
+    ///
+    /// A change whose answer is lost is not sent again; write such statements
+    /// so that their effect can be looked up.
+    pub async fn sql(&self, warehouse: &str, statement: &Statement) -> Result<TextRows, Error> {
+        let answer = self.execute(warehouse, statement, "INLINE", "JSON_ARRAY").await?;
+        let id = answer.statement_id;
+        let manifest = answer.manifest.unwrap_or_default();
+        let mut rows = Vec::new();
+        let mut chunk = answer.result.unwrap_or_default();
+        loop {
+            rows.extend(chunk.data_array.unwrap_or_default());
+            let Some(next) = chunk.next_chunk_index else { break };
+            chunk = self.chunk(&id, next).await?;
+        }
+        check_count(&id, &manifest, rows.len() as u64)?;
+        let columns = manifest.schema.columns.into_iter().map(|column| column.name).collect();
+        Ok(TextRows { columns, rows })
+    }
+
+    /// Runs a query and returns its rows as Arrow, every chunk in order.
+    pub async fn sql_arrow(
+        &self,
+        warehouse: &str,
+        statement: &Statement,
+    ) -> Result<Vec<RecordBatch>, Error> {
+        let answer = self.execute(warehouse, statement, "EXTERNAL_LINKS", "ARROW_STREAM").await?;
+        let id = answer.statement_id;
+        let manifest = answer.manifest.unwrap_or_default();
+        let mut batches = Vec::new();
+        let mut chunk = answer.result.unwrap_or_default();
+        loop {
+            let mut next = chunk.next_chunk_index;
+            for link in &chunk.external_links {
+                let bytes = self.http.fetch_signed(&link.external_link).await?;
+                read_stream(&id, &bytes, &mut batches)?;
+                next = link.next_chunk_index;
+            }
+            let Some(index) = next else { break };
+            chunk = self.chunk(&id, index).await?;
+        }
+        check_count(&id, &manifest, batches.iter().map(|batch| batch.num_rows() as u64).sum())?;
+        Ok(batches)
+    }
+
+    async fn chunk(&self, id: &str, index: u64) -> Result<Chunk, Error> {
+        self.http.get(format!("/api/2.0/sql/statements/{id}/result/chunks/{index}")).read().await
+    }
+
+    async fn execute(
+        &self,
+        warehouse: &str,
+        statement: &Statement,
+        disposition: &str,
+        format: &str,
+    ) -> Result<Answer, Error> {
+        // A query may be sent again; anything else may have taken effect.
+        let first = statement.text.trim_start().get(..6).unwrap_or_default().to_ascii_uppercase();
+        let class =
+            if first == "SELECT" || first == "DESCRI" { Class::Idempotent } else { Class::Unkeyed };
+        let body = json!({
+            "warehouse_id": warehouse,
+            "statement": statement.text,
+            "parameters": statement.parameters,
+            "disposition": disposition,
+            "format": format,
+            "wait_timeout": WAIT,
+            "on_wait_timeout": "CONTINUE",
+        });
+        let call = self.http.call(Method::POST, "/api/2.0/sql/statements", class);
+        let mut answer: Answer = call.json(&body)?.read().await?;
+        while matches!(answer.status.state.as_str(), "PENDING" | "RUNNING") {
+            tokio::time::sleep(POLL).await;
+            answer = self
+                .http
+                .get(format!("/api/2.0/sql/statements/{}", answer.statement_id))
+                .read()
+                .await?;
+        }
+        if answer.status.state == "SUCCEEDED" {
+            return Ok(answer);
+        }
+        // A failed statement is HTTP 200: only the state tells.
+        let (code, message) = match answer.status.error {
+            Some(error) => (error.error_code, error.message),
+            None => (answer.status.state, "the statement did not succeed".to_owned()),
+        };
+        Err(Error::Statement { id: answer.statement_id, code, message })
+    }
+}
+
+fn read_stream(id: &str, bytes: &[u8], batches: &mut Vec<RecordBatch>) -> Result<(), Error> {
+    let fail = |error: arrow::error::ArrowError| Error::Result {
+        id: id.to_owned(),
+        reason: format!("a chunk is not a whole Arrow stream: {error}"),
+    };
+    for batch in StreamReader::try_new(bytes, None).map_err(fail)? {
+        batches.push(batch.map_err(fail)?);
+    }
+    Ok(())
+}
+
+fn check_count(id: &str, manifest: &Manifest, got: u64) -> Result<(), Error> {
+    let fail = |reason: String| Err(Error::Result { id: id.to_owned(), reason });
+    if manifest.truncated {
+        return fail("the service cut the result".into());
+    }
+    if manifest.total_row_count != got {
+        return fail(format!(
+            "{got} rows came, the service announced {}",
+            manifest.total_row_count
+        ));
+    }
+    Ok(())
+}

@@ -1,0 +1,188 @@
+//! Unity Catalog: catalogs, schemas, tables, volumes, models, aliases.
+
+use reqwest::Method;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::http::segment;
+use super::retry::Class;
+use super::{Client, Error};
+use crate::names::{Alias, ModelName, ModelVersion, TableName};
+
+#[derive(Debug, Clone, Deserialize)]
+pub struct AliasInfo {
+    pub alias_name: String,
+    pub version_num: u64,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub struct RegisteredModel {
+    #[serde(default)]
+    pub full_name: String,
+    #[serde(default)]
+    pub aliases: Vec<AliasInfo>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub struct ModelVersionInfo {
+    pub version: u64,
+    #[serde(default)]
+    pub status: String,
+    pub run_id: Option<String>,
+    pub source: Option<String>,
+    #[serde(default)]
+    pub created_at: i64,
+    pub created_by: Option<String>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub struct TableInfo {
+    pub full_name: String,
+    #[serde(default)]
+    pub columns: Vec<ColumnInfo>,
+    pub storage_location: Option<String>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub struct ColumnInfo {
+    pub name: String,
+    #[serde(default)]
+    pub type_text: String,
+}
+
+/// The kinds of securables that a bundle manages by full name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Securable {
+    Catalog,
+    Schema,
+    Volume,
+    Model,
+}
+
+impl Securable {
+    fn collection(self) -> &'static str {
+        match self {
+            Self::Catalog => "/api/2.1/unity-catalog/catalogs",
+            Self::Schema => "/api/2.1/unity-catalog/schemas",
+            Self::Volume => "/api/2.1/unity-catalog/volumes",
+            Self::Model => "/api/2.1/unity-catalog/models",
+        }
+    }
+
+    fn object(self, full_name: &str) -> String {
+        format!("{}/{}", self.collection(), segment(full_name))
+    }
+}
+
+impl Client {
+    pub async fn securable_get(
+        &self,
+        kind: Securable,
+        full_name: &str,
+    ) -> Result<Option<Value>, Error> {
+        found(self.http.get(kind.object(full_name)).read().await)
+    }
+
+    pub async fn securable_create(&self, kind: Securable, fields: &Value) -> Result<Value, Error> {
+        self.http.call(Method::POST, kind.collection(), Class::Unkeyed).json(fields)?.read().await
+    }
+
+    pub async fn securable_update(
+        &self,
+        kind: Securable,
+        full_name: &str,
+        fields: &Value,
+    ) -> Result<(), Error> {
+        self.http
+            .call(Method::PATCH, kind.object(full_name), Class::Idempotent)
+            .json(fields)?
+            .done()
+            .await
+    }
+
+    pub async fn securable_delete(&self, kind: Securable, full_name: &str) -> Result<(), Error> {
+        let call = self.http.call(Method::DELETE, kind.object(full_name), Class::Idempotent);
+        match call.done().await {
+            Err(error) if error.is_not_found() => Ok(()),
+            other => other,
+        }
+    }
+
+    pub async fn table_get(&self, table: &TableName) -> Result<Option<TableInfo>, Error> {
+        let route = format!("/api/2.1/unity-catalog/tables/{}", segment(&table.to_string()));
+        found(self.http.get(route).read().await)
+    }
+
+    pub async fn model_get(&self, model: &ModelName) -> Result<Option<RegisteredModel>, Error> {
+        let call = self.http.get(Securable::Model.object(&model.to_string()));
+        found(call.query("include_aliases", true).read().await)
+    }
+
+    pub async fn model_version_get(
+        &self,
+        model: &ModelName,
+        version: ModelVersion,
+    ) -> Result<Option<ModelVersionInfo>, Error> {
+        let route = format!("{}/versions/{version}", Securable::Model.object(&model.to_string()));
+        found(self.http.get(route).read().await)
+    }
+
+    pub async fn model_versions(&self, model: &ModelName) -> Result<Vec<ModelVersionInfo>, Error> {
+        #[derive(Deserialize)]
+        struct Page {
+            #[serde(default)]
+            model_versions: Vec<ModelVersionInfo>,
+            next_page_token: Option<String>,
+        }
+        let mut versions = Vec::new();
+        let mut token: Option<String> = None;
+        loop {
+            let call =
+                self.http.get(format!("{}/versions", Securable::Model.object(&model.to_string())));
+            let page: Page = call.query_opt("page_token", token.as_ref()).read().await?;
+            versions.extend(page.model_versions);
+            match page
+                .next_page_token
+                .filter(|next| !next.is_empty() && token.as_ref() != Some(next))
+            {
+                Some(next) => token = Some(next),
+                None => return Ok(versions),
+            }
+        }
+    }
+
+    /// The version that an alias points to, if the alias is set.
+    pub async fn alias_get(
+        &self,
+        model: &ModelName,
+        alias: &Alias,
+    ) -> Result<Option<ModelVersion>, Error> {
+        let route = format!("{}/aliases/{alias}", Securable::Model.object(&model.to_string()));
+        let info: Option<ModelVersionInfo> = found(self.http.get(route).read().await)?;
+        Ok(info.map(|info| ModelVersion(info.version)))
+    }
+
+    pub async fn alias_set(
+        &self,
+        model: &ModelName,
+        alias: &Alias,
+        version: ModelVersion,
+    ) -> Result<(), Error> {
+        let route = format!("{}/aliases/{alias}", Securable::Model.object(&model.to_string()));
+        let call = self.http.call(Method::PUT, route, Class::Idempotent);
+        call.json(&json!({ "version_num": version.0 }))?.done().await
+    }
+
+    pub async fn alias_delete(&self, model: &ModelName, alias: &Alias) -> Result<(), Error> {
+        let route = format!("{}/aliases/{alias}", Securable::Model.object(&model.to_string()));
+        self.http.call(Method::DELETE, route, Class::Idempotent).done().await
+    }
+}
+
+fn found<T>(result: Result<T, Error>) -> Result<Option<T>, Error> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if error.is_not_found() => Ok(None),
+        Err(error) => Err(error),
+    }
+}
