@@ -6,3 +6,5 @@ pub mod host;
 pub mod names;
 pub mod report;
 pub mod sys;
+#[cfg(feature = "local")]
+pub mod local;

@@ -56,6 +56,20 @@ fn make_readable(_: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
+/// Writes a file that only its owner may read.
+pub fn write_private(path: impl AsRef<Path>, text: &str) -> Result<()> {
+    let path = path.as_ref();
+    let write = || -> std::io::Result<()> {
+        let parent = path.parent().unwrap_or(Path::new("."));
+        let mut file = tempfile::NamedTempFile::new_in(parent)?;
+        file.write_all(text.as_bytes())?;
+        file.as_file().sync_all()?;
+        file.persist(path)?;
+        Ok(())
+    };
+    write().with_context(|| format!("write `{}`", path.display()))
+}
+
 /// Appends to a file that somebody else made (a CI host's command file).
 /// A symbolic link is refused: it could point anywhere.
 pub fn append(path: impl AsRef<Path>, text: &str) -> Result<()> {
@@ -109,6 +123,26 @@ pub fn rename(from: impl AsRef<Path>, to: impl AsRef<Path>) -> Result<()> {
 pub fn canonicalize(path: impl AsRef<Path>) -> Result<PathBuf> {
     let path = path.as_ref();
     std::fs::canonicalize(path).with_context(|| format!("find `{}`", path.display()))
+}
+
+/// The entries of a folder as name, is-a-folder and size, in the order of their
+/// names; nothing when there is no such folder.
+pub fn entries(folder: impl AsRef<Path>) -> Result<Option<Vec<(String, bool, u64)>>> {
+    let folder = folder.as_ref();
+    if !folder.is_dir() {
+        return Ok(None);
+    }
+    let list = || -> std::io::Result<Vec<_>> {
+        let mut found = Vec::new();
+        for entry in std::fs::read_dir(folder)? {
+            let entry = entry?;
+            let meta = entry.metadata()?;
+            found.push((entry.file_name().to_string_lossy().into_owned(), meta.is_dir(), meta.len()));
+        }
+        found.sort();
+        Ok(found)
+    };
+    list().map(Some).with_context(|| format!("list `{}`", folder.display()))
 }
 
 /// Every regular file below `root`, relative to it, in the order of its path.

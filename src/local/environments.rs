@@ -1,0 +1,180 @@
+//! Python environments: a virtual environment per set of dependencies, built
+//! once and kept for every workspace of this machine.
+//!
+//! Wheels of the project change with each deployment, so they are unpacked
+//! beside the environment: it holds what they require, and is built rarely.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, bail};
+use serde_json::Value;
+
+use super::Workspace;
+use crate::names::Sha256;
+use crate::sys::{clock, fs, process};
+
+/// The newest Python first; what MLflow and scikit-learn have wheels for.
+const PYTHONS: [&str; 5] = ["python3.13", "python3.12", "python3.11", "python3.10", "python3"];
+
+/// Written last: an environment without it was never finished.
+const COMPLETE: &str = ".lakegate-complete";
+
+/// What to start a task's Python with.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    pub(crate) python: PathBuf,
+    pub(crate) variables: BTreeMap<String, String>,
+}
+
+/// The dependencies that a task's environment and libraries name.
+pub(crate) fn of_task(task: &Value, job: &Value) -> Vec<String> {
+    let mut found = Vec::new();
+    let texts = |list: &Value| -> Vec<String> {
+        list.as_array().into_iter().flatten().filter_map(|item| item.as_str().map(str::to_owned)).collect()
+    };
+    if let Some(name) = task["environment_key"].as_str() {
+        let environments = job["environments"].as_array().into_iter().flatten();
+        for environment in environments.filter(|environment| environment["environment_key"] == name) {
+            found.extend(texts(&environment["spec"]["dependencies"]));
+        }
+    }
+    for library in task["libraries"].as_array().into_iter().flatten() {
+        found.extend(library["whl"].as_str().map(str::to_owned));
+        found.extend(library["pypi"]["package"].as_str().map(str::to_owned));
+    }
+    found
+}
+
+/// Makes sure that the environment is there. `scratch` is the task's folder.
+pub(crate) async fn prepare(workspace: &Workspace, dependencies: &[String], scratch: &Path) -> Result<Prepared> {
+    fs::create_dir_all(scratch)?;
+    let mut packages = Vec::new();
+    let mut wheels = Vec::new();
+    for dependency in dependencies {
+        if dependency.ends_with(".whl") {
+            let path = workspace.workspace_file(dependency).with_context(|| format!("find the wheel `{dependency}`"))?;
+            wheels.push(path);
+        } else if let Some(file) = dependency.strip_prefix("-r ") {
+            let path = workspace.workspace_file(file.trim()).with_context(|| format!("find `{file}`"))?;
+            packages.extend(requirement_lines(&fs::read_text(path)?));
+        } else {
+            packages.push(dependency.clone());
+        }
+    }
+    let python = base_python(workspace)?;
+    let mut overlays = Vec::new();
+    for wheel in &wheels {
+        let unpacked = unpack(workspace, &python, wheel).await?;
+        packages.extend(fs::read_text(unpacked.join(".requires"))?.lines().map(str::to_owned));
+        overlays.push(unpacked.display().to_string());
+    }
+    packages.sort();
+    packages.dedup();
+    let python = if packages.is_empty() { python } else { environment(workspace, &python, &packages, scratch).await? };
+    let mut variables = BTreeMap::new();
+    if !overlays.is_empty() {
+        variables.insert("PYTHONPATH".into(), overlays.join(":"));
+    }
+    Ok(Prepared { python, variables })
+}
+
+fn requirement_lines(text: &str) -> Vec<String> {
+    let lines = text.lines().map(|line| line.split(" #").next().unwrap_or_default().trim());
+    lines.filter(|line| !line.is_empty() && !line.starts_with(['#', '-'])).map(str::to_owned).collect()
+}
+
+fn base_python(workspace: &Workspace) -> Result<PathBuf> {
+    if let Some(chosen) = workspace.env.get("LAKEGATE_PYTHON") {
+        return Ok(PathBuf::from(chosen));
+    }
+    // The plain name first: it is what the user calls Python.
+    let plain = process::find("python3", &workspace.env);
+    plain
+        .or_else(|| PYTHONS.iter().find_map(|name| process::find(name, &workspace.env)))
+        .context("no Python was found: install Python 3.10 or newer, or set LAKEGATE_PYTHON")
+}
+
+/// The wheel's files in a folder of their own, and what it requires.
+async fn unpack(workspace: &Workspace, python: &Path, wheel: &Path) -> Result<PathBuf> {
+    const UNPACK: &str = "\
+import pathlib, sys, zipfile
+source, target = sys.argv[1:]
+with zipfile.ZipFile(source) as archive:
+    archive.extractall(target)
+    metadata = next(name for name in archive.namelist() if name.endswith('.dist-info/METADATA'))
+    lines = archive.read(metadata).decode().splitlines()
+needed = [line.split(':', 1)[1].strip() for line in lines if line.startswith('Requires-Dist:') and 'extra ==' not in line]
+pathlib.Path(target, '.requires').write_text('\\n'.join(needed))
+pathlib.Path(target, '.lakegate-complete').write_text('')
+";
+    let digest = Sha256::of(fs::read(wheel)?);
+    let target = workspace.cache.join("wheels").join(digest.short());
+    if !target.join(COMPLETE).exists() {
+        fs::remove(&target)?;
+        fs::create_dir_all(&target)?;
+        let mut command = process::command(python, &workspace.env);
+        command.args(["-c".as_ref(), UNPACK.as_ref(), wheel.as_os_str(), target.as_os_str()]);
+        run(command, "unpack the wheel").await?;
+    }
+    Ok(target)
+}
+
+async fn environment(workspace: &Workspace, python: &Path, packages: &[String], scratch: &Path) -> Result<PathBuf> {
+    static BUILDING: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+    let version = run(
+        {
+            let mut command = process::command(python, &workspace.env);
+            command.args(["-c", "import sys; print(sys.version)"]);
+            command
+        },
+        "ask Python for its version",
+    )
+    .await?;
+    let parts = packages.iter().map(String::as_str).chain([version.trim()]);
+    let target = workspace.cache.join("environments").join(Sha256::of_parts(parts).short());
+    let own_python = target.join("bin/python");
+    let _turn = BUILDING.lock().await;
+    if target.join(COMPLETE).exists() {
+        return Ok(own_python);
+    }
+    let started = std::time::Instant::now();
+    tracing::info!(packages = packages.len(), "building a Python environment");
+    fs::remove(&target)?;
+    fs::create_dir_all(target.parent().unwrap_or(&target))?;
+    let mut create = process::command(python, &workspace.env);
+    create.args(["-m".as_ref(), "venv".as_ref(), target.as_os_str()]);
+    run(create, "make a virtual environment").await?;
+    let requirements = scratch.join("requirements.txt");
+    fs::write_atomic(&requirements, packages.join("\n"))?;
+    install(workspace, &own_python, &requirements).await?;
+    fs::write_atomic(target.join(COMPLETE), packages.join("\n"))?;
+    tracing::info!(took = clock::human(started.elapsed()), "the environment is ready");
+    Ok(own_python)
+}
+
+/// With uv where it is (or can be) installed, as it is many times faster.
+async fn install(workspace: &Workspace, python: &Path, requirements: &Path) -> Result<()> {
+    let mut bootstrap = process::command(python, &workspace.env);
+    bootstrap.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "uv"]);
+    let has_uv = run(bootstrap, "install uv").await.is_ok();
+    let mut command = process::command(python, &workspace.env);
+    if has_uv {
+        command.args(["-m", "uv", "pip", "install", "--quiet", "--python"]).arg(python).arg("-r").arg(requirements);
+    } else {
+        command.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"]).arg(requirements);
+    }
+    run(command, "install the dependencies").await?;
+    Ok(())
+}
+
+async fn run(mut command: tokio::process::Command, what: &str) -> Result<String> {
+    command.stdin(std::process::Stdio::null()).kill_on_drop(true);
+    let output = command.output().await.with_context(|| what.to_owned())?;
+    if !output.status.success() {
+        let text = String::from_utf8_lossy(&output.stderr);
+        let tail: Vec<_> = text.lines().rev().take(8).collect();
+        bail!("{what}: {}", tail.into_iter().rev().collect::<Vec<_>>().join(" · "));
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
