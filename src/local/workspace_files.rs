@@ -98,11 +98,6 @@ impl Workspace {
             .ok_or_else(|| ApiFault::missing(format!("Unable to access the file or notebook \"{path}\"")))?;
         paths::below(&self.workspace_root(), &object.file)
     }
-
-    /// Every file below a workspace folder, with its path.
-    pub(crate) fn workspace_folder(&self, path: &str) -> Answer<PathBuf> {
-        paths::below(&self.workspace_root(), &object_path(path)?)
-    }
 }
 
 async fn mkdirs(State(workspace): State<Shared>, input: Input) -> Answer<Json<Value>> {

@@ -70,15 +70,14 @@ pub(super) fn routes() -> Router<Shared> {
 }
 
 impl Workspace {
-    fn change_logged_model(&self, id: &str, change: impl FnOnce(&mut LoggedModel)) -> Answer<Json<Value>> {
-        let model = self.store.write(|transaction| {
+    fn change_logged_model(&self, id: &str, change: impl FnOnce(&mut LoggedModel)) -> Answer<LoggedModel> {
+        self.store.write(|transaction| {
             let mut model: LoggedModel = transaction.get(KIND, id)?.ok_or_else(|| absent(id))?;
             change(&mut model);
             model.updated_at = clock::now_ms();
             transaction.put(KIND, id, &model)?;
             Ok(model)
-        })?;
-        Ok(Json(json!({ "model": model.shown() })))
+        })
     }
 }
 
@@ -113,7 +112,8 @@ async fn read(State(workspace): State<Shared>, Path(id): Path<String>) -> Answer
 
 async fn finalize(State(workspace): State<Shared>, Path(id): Path<String>, input: Input) -> Answer<Json<Value>> {
     let status = input.text("status")?.to_owned();
-    workspace.change_logged_model(&id, |model| model.status = status)
+    let model = workspace.change_logged_model(&id, |model| model.status = status)?;
+    Ok(Json(json!({ "model": model.shown() })))
 }
 
 async fn remove(State(workspace): State<Shared>, Path(id): Path<String>) -> Answer<Json<Value>> {
@@ -127,7 +127,8 @@ async fn log_params(State(workspace): State<Shared>, Path(id): Path<String>, inp
 }
 
 async fn set_tags(State(workspace): State<Shared>, Path(id): Path<String>, input: Input) -> Answer<Json<Value>> {
-    workspace.change_logged_model(&id, |model| model.tags.extend(map_of(&input.list("tags"))))
+    let model = workspace.change_logged_model(&id, |model| model.tags.extend(map_of(&input.list("tags"))))?;
+    Ok(Json(json!({ "model": model.shown() })))
 }
 
 async fn delete_tag(State(workspace): State<Shared>, Path((id, key)): Path<(String, String)>) -> Answer<Json<Value>> {

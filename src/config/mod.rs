@@ -1,0 +1,141 @@
+//! `lakegate.yml`: one file per repository, typed, with unknown keys refused.
+//!
+//! A section exists here once its command does. Flags win over
+//! `LAKEGATE_*` variables, those over this file, this file over defaults.
+
+mod drift;
+mod gate;
+mod promotion;
+
+pub use drift::{Drift, OnDrift};
+pub use gate::{Gate, Problem, Rule};
+pub use promotion::Promotion;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// The whole file.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Where the workspace is and what to use in it.
+    pub workspace: Workspace,
+    /// Where results are recorded.
+    pub record: Record,
+    /// When a model version passes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gate: Option<Gate>,
+    /// How a version becomes the production model.
+    pub promotion: Promotion,
+    /// When data counts as drifted, and what follows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub drift: Option<Drift>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Workspace {
+    /// The id of the SQL warehouse.
+    pub warehouse: Option<String>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Record {
+    /// `catalog.schema` of the tables `gate_results`, `promotions` and
+    /// `drift_results`. Without it nothing is recorded.
+    pub schema: Option<String>,
+}
+
+/// What is wrong with a file, and where.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{file}`{}: {message}", .line.map(|line| format!(" line {line}")).unwrap_or_default())]
+pub struct ConfigError {
+    pub file: String,
+    pub line: Option<u32>,
+    pub message: String,
+}
+
+impl Config {
+    /// Reads the text of a `lakegate.yml`.
+    pub fn parse(file: &str, text: &str) -> Result<Self, ConfigError> {
+        if text.trim().is_empty() {
+            return Ok(Self::default());
+        }
+        let deserializer = serde_yaml::Deserializer::from_str(text);
+        let config: Self = serde_path_to_error::deserialize(deserializer).map_err(|error| {
+            let path = error.path().to_string();
+            let inner = error.into_inner();
+            let line = inner.location().and_then(|location| u32::try_from(location.line()).ok());
+            let words = inner.to_string();
+            // The position is told in front; the path says which key.
+            let words = words.split(" at line ").next().unwrap_or(&words).to_owned();
+            let words = words.strip_prefix(&format!("{path}: ")).unwrap_or(&words).to_owned();
+            let message = if path == "." { words } else { format!("`{path}`: {words}") };
+            ConfigError { file: file.to_owned(), line, message }
+        })?;
+        config.check().map_err(|message| ConfigError { file: file.to_owned(), line: None, message })?;
+        Ok(config)
+    }
+
+    fn check(&self) -> Result<(), String> {
+        if let Some(gate) = &self.gate {
+            gate.check().map_err(|message| format!("`gate`: {message}"))?;
+        }
+        if let Some(drift) = &self.drift {
+            drift.check().map_err(|message| format!("`drift`: {message}"))?;
+        }
+        self.promotion.check().map_err(|message| format!("`promotion`: {message}"))?;
+        if let Some(schema) = &self.record.schema {
+            schema.parse::<crate::names::SchemaName>().map_err(|error| format!("`record.schema`: {error}"))?;
+        }
+        Ok(())
+    }
+
+    /// The JSON Schema of the file, as it is committed.
+    pub fn schema() -> String {
+        let schema = schemars::schema_for!(Self);
+        let text = serde_json::to_string_pretty(&schema).unwrap_or_default();
+        format!("{text}\n")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn refused(text: &str) -> String {
+        Config::parse("lakegate.yml", text).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn an_unknown_key_is_named_with_its_path_and_line() {
+        let text = "workspace:\n  warehouse: abc\ngate:\n  problem: binary\n  predictions: a.b.c\n  key: [id]\n  label: y\n  candidate: p\n  rules:\n    - metric: roc_auc\n      mni: 0.7\n";
+        insta::assert_snapshot!(refused(text));
+        insta::assert_snapshot!(refused("worksapce: {}\n"));
+    }
+
+    #[test]
+    fn contradictions_are_refused() {
+        let gate = |rule: &str| format!("gate: {{problem: binary, predictions: a.b.c, key: [id], label: y, candidate: p, rules: [{rule}]}}");
+        assert!(refused(&gate("{metric: roc_auc}")).contains("says nothing"));
+        assert!(refused(&gate("{metric: rmse, max: 1}")).contains("`rmse`"));
+        assert!(refused(&gate("{metric: roc_auc, not_worse_than: 0.1}")).contains("champion"));
+        assert!(refused(&gate("{metric: roc_auc, min: .nan}")).contains("finite"));
+        assert!(refused("drift: {baseline: a.b.c, current: a.b.c, on_drift: retrain}").contains("retrain_job"));
+        assert!(refused("record: {schema: just_one}").contains("record.schema"));
+    }
+
+    #[test]
+    fn an_empty_file_is_all_defaults() {
+        assert_eq!(Config::parse("lakegate.yml", "# nothing\n").unwrap(), Config::default());
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_breaks_the_reader(text in "([a-z]{1,8}: ?[\\[{&*!|>a-z0-9]{0,8}\n ?){0,6}") {
+            let _parsed = Config::parse("lakegate.yml", &text);
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! The life of a step: what a feature is given, and how it learns that it must end.
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use crate::databricks::Client;
+use crate::host::{Context, Host};
+use crate::report::{Fault, FaultKind};
+use crate::sys::Env;
+
+/// Everything that a feature's `run` may use beside its request.
+#[derive(Debug, Clone)]
+pub struct Ctx {
+    pub env: Arc<Env>,
+    pub host: Host,
+    pub context: Context,
+    pub client: Client,
+    /// The SQL warehouse; asked for when a command needs it.
+    pub warehouse: Option<String>,
+    pub cancel: Cancel,
+}
+
+impl Ctx {
+    /// The SQL warehouse to run statements on.
+    pub fn warehouse(&self) -> Result<&str, Fault> {
+        self.warehouse.as_deref().ok_or_else(|| {
+            Fault::usage("no SQL warehouse is configured")
+                .hint("set `workspace.warehouse` in lakegate.yml, or DATABRICKS_WAREHOUSE_ID")
+        })
+    }
+}
+
+/// Turns true once, when the step was asked to end.
+#[derive(Debug, Clone)]
+pub struct Cancel(watch::Receiver<bool>);
+
+impl Cancel {
+    /// Listens for SIGINT and SIGTERM.
+    pub fn on_signals() -> Self {
+        let (sender, receiver) = watch::channel(false);
+        tokio::spawn(async move {
+            wait_for_signal().await;
+            sender.send_replace(true);
+            // The channel stays open as long as somebody may ask.
+            sender.closed().await;
+        });
+        Self(receiver)
+    }
+
+    pub fn is_asked(&self) -> bool {
+        *self.0.borrow()
+    }
+
+    /// Waits until the step must end.
+    pub async fn asked(&self) {
+        let mut receiver = self.0.clone();
+        if receiver.wait_for(|asked| *asked).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    pub fn fault(what: &str) -> Fault {
+        Fault::new(FaultKind::Cancelled, format!("{what}: cancelled by a signal"))
+    }
+}
+
+#[cfg(unix)]
+async fn wait_for_signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+}
+
+#[cfg(not(unix))]
+async fn wait_for_signal() {
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
