@@ -1,6 +1,7 @@
 //! Lakegate carries machine-learning code from a merge request to monitored
 //! production on Databricks: one small binary per step.
 
+pub mod bundle;
 pub mod config;
 pub mod databricks;
 pub mod host;

@@ -1,0 +1,119 @@
+//! An asset bundle, read natively: `databricks.yml` and what it includes.
+//!
+//! Pure: the caller reads the files and asks the workspace; here they are
+//! merged, resolved, checked, and compared with what is deployed. What this
+//! does not know is refused by name, never ignored.
+
+mod interpolate;
+mod load;
+mod merge;
+mod modes;
+mod paths;
+mod plan;
+mod resources;
+mod state;
+
+pub use load::{Sources, load};
+pub use plan::{Action, Plan, Step, plan};
+pub use resources::Kind;
+pub use state::{FileDigests, Lock, ResourceState, State};
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+/// What is wrong with a bundle, and in which file.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{file}`: {message}")]
+pub struct BundleError {
+    pub file: String,
+    pub message: String,
+    pub hint: Option<String>,
+}
+
+impl BundleError {
+    fn new(file: &str, message: impl Into<String>) -> Self {
+        Self { file: file.to_owned(), message: message.into(), hint: None }
+    }
+
+    fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+/// What the surroundings of a deployment are.
+#[derive(Debug, Clone, Default)]
+pub struct Surroundings {
+    /// `anna@example.test`
+    pub user: String,
+    /// `anna`
+    pub short_name: String,
+    /// The address of the workspace that the caller configured.
+    pub host: String,
+    pub branch: Option<String>,
+    pub commit: Option<String>,
+    /// From `--var` and `BUNDLE_VAR_*`, in this order of rank.
+    pub variables: BTreeMap<String, String>,
+}
+
+/// A wheel to build before a deployment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Artifact {
+    pub name: String,
+    /// Where the command runs, relative to the bundle.
+    pub path: String,
+    pub build: Option<String>,
+    /// Globs of the files that come out, relative to the bundle.
+    pub files: Vec<String>,
+}
+
+/// A bundle with everything resolved but the ids of its own resources.
+#[derive(Debug, Clone)]
+pub struct Bundle {
+    pub name: String,
+    pub target: String,
+    /// The workspace that the bundle itself names, if it does.
+    pub host: Option<String>,
+    pub root_path: String,
+    pub file_path: String,
+    pub artifact_path: String,
+    pub state_path: String,
+    pub artifacts: Vec<Artifact>,
+    pub sync_include: Vec<String>,
+    pub sync_exclude: Vec<String>,
+    /// `jobs.train` and its settings, in the order of the files.
+    pub resources: BTreeMap<String, Resource>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Resource {
+    pub kind: Kind,
+    pub settings: Value,
+}
+
+impl Bundle {
+    /// Fills in the file names of wheels once they are built.
+    pub fn name_wheels(&mut self, built: &[String]) -> Result<(), BundleError> {
+        paths::name_wheels(self, built)
+    }
+
+    /// The whole bundle as one value: what `validate` shows.
+    pub fn shown(&self) -> Value {
+        let resources: serde_json::Map<_, _> =
+            self.resources.iter().map(|(key, resource)| (key.clone(), resource.settings.clone())).collect();
+        serde_json::json!({
+            "bundle": { "name": self.name, "target": self.target },
+            "workspace": {
+                "root_path": self.root_path,
+                "file_path": self.file_path,
+                "artifact_path": self.artifact_path,
+                "state_path": self.state_path,
+            },
+            "resources": resources,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

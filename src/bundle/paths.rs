@@ -1,0 +1,105 @@
+//! Local paths become paths in the workspace.
+
+use serde_json::{Value, json};
+
+use super::{Bundle, BundleError, Kind};
+
+pub(super) fn translate(bundle: &mut Bundle) -> Result<(), BundleError> {
+    let (files, wheels) = (bundle.file_path.clone(), format!("{}/.internal", bundle.artifact_path));
+    for (key, resource) in &mut bundle.resources {
+        if resource.kind != Kind::Jobs {
+            continue;
+        }
+        let fail = |message: String| BundleError::new("databricks.yml", format!("resources.{key}: {message}"));
+        for task in items(&mut resource.settings, "/tasks") {
+            for (pointer, notebook) in [("/notebook_task/notebook_path", true), ("/spark_python_task/python_file", false)] {
+                if let Some(path) = task.pointer_mut(pointer)
+                    && let Some(local) = path.as_str().filter(|path| is_local(path))
+                {
+                    let mut local = local_path(local).map_err(fail)?;
+                    if notebook {
+                        local = local.strip_suffix(".py").map_or(local.clone(), str::to_owned);
+                    }
+                    *path = json!(format!("{files}/{local}"));
+                }
+            }
+            for library in items(task, "/libraries") {
+                if let Some(wheel) = library["whl"].as_str().filter(|path| is_local(path)) {
+                    library["whl"] = json!(wheel_path(&wheels, wheel));
+                }
+            }
+        }
+        for environment in items(&mut resource.settings, "/environments") {
+            for dependency in items(environment, "/spec/dependencies") {
+                dependency_path(dependency, &files, &wheels).map_err(fail)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The items of a list, if there is one.
+fn items<'a>(value: &'a mut Value, pointer: &str) -> impl Iterator<Item = &'a mut Value> + use<'a> {
+    value.pointer_mut(pointer).and_then(Value::as_array_mut).into_iter().flatten()
+}
+
+/// Fills in the patterns of wheels, now that the files are known.
+pub(super) fn name_wheels(bundle: &mut Bundle, built: &[String]) -> Result<(), BundleError> {
+    let folder = format!("{}/.internal/", bundle.artifact_path);
+    for (key, resource) in &mut bundle.resources {
+        let name = |value: &mut Value| -> Result<(), BundleError> {
+            let Some(pattern) = value.as_str().and_then(|text| text.strip_prefix(&folder)) else { return Ok(()) };
+            let glob = globset::Glob::new(pattern)
+                .map_err(|error| BundleError::new("databricks.yml", format!("resources.{key}: {error}")))?;
+            let matcher = glob.compile_matcher();
+            let matching: Vec<_> = built.iter().filter(|wheel| matcher.is_match(wheel)).collect();
+            let [wheel] = matching[..] else {
+                let message = format!("resources.{key}: {} built wheels match `{pattern}`, it must be one", matching.len());
+                return Err(BundleError::new("databricks.yml", message).hint("declare the wheel under `artifacts`"));
+            };
+            *value = json!(format!("{folder}{wheel}"));
+            Ok(())
+        };
+        for environment in items(&mut resource.settings, "/environments") {
+            items(environment, "/spec/dependencies").try_for_each(name)?;
+        }
+        for task in items(&mut resource.settings, "/tasks") {
+            items(task, "/libraries").filter_map(|library| library.get_mut("whl")).try_for_each(name)?;
+        }
+    }
+    Ok(())
+}
+
+fn dependency_path(dependency: &mut Value, files: &str, wheels: &str) -> Result<(), String> {
+    let Some(text) = dependency.as_str() else { return Ok(()) };
+    if let Some(file) = text.strip_prefix("-r ").map(str::trim).filter(|file| is_local(file)) {
+        *dependency = json!(format!("-r {files}/{}", local_path(file)?));
+    } else if text.ends_with(".whl") && is_local(text) {
+        *dependency = json!(wheel_path(wheels, text));
+    }
+    Ok(())
+}
+
+fn is_local(path: &str) -> bool {
+    !path.starts_with('/') && !path.contains("://")
+}
+
+/// The wheel keeps its file name; a pattern is filled in once it is built.
+fn wheel_path(wheels: &str, path: &str) -> String {
+    format!("{wheels}/{}", path.rsplit('/').next().unwrap_or(path))
+}
+
+/// A path that stays in the bundle's folder.
+fn local_path(path: &str) -> Result<String, String> {
+    let mut parts: Vec<&str> = Vec::new();
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => {
+                parts.pop().ok_or_else(|| format!("`{path}` leaves the bundle's folder"))?;
+            }
+            part => parts.push(part),
+        }
+    }
+    Ok(parts.join("/"))
+}

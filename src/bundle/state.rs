@@ -1,0 +1,78 @@
+//! What is deployed, in the layout of the official CLI's direct engine.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::names::Sha256;
+
+/// The layout that this reads and writes.
+const VERSION: u32 = 2;
+
+/// `state/resources.json`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct State {
+    pub state_version: u32,
+    #[serde(default)]
+    pub cli_version: String,
+    /// Tells one history of deployments from another.
+    pub lineage: String,
+    /// One more with each deployment.
+    pub serial: u64,
+    #[serde(default)]
+    pub state: BTreeMap<String, ResourceState>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ResourceState {
+    #[serde(rename = "__id__")]
+    pub id: String,
+    /// The settings that were applied last.
+    pub state: Value,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub depends_on: Vec<Value>,
+}
+
+impl State {
+    /// Of a bundle that was never deployed.
+    pub fn new(lineage: String) -> Self {
+        Self {
+            state_version: VERSION,
+            cli_version: concat!("lakegate-", env!("CARGO_PKG_VERSION")).to_owned(),
+            lineage,
+            serial: 0,
+            state: BTreeMap::new(),
+        }
+    }
+
+    /// Reads a state; one of a newer layout is refused rather than damaged.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let state: Self = serde_json::from_str(text).map_err(|error| format!("the deployment state is not readable: {error}"))?;
+        if state.state_version != VERSION {
+            return Err(format!("the deployment state has layout {}, this knows {VERSION}", state.state_version));
+        }
+        Ok(state)
+    }
+
+    /// The id of a resource by its key, `jobs.train`.
+    pub fn id(&self, key: &str) -> Option<&str> {
+        self.state.get(&format!("resources.{key}")).map(|resource| resource.id.as_str())
+    }
+}
+
+/// `state/deploy.lock`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Lock {
+    #[serde(rename = "ID")]
+    pub id: String,
+    pub acquisition_time: String,
+    pub is_forced: bool,
+    pub user: String,
+}
+
+/// The digests of the files that were uploaded, so that only changes travel.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct FileDigests(pub BTreeMap<String, Sha256>);

@@ -1,0 +1,207 @@
+use super::*;
+use proptest::prelude::*;
+use serde_json::json;
+use std::collections::BTreeSet;
+
+const ROOT: &str = r"
+bundle: {name: flights}
+include: [resources/*.yml]
+variables:
+  catalog: {default: main}
+  cluster: {type: complex, default: {workers: 2}}
+targets:
+  dev: {mode: development, default: true}
+  prod: {mode: production, variables: {catalog: prod}}
+";
+
+const JOBS: &str = r"
+resources:
+  schemas:
+    features: {name: features, catalog_name: '${var.catalog}'}
+  registered_models:
+    late: {name: late, catalog_name: '${var.catalog}', schema_name: features}
+  jobs:
+    train:
+      name: train-${bundle.target}
+      schedule: {quartz_cron_expression: '0 0 4 * * ?', timezone_id: UTC}
+      tasks:
+        - {task_key: fit, spark_python_task: {python_file: ./ops/train.py, parameters: ['${var.cluster.workers}']}, environment_key: default}
+      environments:
+        - environment_key: default
+          spec: {dependencies: ['-r requirements.txt', './dist/*.whl', 'numpy']}
+    retrain:
+      name: retrain
+      tasks:
+        - {task_key: go, run_job_task: {job_id: '${resources.jobs.train.id}'}}
+";
+
+fn sources(root: &str, jobs: &str) -> Sources {
+    [("databricks.yml".to_owned(), root.to_owned()), ("resources/jobs.yml".to_owned(), jobs.to_owned())].into()
+}
+
+fn around() -> Surroundings {
+    Surroundings { user: "anna@example.test".into(), short_name: "anna".into(), ..Surroundings::default() }
+}
+
+fn loaded(target: &str) -> Bundle {
+    load(&sources(ROOT, JOBS), Some(target), &around()).unwrap()
+}
+
+fn refused(root: &str, jobs: &str) -> BundleError {
+    load(&sources(root, jobs), None, &around()).unwrap_err()
+}
+
+#[test]
+fn a_development_target_is_prefixed_and_paused() {
+    insta::assert_json_snapshot!(loaded("dev").shown());
+}
+
+#[test]
+fn a_production_target_keeps_its_names_and_takes_its_variables() {
+    let bundle = loaded("prod");
+    assert_eq!(bundle.resources["jobs.train"].settings["name"], "train-prod");
+    assert_eq!(bundle.resources["schemas.features"].settings["catalog_name"], "prod");
+    assert_eq!(bundle.root_path, "/Workspace/Users/anna@example.test/.bundle/flights/prod");
+}
+
+#[test]
+fn an_override_changes_the_task_of_its_name() {
+    let root = ROOT.replace(
+        "variables: {catalog: prod}",
+        "resources: {jobs: {train: {tasks: [{task_key: fit, timeout_seconds: 60}]}}}",
+    );
+    let bundle = load(&sources(&root, JOBS), Some("prod"), &around()).unwrap();
+    let tasks = bundle.resources["jobs.train"].settings["tasks"].as_array().unwrap();
+    assert_eq!((tasks.len(), &tasks[0]["timeout_seconds"]), (1, &json!(60)));
+    assert_eq!(tasks[0]["environment_key"], "default");
+}
+
+#[test]
+fn given_variables_win() {
+    let mut around = around();
+    around.variables.insert("catalog".into(), "given".into());
+    around.variables.insert("cluster".into(), "{workers: 9}".into());
+    let bundle = load(&sources(ROOT, JOBS), Some("prod"), &around).unwrap();
+    assert_eq!(bundle.resources["schemas.features"].settings["catalog_name"], "given");
+    let parameters = &bundle.resources["jobs.train"].settings["tasks"][0]["spark_python_task"]["parameters"];
+    assert_eq!(parameters, &json!([9]));
+}
+
+#[test]
+fn mistakes_are_named_with_a_way_out() {
+    let told = |error: BundleError| format!("{error} | {}", error.hint.clone().unwrap_or_default());
+    let mut all = Vec::new();
+    for (root, jobs) in [
+        (ROOT.replace("variables:", "varaibles:"), JOBS.to_owned()),
+        (ROOT.to_owned(), JOBS.replace("jobs:", "job:")),
+        (ROOT.to_owned(), JOBS.replace("jobs:", "pipelines:")),
+        (ROOT.to_owned(), JOBS.replace("tasks:", "taks:")),
+        (ROOT.to_owned(), JOBS.replace("${var.catalog}", "${var.catlog}")),
+        (ROOT.replace("{default: main}", "{default: '${var.catalog}'}"), JOBS.to_owned()),
+        (ROOT.replace("{default: main}", "{description: which}"), JOBS.to_owned()),
+        (ROOT.to_owned(), JOBS.replace("resources.jobs.train.id", "resources.jobs.trian.id")),
+        (ROOT.to_owned(), JOBS.replace("./ops/train.py", "../../etc/passwd")),
+        (ROOT.replace("[resources/*.yml]", "[resources/none.yml]"), JOBS.to_owned()),
+        (ROOT.to_owned(), format!("include: [x.yml]\n{JOBS}")),
+        (ROOT.replace("mode: development", "mode: devel"), JOBS.to_owned()),
+    ] {
+        all.push(told(refused(&root, &jobs)));
+    }
+    let error = load(&sources(ROOT, JOBS), Some("prd"), &around()).unwrap_err();
+    all.push(told(error));
+    insta::assert_snapshot!(all.join("\n"));
+}
+
+#[test]
+fn the_same_resource_in_two_files_is_a_mistake() {
+    let mut sources = sources(ROOT, JOBS);
+    sources.insert("resources/more.yml".into(), "resources: {jobs: {train: {name: again}}}".into());
+    let error = load(&sources, None, &around()).unwrap_err();
+    assert!(error.message.contains("`resources/jobs.yml` already"), "{error}");
+}
+
+#[test]
+fn production_is_not_deployed_from_another_branch_or_home() {
+    let root = ROOT.replace("bundle: {name: flights}", "bundle: {name: flights, git: {branch: main}}");
+    let mut elsewhere = around();
+    elsewhere.branch = Some("feature".into());
+    let error = load(&sources(&root, JOBS), Some("prod"), &elsewhere).unwrap_err();
+    assert!(error.message.contains("`main`, this is `feature`"), "{error}");
+    let root = ROOT.replace("mode: production", "mode: production, workspace: {root_path: /Workspace/Users/bob@x/b}");
+    let error = load(&sources(&root, JOBS), Some("prod"), &around()).unwrap_err();
+    assert!(error.message.contains("home of `bob@x`"), "{error}");
+}
+
+fn planned(bundle: &Bundle, state: &State) -> Plan {
+    plan(bundle, "https://a.test", state, &BTreeSet::new(), FileDigests::default(), &FileDigests::default())
+}
+
+fn deployed(bundle: &Bundle) -> State {
+    let mut state = State::new("lineage".into());
+    for (key, resource) in &bundle.resources {
+        let resource = ResourceState { id: "1".into(), state: resource.settings.clone(), depends_on: Vec::new() };
+        state.state.insert(format!("resources.{key}"), resource);
+    }
+    state
+}
+
+#[test]
+fn a_first_plan_creates_in_the_order_of_need() {
+    let plan = planned(&loaded("dev"), &State::new("l".into()));
+    let keys: Vec<_> = plan.steps.iter().map(|step| step.key.as_str()).collect();
+    assert_eq!(keys, ["schemas.features", "registered_models.late", "jobs.train", "jobs.retrain"]);
+    assert_eq!(plan.count(Action::Create), 4);
+}
+
+#[test]
+fn an_unchanged_bundle_has_nothing_to_do() {
+    let bundle = loaded("dev");
+    assert!(planned(&bundle, &deployed(&bundle)).is_empty());
+}
+
+#[test]
+fn changes_are_told_by_their_path_and_removals_are_deletions() {
+    let bundle = loaded("dev");
+    let mut state = deployed(&bundle);
+    let mut changed = bundle.clone();
+    changed.resources.get_mut("jobs.train").unwrap().settings["tasks"][0]["timeout_seconds"] = json!(5);
+    changed.resources.get_mut("registered_models.late").unwrap().settings["name"] = json!("later");
+    changed.resources.remove("jobs.retrain");
+    let plan = planned(&changed, &state);
+    let told: Vec<_> =
+        plan.steps.iter().map(|step| format!("{} {} {}", step.action.as_str(), step.key, step.changes.join(","))).collect();
+    assert_eq!(
+        told,
+        [
+            "skip schemas.features ",
+            "recreate registered_models.late name",
+            "update jobs.train tasks[0].timeout_seconds",
+            "delete jobs.retrain ",
+        ]
+    );
+    state.serial += 1;
+    assert_ne!(plan.serial, state.serial);
+}
+
+#[test]
+fn a_state_of_a_newer_layout_is_refused() {
+    let state = State::new("l".into());
+    let text = serde_json::to_string(&state).unwrap();
+    assert_eq!(State::parse(&text).unwrap(), state);
+    assert!(State::parse(&text.replace("\"state_version\":2", "\"state_version\":3")).unwrap_err().contains("layout 3"));
+    assert!(State::parse("{").is_err());
+}
+
+proptest! {
+    #[test]
+    fn no_text_breaks_the_reader(text in "([a-z]{1,9}: ?[\\[{$a-z}.\\]]{0,12}\n ?){0,6}") {
+        let _loaded = load(&sources(&text, JOBS), None, &around());
+    }
+
+    #[test]
+    fn references_are_found_wherever_they_stand(before in "[a-z$ ]{0,8}", name in "[a-z.]{1,8}", after in "[a-z}$ ]{0,8}") {
+        let text = format!("{before}${{{name}}}{after}");
+        let (b, n, a) = interpolate::next_reference(&text).unwrap();
+        prop_assert_eq!((b, n, a), (before.as_str(), name.as_str(), after.as_str()));
+    }
+}

@@ -1,0 +1,49 @@
+//! The command line: one subcommand per step, the same in every binary.
+
+use clap::{Parser, Subcommand};
+
+use super::connection::Connection;
+use super::publish::Publishing;
+use crate::{bundle_deploy, drift_check, job_run, model_gate, model_promote};
+
+/// From merge request to monitored model on Databricks.
+#[derive(Debug, Parser)]
+#[command(name = "lakegate", version, max_term_width = 100, infer_subcommands = false)]
+pub(super) struct Cli {
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Start a job once, wait for it, and explain its failures
+    JobRun(Step<job_run::Args>),
+    /// Decide whether a model version passes: thresholds and the comparison with the champion
+    ModelGate(Step<model_gate::Args>),
+    /// Make a version the production model, on the strength of a gate's evidence
+    ModelPromote(Step<model_promote::Args>),
+    /// Compare data with a baseline, and decide: nothing, notify or retrain
+    DriftCheck(Step<drift_check::Args>),
+    /// Plan, apply or destroy an asset bundle
+    BundleDeploy(Step<bundle_deploy::Args>),
+    /// Walk the whole production loop in an embedded workspace
+    #[cfg(feature = "local")]
+    Tour(crate::tour::Args),
+    /// The embedded workspace
+    #[cfg(feature = "local")]
+    #[command(subcommand)]
+    Workspace(super::workspace::Workspace),
+    /// Write the JSON Schema of lakegate.yml
+    Schema,
+}
+
+/// What every step takes beside its own arguments.
+#[derive(Debug, clap::Args)]
+pub(super) struct Step<A: clap::Args> {
+    #[command(flatten)]
+    pub(super) own: A,
+    #[command(flatten, next_help_heading = "Workspace")]
+    pub(super) connection: Connection,
+    #[command(flatten, next_help_heading = "Output")]
+    pub(super) publishing: Publishing,
+}

@@ -1,0 +1,97 @@
+//! The flags that say which workspace, and the connection they lead to.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::Result;
+
+use crate::config::Config;
+use crate::databricks::{Client, Masker, Settings};
+use crate::host::Host;
+use crate::names::Secret;
+use crate::report::Fault;
+use crate::sys::{Env, fs};
+
+#[derive(Debug, Clone, clap::Args)]
+pub(super) struct Connection {
+    /// The workspace's address (default: DATABRICKS_HOST, then a profile)
+    #[arg(long, env = "LAKEGATE_HOST", value_name = "URL")]
+    host: Option<String>,
+    /// The id of the SQL warehouse (default: workspace.warehouse in lakegate.yml)
+    #[arg(long, env = "DATABRICKS_WAREHOUSE_ID", value_name = "ID")]
+    warehouse: Option<String>,
+    /// Use the embedded workspace
+    #[arg(long, env = "LAKEGATE_LOCAL")]
+    local: bool,
+    /// Where the embedded workspace keeps its state
+    #[arg(long, env = "LAKEGATE_WORKSPACE_DIR", value_name = "DIR", default_value = ".lakegate/workspace")]
+    workspace_dir: PathBuf,
+    /// The configuration file
+    #[arg(long, env = "LAKEGATE_CONFIG", value_name = "FILE", default_value = "lakegate.yml")]
+    config: PathBuf,
+}
+
+/// A workspace that can be called; the embedded one ends with it.
+pub(super) struct Connected {
+    pub(super) client: Client,
+    pub(super) warehouse: Option<String>,
+    #[cfg(feature = "local")]
+    running: Option<crate::local::Running>,
+}
+
+impl Connection {
+    /// Reads `lakegate.yml`; a file that was named must be there.
+    pub(super) fn config(&self) -> Result<Config> {
+        let text = fs::read_text_if_exists(&self.config)?;
+        if text.is_none() && self.config != PathBuf::from("lakegate.yml") {
+            return Err(Fault::usage(format!("`{}` does not exist", self.config.display())).into());
+        }
+        Ok(Config::parse(&self.config.display().to_string(), &text.unwrap_or_default())?)
+    }
+
+    pub(super) async fn connect(&self, config: &Config, env: &Env, host: &Host) -> Result<Connected> {
+        let named = self.warehouse.clone().or_else(|| config.workspace.warehouse.clone());
+        if self.local {
+            return self.embedded(env, host).await;
+        }
+        let settings = Settings::resolve(env, self.host.as_deref())?;
+        Ok(Connected {
+            client: Client::new(&settings, masker(host))?,
+            warehouse: named,
+            #[cfg(feature = "local")]
+            running: None,
+        })
+    }
+
+    #[cfg(feature = "local")]
+    async fn embedded(&self, env: &Env, host: &Host) -> Result<Connected> {
+        let running = crate::local::serve(&self.workspace_dir, 0, env).await?;
+        let settings = Settings::loopback(&running.host, running.token.clone())?;
+        Ok(Connected {
+            client: Client::new(&settings, masker(host))?,
+            warehouse: Some(crate::local::WAREHOUSE.to_owned()),
+            running: Some(running),
+        })
+    }
+
+    #[cfg(not(feature = "local"))]
+    #[expect(clippy::unused_async, reason = "the other build waits for the server")]
+    async fn embedded(&self, _: &Env, _: &Host) -> Result<Connected> {
+        let fault = Fault::usage("this binary was built without the embedded workspace");
+        Err(fault.hint("run `lakegate workspace serve` of the full binary, and set DATABRICKS_HOST").into())
+    }
+}
+
+impl Connected {
+    pub(super) async fn close(self) {
+        #[cfg(feature = "local")]
+        if let Some(running) = self.running {
+            running.stop().await;
+        }
+    }
+}
+
+pub(super) fn masker(host: &Host) -> Masker {
+    let host = host.clone();
+    Arc::new(move |secret: &Secret| host.mask(secret))
+}

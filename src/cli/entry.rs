@@ -1,0 +1,150 @@
+//! From the process's arguments to its exit code. The only place that prints
+//! an error, and the only one that ends the process.
+
+use std::ffi::OsString;
+use std::future::Future;
+use std::io::{IsTerminal as _, Write as _};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result};
+use clap::Parser as _;
+
+use super::command::{Cli, Command, Step};
+use super::exit;
+use crate::config::{Config, ConfigError};
+use crate::host::{Context, Dialect, Host};
+use crate::report::{Finding, Outcome, Place, Severity};
+use crate::step::{Cancel, Ctx};
+use crate::sys::{Env, fs};
+use crate::{bundle_deploy, drift_check, job_run, model_gate, model_promote};
+
+/// Runs the suite; `command` is the step that a thin binary stands for.
+pub fn main(command: Option<&str>) -> ExitCode {
+    let mut arguments: Vec<OsString> = std::env::args_os().collect();
+    if let Some(command) = command {
+        arguments.insert(1.min(arguments.len()), command.into());
+    }
+    let env = Arc::new(Env::capture());
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => {
+            let help = !error.use_stderr();
+            // A reader that hung up is no reason to fail.
+            let _closed = error.print();
+            return if help { ExitCode::SUCCESS } else { ExitCode::from(exit::USAGE) };
+        }
+    };
+    let filter = tracing_subscriber::EnvFilter::new(env.get("LAKEGATE_LOG").unwrap_or("warn"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).without_time().init();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            report_error(&Host::detect(env, std::io::stderr()), &anyhow::Error::new(error).context("start"));
+            return ExitCode::from(exit::REMOTE);
+        }
+    };
+    let code = runtime.block_on(dispatch(cli.command, &env));
+    runtime.shutdown_background();
+    ExitCode::from(code)
+}
+
+async fn dispatch(command: Command, env: &Arc<Env>) -> u8 {
+    match command {
+        Command::JobRun(step) => run(step, env, job_run::Args::request, job_run::run).await,
+        Command::ModelGate(step) => run(step, env, model_gate::Args::request, model_gate::run).await,
+        Command::ModelPromote(step) => run(step, env, model_promote::Args::request, model_promote::run).await,
+        Command::DriftCheck(step) => run(step, env, drift_check::Args::request, drift_check::run).await,
+        Command::BundleDeploy(step) => run(step, env, bundle_deploy::Args::request, bundle_deploy::run).await,
+        #[cfg(feature = "local")]
+        Command::Tour(args) => {
+            let host = Host::detect(env.clone(), std::io::stdout());
+            settle(&host, crate::tour::run(args, env, &host).await)
+        }
+        #[cfg(feature = "local")]
+        Command::Workspace(workspace) => {
+            let host = Host::detect(env.clone(), std::io::stdout());
+            settle(&host, workspace.run(env, &host).await)
+        }
+        Command::Schema => {
+            let host = Host::detect(env.clone(), std::io::stderr());
+            settle(&host, write_stdout(&Config::schema()).map(|()| exit::PASS))
+        }
+    }
+}
+
+fn settle(host: &Host, result: Result<u8>) -> u8 {
+    result.unwrap_or_else(|error| {
+        report_error(host, &error);
+        exit::of_error(&error)
+    })
+}
+
+/// One step: arguments, request, run, publish.
+async fn run<A, R, F>(
+    step: Step<A>,
+    env: &Arc<Env>,
+    request: impl FnOnce(A, &Config) -> Result<R>,
+    feature: impl FnOnce(Ctx, R) -> F,
+) -> u8
+where
+    A: clap::Args,
+    F: Future<Output = Result<Outcome>>,
+{
+    // With --json, standard output holds the JSON and nothing else.
+    let host = if step.publishing.json {
+        Host::detect(env.clone(), std::io::stderr())
+    } else {
+        Host::detect(env.clone(), std::io::stdout())
+    };
+    let colour = host.dialect() == Dialect::Terminal
+        && env.get("NO_COLOR").is_none()
+        && if step.publishing.json { std::io::stderr().is_terminal() } else { std::io::stdout().is_terminal() };
+    let cancel = Cancel::on_signals();
+    let work = async {
+        let config = step.connection.config()?;
+        let request = request(step.own, &config)?;
+        let connected = step.connection.connect(&config, env, &host).await?;
+        let ctx = Ctx {
+            env: env.clone(),
+            host: host.clone(),
+            context: Context::read(env, event(env).as_ref()),
+            client: connected.client.clone(),
+            warehouse: connected.warehouse.clone(),
+            cancel,
+        };
+        let outcome = feature(ctx, request).await;
+        connected.close().await;
+        step.publishing.publish(&host, &outcome?, colour)
+    };
+    settle(&host, work.await)
+}
+
+/// The event that started a GitHub workflow.
+fn event(env: &Env) -> Option<serde_json::Value> {
+    let text = fs::read_text_if_exists(env.get("GITHUB_EVENT_PATH")?).ok()??;
+    serde_json::from_str(&text).ok()
+}
+
+pub(super) fn write_stdout(text: &str) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).context("write to standard output")
+}
+
+/// The whole chain once, then what to do next.
+fn report_error(host: &Host, error: &anyhow::Error) {
+    let mut finding = Finding::new(Severity::Error, "lakegate", format!("{error:#}"));
+    finding.hint = exit::hint_of(error);
+    if let Some(config) = error.chain().find_map(|cause| cause.downcast_ref::<ConfigError>()) {
+        finding.place = Some(Place { file: config.file.clone(), line: config.line });
+    }
+    if host.dialect() == Dialect::Terminal {
+        let errors = Host::detect(Arc::new(Env::default()), std::io::stderr());
+        errors.say(&format!("error: {}", finding.title));
+        if let Some(hint) = &finding.hint {
+            errors.say(&format!("help: {hint}"));
+        }
+    } else {
+        host.annotate(&[finding]);
+    }
+}

@@ -1,0 +1,58 @@
+//! An outcome becomes files, outputs, annotations, a summary and an exit code.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+
+use super::exit::{self, FailOn};
+use crate::host::{Dialect, Host};
+use crate::report::Outcome;
+use crate::sys::fs;
+
+#[derive(Debug, Clone, clap::Args)]
+pub(super) struct Publishing {
+    /// Write the result as JSON to standard output
+    #[arg(long, env = "LAKEGATE_JSON")]
+    pub(super) json: bool,
+    /// Where reports and evidence are written
+    #[arg(long, env = "LAKEGATE_REPORT_DIR", value_name = "DIR", default_value = ".lakegate/reports")]
+    report_dir: PathBuf,
+    /// Which verdicts fail the step
+    #[arg(long, env = "LAKEGATE_FAIL_ON", value_enum, default_value_t = FailOn::NotPass)]
+    fail_on: FailOn,
+}
+
+impl Publishing {
+    /// Publishes and returns the exit code. Outputs are set whatever the
+    /// verdict: a failed step is when people need them.
+    pub(super) fn publish(&self, host: &Host, outcome: &Outcome, colour: bool) -> Result<u8> {
+        let report = &outcome.report;
+        let path = self.report_dir.join(format!("{}.html", report.command));
+        fs::write_atomic(&path, report.html()?)?;
+        let mut outputs = vec![
+            ("verdict".to_owned(), report.verdict.as_str().to_owned()),
+            ("reason".to_owned(), report.reason.clone()),
+            ("report".to_owned(), path.display().to_string()),
+        ];
+        outputs.extend(outcome.outputs.iter().cloned());
+        if let Some(document) = &outcome.document {
+            let path = self.report_dir.join(format!("{}.{}.json", report.command, document.name));
+            fs::write_atomic(&path, serde_json::to_string_pretty(&document.content)?)?;
+            outputs.push((document.name.to_owned(), path.display().to_string()));
+        }
+        for (name, value) in &outputs {
+            host.set_output(name, value)?;
+        }
+        host.say(report.plain(colour).trim_end());
+        if host.dialect() != Dialect::Terminal {
+            host.annotate(&report.findings);
+            host.summarise(&report.markdown())?;
+        }
+        if self.json {
+            let mut text = report.json(&outputs).to_string();
+            text.push('\n');
+            super::entry::write_stdout(&text)?;
+        }
+        Ok(exit::of_verdict(report.verdict, self.fail_on))
+    }
+}

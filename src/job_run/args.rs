@@ -1,0 +1,60 @@
+//! The arguments of `job-run`.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use anyhow::Result;
+
+use super::JobRef;
+use super::run::Request;
+use crate::config::Config;
+use crate::report::Fault;
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The job: its id, its name, or its key in the bundle
+    #[arg(value_name = "JOB", env = "LAKEGATE_JOB")]
+    job: String,
+    /// A job parameter; may be given several times
+    #[arg(long = "param", short = 'p', value_name = "NAME=VALUE", env = "LAKEGATE_PARAMS", value_delimiter = '\n')]
+    params: Vec<String>,
+    /// How long the run may wait for capacity
+    #[arg(long, env = "LAKEGATE_QUEUE_TIMEOUT", value_name = "MINUTES", default_value_t = 30.0)]
+    queue_timeout: f64,
+    /// How long the run may take once it runs
+    #[arg(long, env = "LAKEGATE_RUN_TIMEOUT", value_name = "MINUTES", default_value_t = 240.0)]
+    run_timeout: f64,
+    /// Run once more when the platform failed, never when the code did
+    #[arg(long, env = "LAKEGATE_RERUN_INFRASTRUCTURE")]
+    rerun_infrastructure: bool,
+    /// Tells apart two steps that start the same job in one CI run
+    #[arg(long, env = "LAKEGATE_STEP_KEY", value_name = "KEY")]
+    step_key: Option<String>,
+}
+
+impl Args {
+    pub fn request(self, _: &Config) -> Result<Request> {
+        let mut parameters = BTreeMap::new();
+        for pair in self.params.iter().filter(|pair| !pair.trim().is_empty()) {
+            let (name, value) = pair.split_once('=').ok_or_else(|| {
+                Fault::usage(format!("parameter `{pair}` has no value")).hint("write it as NAME=VALUE")
+            })?;
+            parameters.insert(name.trim().to_owned(), value.to_owned());
+        }
+        Ok(Request {
+            job: self.job.parse().map_or(JobRef::Name(self.job), JobRef::Id),
+            parameters,
+            queue_timeout: minutes("--queue-timeout", self.queue_timeout)?,
+            run_timeout: minutes("--run-timeout", self.run_timeout)?,
+            rerun_infrastructure: self.rerun_infrastructure,
+            step_key: self.step_key,
+        })
+    }
+}
+
+fn minutes(flag: &str, value: f64) -> Result<Duration, Fault> {
+    Duration::try_from_secs_f64(value * 60.0)
+        .ok()
+        .filter(|duration| !duration.is_zero())
+        .ok_or_else(|| Fault::usage(format!("{flag} is {value}, it must be a positive number of minutes")))
+}
