@@ -10,6 +10,8 @@ pub mod files;
 mod http;
 pub mod jobs;
 pub mod mlflow;
+mod model_digest;
+mod permissions;
 mod profile;
 mod retry;
 mod settings;

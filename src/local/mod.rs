@@ -15,6 +15,7 @@ mod input;
 mod jobs;
 mod mlflow;
 mod paths;
+mod permissions;
 mod server;
 mod sql;
 mod store;

@@ -17,7 +17,7 @@ use tokio::sync::oneshot;
 
 use super::error::ApiFault;
 use super::faults::{Strike, When};
-use super::{Shared, Workspace, faults, files, identity, jobs, mlflow, sql, unity, workspace_files};
+use super::{Shared, Workspace, faults, files, identity, jobs, mlflow, permissions, sql, unity, workspace_files};
 use crate::names::Secret;
 use crate::report::Fault;
 use crate::sys::Env;
@@ -74,6 +74,7 @@ fn router(workspace: Shared) -> Router {
         .merge(unity::routes())
         .merge(mlflow::routes())
         .merge(jobs::routes())
+        .merge(permissions::routes())
         .merge(sql::routes())
         .fallback(unknown)
         .layer(middleware::from_fn_with_state(workspace.clone(), strike))

@@ -90,6 +90,10 @@ impl Predictions {
         &self.labels
     }
 
+    pub fn scores(&self) -> &[f64] {
+        &self.scores
+    }
+
     /// The metric with every row counted once.
     pub fn value(&self, metric: Metric) -> f64 {
         self.weighted(metric, &vec![1; self.len()])

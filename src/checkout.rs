@@ -1,0 +1,140 @@
+//! The repository on disk: the bundle in it, its files, its place in git.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+use globset::{Glob, GlobSet, GlobSetBuilder};
+use ignore::WalkBuilder;
+
+use crate::bundle::{self, Bundle, BundleError, Sources, Surroundings};
+use crate::databricks::Client;
+use crate::host::Context;
+use crate::report::Fault;
+use crate::sys::{Env, fs};
+
+/// Never part of a deployment.
+const NEVER: [&str; 4] = [".git", ".databricks", ".lakegate", ".bundle"];
+
+/// Which bundle, and with what.
+#[derive(Debug, Clone)]
+pub struct BundleChoice {
+    /// The folder of `databricks.yml`.
+    pub root: PathBuf,
+    pub target: Option<String>,
+    pub variables: BTreeMap<String, String>,
+}
+
+/// Loads the bundle for the identity that the client signs in with.
+pub async fn load_bundle(choice: &BundleChoice, client: &Client, env: &Env, context: &Context) -> Result<Bundle> {
+    let me = client.me().await.context("ask the workspace who is calling")?;
+    let mut variables: BTreeMap<String, String> =
+        env.with_prefix("BUNDLE_VAR_").map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    variables.extend(choice.variables.clone());
+    let around = Surroundings {
+        short_name: me.short_name(),
+        user: me.user_name,
+        host: client.host().to_owned(),
+        branch: context.branch.clone(),
+        commit: context.commit.clone(),
+        variables,
+    };
+    let target = choice.target.as_deref();
+    bundle::load(&sources(&choice.root)?, target, &around).map_err(|error| usage(&error).into())
+}
+
+/// A mistake in the bundle is the caller's to mend.
+pub fn usage(error: &BundleError) -> Fault {
+    let fault = Fault::usage(error.to_string());
+    match &error.hint {
+        Some(hint) => fault.hint(hint),
+        None => fault,
+    }
+}
+
+/// Every YAML file of the bundle's folder.
+fn sources(root: &Path) -> Result<Sources> {
+    let mut sources = Sources::new();
+    for file in files(root, &[], &[])? {
+        if matches!(Path::new(&file).extension().and_then(|end| end.to_str()), Some("yml" | "yaml")) {
+            sources.insert(file.clone(), fs::read_text(root.join(&file))?);
+        }
+    }
+    Ok(sources)
+}
+
+/// The files that belong to the bundle, as paths with slashes: what git would
+/// keep, and `include`, without `exclude`.
+pub fn files(root: &Path, include: &[String], exclude: &[String]) -> Result<Vec<String>> {
+    let (include, exclude) = (globs(include)?, globs(exclude)?);
+    let mut found = Vec::new();
+    let mut add = |walk: ignore::Walk, wanted: &dyn Fn(&str) -> bool| -> Result<()> {
+        for entry in walk {
+            let entry = entry.with_context(|| format!("list `{}`", root.display()))?;
+            if entry.file_type().is_some_and(|kind| kind.is_file()) {
+                let path = entry.path().strip_prefix(root).unwrap_or(entry.path());
+                let path = path.components().map(|part| part.as_os_str().to_string_lossy()).collect::<Vec<_>>().join("/");
+                if wanted(&path) && !exclude.is_match(&path) {
+                    found.push(path);
+                }
+            }
+        }
+        Ok(())
+    };
+    add(walk(root, true), &|_| true)?;
+    if !include.is_empty() {
+        add(walk(root, false), &|path| include.is_match(path))?;
+    }
+    found.sort();
+    found.dedup();
+    Ok(found)
+}
+
+fn walk(root: &Path, git: bool) -> ignore::Walk {
+    WalkBuilder::new(root)
+        .hidden(false)
+        .git_ignore(git)
+        .git_global(false)
+        .git_exclude(git)
+        .require_git(false)
+        .filter_entry(|entry| !NEVER.iter().any(|name| entry.file_name() == *name))
+        .build()
+}
+
+fn globs(patterns: &[String]) -> Result<GlobSet> {
+    let mut builder = GlobSetBuilder::new();
+    for pattern in patterns {
+        let pattern = pattern.trim_start_matches("./");
+        builder.add(Glob::new(pattern).map_err(|error| Fault::usage(format!("sync pattern `{pattern}`: {error}")))?);
+        builder.add(Glob::new(&format!("{}/**", pattern.trim_end_matches('/'))).map_err(|error| Fault::usage(error.to_string()))?);
+    }
+    Ok(builder.build()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_git_ignores_is_left_out_unless_it_is_included() {
+        let dir = tempfile::tempdir().unwrap();
+        for (file, text) in [
+            (".gitignore", "dist/\n*.log\n"),
+            ("databricks.yml", "bundle: {name: a}"),
+            ("ops/train.py", "x"),
+            ("ops/a.log", "x"),
+            ("dist/a.whl", "x"),
+            (".lakegate/workspace/token", "secret"),
+            (".git/config", "x"),
+            ("notes/private.md", "x"),
+        ] {
+            fs::write_atomic(dir.path().join(file), text).unwrap();
+        }
+        let listed = |include: &[&str], exclude: &[&str]| {
+            let owned = |list: &[&str]| list.iter().map(|item| (*item).to_owned()).collect::<Vec<_>>();
+            files(dir.path(), &owned(include), &owned(exclude)).unwrap()
+        };
+        assert_eq!(listed(&[], &[]), [".gitignore", "databricks.yml", "notes/private.md", "ops/train.py"]);
+        assert_eq!(listed(&["dist/*.whl"], &["notes"]), [".gitignore", "databricks.yml", "dist/a.whl", "ops/train.py"]);
+    }
+}

@@ -1,0 +1,74 @@
+//! The arguments of `drift-check`.
+
+use anyhow::Result;
+
+use super::run::Request;
+use crate::config::{Config, OnDrift};
+use crate::names::{SchemaName, TableName};
+use crate::report::Fault;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Reaction {
+    /// Tell people
+    Notify,
+    /// Start the retraining job, once per window
+    Retrain,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The table that shows how the data was (default: drift.baseline)
+    #[arg(long, env = "LAKEGATE_BASELINE", value_name = "TABLE")]
+    baseline: Option<TableName>,
+    /// A condition on the baseline's rows, as SQL
+    #[arg(long, env = "LAKEGATE_BASELINE_WHERE", value_name = "SQL")]
+    baseline_where: Option<String>,
+    /// The table with the data as it is now (default: drift.current)
+    #[arg(long, env = "LAKEGATE_CURRENT", value_name = "TABLE")]
+    current: Option<TableName>,
+    /// A condition on its rows, as SQL
+    #[arg(long, env = "LAKEGATE_CURRENT_WHERE", value_name = "SQL")]
+    current_where: Option<String>,
+    /// Names the window of the current data: retraining starts once per window
+    #[arg(long, env = "LAKEGATE_WINDOW")]
+    window: Option<String>,
+    /// What a drift verdict does (default: drift.on_drift)
+    #[arg(long, env = "LAKEGATE_ON_DRIFT", value_enum)]
+    on_drift: Option<Reaction>,
+    /// The job that retrains (default: drift.retrain_job)
+    #[arg(long, env = "LAKEGATE_RETRAIN_JOB", value_name = "JOB")]
+    retrain_job: Option<String>,
+    /// A parameter of the retraining job; may be given several times
+    #[arg(long = "retrain-param", env = "LAKEGATE_RETRAIN_PARAMS", value_name = "NAME=VALUE", value_delimiter = '\n')]
+    retrain_params: Vec<String>,
+}
+
+impl Args {
+    pub fn request(self, config: &Config) -> Result<Request> {
+        let mut policy = config.drift.clone().ok_or_else(|| {
+            Fault::usage("lakegate.yml has no section `drift`").hint("name the baseline and the current table in it")
+        })?;
+        policy.baseline = self.baseline.unwrap_or(policy.baseline);
+        policy.current = self.current.unwrap_or(policy.current);
+        policy.baseline_where = self.baseline_where.or(policy.baseline_where);
+        policy.current_where = self.current_where.or(policy.current_where);
+        policy.retrain_job = self.retrain_job.or(policy.retrain_job);
+        policy.on_drift = match self.on_drift {
+            Some(Reaction::Notify) => OnDrift::Notify,
+            Some(Reaction::Retrain) => OnDrift::Retrain,
+            None => policy.on_drift,
+        };
+        if policy.on_drift == OnDrift::Retrain && policy.retrain_job.is_none() {
+            return Err(Fault::usage("--on-drift retrain needs a job").hint("name it with --retrain-job or drift.retrain_job").into());
+        }
+        let mut retrain_parameters = std::collections::BTreeMap::new();
+        for pair in self.retrain_params.iter().filter(|pair| !pair.trim().is_empty()) {
+            let (name, value) = pair
+                .split_once('=')
+                .ok_or_else(|| Fault::usage(format!("parameter `{pair}` has no value")).hint("write it as NAME=VALUE"))?;
+            retrain_parameters.insert(name.trim().to_owned(), value.to_owned());
+        }
+        let record = config.record.schema.as_deref().map(str::parse::<SchemaName>).transpose()?;
+        Ok(Request { policy, window: self.window, retrain_parameters, record })
+    }
+}

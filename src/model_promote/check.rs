@@ -1,0 +1,132 @@
+//! Whether evidence still holds, and what the alias asks for. Pure.
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::names::{ModelVersion, Sha256};
+use crate::record::evidence::Evidence;
+use crate::report::{Fault, FaultKind};
+
+/// What the alias needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Move {
+    /// It points to the candidate already.
+    Done,
+    Set { from: Option<ModelVersion> },
+}
+
+/// Refuses evidence that was edited, is too old, or is about other bytes.
+pub(super) fn evidence(evidence: &Evidence, digest_now: Sha256, now: Timestamp, max_age_days: f64) -> Result<(), Fault> {
+    let refuse = |message: String| Err(Fault::new(FaultKind::Integrity, message));
+    if !evidence.is_intact() {
+        return refuse("the evidence does not match its own digest: it was changed after the gate wrote it".into());
+    }
+    let statement = &evidence.statement;
+    if statement.candidate.digest != digest_now {
+        return refuse(format!(
+            "version {} is not what the gate judged: its files have digest {}, the evidence says {}",
+            statement.candidate.version,
+            digest_now.short(),
+            statement.candidate.digest.short()
+        ));
+    }
+    let written: Timestamp = statement.at.parse().map_err(|error| {
+        Fault::new(FaultKind::Integrity, format!("the evidence has no readable time: {error}"))
+    })?;
+    let age = now.duration_since(written);
+    if age < SignedDuration::from_mins(-10) {
+        return refuse(format!("the evidence is from the future ({written}): a clock is wrong"));
+    }
+    if age.as_secs_f64() > max_age_days * 86_400.0 {
+        let days = age.as_secs_f64() / 86_400.0;
+        return Err(Fault::new(FaultKind::Integrity, format!("the evidence is {days:.1} days old, {max_age_days} are allowed"))
+            .hint("run model-gate again"));
+    }
+    Ok(())
+}
+
+/// Compares the alias with what the gate compared the candidate with.
+pub(super) fn alias(evidence: &Evidence, current: Option<ModelVersion>) -> Result<Move, Fault> {
+    let statement = &evidence.statement;
+    let expected = statement.champion.as_ref().map(|champion| champion.version);
+    if current == Some(statement.candidate.version) {
+        return Ok(Move::Done);
+    }
+    if current == expected {
+        return Ok(Move::Set { from: current });
+    }
+    let shown = |version: Option<ModelVersion>| version.map_or("nothing".to_owned(), |version| format!("version {version}"));
+    let message = format!("the alias points to {}, the gate compared with {}", shown(current), shown(expected));
+    Err(Fault::new(FaultKind::Conflict, message).hint("another promotion came between: run model-gate again"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+    use crate::record::evidence::{Data, Statement, Subject};
+
+    fn subject(version: u64) -> Subject {
+        Subject { version: ModelVersion(version), digest: Sha256::of(version.to_string()) }
+    }
+
+    fn sealed(champion: Option<u64>) -> Evidence {
+        let text = "gate: {problem: binary, predictions: a.b.c, key: [id], label: y, candidate: p, rules: [{metric: roc_auc, min: 0.5}]}";
+        Evidence::seal(Statement {
+            model: "a.b.m".parse().unwrap(),
+            candidate: subject(2),
+            champion: champion.map(subject),
+            data: Data { table: "a.b.c".parse().unwrap(), version: 1, rows: 10, seed: 7 },
+            policy: Config::parse("t", text).unwrap().gate.unwrap(),
+            rules: Vec::new(),
+            verdict: "pass".into(),
+            reason: String::new(),
+            at: "2026-03-01T00:00:00Z".into(),
+            commit: None,
+            run_url: None,
+            actor: None,
+        })
+    }
+
+    fn at(time: &str) -> Timestamp {
+        time.parse().unwrap()
+    }
+
+    #[test]
+    fn evidence_survives_its_own_file() {
+        let evidence = sealed(Some(1));
+        let text = serde_json::to_string_pretty(&evidence).unwrap();
+        let read: Evidence = serde_json::from_str(&text).unwrap();
+        assert!(read.is_intact());
+        assert_eq!(read, evidence);
+    }
+
+    #[test]
+    fn edited_old_and_foreign_evidence_is_refused() {
+        let fine = sealed(Some(1));
+        let digest = fine.statement.candidate.digest;
+        let now = at("2026-03-02T00:00:00Z");
+        assert!(super::evidence(&fine, digest, now, 7.0).is_ok());
+        let mut edited = fine.clone();
+        edited.statement.verdict = "PASS".into();
+        for (evidence, digest, now, words) in [
+            (&edited, digest, now, "own digest"),
+            (&fine, Sha256::of("other bytes"), now, "not what the gate judged"),
+            (&fine, digest, at("2026-03-09T00:00:00Z"), "8.0 days old"),
+            (&fine, digest, at("2026-02-01T00:00:00Z"), "future"),
+        ] {
+            let fault = super::evidence(evidence, digest, now, 7.0).unwrap_err();
+            assert!(fault.message.contains(words), "{fault}");
+        }
+    }
+
+    #[test]
+    fn an_alias_that_moved_is_a_conflict_and_a_repetition_is_done() {
+        let version = |number| Some(ModelVersion(number));
+        assert_eq!(alias(&sealed(Some(1)), version(1)).unwrap(), Move::Set { from: version(1) });
+        assert_eq!(alias(&sealed(None), None).unwrap(), Move::Set { from: None });
+        assert_eq!(alias(&sealed(Some(1)), version(2)).unwrap(), Move::Done);
+        assert!(alias(&sealed(Some(1)), version(9)).unwrap_err().message.contains("version 9"));
+        assert!(alias(&sealed(Some(1)), None).is_err());
+        assert!(alias(&sealed(None), version(1)).is_err());
+    }
+}

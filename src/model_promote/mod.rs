@@ -1,0 +1,9 @@
+//! `model-promote`: a version becomes the production model, on the strength of
+//! a gate's evidence.
+
+mod args;
+mod check;
+mod run;
+
+pub use args::Args;
+pub use run::{Request, run};

@@ -1,0 +1,114 @@
+//! Rows of the lakehouse tables that Lakegate writes: one schema per file, and
+//! the statements that create a table and add rows exactly once.
+
+mod drift;
+pub mod evidence;
+mod gate;
+mod promotion;
+
+pub use drift::DriftRow;
+pub use gate::GateRow;
+pub use promotion::PromotionRow;
+
+use crate::databricks::sql::{Parameter, Statement};
+use crate::names::{SchemaName, TableName};
+
+/// A value of a row.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Cell {
+    Text(Option<String>),
+    Number(Option<f64>),
+    Whole(Option<i64>),
+    Flag(bool),
+}
+
+impl Cell {
+    fn parameter(&self, name: String) -> Parameter {
+        match self {
+            Self::Text(text) => Parameter::new(name, text.clone(), "STRING"),
+            // Not a number is a number to SQL, and poison to every average.
+            Self::Number(number) => {
+                Parameter::new(name, number.filter(|number| number.is_finite()).map(|number| number.to_string()), "DOUBLE")
+            }
+            Self::Whole(number) => Parameter::new(name, number.map(|number| number.to_string()), "BIGINT"),
+            Self::Flag(flag) => Parameter::new(name, Some(flag.to_string()), "BOOLEAN"),
+        }
+    }
+}
+
+/// A kind of row. The first column, `event_id`, identifies it for ever.
+pub trait Row {
+    const TABLE: &'static str;
+    /// Names and SQL types, in order.
+    const COLUMNS: &'static [(&'static str, &'static str)];
+
+    fn cells(&self) -> Vec<Cell>;
+}
+
+/// The name of a kind's table.
+pub fn table<R: Row>(schema: &SchemaName) -> TableName {
+    TableName { catalog: schema.catalog.clone(), schema: schema.schema.clone(), name: R::TABLE.to_owned() }
+}
+
+/// Makes the table when there is none.
+pub fn create<R: Row>(schema: &SchemaName) -> Statement {
+    let columns: Vec<String> = R::COLUMNS.iter().map(|(name, kind)| format!("{name} {kind}")).collect();
+    Statement::new(format!("CREATE TABLE IF NOT EXISTS {} ({}) USING DELTA", table::<R>(schema).quoted(), columns.join(", ")))
+}
+
+/// Adds the rows that are not there yet: a retried step adds nothing twice.
+pub fn merge<R: Row>(schema: &SchemaName, rows: &[R]) -> Statement {
+    let mut parameters = Vec::new();
+    let mut selects = Vec::new();
+    for (at, row) in rows.iter().enumerate() {
+        let cells = row.cells();
+        debug_assert_eq!(cells.len(), R::COLUMNS.len(), "{}", R::TABLE);
+        let values = R::COLUMNS.iter().zip(cells).map(|((name, kind), cell)| {
+            let parameter = format!("p{at}_{name}");
+            parameters.push(cell.parameter(parameter.clone()));
+            format!("CAST(:{parameter} AS {kind}) AS {name}")
+        });
+        selects.push(format!("SELECT {}", values.collect::<Vec<_>>().join(", ")));
+    }
+    let names: Vec<&str> = R::COLUMNS.iter().map(|(name, _)| *name).collect();
+    let values: Vec<String> = names.iter().map(|name| format!("s.{name}")).collect();
+    let text = format!(
+        "MERGE INTO {} AS t USING ({}) AS s ON t.event_id = s.event_id WHEN NOT MATCHED THEN INSERT ({}) VALUES ({})",
+        table::<R>(schema).quoted(),
+        selects.join(" UNION ALL "),
+        names.join(", "),
+        values.join(", ")
+    );
+    Statement { text, parameters }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_travel_as_parameters_only() {
+        let row = PromotionRow {
+            event_id: "e".into(),
+            phase: "intent",
+            model: "a.b.c'); DROP TABLE x --".into(),
+            alias: "champion".into(),
+            from_version: None,
+            to_version: 2,
+            digest: String::new(),
+            evidence: String::new(),
+            actor: None,
+            run_url: None,
+            at: "2026-01-01T00:00:00Z".into(),
+        };
+        let statement = merge(&"main.lakegate".parse().unwrap(), &[row]);
+        insta::assert_snapshot!(statement.text);
+        assert!(!statement.text.contains("DROP"));
+    }
+
+    #[test]
+    fn what_is_not_a_number_is_recorded_as_null() {
+        let parameter = Cell::Number(Some(f64::NAN)).parameter("x".into());
+        assert_eq!(parameter.value, None);
+    }
+}
