@@ -215,6 +215,9 @@ async fn python(
     let mut child = command
         .spawn()
         .map_err(|error| Finished::failed(format!("start `{}`: {error}", environment.python.display())))?;
+    // Waiting closes a child's input, and the runner ends when it does: the
+    // pipe is held here, so that it closes only with the workspace itself.
+    let _lifeline = child.stdin.take();
     let group = child.id();
     let limit = settings["timeout_seconds"].as_u64().filter(|seconds| *seconds > 0);
     let deadline = async {

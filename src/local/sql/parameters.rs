@@ -118,21 +118,29 @@ fn iso_time(text: &str) -> String {
 }
 
 fn literal(given: &Given) -> Result<Expr, String> {
-    let Some(value) = &given.value else { return Ok(Expr::value(Value::Null)) };
-    let string = Expr::value(Value::SingleQuotedString(value.clone()));
     let type_name = given.type_name.as_deref().unwrap_or("STRING").to_ascii_uppercase();
-    if type_name == "STRING" {
+    let null = || Expr::value(Value::Null);
+    let string = given.value.clone().map_or_else(null, |value| Expr::value(Value::SingleQuotedString(value)));
+    if type_name == "STRING" && given.value.is_some() {
         return Ok(string);
     }
     let data_type = data_type(&type_name).ok_or_else(|| format!("type {type_name} of parameter {} is not known", given.name))?;
-    let bad = || format!("parameter {} has the value '{value}', which is no {type_name}", given.name);
+    let bad = || {
+        let value = given.value.as_deref().unwrap_or_default();
+        format!("parameter {} has the value '{value}', which is no {type_name}", given.name)
+    };
+    let Some(value) = &given.value else { return Ok(typed(string, data_type)) };
     match type_name.as_str() {
         "INT" | "BIGINT" | "LONG" | "SMALLINT" | "TINYINT" if value.trim().parse::<i64>().is_err() => return Err(bad()),
         "DOUBLE" | "FLOAT" if value.trim().parse::<f64>().is_err() => return Err(bad()),
         "BOOLEAN" if !matches!(value.to_ascii_lowercase().as_str(), "true" | "false") => return Err(bad()),
         _ => {}
     }
-    Ok(Expr::Cast { kind: CastKind::Cast, expr: Box::new(string), data_type, array: false, format: None })
+    Ok(typed(string, data_type))
+}
+
+fn typed(value: Expr, data_type: DataType) -> Expr {
+    Expr::Cast { kind: CastKind::Cast, expr: Box::new(value), data_type, array: false, format: None }
 }
 
 fn data_type(name: &str) -> Option<DataType> {

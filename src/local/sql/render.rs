@@ -106,9 +106,14 @@ pub(super) fn text_rows(table: &Table) -> Answer<Vec<Vec<Option<String>>>> {
         let formatters: Result<Vec<_>, _> =
             batch.columns().iter().map(|array| ArrayFormatter::try_new(array, &options)).collect();
         let formatters = formatters.map_err(fail)?;
+        // An array of type null has no bitmap, and is null all the same.
+        let nulls: Vec<_> = batch.columns().iter().map(|array| array.logical_nulls()).collect();
         for row in 0..batch.num_rows() {
-            let values = formatters.iter().zip(batch.columns());
-            rows.push(values.map(|(text, array)| array.is_valid(row).then(|| text.value(row).to_string())).collect());
+            let values = formatters.iter().zip(&nulls).map(|(text, nulls)| {
+                let null = nulls.as_ref().is_some_and(|nulls| nulls.is_null(row));
+                (!null).then(|| text.value(row).to_string())
+            });
+            rows.push(values.collect());
         }
     }
     Ok(rows)
