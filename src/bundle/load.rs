@@ -88,13 +88,16 @@ fn merged(sources: &Sources) -> Result<Value, BundleError> {
     let mut from: BTreeMap<String, String> = BTreeMap::new();
     remember(ROOT, &tree, &mut from)?;
     for file in included(&tree, sources)? {
-        let part = parse(&file, &sources[&file])?;
+        let mut part = parse(&file, &sources[&file])?;
         check_keys(&file, "", &part, &TOP)?;
         if part.get("include").is_some() {
             return Err(BundleError::new(&file, "include: only databricks.yml may include files (this also rules out cycles)"));
         }
         check_resources(&file, &part)?;
         remember(&file, &part, &mut from)?;
+        if let Some((folder, _)) = file.rsplit_once('/') {
+            paths::rebase(&mut part, folder);
+        }
         merge(&mut tree, &part);
     }
     Ok(tree)

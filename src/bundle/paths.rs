@@ -38,6 +38,35 @@ pub(super) fn translate(bundle: &mut Bundle) -> Result<(), BundleError> {
     Ok(())
 }
 
+/// Paths are relative to the file that holds them: makes those of an included
+/// file relative to the bundle.
+pub(super) fn rebase(part: &mut Value, folder: &str) {
+    let prefixed = |value: &mut Value| {
+        let Some(text) = value.as_str() else { return };
+        let (mark, path) = match text.strip_prefix("-r ") {
+            Some(path) => ("-r ", path.trim()),
+            None => ("", text),
+        };
+        if is_local(path) && !path.starts_with("${") {
+            *value = json!(format!("{mark}{folder}/{path}"));
+        }
+    };
+    let jobs = part.pointer_mut("/resources/jobs").and_then(Value::as_object_mut);
+    for job in jobs.into_iter().flat_map(|jobs| jobs.values_mut()) {
+        for task in items(job, "/tasks") {
+            for pointer in ["/notebook_task/notebook_path", "/spark_python_task/python_file"] {
+                task.pointer_mut(pointer).into_iter().for_each(prefixed);
+            }
+            items(task, "/libraries").filter_map(|library| library.get_mut("whl")).for_each(prefixed);
+        }
+        for environment in items(job, "/environments") {
+            // A package's name is no path.
+            let files = |text: &Value| text.as_str().is_some_and(|text| text.starts_with("-r ") || text.ends_with(".whl"));
+            items(environment, "/spec/dependencies").filter(|text| files(text)).for_each(prefixed);
+        }
+    }
+}
+
 /// The items of a list, if there is one.
 fn items<'a>(value: &'a mut Value, pointer: &str) -> impl Iterator<Item = &'a mut Value> + use<'a> {
     value.pointer_mut(pointer).and_then(Value::as_array_mut).into_iter().flatten()

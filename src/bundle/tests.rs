@@ -25,10 +25,10 @@ resources:
       name: train-${bundle.target}
       schedule: {quartz_cron_expression: '0 0 4 * * ?', timezone_id: UTC}
       tasks:
-        - {task_key: fit, spark_python_task: {python_file: ./ops/train.py, parameters: ['${var.cluster.workers}']}, environment_key: default}
+        - {task_key: fit, spark_python_task: {python_file: ../ops/train.py, parameters: ['${var.cluster.workers}']}, environment_key: default}
       environments:
         - environment_key: default
-          spec: {dependencies: ['-r requirements.txt', './dist/*.whl', 'numpy']}
+          spec: {dependencies: ['-r ../requirements.txt', '../dist/*.whl', 'numpy']}
     retrain:
       name: retrain
       tasks:
@@ -100,7 +100,7 @@ fn mistakes_are_named_with_a_way_out() {
         (ROOT.replace("{default: main}", "{default: '${var.catalog}'}"), JOBS.to_owned()),
         (ROOT.replace("{default: main}", "{description: which}"), JOBS.to_owned()),
         (ROOT.to_owned(), JOBS.replace("resources.jobs.train.id", "resources.jobs.trian.id")),
-        (ROOT.to_owned(), JOBS.replace("./ops/train.py", "../../etc/passwd")),
+        (ROOT.to_owned(), JOBS.replace("../ops/train.py", "../../etc/passwd")),
         (ROOT.replace("[resources/*.yml]", "[resources/none.yml]"), JOBS.to_owned()),
         (ROOT.to_owned(), format!("include: [x.yml]\n{JOBS}")),
         (ROOT.replace("mode: development", "mode: devel"), JOBS.to_owned()),

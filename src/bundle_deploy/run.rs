@@ -122,6 +122,19 @@ fn summary(plan: &Plan) -> String {
     )
 }
 
+fn done(plan: &Plan) -> String {
+    format!(
+        "{} created, {} updated, {} recreated, {} deleted, {} unchanged; {} files uploaded, {} removed",
+        plan.count(Action::Create),
+        plan.count(Action::Update),
+        plan.count(Action::Recreate),
+        plan.count(Action::Delete),
+        plan.count(Action::Skip),
+        plan.upload.len(),
+        plan.remove.len()
+    )
+}
+
 fn report_on(plan: &Plan, verb: &str) -> Report {
     let mut report = Report::new("bundle-deploy", format!("{verb} {} to {}", plan.bundle, plan.target));
     report.fact("workspace", plan.host.clone());
@@ -171,7 +184,7 @@ async fn apply_plan(ctx: &Ctx, bundle: &mut Bundle, request: &Request, approved:
     let unlocked = deployment.unlock(&lock).await;
     let plan = result?;
     unlocked?;
-    let reason = if plan.is_empty() { "nothing to change".to_owned() } else { summary(&plan).replace(" to ", " ") };
+    let reason = if plan.is_empty() { "nothing to change".to_owned() } else { done(&plan) };
     Ok(Outcome::new(report_on(&plan, "Deploy").concluded(Verdict::Pass, reason))
         .output("changes", (!plan.is_empty()).to_string()))
 }

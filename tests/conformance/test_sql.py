@@ -49,7 +49,7 @@ def test_a_table_can_be_read_as_it_was(schema, run_sql):
 
 
 def test_a_statement_describes_a_table(schema, run_sql):
-    run_sql(f"CREATE TABLE {schema}.t (id BIGINT, score DOUBLE)")
+    run_sql(f"CREATE TABLE {schema}.t (id BIGINT, score DOUBLE) USING DELTA COMMENT 'scores'")
     assert rows(run_sql(f"DESCRIBE TABLE {schema}.t")) == [["id", "bigint", None], ["score", "double", None]]
     assert rows(run_sql(f"SHOW TABLES IN {schema}")) == [[schema.split(".")[1], "t", "false"]]
     assert rows(run_sql(f"DROP TABLE {schema}.t")) == [] or True

@@ -40,10 +40,6 @@ pub(super) async fn create_table(session: &Session, create: CreateTable) -> Resu
     if known && create.if_not_exists {
         return Ok(nothing());
     }
-    let format = create.file_format.as_ref().map(ToString::to_string);
-    if format.is_some_and(|format| !format.eq_ignore_ascii_case("delta")) {
-        return Err(Failure::unsupported("tables of another format than Delta"));
-    }
     let rows = match &create.query {
         Some(query) => Some(session.query(Statement::Query(query.clone())).await?),
         None => None,

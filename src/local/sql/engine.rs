@@ -11,6 +11,7 @@ use datafusion::sql::parser::Statement as Parsed;
 use datafusion::sql::sqlparser::ast::Statement;
 use datafusion::sql::sqlparser::dialect::DatabricksDialect;
 use datafusion::sql::sqlparser::parser::Parser;
+use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 use serde_json::Value;
 
 use super::catalog::Catalogs;
@@ -96,6 +97,32 @@ impl Engine {
     }
 }
 
+/// The statements in a text. `USING DELTA` of a CREATE TABLE is taken out
+/// first: the parser does not know it, and every table here is a Delta table.
+fn parse(text: &str) -> Result<Vec<Statement>, Failure> {
+    let wrong = |error: String| Failure::new("PARSE_SYNTAX_ERROR", format!("[PARSE_SYNTAX_ERROR] {error}"));
+    let dialect = DatabricksDialect {};
+    let mut tokens = Tokenizer::new(&dialect, text).tokenize_with_location().map_err(|error| wrong(error.to_string()))?;
+    let words: Vec<(usize, String)> = tokens
+        .iter()
+        .enumerate()
+        .filter(|(_, token)| !matches!(token.token, Token::Whitespace(_)))
+        .map(|(at, token)| (at, token.token.to_string().to_ascii_uppercase()))
+        .collect();
+    let has = |word: &str| words.iter().take(5).any(|(_, known)| known == word);
+    if words.first().is_some_and(|(_, first)| first == "CREATE") && has("TABLE") {
+        let query = words.iter().position(|(_, word)| word == "AS").unwrap_or(words.len());
+        if let Some(at) = words[..query].iter().position(|(_, word)| word == "USING") {
+            let format = words.get(at + 1).map(|(_, format)| format.as_str()).unwrap_or_default();
+            if format != "DELTA" {
+                return Err(Failure::unsupported(&format!("tables of the format {format}")));
+            }
+            tokens.drain(words[at].0..=words[at + 1].0);
+        }
+    }
+    Parser::new(&dialect).with_tokens_with_locations(tokens).parse_statements().map_err(|error| wrong(error.to_string()))
+}
+
 /// Where names that are not complete belong.
 pub(super) struct Session {
     pub(super) workspace: Shared,
@@ -152,8 +179,7 @@ impl crate::local::Workspace {
         if let Some(result) = ddl::show(&session, text).await {
             return result;
         }
-        let mut statements = Parser::parse_sql(&DatabricksDialect {}, text)
-            .map_err(|error| Failure::new("PARSE_SYNTAX_ERROR", format!("[PARSE_SYNTAX_ERROR] {error}")))?;
+        let mut statements = parse(text)?;
         let (Some(mut statement), true) = (statements.pop(), statements.is_empty()) else {
             return Err(Failure::new("PARSE_SYNTAX_ERROR", "[PARSE_SYNTAX_ERROR] one statement at a time"));
         };

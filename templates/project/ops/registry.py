@@ -1,0 +1,28 @@
+"""Models of Unity Catalog by version or alias."""
+
+import mlflow
+import mlflow.sklearn
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+
+
+def resolve(name: str, version: str) -> str:
+    """A version number for `latest` or a number."""
+    if version != "latest":
+        return version
+    versions = [int(found.version) for found in MlflowClient().search_model_versions(f"name = '{name}'")]
+    if not versions:
+        raise SystemExit(f"{name} has no version: train first")
+    return str(max(versions))
+
+
+def by_alias(name: str, alias: str) -> str | None:
+    try:
+        return MlflowClient().get_model_version_by_alias(name, alias).version
+    except MlflowException:
+        return None
+
+
+def load(name: str, version: str):
+    mlflow.set_registry_uri("databricks-uc")
+    return mlflow.sklearn.load_model(f"models:/{name}/{version}")

@@ -1,0 +1,61 @@
+"""Training: fits a model, logs it to MLflow and registers it in Unity Catalog."""
+
+import argparse
+
+import mlflow
+import mlflow.sklearn
+from flights import model
+from flights.features import COLUMNS
+from lakehouse import Lakehouse, months_of
+from mlflow import MlflowClient
+from mlflow.models import infer_signature
+from sklearn.metrics import roc_auc_score
+
+REQUIREMENTS = ["scikit-learn", "pandas"]
+
+
+def registered_before(name, key):
+    """The version that an interrupted run of the same step has registered."""
+    for version in MlflowClient().search_model_versions(f"name = '{name}'"):
+        found = MlflowClient().get_model_version(name, version.version)
+        if found.status == "READY" and found.tags.get("training_key") == key:
+            return version.version
+    return None
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("schema")
+    parser.add_argument("--experiment", required=True)
+    parser.add_argument("--months", required=True, type=months_of)
+    parser.add_argument("--columns", default="", help="features to use, separated by commas; all by default")
+    parser.add_argument("--key", default="", help="the same key registers one version, however often it runs")
+    arguments = parser.parse_args()
+    name = f"{arguments.schema}.late_arrival"
+
+    mlflow.set_registry_uri("databricks-uc")
+    mlflow.set_experiment(arguments.experiment)
+    if arguments.key and (version := registered_before(name, arguments.key)):
+        print(f"version {version} was registered by an earlier run of this step")
+        return
+    features = Lakehouse(arguments.schema).read("features", arguments.months)
+    columns = [column for column in arguments.columns.split(",") if column]
+    with mlflow.start_run():
+        mlflow.log_params({"months": arguments.months, "columns": columns or "all", "rows": len(features)})
+        fitted = model.train(features, columns)
+        scores = model.predict(fitted, features)
+        mlflow.log_metric("training_roc_auc", roc_auc_score(features["late"], scores))
+        logged = mlflow.sklearn.log_model(
+            fitted,
+            name="model",
+            signature=infer_signature(features[COLUMNS].head(100), scores[:100]),
+            pip_requirements=REQUIREMENTS,
+            serialization_format="cloudpickle",
+        )
+        tags = {"training_key": arguments.key, "months": ",".join(map(str, arguments.months))}
+        registered = mlflow.register_model(logged.model_uri, name, tags=tags)
+    print(f"version {registered.version} of {name}: {len(features)} flights")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""ML code: features and models. Knows nothing of tables, jobs or registries."""
