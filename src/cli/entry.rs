@@ -126,6 +126,12 @@ fn event(env: &Env) -> Option<serde_json::Value> {
     serde_json::from_str(&text).ok()
 }
 
+/// One line to standard output, for programs to read.
+#[cfg(feature = "local")]
+pub(crate) fn write_line(text: &str) -> Result<()> {
+    write_stdout(&format!("{text}\n"))
+}
+
 pub(super) fn write_stdout(text: &str) -> Result<()> {
     let mut out = std::io::stdout().lock();
     out.write_all(text.as_bytes()).and_then(|()| out.flush()).context("write to standard output")

@@ -10,3 +10,5 @@ mod publish;
 mod workspace;
 
 pub use entry::main;
+#[cfg(feature = "local")]
+pub(crate) use entry::write_line;

@@ -245,6 +245,12 @@ impl Client {
         self.http.get("/api/2.2/jobs/runs/get-output").query("run_id", task_run_id).read().await
     }
 
+    /// Runs the failed tasks of a run again, and those that depend on them.
+    pub async fn run_repair(&self, run_id: i64) -> Result<(), Error> {
+        let call = self.http.call(Method::POST, "/api/2.2/jobs/runs/repair", Class::Unkeyed);
+        call.json(&json!({ "run_id": run_id, "rerun_all_failed_tasks": true }))?.done().await
+    }
+
     pub async fn run_cancel(&self, run_id: i64) -> Result<(), Error> {
         let call = self.http.call(Method::POST, "/api/2.2/jobs/runs/cancel", Class::Idempotent);
         call.json(&json!({ "run_id": run_id }))?.done().await

@@ -1,7 +1,7 @@
 //! The HTTP side: loopback, bearer token, faults, routes.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
@@ -17,7 +17,7 @@ use tokio::sync::oneshot;
 
 use super::error::ApiFault;
 use super::faults::{Strike, When};
-use super::{Shared, Workspace, faults, files, identity, jobs, mlflow, permissions, sql, unity, workspace_files};
+use super::{Shared, Workspace, environments, faults, files, identity, jobs, mlflow, permissions, sql, unity, workspace_files};
 use crate::names::Secret;
 use crate::report::Fault;
 use crate::sys::Env;
@@ -35,6 +35,12 @@ pub struct Running {
 }
 
 impl Running {
+    /// The Python of an environment with `packages`, built if it is not there.
+    pub async fn python_environment(&self, packages: &[String]) -> Result<PathBuf> {
+        let scratch = self.workspace.dir.join("environment");
+        Ok(environments::prepare(&self.workspace, packages, &scratch).await?.python)
+    }
+
     /// Ends the server's tasks and their processes.
     pub async fn stop(mut self) {
         if let Some(stop) = self.stop.take() {

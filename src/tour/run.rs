@@ -1,0 +1,351 @@
+//! Walks the steps by running the real binaries against the embedded workspace.
+
+use std::process::Stdio;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result};
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::{Value, json};
+use tokio::io::AsyncReadExt as _;
+
+use super::steps::{self, Action, STEPS, Step};
+use super::travel::{Done, Places, Travel, shown};
+use super::{Args, project, report};
+use crate::databricks::{Client, Settings};
+use crate::host::{Host, relay};
+use crate::local::{self, Running};
+use crate::report::{Fault, Verdict};
+use crate::step::Cancel;
+use crate::sys::{Env, clock, fs, process};
+
+/// What the steps share.
+struct Tour<'a> {
+    places: Places,
+    env: &'a Arc<Env>,
+    running: Running,
+    client: Client,
+    python: Option<std::path::PathBuf>,
+    cancel: Cancel,
+}
+
+/// What a step came to.
+struct Came {
+    verdict: Verdict,
+    reason: String,
+    report: Option<String>,
+    outputs: Value,
+}
+
+impl Came {
+    fn pass(reason: impl Into<String>) -> Self {
+        Self { verdict: Verdict::Pass, reason: reason.into(), report: None, outputs: Value::Null }
+    }
+
+    fn fail(reason: impl Into<String>) -> Self {
+        Self { verdict: Verdict::Fail, ..Self::pass(reason) }
+    }
+}
+
+pub async fn run(args: Args, env: &Arc<Env>, host: &Host) -> Result<u8> {
+    let last = last_step(args.until.as_deref())?;
+    fs::create_dir_all(&args.dir)?;
+    let places = Places { root: fs::canonicalize(&args.dir)? };
+    let mut travel = Travel::resume(&places, args.fresh)?;
+    let running = local::serve(&places.workspace(), 0, env).await?;
+    let settings = Settings::loopback(&running.host, running.token.clone())?;
+    let client = Client::new(&settings, Arc::new(|_| {}))?;
+    let mut tour = Tour { places, env, running, client, python: None, cancel: Cancel::on_signals() };
+    if !args.json {
+        host.say(&format!("embedded workspace at {}, state in {}", tour.running.host, shown(&tour.places.root)));
+        if !travel.done.is_empty() {
+            host.say(&format!("going on after {} steps that are done", travel.done.len()));
+        }
+    }
+    let result = tour.walk(&mut travel, last, host, args.json).await;
+    let Tour { running, places, .. } = tour;
+    running.stop().await;
+    result?;
+
+    let report = report::build(&places, &travel);
+    fs::write_atomic(places.report(), report.html()?)?;
+    if args.json {
+        let text = json!({ "report": report.json(&[]), "steps": travel.done }).to_string();
+        crate::cli::write_line(&text)?;
+    } else {
+        host.say("");
+        host.say(&format!("{} {}", report.verdict.mark(), report.reason));
+        host.say(&format!("report: {}", shown(&places.report())));
+        next_steps(&places, travel.finished, host);
+    }
+    Ok(if report.verdict == Verdict::Pass { crate::cli::exit::PASS } else { crate::cli::exit::FAIL })
+}
+
+fn last_step(until: Option<&str>) -> Result<usize, Fault> {
+    let Some(id) = until else { return Ok(STEPS.len() - 1) };
+    let ids = STEPS.map(|step| step.id);
+    STEPS
+        .iter()
+        .position(|step| step.id == id)
+        .ok_or_else(|| Fault::usage(format!("the tour has no step `{id}`")).or_near(id, ids.iter().copied()))
+}
+
+fn next_steps(places: &Places, finished: bool, host: &Host) {
+    if !finished {
+        return;
+    }
+    host.say("");
+    host.say("what to try next:");
+    host.say(&format!("  look at {}: the bundle, the jobs, lakegate.yml", shown(&places.project())));
+    host.say(&format!("  lakegate workspace serve --dir {}", shown(&places.workspace())));
+    host.say("  then export what it prints, and run a step by hand, such as");
+    host.say("  lakegate drift-check --current-where \"month = 2\" --on-drift notify");
+}
+
+impl Tour<'_> {
+    async fn walk(&mut self, travel: &mut Travel, last: usize, host: &Host, quiet: bool) -> Result<()> {
+        for (at, step) in STEPS.iter().enumerate().take(last + 1) {
+            if travel.find(step.id).is_some_and(|done| done.as_expected) {
+                continue;
+            }
+            travel.done.retain(|done| done.id != step.id);
+            let started = Instant::now();
+            let bar = bar(at, step);
+            let came = self.take(step, travel, &bar).await;
+            bar.finish_and_clear();
+            if self.cancel.is_asked() {
+                return Err(Cancel::fault("the tour").into());
+            }
+            let came = came.unwrap_or_else(|error| Came::fail(format!("{error:#}")));
+            let done = Done {
+                id: step.id.to_owned(),
+                verdict: came.verdict.as_str().to_owned(),
+                as_expected: came.verdict == step.expected,
+                reason: came.reason,
+                seconds: started.elapsed().as_secs_f64(),
+                report: came.report,
+                outputs: came.outputs,
+            };
+            if !quiet {
+                let took = clock::human(started.elapsed());
+                host.say(&format!("{} {:>2} {:<48} {took:>8}  {}", done.mark().mark(), at + 1, step.title, done.reason));
+            }
+            let failed = !done.as_expected;
+            travel.done.push(done);
+            travel.finished = at + 1 == STEPS.len() && !failed;
+            travel.save(&self.places)?;
+            if failed {
+                if !quiet {
+                    host.say(&format!("     its output is in {}", shown(&self.places.log(step.id))));
+                }
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    async fn take(&mut self, step: &Step, travel: &Travel, bar: &ProgressBar) -> Result<Came> {
+        match step.action {
+            Action::Project => {
+                let count = project::write(&self.places.project())?;
+                Ok(Came::pass(format!("{count} files in {}", shown(&self.places.project()))))
+            }
+            Action::Environment => {
+                let python = self.environment().await?;
+                Ok(Came::pass(format!("{} is ready", shown(&python))))
+            }
+            Action::UnitTests => self.unit_tests(step, bar).await,
+            Action::Command(words) => self.command(step, words, bar).await,
+            Action::SameRetraining(words) => {
+                let mut came = self.command(step, words, bar).await?;
+                let before = travel.find("drift").map(|done| done.outputs["retrain-run-id"].clone());
+                if before.as_ref() != came.outputs.get("retrain-run-id") {
+                    came = Came::pass(format!("another run was started: {}", came.reason));
+                }
+                Ok(came)
+            }
+            Action::Retraining => self.retraining(travel).await,
+        }
+    }
+
+    async fn environment(&mut self) -> Result<std::path::PathBuf> {
+        if let Some(python) = &self.python {
+            return Ok(python.clone());
+        }
+        let packages = project::requirements(&self.places.project())?;
+        let python = self.running.python_environment(&packages).await.context("install the Python packages")?;
+        self.python = Some(python.clone());
+        Ok(python)
+    }
+
+    async fn unit_tests(&mut self, step: &Step, bar: &ProgressBar) -> Result<Came> {
+        let python = self.environment().await?;
+        let mut command = process::command(&python, self.env);
+        command.args(["-m", "pytest", "-q", "-p", "no:cacheprovider"]).env("PYTHONDONTWRITEBYTECODE", "1");
+        let (code, _, tail) = self.child(step, command, bar).await?;
+        let last = tail.lines().last().unwrap_or_default().trim_start_matches("| ").to_owned();
+        Ok(if code == Some(0) { Came::pass(last) } else { Came::fail(last) })
+    }
+
+    /// Runs this very program as a step's process.
+    async fn command(&self, step: &Step, words: &[&str], bar: &ProgressBar) -> Result<Came> {
+        let program = std::env::current_exe().context("find this program")?;
+        let mut command = process::command(program, self.env);
+        command
+            .args(steps::arguments(words, step.id))
+            .env("DATABRICKS_HOST", &self.running.host)
+            .env("DATABRICKS_TOKEN", self.running.token.expose())
+            .env("DATABRICKS_WAREHOUSE_ID", local::WAREHOUSE);
+        let (code, stdout, tail) = self.child(step, command, bar).await?;
+        let Ok(result) = serde_json::from_str::<Value>(&stdout) else {
+            let last = tail.lines().last().unwrap_or_default().to_owned();
+            return Ok(Came::fail(format!("exit code {}: {last}", code.map_or("none".into(), |code| code.to_string()))));
+        };
+        let text = |name: &str| result[name].as_str().unwrap_or_default().to_owned();
+        let verdict = match (text("verdict").as_str(), code) {
+            ("pass", Some(0)) => Verdict::Pass,
+            ("fail", Some(1)) => Verdict::Fail,
+            _ => Verdict::Inconclusive,
+        };
+        let report = result["outputs"]["report"].as_str().map(|path| shown(&self.places.project().join(path)));
+        Ok(Came { verdict, reason: text("reason"), report, outputs: result["outputs"].clone() })
+    }
+
+    /// Runs a child in the project's folder: its errors go to the step's log
+    /// and, line by line, to the bar. Returns its exit code, its output, and
+    /// the end of its log.
+    async fn child(
+        &self,
+        step: &Step,
+        mut command: tokio::process::Command,
+        bar: &ProgressBar,
+    ) -> Result<(Option<i32>, String, String)> {
+        command.current_dir(self.places.project()).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.kill_on_drop(true).spawn().with_context(|| format!("start step {}", step.id))?;
+        let group = child.id();
+        let (mut out, mut err) = (child.stdout.take().context("read its output")?, child.stderr.take().context("read its errors")?);
+        let mut stdout = Vec::new();
+        let mut log = Vec::new();
+        let watch = async {
+            let mut tail = relay::Tail::new(1);
+            let mut relay = relay::Relay::new(|line: &str| tail.push(line));
+            let mut chunk = vec![0; 8192];
+            loop {
+                let read = err.read(&mut chunk).await?;
+                if read == 0 {
+                    break;
+                }
+                relay.push(&chunk[..read]);
+                log.extend_from_slice(&chunk[..read]);
+                let text = String::from_utf8_lossy(&log[log.len().saturating_sub(200)..]).into_owned();
+                let line = text.trim_end().lines().last().unwrap_or_default().to_owned();
+                bar.set_message(relay::harmless_lines(&line).join(" "));
+            }
+            anyhow::Ok(())
+        };
+        let finished = async {
+            let (read, watched) = tokio::join!(out.read_to_end(&mut stdout), watch);
+            read.context("read the step's output")?;
+            watched.context("read the step's log")?;
+            child.wait().await.context("wait for the step")
+        };
+        let status = tokio::select! {
+            status = finished => status?,
+            () = self.cancel.asked() => {
+                if let Some(group) = group {
+                    process::kill_group(group);
+                }
+                return Err(Cancel::fault(step.id).into());
+            }
+        };
+        fs::write_atomic(self.places.log(step.id), [log.as_slice(), stdout.as_slice()].concat())?;
+        let words = if log.is_empty() { &stdout } else { &log };
+        let tail = String::from_utf8_lossy(words).trim_end().to_owned();
+        Ok((status.code(), String::from_utf8_lossy(&stdout).into_owned(), tail))
+    }
+
+    /// Waits for the run of the drift check; one that a killed tour lost is
+    /// repaired, not started again.
+    async fn retraining(&self, travel: &Travel) -> Result<Came> {
+        let started = travel.find("drift").and_then(|done| done.outputs["retrain-run-id"].as_str()?.parse::<i64>().ok());
+        let run_id = started.context("the drift check started no run")?;
+        let mut repaired = false;
+        loop {
+            let run = self.client.run_get(run_id).await?;
+            if run.is_infrastructure_failure() && !repaired {
+                self.client.run_repair(run_id).await?;
+                repaired = true;
+            } else if run.is_over() {
+                let result = run.state.result_state.clone().unwrap_or_default();
+                return Ok(if run.succeeded() {
+                    Came::pass(format!("run {run_id} succeeded"))
+                } else {
+                    Came::fail(format!("run {run_id} ended {result}: {}", run.state.state_message))
+                });
+            }
+            tokio::select! {
+                () = tokio::time::sleep(Duration::from_millis(200)) => {}
+                () = self.cancel.asked() => return Err(Cancel::fault("retrain").into()),
+            }
+        }
+    }
+}
+
+/// A spinner with the step and its newest line; hidden when nobody watches.
+fn bar(at: usize, step: &Step) -> ProgressBar {
+    let bar = ProgressBar::new_spinner();
+    let style = ProgressStyle::with_template("{spinner} {prefix} {elapsed} {wide_msg}");
+    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
+    bar.set_prefix(format!("{:>2} {}", at + 1, step.title));
+    bar.enable_steady_tick(Duration::from_millis(120));
+    bar
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_carried_project_is_whole() {
+        let dir = tempfile::tempdir().unwrap();
+        let count = project::write(dir.path()).unwrap();
+        assert!(dir.path().join("databricks.yml").is_file() && count >= 18, "{count}");
+        assert!(project::requirements(dir.path()).unwrap().iter().all(|line| line.contains("==")));
+    }
+
+    #[test]
+    fn a_folder_with_other_things_is_left_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write_atomic(dir.path().join("thesis.tex"), "x").unwrap();
+        let places = Places { root: dir.path().to_path_buf() };
+        assert!(Travel::resume(&places, true).unwrap_err().to_string().contains("not a tour"));
+        assert!(dir.path().join("thesis.tex").exists());
+    }
+
+    #[test]
+    fn an_unfinished_tour_goes_on_and_a_finished_one_starts_over() {
+        let dir = tempfile::tempdir().unwrap();
+        let places = Places { root: dir.path().to_path_buf() };
+        let mut travel = Travel::resume(&places, false).unwrap();
+        travel.done.push(Done {
+            id: "project".into(),
+            verdict: "pass".into(),
+            as_expected: true,
+            reason: String::new(),
+            seconds: 0.1,
+            report: None,
+            outputs: Value::Null,
+        });
+        travel.save(&places).unwrap();
+        assert_eq!(Travel::resume(&places, false).unwrap(), travel);
+        travel.finished = true;
+        travel.save(&places).unwrap();
+        assert!(Travel::resume(&places, false).unwrap().done.is_empty());
+    }
+
+    #[test]
+    fn an_unknown_step_is_told_with_near_ones() {
+        let fault = last_step(Some("tran")).unwrap_err();
+        assert_eq!(fault.hint.as_deref(), Some("did you mean `train`?"));
+    }
+}

@@ -1,0 +1,123 @@
+//! The steps of the tour: what each does, and what must come of it.
+
+use crate::report::Verdict;
+
+/// What a step does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Action {
+    /// Write the starter project.
+    Project,
+    /// Build the project's Python environment.
+    Environment,
+    /// Run the project's unit tests on this machine.
+    UnitTests,
+    /// Run a command of the suite; `{step}` is replaced by the step's key.
+    Command(&'static [&'static str]),
+    /// Check the drift again: the same window must give the same run.
+    SameRetraining(&'static [&'static str]),
+    /// Wait for the run that the drift check started.
+    Retraining,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Step {
+    pub(super) id: &'static str,
+    pub(super) title: &'static str,
+    /// Where it stands in the reference architecture.
+    pub(super) part: &'static str,
+    pub(super) action: Action,
+    /// The verdict that makes the step a success.
+    pub(super) expected: Verdict,
+}
+
+const fn step(id: &'static str, title: &'static str, part: &'static str, action: Action) -> Step {
+    Step { id, title, part, action, expected: Verdict::Pass }
+}
+
+/// A step that is right when the answer is no.
+const fn refused(id: &'static str, title: &'static str, part: &'static str, action: Action) -> Step {
+    Step { id, title, part, action, expected: Verdict::Fail }
+}
+
+const MODEL: &str = "main.flights.late_arrival";
+const DRIFT: &[&str] = &[
+    "drift-check",
+    "--current-where=month = 7",
+    "--window=2013-07",
+    "--retrain-param=months=4-7",
+    "--retrain-param=key=retraining-2013-07",
+];
+
+pub(super) const STEPS: [Step; 21] = [
+    step("project", "write the starter project", "development", Action::Project),
+    step("environment", "install the project's Python packages", "development", Action::Environment),
+    step("unit-tests", "run the unit tests on the runner", "merge request", Action::UnitTests),
+    step("deploy", "deploy the bundle", "release", Action::Command(&["bundle-deploy", "apply", "--step-key={step}"])),
+    step("features", "refresh the features of January to April", "feature refresh", job(&["flights-refresh-features", "months=1-4"])),
+    step("train", "train the first model", "training", job(&["flights-train", "months=1-3", "key=first"])),
+    step("evaluate", "predict April, which it has not seen", "evaluation", job(&["flights-evaluate", "months=4"])),
+    step("gate", "judge it by absolute limits", "evaluation", Action::Command(&["model-gate", "--model", MODEL])),
+    step("promote", "make it the champion", "promotion", Action::Command(&["model-promote"])),
+    step("score", "score the flights of April", "deployment", job(&["flights-score", "months=4"])),
+    step("train-worse", "train a model that knows the distance only", "training", job(&["flights-train", "months=1-3", "columns=distance", "key=worse"])),
+    step("evaluate-worse", "let it predict April beside the champion", "evaluation", job(&["flights-evaluate", "months=4"])),
+    refused("gate-worse", "the gate must reject it", "evaluation", Action::Command(&["model-gate", "--model", MODEL])),
+    step("months-pass", "refresh the features up to August", "feature refresh", job(&["flights-refresh-features", "months=5-8"])),
+    step("score-july", "score July with the model of winter", "deployment", job(&["flights-score", "months=7"])),
+    refused("drift", "compare July with winter: it must have drifted", "monitoring", Action::Command(DRIFT)),
+    refused("drift-again", "check again: retraining must start once only", "monitoring", Action::SameRetraining(DRIFT)),
+    step("retrain", "wait for the retraining that it started", "retraining", Action::Retraining),
+    step("evaluate-new", "let both models predict August", "evaluation", job(&["flights-evaluate", "months=8"])),
+    step("gate-new", "judge the new model against the champion", "evaluation", Action::Command(&["model-gate", "--model", MODEL])),
+    step("promote-new", "make it the champion", "promotion", Action::Command(&["model-promote"])),
+];
+
+/// A job by its name, with parameters.
+const fn job(words: &'static [&'static str]) -> Action {
+    Action::Command(words)
+}
+
+/// The arguments of a command's process.
+pub(super) fn arguments(words: &[&str], id: &str) -> Vec<String> {
+    let mut arguments = Vec::new();
+    if words[0].starts_with("flights-") {
+        arguments.extend(["job-run", words[0], "--rerun-infrastructure"].map(str::to_owned));
+        arguments.push(format!("--step-key=tour/{id}"));
+        arguments.extend(words[1..].iter().map(|parameter| format!("--param={parameter}")));
+    } else {
+        arguments.extend(words.iter().map(|word| word.replace("{step}", &format!("tour/{id}"))));
+    }
+    arguments.push("--json".into());
+    arguments.push(format!("--report-dir=.lakegate/reports/{id}"));
+    if words[0] == "model-promote" {
+        // The gate's evidence lies with the gate's own step.
+        let gate = id.replace("promote", "gate");
+        arguments.push(format!("--evidence=.lakegate/reports/{gate}/model-gate.evidence.json"));
+    }
+    arguments
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_have_names_of_their_own_and_promotions_a_gate() {
+        for (at, step) in STEPS.iter().enumerate() {
+            assert!(STEPS[..at].iter().all(|other| other.id != step.id), "{}", step.id);
+            if let Action::Command(["model-promote"]) = step.action {
+                let gate = step.id.replace("promote", "gate");
+                assert!(STEPS[..at].iter().any(|other| other.id == gate), "{gate}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_job_is_keyed_by_its_step() {
+        let Action::Command(words) = STEPS[5].action else { panic!() };
+        assert_eq!(
+            arguments(words, "train")[..4],
+            ["job-run", "flights-train", "--rerun-infrastructure", "--step-key=tour/train"]
+        );
+    }
+}
