@@ -26,10 +26,17 @@ pub struct BundleChoice {
 }
 
 /// Loads the bundle for the identity that the client signs in with.
-pub async fn load_bundle(choice: &BundleChoice, client: &Client, env: &Env, context: &Context) -> Result<Bundle> {
+pub async fn load_bundle(
+    choice: &BundleChoice,
+    client: &Client,
+    env: &Env,
+    context: &Context,
+) -> Result<Bundle> {
     let me = client.me().await.context("ask the workspace who is calling")?;
-    let mut variables: BTreeMap<String, String> =
-        env.with_prefix("BUNDLE_VAR_").map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    let mut variables: BTreeMap<String, String> = env
+        .with_prefix("BUNDLE_VAR_")
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect();
     variables.extend(choice.variables.clone());
     let around = Surroundings {
         short_name: me.short_name(),
@@ -56,7 +63,8 @@ pub fn usage(error: &BundleError) -> Fault {
 fn sources(root: &Path) -> Result<Sources> {
     let mut sources = Sources::new();
     for file in files(root, &[], &[])? {
-        if matches!(Path::new(&file).extension().and_then(|end| end.to_str()), Some("yml" | "yaml")) {
+        if matches!(Path::new(&file).extension().and_then(|end| end.to_str()), Some("yml" | "yaml"))
+        {
             sources.insert(file.clone(), fs::read_text(root.join(&file))?);
         }
     }
@@ -73,7 +81,11 @@ pub fn files(root: &Path, include: &[String], exclude: &[String]) -> Result<Vec<
             let entry = entry.with_context(|| format!("list `{}`", root.display()))?;
             if entry.file_type().is_some_and(|kind| kind.is_file()) {
                 let path = entry.path().strip_prefix(root).unwrap_or(entry.path());
-                let path = path.components().map(|part| part.as_os_str().to_string_lossy()).collect::<Vec<_>>().join("/");
+                let path = path
+                    .components()
+                    .map(|part| part.as_os_str().to_string_lossy())
+                    .collect::<Vec<_>>()
+                    .join("/");
                 if wanted(&path) && !exclude.is_match(&path) {
                     found.push(path);
                 }
@@ -105,8 +117,14 @@ fn globs(patterns: &[String]) -> Result<GlobSet> {
     let mut builder = GlobSetBuilder::new();
     for pattern in patterns {
         let pattern = pattern.trim_start_matches("./");
-        builder.add(Glob::new(pattern).map_err(|error| Fault::usage(format!("sync pattern `{pattern}`: {error}")))?);
-        builder.add(Glob::new(&format!("{}/**", pattern.trim_end_matches('/'))).map_err(|error| Fault::usage(error.to_string()))?);
+        builder.add(
+            Glob::new(pattern)
+                .map_err(|error| Fault::usage(format!("sync pattern `{pattern}`: {error}")))?,
+        );
+        builder.add(
+            Glob::new(&format!("{}/**", pattern.trim_end_matches('/')))
+                .map_err(|error| Fault::usage(error.to_string()))?,
+        );
     }
     Ok(builder.build()?)
 }
@@ -131,10 +149,17 @@ mod tests {
             fs::write_atomic(dir.path().join(file), text).unwrap();
         }
         let listed = |include: &[&str], exclude: &[&str]| {
-            let owned = |list: &[&str]| list.iter().map(|item| (*item).to_owned()).collect::<Vec<_>>();
+            let owned =
+                |list: &[&str]| list.iter().map(|item| (*item).to_owned()).collect::<Vec<_>>();
             files(dir.path(), &owned(include), &owned(exclude)).unwrap()
         };
-        assert_eq!(listed(&[], &[]), [".gitignore", "databricks.yml", "notes/private.md", "ops/train.py"]);
-        assert_eq!(listed(&["dist/*.whl"], &["notes"]), [".gitignore", "databricks.yml", "dist/a.whl", "ops/train.py"]);
+        assert_eq!(
+            listed(&[], &[]),
+            [".gitignore", "databricks.yml", "notes/private.md", "ops/train.py"]
+        );
+        assert_eq!(
+            listed(&["dist/*.whl"], &["notes"]),
+            [".gitignore", "databricks.yml", "dist/a.whl", "ops/train.py"]
+        );
     }
 }

@@ -31,7 +31,9 @@ fn inner(
         Value::String(text) => resolve_text(text, look_up, chain),
         Value::Array(items) => items.iter().map(|item| inner(item, look_up, chain)).collect(),
         Value::Object(fields) => {
-            let resolved = fields.iter().map(|(name, value)| Ok((name.clone(), inner(value, look_up, chain)?)));
+            let resolved = fields
+                .iter()
+                .map(|(name, value)| Ok((name.clone(), inner(value, look_up, chain)?)));
             Ok(Value::Object(resolved.collect::<Result<_, _>>()?))
         }
         other => Ok(other.clone()),
@@ -80,7 +82,9 @@ pub(super) fn next_reference(text: &str) -> Option<(&str, &str, &str)> {
     let mut from = 0;
     while let Some(start) = text[from..].find("${").map(|at| from + at) {
         let inside = &text[start + 2..];
-        let name_end = inside.find(|char: char| !(char.is_alphanumeric() || matches!(char, '_' | '-' | '.' | '[' | ']')));
+        let name_end = inside.find(|char: char| {
+            !(char.is_alphanumeric() || matches!(char, '_' | '-' | '.' | '[' | ']'))
+        });
         if let Some(end) = name_end
             && inside[end..].starts_with('}')
             && end > 0

@@ -18,33 +18,74 @@ const ROOT: &str = "databricks.yml";
 
 /// What may stand at the top of a file.
 const TOP: [&str; 11] = [
-    "bundle", "include", "variables", "workspace", "artifacts", "resources", "targets", "sync", "permissions", "run_as",
+    "bundle",
+    "include",
+    "variables",
+    "workspace",
+    "artifacts",
+    "resources",
+    "targets",
+    "sync",
+    "permissions",
+    "run_as",
     "experimental",
 ];
 
 /// What may stand in a target.
 const TARGET: [&str; 13] = [
-    "bundle", "default", "mode", "presets", "variables", "workspace", "artifacts", "resources", "sync", "permissions",
-    "run_as", "git", "cluster_id",
+    "bundle",
+    "default",
+    "mode",
+    "presets",
+    "variables",
+    "workspace",
+    "artifacts",
+    "resources",
+    "sync",
+    "permissions",
+    "run_as",
+    "git",
+    "cluster_id",
 ];
 
 /// Reads, merges and resolves a bundle for one target.
-pub fn load(sources: &Sources, target: Option<&str>, around: &Surroundings) -> Result<Bundle, BundleError> {
+pub fn load(
+    sources: &Sources,
+    target: Option<&str>,
+    around: &Surroundings,
+) -> Result<Bundle, BundleError> {
     let mut tree = merged(sources)?;
     let target = choose_target(&tree, target)?;
     let chosen = tree["targets"][&target].clone();
     check_keys(ROOT, &format!("targets.{target}"), &chosen, &TARGET)?;
-    for section in ["bundle", "workspace", "artifacts", "resources", "sync", "permissions", "run_as", "presets"] {
+    for section in [
+        "bundle",
+        "workspace",
+        "artifacts",
+        "resources",
+        "sync",
+        "permissions",
+        "run_as",
+        "presets",
+    ] {
         if let Some(over) = chosen.get(section) {
             let mut base = tree.get(section).cloned().unwrap_or(Value::Null);
-            if base.is_null() { base = over.clone() } else { merge(&mut base, over) }
+            if base.is_null() {
+                base = over.clone()
+            } else {
+                merge(&mut base, over)
+            }
             tree[section] = base;
         }
     }
     let variables = variables(&tree, &chosen, around)?;
-    let name = text_at(&tree, "/bundle/name").ok_or_else(|| BundleError::new(ROOT, "bundle.name is missing"))?;
+    let name = text_at(&tree, "/bundle/name")
+        .ok_or_else(|| BundleError::new(ROOT, "bundle.name is missing"))?;
     if !is_identifier(&name) {
-        return Err(BundleError::new(ROOT, format!("bundle.name: `{name}` may hold letters, digits, `_` and `-` only")));
+        return Err(BundleError::new(
+            ROOT,
+            format!("bundle.name: `{name}` may hold letters, digits, `_` and `-` only"),
+        ));
     }
     fill_in(&mut tree, &name, &target, around);
     let tree = resolve(&tree, &variables)?;
@@ -57,7 +98,8 @@ pub fn load(sources: &Sources, target: Option<&str>, around: &Surroundings) -> R
 }
 
 fn parse(file: &str, text: &str) -> Result<Value, BundleError> {
-    let parsed: Value = serde_yaml::from_str(text).map_err(|error| BundleError::new(file, error.to_string()))?;
+    let parsed: Value =
+        serde_yaml::from_str(text).map_err(|error| BundleError::new(file, error.to_string()))?;
     match parsed {
         Value::Null => Ok(json!({})),
         Value::Object(_) => Ok(parsed),
@@ -80,7 +122,8 @@ fn check_keys(file: &str, at: &str, value: &Value, known: &[&str]) -> Result<(),
 /// The root file and everything it includes as one tree.
 fn merged(sources: &Sources) -> Result<Value, BundleError> {
     let text = sources.get(ROOT).ok_or_else(|| {
-        BundleError::new(ROOT, "there is no such file").hint("run the command in the bundle's folder, or name it with --bundle")
+        BundleError::new(ROOT, "there is no such file")
+            .hint("run the command in the bundle's folder, or name it with --bundle")
     })?;
     let mut tree = parse(ROOT, text)?;
     check_keys(ROOT, "", &tree, &TOP)?;
@@ -91,7 +134,10 @@ fn merged(sources: &Sources) -> Result<Value, BundleError> {
         let mut part = parse(&file, &sources[&file])?;
         check_keys(&file, "", &part, &TOP)?;
         if part.get("include").is_some() {
-            return Err(BundleError::new(&file, "include: only databricks.yml may include files (this also rules out cycles)"));
+            return Err(BundleError::new(
+                &file,
+                "include: only databricks.yml may include files (this also rules out cycles)",
+            ));
         }
         check_resources(&file, &part)?;
         remember(&file, &part, &mut from)?;
@@ -107,9 +153,14 @@ fn included(tree: &Value, sources: &Sources) -> Result<Vec<String>, BundleError>
     let mut files = Vec::new();
     for pattern in tree["include"].as_array().into_iter().flatten() {
         let pattern = pattern.as_str().unwrap_or_default().trim_start_matches("./");
-        let glob = Glob::new(pattern).map_err(|error| BundleError::new(ROOT, format!("include: {error}")))?;
+        let glob = Glob::new(pattern)
+            .map_err(|error| BundleError::new(ROOT, format!("include: {error}")))?;
         let matcher = glob.compile_matcher();
-        let found: Vec<_> = sources.keys().filter(|file| matcher.is_match(file) && *file != ROOT).cloned().collect();
+        let found: Vec<_> = sources
+            .keys()
+            .filter(|file| matcher.is_match(file) && *file != ROOT)
+            .cloned()
+            .collect();
         if found.is_empty() && !pattern.contains(['*', '?', '[']) {
             return Err(BundleError::new(ROOT, format!("include: `{pattern}` does not exist")));
         }
@@ -119,12 +170,19 @@ fn included(tree: &Value, sources: &Sources) -> Result<Vec<String>, BundleError>
 }
 
 /// The same resource in two files is a mistake, not an override.
-fn remember(file: &str, tree: &Value, from: &mut BTreeMap<String, String>) -> Result<(), BundleError> {
+fn remember(
+    file: &str,
+    tree: &Value,
+    from: &mut BTreeMap<String, String>,
+) -> Result<(), BundleError> {
     for (kind, named) in tree["resources"].as_object().into_iter().flatten() {
         for key in named.as_object().into_iter().flat_map(Map::keys) {
             let full = format!("{kind}.{key}");
             if let Some(other) = from.insert(full.clone(), file.to_owned()) {
-                return Err(BundleError::new(file, format!("resources.{full} is defined in `{other}` already")));
+                return Err(BundleError::new(
+                    file,
+                    format!("resources.{full} is defined in `{other}` already"),
+                ));
             }
         }
     }
@@ -135,7 +193,10 @@ fn check_resources(file: &str, tree: &Value) -> Result<(), BundleError> {
     for (kind, named) in tree["resources"].as_object().into_iter().flatten() {
         resources::kind(file, kind)?;
         if !named.is_object() {
-            return Err(BundleError::new(file, format!("resources.{kind}: it must be a map of names")));
+            return Err(BundleError::new(
+                file,
+                format!("resources.{kind}: it must be a map of names"),
+            ));
         }
     }
     Ok(())
@@ -152,7 +213,11 @@ fn choose_target(tree: &Value, asked: Option<&str>) -> Result<String, BundleErro
         let error = BundleError::new(ROOT, format!("there is no target `{asked}`"));
         return Err(resources::did_you_mean(error, asked, &names));
     }
-    let defaults: Vec<_> = targets.iter().filter(|(_, target)| target["default"] == true).map(|(name, _)| name).collect();
+    let defaults: Vec<_> = targets
+        .iter()
+        .filter(|(_, target)| target["default"] == true)
+        .map(|(name, _)| name)
+        .collect();
     match (&defaults[..], &names[..]) {
         ([one], _) => Ok((*one).clone()),
         ([], [only]) => Ok((*only).to_owned()),
@@ -162,24 +227,41 @@ fn choose_target(tree: &Value, asked: Option<&str>) -> Result<String, BundleErro
 }
 
 /// The value of each declared variable.
-fn variables(tree: &Value, target: &Value, around: &Surroundings) -> Result<BTreeMap<String, Value>, BundleError> {
+fn variables(
+    tree: &Value,
+    target: &Value,
+    around: &Surroundings,
+) -> Result<BTreeMap<String, Value>, BundleError> {
     let mut values = BTreeMap::new();
     let empty = Map::new();
     let declared = tree["variables"].as_object().unwrap_or(&empty);
     for (name, variable) in declared {
-        check_keys(ROOT, &format!("variables.{name}"), variable, &["description", "default", "type", "lookup"])?;
+        check_keys(
+            ROOT,
+            &format!("variables.{name}"),
+            variable,
+            &["description", "default", "type", "lookup"],
+        )?;
         if variable.get("lookup").is_some() {
-            return Err(BundleError::new(ROOT, format!("variables.{name}.lookup: lookups are not supported yet"))
-                .hint("give the id as the variable's value"));
+            return Err(BundleError::new(
+                ROOT,
+                format!("variables.{name}.lookup: lookups are not supported yet"),
+            )
+            .hint("give the id as the variable's value"));
         }
         let in_target = target["variables"].get(name).map(|value| match value {
             Value::Object(fields) if fields.contains_key("default") => fields["default"].clone(),
             other => other.clone(),
         });
         let given = match around.variables.get(name) {
-            Some(text) if variable["type"] == "complex" => Some(serde_yaml::from_str(text).map_err(|error| {
-                BundleError::new(ROOT, format!("variables.{name}: the given value is not YAML: {error}"))
-            })?),
+            Some(text) if variable["type"] == "complex" => {
+                Some(serde_yaml::from_str(text).map_err(|error| {
+                    BundleError::new(
+                        ROOT,
+                        format!("variables.{name}: the given value is not YAML: {error}"),
+                    )
+                })?)
+            }
             Some(text) => Some(Value::String(text.clone())),
             None => None,
         };
@@ -193,7 +275,10 @@ fn variables(tree: &Value, target: &Value, around: &Surroundings) -> Result<BTre
     let known: Vec<&str> = declared.keys().map(String::as_str).collect();
     let in_target = target["variables"].as_object().into_iter().flat_map(Map::keys);
     if let Some(unknown) = in_target.map(String::as_str).find(|name| !known.contains(name)) {
-        let error = BundleError::new(ROOT, format!("the target sets the variable `{unknown}`, which is not declared"));
+        let error = BundleError::new(
+            ROOT,
+            format!("the target sets the variable `{unknown}`, which is not declared"),
+        );
         return Err(resources::did_you_mean(error, unknown, &known));
     }
     Ok(values)
@@ -224,7 +309,10 @@ fn fill_in(tree: &mut Value, name: &str, target: &str, around: &Surroundings) {
     let workspace = &mut tree["workspace"];
     workspace["current_user"] = json!({ "userName": around.user, "short_name": around.short_name });
     for (field, default) in [
-        ("root_path", "/Workspace/Users/${workspace.current_user.userName}/.bundle/${bundle.name}/${bundle.target}"),
+        (
+            "root_path",
+            "/Workspace/Users/${workspace.current_user.userName}/.bundle/${bundle.name}/${bundle.target}",
+        ),
         ("file_path", "${workspace.root_path}/files"),
         ("artifact_path", "${workspace.root_path}/artifacts"),
         ("state_path", "${workspace.root_path}/state"),
@@ -239,10 +327,13 @@ fn fill_in(tree: &mut Value, name: &str, target: &str, around: &Surroundings) {
 /// Replaces references in everything but the targets that were not chosen.
 fn resolve(tree: &Value, variables: &BTreeMap<String, Value>) -> Result<Value, BundleError> {
     let look_up = |name: &str| -> Result<Option<Value>, Unresolved> {
-        let variable = name.strip_prefix("var.").or_else(|| name.strip_prefix("variables.")?.strip_suffix(".value"));
+        let variable = name
+            .strip_prefix("var.")
+            .or_else(|| name.strip_prefix("variables.")?.strip_suffix(".value"));
         if let Some(variable) = variable {
             let (head, rest) = variable.split_once('.').unwrap_or((variable, ""));
-            let value = variables.get(head).ok_or_else(|| Unresolved::Unknown { name: name.to_owned() })?;
+            let value =
+                variables.get(head).ok_or_else(|| Unresolved::Unknown { name: name.to_owned() })?;
             return match rest {
                 "" => Ok(Some(value.clone())),
                 rest => found(value.pointer(&format!("/{}", rest.replace('.', "/"))), name),
@@ -257,7 +348,8 @@ fn resolve(tree: &Value, variables: &BTreeMap<String, Value>) -> Result<Value, B
     let mut out = Map::new();
     for (section, value) in tree.as_object().into_iter().flatten() {
         if !matches!(section.as_str(), "targets" | "variables" | "include") {
-            let resolved = interpolate::resolve(value, &look_up).map_err(|error| unresolved(error, variables))?;
+            let resolved = interpolate::resolve(value, &look_up)
+                .map_err(|error| unresolved(error, variables))?;
             out.insert(section.clone(), resolved);
         }
     }
@@ -271,7 +363,8 @@ fn found(value: Option<&Value>, name: &str) -> Result<Option<Value>, Unresolved>
 fn unresolved(error: Unresolved, variables: &BTreeMap<String, Value>) -> BundleError {
     match error {
         Unresolved::Unknown { name } => {
-            let known: Vec<String> = variables.keys().map(|variable| format!("var.{variable}")).collect();
+            let known: Vec<String> =
+                variables.keys().map(|variable| format!("var.{variable}")).collect();
             let known: Vec<&str> = known.iter().map(String::as_str).collect();
             let error = BundleError::new(ROOT, format!("the reference ${{{name}}} leads nowhere"));
             resources::did_you_mean(error, &name, &known)
@@ -279,9 +372,10 @@ fn unresolved(error: Unresolved, variables: &BTreeMap<String, Value>) -> BundleE
         Unresolved::Cycle { chain } => {
             BundleError::new(ROOT, format!("references go in a circle: {}", chain.join(" → ")))
         }
-        Unresolved::NotText { name } => {
-            BundleError::new(ROOT, format!("${{{name}}} is a map or list and cannot stand inside a text"))
-        }
+        Unresolved::NotText { name } => BundleError::new(
+            ROOT,
+            format!("${{{name}}} is a map or list and cannot stand inside a text"),
+        ),
     }
 }
 
@@ -328,17 +422,22 @@ fn resolve_own(bundle: &mut Bundle) -> Result<(), BundleError> {
             let settings = all.get(&format!("{kind}.{other}")).map(|other| &other.settings);
             match settings {
                 Some(_) if field == "id" => Ok(None),
-                Some(settings) => found(settings.pointer(&format!("/{}", field.replace('.', "/"))), name),
+                Some(settings) => {
+                    found(settings.pointer(&format!("/{}", field.replace('.', "/"))), name)
+                }
                 None => Err(Unresolved::Unknown { name: format!("{kind}.{other}") }),
             }
         };
-        resource.settings = interpolate::resolve(&resource.settings, &look_up).map_err(|error| match error {
-            Unresolved::Unknown { name } if !name.starts_with("resources.") => {
-                let message = format!("resources.{key} refers to resources.{name}, which the bundle does not have");
-                resources::did_you_mean(BundleError::new(ROOT, message), &name, &known)
-            }
-            other => unresolved(other, &BTreeMap::new()),
-        })?;
+        resource.settings =
+            interpolate::resolve(&resource.settings, &look_up).map_err(|error| match error {
+                Unresolved::Unknown { name } if !name.starts_with("resources.") => {
+                    let message = format!(
+                        "resources.{key} refers to resources.{name}, which the bundle does not have"
+                    );
+                    resources::did_you_mean(BundleError::new(ROOT, message), &name, &known)
+                }
+                other => unresolved(other, &BTreeMap::new()),
+            })?;
     }
     Ok(())
 }
@@ -358,19 +457,34 @@ fn apply_shared(found: &mut BTreeMap<String, Resource>, tree: &Value) {
 fn artifacts(tree: &Value) -> Result<Vec<Artifact>, BundleError> {
     let mut found = Vec::new();
     for (name, artifact) in tree["artifacts"].as_object().into_iter().flatten() {
-        check_keys(ROOT, &format!("artifacts.{name}"), artifact, &["type", "path", "build", "files"])?;
+        check_keys(
+            ROOT,
+            &format!("artifacts.{name}"),
+            artifact,
+            &["type", "path", "build", "files"],
+        )?;
         if artifact["type"].as_str().unwrap_or("whl") != "whl" {
-            return Err(BundleError::new(ROOT, format!("artifacts.{name}.type: only `whl` is built")));
+            return Err(BundleError::new(
+                ROOT,
+                format!("artifacts.{name}.type: only `whl` is built"),
+            ));
         }
         let path = artifact["path"].as_str().unwrap_or(".").trim_start_matches("./").to_owned();
         let sources = artifact["files"].as_array().into_iter().flatten();
-        let mut files: Vec<_> =
-            sources.filter_map(|file| Some(file["source"].as_str()?.trim_start_matches("./").to_owned())).collect();
+        let mut files: Vec<_> = sources
+            .filter_map(|file| Some(file["source"].as_str()?.trim_start_matches("./").to_owned()))
+            .collect();
         if files.is_empty() {
-            let folder = if matches!(path.as_str(), "" | ".") { String::new() } else { format!("{path}/") };
+            let folder =
+                if matches!(path.as_str(), "" | ".") { String::new() } else { format!("{path}/") };
             files.push(format!("{folder}dist/*.whl"));
         }
-        found.push(Artifact { name: name.clone(), path, build: artifact["build"].as_str().map(str::to_owned), files });
+        found.push(Artifact {
+            name: name.clone(),
+            path,
+            build: artifact["build"].as_str().map(str::to_owned),
+            files,
+        });
     }
     Ok(found)
 }

@@ -18,7 +18,9 @@ pub(super) fn merge(base: &mut Value, over: &Value) {
             for (name, value) in over {
                 let named = NAMED_LISTS.iter().find(|(list, _)| list == name).map(|(_, key)| *key);
                 match (base.get_mut(name), named, value) {
-                    (Some(Value::Array(items)), Some(key), Value::Array(more)) => merge_named(items, more, key),
+                    (Some(Value::Array(items)), Some(key), Value::Array(more)) => {
+                        merge_named(items, more, key)
+                    }
                     (Some(known), _, _) => merge(known, value),
                     (None, _, _) => {
                         base.insert(name.clone(), value.clone());

@@ -100,8 +100,11 @@ impl Bundle {
 
     /// The whole bundle as one value: what `validate` shows.
     pub fn shown(&self) -> Value {
-        let resources: serde_json::Map<_, _> =
-            self.resources.iter().map(|(key, resource)| (key.clone(), resource.settings.clone())).collect();
+        let resources: serde_json::Map<_, _> = self
+            .resources
+            .iter()
+            .map(|(key, resource)| (key.clone(), resource.settings.clone()))
+            .collect();
         serde_json::json!({
             "bundle": { "name": self.name, "target": self.target },
             "workspace": {

@@ -17,14 +17,19 @@ pub(super) fn apply(
             Ok(())
         }
         Some("production") => produce(bundle, tree, around),
-        Some(other) => Err(BundleError::new("databricks.yml", format!("targets.{}.mode: `{other}` is not a mode", bundle.target))
-            .hint("modes are `development` and `production`")),
+        Some(other) => Err(BundleError::new(
+            "databricks.yml",
+            format!("targets.{}.mode: `{other}` is not a mode", bundle.target),
+        )
+        .hint("modes are `development` and `production`")),
     }
 }
 
 /// Names that tell whose copy it is, and nothing that runs by itself.
 fn develop(bundle: &mut Bundle, tree: &Value, around: &Surroundings) {
-    let prefix = tree["presets"]["name_prefix"].as_str().map_or_else(|| format!("[dev {}] ", around.short_name), str::to_owned);
+    let prefix = tree["presets"]["name_prefix"]
+        .as_str()
+        .map_or_else(|| format!("[dev {}] ", around.short_name), str::to_owned);
     let identifier = format!("dev_{}_", around.short_name);
     for resource in bundle.resources.values_mut() {
         let name = resource.settings["name"].as_str().unwrap_or_default().to_owned();
@@ -46,7 +51,9 @@ fn develop(bundle: &mut Bundle, tree: &Value, around: &Surroundings) {
                 let (folder, base) = name.rsplit_once('/').unwrap_or(("", &name));
                 resource.settings["name"] = json!(format!("{folder}/{prefix}{base}"));
             }
-            Kind::RegisteredModels | Kind::Schemas => resource.settings["name"] = json!(format!("{identifier}{name}")),
+            Kind::RegisteredModels | Kind::Schemas => {
+                resource.settings["name"] = json!(format!("{identifier}{name}"))
+            }
             Kind::Volumes => {}
         }
     }
@@ -59,7 +66,9 @@ fn rename_schemas(bundle: &mut Bundle, identifier: &str) {
         .resources
         .values()
         .filter(|resource| resource.kind == Kind::Schemas)
-        .filter_map(|resource| Some(resource.settings["name"].as_str()?.strip_prefix(identifier)?.to_owned()))
+        .filter_map(|resource| {
+            Some(resource.settings["name"].as_str()?.strip_prefix(identifier)?.to_owned())
+        })
         .collect();
     for resource in bundle.resources.values_mut() {
         let schema = resource.settings["schema_name"].as_str().unwrap_or_default().to_owned();
@@ -75,12 +84,18 @@ fn produce(bundle: &Bundle, tree: &Value, around: &Surroundings) -> Result<(), B
     let demanded = tree["bundle"]["git"]["branch"].as_str().unwrap_or_default();
     let actual = tree["bundle"]["git"]["actual_branch"].as_str().unwrap_or_default();
     if !demanded.is_empty() && !actual.is_empty() && demanded != actual {
-        return refuse(format!("target `{}` is deployed from branch `{demanded}`, this is `{actual}`", bundle.target));
+        return refuse(format!(
+            "target `{}` is deployed from branch `{demanded}`, this is `{actual}`",
+            bundle.target
+        ));
     }
     if let Some(home) = bundle.root_path.strip_prefix("/Workspace/Users/") {
         let owner = home.split('/').next().unwrap_or_default();
         if owner != around.user {
-            return refuse(format!("workspace.root_path lies in the home of `{owner}`, the caller is `{}`", around.user));
+            return refuse(format!(
+                "workspace.root_path lies in the home of `{owner}`, the caller is `{}`",
+                around.user
+            ));
         }
     }
     let development = bundle.resources.iter().find(|(_, resource)| {

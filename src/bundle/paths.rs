@@ -10,9 +10,13 @@ pub(super) fn translate(bundle: &mut Bundle) -> Result<(), BundleError> {
         if resource.kind != Kind::Jobs {
             continue;
         }
-        let fail = |message: String| BundleError::new("databricks.yml", format!("resources.{key}: {message}"));
+        let fail = |message: String| {
+            BundleError::new("databricks.yml", format!("resources.{key}: {message}"))
+        };
         for task in items(&mut resource.settings, "/tasks") {
-            for (pointer, notebook) in [("/notebook_task/notebook_path", true), ("/spark_python_task/python_file", false)] {
+            for (pointer, notebook) in
+                [("/notebook_task/notebook_path", true), ("/spark_python_task/python_file", false)]
+            {
                 if let Some(path) = task.pointer_mut(pointer)
                     && let Some(local) = path.as_str().filter(|path| is_local(path))
                 {
@@ -57,11 +61,15 @@ pub(super) fn rebase(part: &mut Value, folder: &str) {
             for pointer in ["/notebook_task/notebook_path", "/spark_python_task/python_file"] {
                 task.pointer_mut(pointer).into_iter().for_each(prefixed);
             }
-            items(task, "/libraries").filter_map(|library| library.get_mut("whl")).for_each(prefixed);
+            items(task, "/libraries")
+                .filter_map(|library| library.get_mut("whl"))
+                .for_each(prefixed);
         }
         for environment in items(job, "/environments") {
             // A package's name is no path.
-            let files = |text: &Value| text.as_str().is_some_and(|text| text.starts_with("-r ") || text.ends_with(".whl"));
+            let files = |text: &Value| {
+                text.as_str().is_some_and(|text| text.starts_with("-r ") || text.ends_with(".whl"))
+            };
             items(environment, "/spec/dependencies").filter(|text| files(text)).for_each(prefixed);
         }
     }
@@ -77,14 +85,21 @@ pub(super) fn name_wheels(bundle: &mut Bundle, built: &[String]) -> Result<(), B
     let folder = format!("{}/.internal/", bundle.artifact_path);
     for (key, resource) in &mut bundle.resources {
         let name = |value: &mut Value| -> Result<(), BundleError> {
-            let Some(pattern) = value.as_str().and_then(|text| text.strip_prefix(&folder)) else { return Ok(()) };
-            let glob = globset::Glob::new(pattern)
-                .map_err(|error| BundleError::new("databricks.yml", format!("resources.{key}: {error}")))?;
+            let Some(pattern) = value.as_str().and_then(|text| text.strip_prefix(&folder)) else {
+                return Ok(());
+            };
+            let glob = globset::Glob::new(pattern).map_err(|error| {
+                BundleError::new("databricks.yml", format!("resources.{key}: {error}"))
+            })?;
             let matcher = glob.compile_matcher();
             let matching: Vec<_> = built.iter().filter(|wheel| matcher.is_match(wheel)).collect();
             let [wheel] = matching[..] else {
-                let message = format!("resources.{key}: {} built wheels match `{pattern}`, it must be one", matching.len());
-                return Err(BundleError::new("databricks.yml", message).hint("declare the wheel under `artifacts`"));
+                let message = format!(
+                    "resources.{key}: {} built wheels match `{pattern}`, it must be one",
+                    matching.len()
+                );
+                return Err(BundleError::new("databricks.yml", message)
+                    .hint("declare the wheel under `artifacts`"));
             };
             *value = json!(format!("{folder}{wheel}"));
             Ok(())
@@ -93,7 +108,9 @@ pub(super) fn name_wheels(bundle: &mut Bundle, built: &[String]) -> Result<(), B
             items(environment, "/spec/dependencies").try_for_each(name)?;
         }
         for task in items(&mut resource.settings, "/tasks") {
-            items(task, "/libraries").filter_map(|library| library.get_mut("whl")).try_for_each(name)?;
+            items(task, "/libraries")
+                .filter_map(|library| library.get_mut("whl"))
+                .try_for_each(name)?;
         }
     }
     Ok(())

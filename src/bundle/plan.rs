@@ -82,7 +82,9 @@ impl Plan {
     }
 
     pub fn is_empty(&self) -> bool {
-        self.upload.is_empty() && self.remove.is_empty() && self.steps.iter().all(|step| step.action == Action::Skip)
+        self.upload.is_empty()
+            && self.remove.is_empty()
+            && self.steps.iter().all(|step| step.action == Action::Skip)
     }
 }
 
@@ -170,9 +172,9 @@ fn deletions(bundle: &Bundle, state: &State, gone: &BTreeSet<String>) -> Vec<Ste
 /// Resources that must exist first: those it refers to by id, and the schema
 /// that it lives in.
 fn depends_on(settings: &Value, bundle: &Bundle, key: &str) -> Vec<String> {
-    let by_id = references(settings).into_iter().filter_map(|name| {
-        name.strip_prefix("resources.")?.strip_suffix(".id").map(str::to_owned)
-    });
+    let by_id = references(settings)
+        .into_iter()
+        .filter_map(|name| name.strip_prefix("resources.")?.strip_suffix(".id").map(str::to_owned));
     let schema = bundle.resources.iter().filter(|(_, other)| {
         other.kind == Kind::Schemas
             && settings["schema_name"] == other.settings["name"]
@@ -190,7 +192,8 @@ fn in_order(mut steps: Vec<Step>) -> Vec<Step> {
         steps.iter().map(|step| (step.key.clone(), step.depends_on.clone())).collect();
     let mut done: Vec<Step> = Vec::new();
     while !steps.is_empty() {
-        let is_done = |key: &String| done.iter().any(|step| step.key == *key) || !all.contains_key(key);
+        let is_done =
+            |key: &String| done.iter().any(|step| step.key == *key) || !all.contains_key(key);
         // In a circle of references nobody is first; applying it then says so.
         let next = steps.iter().position(|step| step.depends_on.iter().all(is_done)).unwrap_or(0);
         done.push(steps.remove(next));
@@ -200,12 +203,14 @@ fn in_order(mut steps: Vec<Step>) -> Vec<Step> {
 
 /// The paths at which two values differ.
 fn differences(path: &str, old: &Value, new: &Value, found: &mut Vec<String>) {
-    let below = |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
+    let below =
+        |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
     match (old, new) {
         (Value::Object(old), Value::Object(new)) => {
             let names: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
             for name in names {
-                let (old, new) = (old.get(name).unwrap_or(&Value::Null), new.get(name).unwrap_or(&Value::Null));
+                let (old, new) =
+                    (old.get(name).unwrap_or(&Value::Null), new.get(name).unwrap_or(&Value::Null));
                 differences(&below(name), old, new, found);
             }
         }

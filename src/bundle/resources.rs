@@ -18,7 +18,8 @@ pub enum Kind {
 }
 
 impl Kind {
-    pub const ALL: [Self; 5] = [Self::Schemas, Self::Volumes, Self::RegisteredModels, Self::Experiments, Self::Jobs];
+    pub const ALL: [Self; 5] =
+        [Self::Schemas, Self::Volumes, Self::RegisteredModels, Self::Experiments, Self::Jobs];
 
     pub fn as_str(self) -> &'static str {
         match self {
@@ -46,15 +47,47 @@ impl Kind {
 
     fn fields(self) -> &'static [&'static str] {
         match self {
-            Self::Schemas => &["name", "catalog_name", "comment", "properties", "storage_root", "lifecycle"],
-            Self::Volumes => &["name", "catalog_name", "schema_name", "volume_type", "comment", "storage_location", "lifecycle"],
-            Self::RegisteredModels => &["name", "catalog_name", "schema_name", "comment", "storage_location", "lifecycle"],
+            Self::Schemas => {
+                &["name", "catalog_name", "comment", "properties", "storage_root", "lifecycle"]
+            }
+            Self::Volumes => &[
+                "name",
+                "catalog_name",
+                "schema_name",
+                "volume_type",
+                "comment",
+                "storage_location",
+                "lifecycle",
+            ],
+            Self::RegisteredModels => {
+                &["name", "catalog_name", "schema_name", "comment", "storage_location", "lifecycle"]
+            }
             Self::Experiments => &["name", "artifact_location", "tags", "permissions", "lifecycle"],
             Self::Jobs => &[
-                "name", "description", "tasks", "job_clusters", "environments", "parameters", "schedule", "trigger",
-                "continuous", "queue", "tags", "timeout_seconds", "max_concurrent_runs", "email_notifications",
-                "webhook_notifications", "notification_settings", "health", "run_as", "permissions", "lifecycle",
-                "edit_mode", "format", "performance_target", "budget_policy_id",
+                "name",
+                "description",
+                "tasks",
+                "job_clusters",
+                "environments",
+                "parameters",
+                "schedule",
+                "trigger",
+                "continuous",
+                "queue",
+                "tags",
+                "timeout_seconds",
+                "max_concurrent_runs",
+                "email_notifications",
+                "webhook_notifications",
+                "notification_settings",
+                "health",
+                "run_as",
+                "permissions",
+                "lifecycle",
+                "edit_mode",
+                "format",
+                "performance_target",
+                "budget_policy_id",
             ],
         }
     }
@@ -70,9 +103,26 @@ impl Kind {
 
 /// Kinds that bundles have and this does not deploy yet.
 const LATER: [&str; 20] = [
-    "pipelines", "models", "model_serving_endpoints", "quality_monitors", "catalogs", "clusters", "dashboards", "alerts",
-    "apps", "sql_warehouses", "secret_scopes", "secrets", "vector_search_endpoints", "vector_search_indexes",
-    "genie_spaces", "database_instances", "synced_database_tables", "external_locations", "instance_pools", "job_runs",
+    "pipelines",
+    "models",
+    "model_serving_endpoints",
+    "quality_monitors",
+    "catalogs",
+    "clusters",
+    "dashboards",
+    "alerts",
+    "apps",
+    "sql_warehouses",
+    "secret_scopes",
+    "secrets",
+    "vector_search_endpoints",
+    "vector_search_indexes",
+    "genie_spaces",
+    "database_instances",
+    "synced_database_tables",
+    "external_locations",
+    "instance_pools",
+    "job_runs",
 ];
 
 pub(super) fn kind(file: &str, name: &str) -> Result<Kind, BundleError> {
@@ -82,9 +132,12 @@ pub(super) fn kind(file: &str, name: &str) -> Result<Kind, BundleError> {
     let known = Kind::ALL.map(Kind::as_str);
     if LATER.contains(&name) {
         let message = format!("resources.{name}: this kind is not deployed natively yet");
-        return Err(BundleError::new(file, message).hint(format!("deployed kinds: {}", known.join(", "))));
+        return Err(
+            BundleError::new(file, message).hint(format!("deployed kinds: {}", known.join(", ")))
+        );
     }
-    let error = BundleError::new(file, format!("resources.{name}: there is no such kind of resource"));
+    let error =
+        BundleError::new(file, format!("resources.{name}: there is no such kind of resource"));
     Err(did_you_mean(error, name, &known))
 }
 
@@ -96,15 +149,22 @@ pub(super) fn did_you_mean(error: BundleError, given: &str, known: &[&str]) -> B
 }
 
 /// Unknown and missing fields are told by name.
-pub(super) fn check(file: &str, key: &str, kind: Kind, settings: &Value) -> Result<(), BundleError> {
+pub(super) fn check(
+    file: &str,
+    key: &str,
+    kind: Kind,
+    settings: &Value,
+) -> Result<(), BundleError> {
     let Some(fields) = settings.as_object() else {
         return Err(BundleError::new(file, format!("resources.{key}: it must be a map")));
     };
     if let Some(unknown) = fields.keys().find(|name| !kind.fields().contains(&name.as_str())) {
-        let error = BundleError::new(file, format!("resources.{key}.{unknown}: there is no such field"));
+        let error =
+            BundleError::new(file, format!("resources.{key}.{unknown}: there is no such field"));
         return Err(did_you_mean(error, unknown, kind.fields()));
     }
-    let is_missing = |name: &&&str| fields.get(**name).is_none_or(|value| value.is_null() || value == "");
+    let is_missing =
+        |name: &&&str| fields.get(**name).is_none_or(|value| value.is_null() || value == "");
     if let Some(missing) = kind.required().iter().find(is_missing) {
         return Err(BundleError::new(file, format!("resources.{key}: `{missing}` is missing")));
     }

@@ -48,9 +48,13 @@ impl State {
 
     /// Reads a state; one of a newer layout is refused rather than damaged.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let state: Self = serde_json::from_str(text).map_err(|error| format!("the deployment state is not readable: {error}"))?;
+        let state: Self = serde_json::from_str(text)
+            .map_err(|error| format!("the deployment state is not readable: {error}"))?;
         if state.state_version != VERSION {
-            return Err(format!("the deployment state has layout {}, this knows {VERSION}", state.state_version));
+            return Err(format!(
+                "the deployment state has layout {}, this knows {VERSION}",
+                state.state_version
+            ));
         }
         Ok(state)
     }

@@ -36,11 +36,19 @@ resources:
 ";
 
 fn sources(root: &str, jobs: &str) -> Sources {
-    [("databricks.yml".to_owned(), root.to_owned()), ("resources/jobs.yml".to_owned(), jobs.to_owned())].into()
+    [
+        ("databricks.yml".to_owned(), root.to_owned()),
+        ("resources/jobs.yml".to_owned(), jobs.to_owned()),
+    ]
+    .into()
 }
 
 fn around() -> Surroundings {
-    Surroundings { user: "anna@example.test".into(), short_name: "anna".into(), ..Surroundings::default() }
+    Surroundings {
+        user: "anna@example.test".into(),
+        short_name: "anna".into(),
+        ..Surroundings::default()
+    }
 }
 
 fn loaded(target: &str) -> Bundle {
@@ -83,7 +91,8 @@ fn given_variables_win() {
     around.variables.insert("cluster".into(), "{workers: 9}".into());
     let bundle = load(&sources(ROOT, JOBS), Some("prod"), &around).unwrap();
     assert_eq!(bundle.resources["schemas.features"].settings["catalog_name"], "given");
-    let parameters = &bundle.resources["jobs.train"].settings["tasks"][0]["spark_python_task"]["parameters"];
+    let parameters =
+        &bundle.resources["jobs.train"].settings["tasks"][0]["spark_python_task"]["parameters"];
     assert_eq!(parameters, &json!([9]));
 }
 
@@ -122,24 +131,39 @@ fn the_same_resource_in_two_files_is_a_mistake() {
 
 #[test]
 fn production_is_not_deployed_from_another_branch_or_home() {
-    let root = ROOT.replace("bundle: {name: flights}", "bundle: {name: flights, git: {branch: main}}");
+    let root =
+        ROOT.replace("bundle: {name: flights}", "bundle: {name: flights, git: {branch: main}}");
     let mut elsewhere = around();
     elsewhere.branch = Some("feature".into());
     let error = load(&sources(&root, JOBS), Some("prod"), &elsewhere).unwrap_err();
     assert!(error.message.contains("`main`, this is `feature`"), "{error}");
-    let root = ROOT.replace("mode: production", "mode: production, workspace: {root_path: /Workspace/Users/bob@x/b}");
+    let root = ROOT.replace(
+        "mode: production",
+        "mode: production, workspace: {root_path: /Workspace/Users/bob@x/b}",
+    );
     let error = load(&sources(&root, JOBS), Some("prod"), &around()).unwrap_err();
     assert!(error.message.contains("home of `bob@x`"), "{error}");
 }
 
 fn planned(bundle: &Bundle, state: &State) -> Plan {
-    plan(bundle, "https://a.test", state, &BTreeSet::new(), FileDigests::default(), &FileDigests::default())
+    plan(
+        bundle,
+        "https://a.test",
+        state,
+        &BTreeSet::new(),
+        FileDigests::default(),
+        &FileDigests::default(),
+    )
 }
 
 fn deployed(bundle: &Bundle) -> State {
     let mut state = State::new("lineage".into());
     for (key, resource) in &bundle.resources {
-        let resource = ResourceState { id: "1".into(), state: resource.settings.clone(), depends_on: Vec::new() };
+        let resource = ResourceState {
+            id: "1".into(),
+            state: resource.settings.clone(),
+            depends_on: Vec::new(),
+        };
         state.state.insert(format!("resources.{key}"), resource);
     }
     state
@@ -164,12 +188,16 @@ fn changes_are_told_by_their_path_and_removals_are_deletions() {
     let bundle = loaded("dev");
     let mut state = deployed(&bundle);
     let mut changed = bundle.clone();
-    changed.resources.get_mut("jobs.train").unwrap().settings["tasks"][0]["timeout_seconds"] = json!(5);
+    changed.resources.get_mut("jobs.train").unwrap().settings["tasks"][0]["timeout_seconds"] =
+        json!(5);
     changed.resources.get_mut("registered_models.late").unwrap().settings["name"] = json!("later");
     changed.resources.remove("jobs.retrain");
     let plan = planned(&changed, &state);
-    let told: Vec<_> =
-        plan.steps.iter().map(|step| format!("{} {} {}", step.action.as_str(), step.key, step.changes.join(","))).collect();
+    let told: Vec<_> = plan
+        .steps
+        .iter()
+        .map(|step| format!("{} {} {}", step.action.as_str(), step.key, step.changes.join(",")))
+        .collect();
     assert_eq!(
         told,
         [
@@ -188,7 +216,11 @@ fn a_state_of_a_newer_layout_is_refused() {
     let state = State::new("l".into());
     let text = serde_json::to_string(&state).unwrap();
     assert_eq!(State::parse(&text).unwrap(), state);
-    assert!(State::parse(&text.replace("\"state_version\":2", "\"state_version\":3")).unwrap_err().contains("layout 3"));
+    assert!(
+        State::parse(&text.replace("\"state_version\":2", "\"state_version\":3"))
+            .unwrap_err()
+            .contains("layout 3")
+    );
     assert!(State::parse("{").is_err());
 }
 

@@ -18,23 +18,37 @@ pub(super) type ReadFile<'a> = dyn Fn(&str) -> Result<Vec<u8>> + Sync + 'a;
 
 /// Uploads what changed and removes what went.
 pub(super) async fn files(ctx: &Ctx, plan: &Plan, read: &ReadFile<'_>) -> Result<()> {
-    let mut folders: Vec<&str> = plan.upload.iter().filter_map(|path| Some(path.rsplit_once('/')?.0)).collect();
+    let mut folders: Vec<&str> =
+        plan.upload.iter().filter_map(|path| Some(path.rsplit_once('/')?.0)).collect();
     folders.sort_unstable();
     folders.dedup();
     for folder in folders {
-        ctx.client.workspace_mkdirs(folder).await.with_context(|| format!("make the folder `{folder}`"))?;
+        ctx.client
+            .workspace_mkdirs(folder)
+            .await
+            .with_context(|| format!("make the folder `{folder}`"))?;
     }
     let uploads = plan.upload.iter().map(|path| async move {
         let bytes = read(path)?;
-        ctx.client.workspace_write(path, bytes.into(), true).await.with_context(|| format!("upload `{path}`"))
+        ctx.client
+            .workspace_write(path, bytes.into(), true)
+            .await
+            .with_context(|| format!("upload `{path}`"))
     });
     futures::stream::iter(uploads).buffer_unordered(PARALLEL).try_collect::<Vec<()>>().await?;
     for path in &plan.remove {
         // A notebook is kept under its name without the ending.
         let stripped = path.strip_suffix(".py").unwrap_or(path);
-        let notebook = ctx.client.workspace_status(stripped).await?.is_some_and(|found| found.object_type == "NOTEBOOK");
+        let notebook = ctx
+            .client
+            .workspace_status(stripped)
+            .await?
+            .is_some_and(|found| found.object_type == "NOTEBOOK");
         let object = if notebook { stripped } else { path };
-        ctx.client.workspace_delete(object, false).await.with_context(|| format!("remove `{path}`"))?;
+        ctx.client
+            .workspace_delete(object, false)
+            .await
+            .with_context(|| format!("remove `{path}`"))?;
     }
     Ok(())
 }
@@ -60,18 +74,28 @@ pub(super) async fn resources(
         let context = || format!("{} {}", step.action.as_str(), step.key);
         match step.action {
             Action::Delete => {
-                delete(&ctx.client, step.kind, step.id.as_deref().unwrap_or_default()).await.with_context(context)?;
+                delete(&ctx.client, step.kind, step.id.as_deref().unwrap_or_default())
+                    .await
+                    .with_context(context)?;
                 state.state.remove(&full);
             }
             _ => {
                 let settings = step.settings.clone().unwrap_or(Value::Null);
                 let ready = with_ids(&settings, state)?;
                 if step.action == Action::Recreate {
-                    delete(&ctx.client, step.kind, step.id.as_deref().unwrap_or_default()).await.with_context(context)?;
+                    delete(&ctx.client, step.kind, step.id.as_deref().unwrap_or_default())
+                        .await
+                        .with_context(context)?;
                 }
                 let known = step.id.as_deref().filter(|_| step.action == Action::Update);
-                let id = put(&ctx.client, step, known, &ready, metadata_path).await.with_context(context)?;
-                let depends_on = step.depends_on.iter().map(|key| json!({ "node": format!("resources.{key}") })).collect();
+                let id = put(&ctx.client, step, known, &ready, metadata_path)
+                    .await
+                    .with_context(context)?;
+                let depends_on = step
+                    .depends_on
+                    .iter()
+                    .map(|key| json!({ "node": format!("resources.{key}") }))
+                    .collect();
                 state.state.insert(full, ResourceState { id, state: settings, depends_on });
             }
         }
@@ -84,17 +108,26 @@ pub(super) async fn resources(
 /// The ids of other resources, now that they exist.
 fn with_ids(settings: &Value, state: &State) -> Result<Value> {
     Ok(match settings {
-        Value::String(text) => match text.strip_prefix("${resources.").and_then(|rest| rest.strip_suffix(".id}")) {
-            Some(key) => {
-                let id = state.id(key).with_context(|| format!("resources.{key} has no id yet: the references go in a circle"))?;
-                id.parse::<i64>().map_or_else(|_| json!(id), |number| json!(number))
+        Value::String(text) => {
+            match text.strip_prefix("${resources.").and_then(|rest| rest.strip_suffix(".id}")) {
+                Some(key) => {
+                    let id = state.id(key).with_context(|| {
+                        format!("resources.{key} has no id yet: the references go in a circle")
+                    })?;
+                    id.parse::<i64>().map_or_else(|_| json!(id), |number| json!(number))
+                }
+                None if text.contains("${resources.") => {
+                    bail!("the reference in `{text}` must stand alone")
+                }
+                None => settings.clone(),
             }
-            None if text.contains("${resources.") => bail!("the reference in `{text}` must stand alone"),
-            None => settings.clone(),
-        },
-        Value::Array(items) => items.iter().map(|item| with_ids(item, state)).collect::<Result<_>>()?,
+        }
+        Value::Array(items) => {
+            items.iter().map(|item| with_ids(item, state)).collect::<Result<_>>()?
+        }
         Value::Object(fields) => {
-            let fields = fields.iter().map(|(name, value)| Ok((name.clone(), with_ids(value, state)?)));
+            let fields =
+                fields.iter().map(|(name, value)| Ok((name.clone(), with_ids(value, state)?)));
             Value::Object(fields.collect::<Result<_>>()?)
         }
         other => other.clone(),
@@ -103,7 +136,13 @@ fn with_ids(settings: &Value, state: &State) -> Result<Value> {
 
 /// Creates or updates; returns the id. What a killed deployment made before it
 /// could say so is found by its name and taken over.
-async fn put(client: &Client, step: &Step, known: Option<&str>, settings: &Value, metadata_path: &str) -> Result<String> {
+async fn put(
+    client: &Client,
+    step: &Step,
+    known: Option<&str>,
+    settings: &Value,
+    metadata_path: &str,
+) -> Result<String> {
     let mut settings = settings.clone();
     let permissions = settings.as_object_mut().and_then(|fields| {
         fields.remove("lifecycle");
@@ -117,12 +156,20 @@ async fn put(client: &Client, step: &Step, known: Option<&str>, settings: &Value
         Kind::RegisteredModels => securable(client, Securable::Model, &settings).await?,
     };
     if let Some(permissions) = permissions {
-        client.permissions_set(step.kind.as_str(), &id, &permissions).await.context("set its permissions")?;
+        client
+            .permissions_set(step.kind.as_str(), &id, &permissions)
+            .await
+            .context("set its permissions")?;
     }
     Ok(id)
 }
 
-async fn job(client: &Client, known: Option<&str>, settings: &mut Value, metadata_path: &str) -> Result<String> {
+async fn job(
+    client: &Client,
+    known: Option<&str>,
+    settings: &mut Value,
+    metadata_path: &str,
+) -> Result<String> {
     settings["deployment"] = json!({ "kind": "BUNDLE", "metadata_file_path": metadata_path });
     settings["edit_mode"] = json!("UI_LOCKED");
     settings["format"] = json!("MULTI_TASK");
@@ -133,7 +180,8 @@ async fn job(client: &Client, known: Option<&str>, settings: &mut Value, metadat
     if found.is_none() {
         let named = client.job_list(settings["name"].as_str()).await?;
         let ours = |job: &&crate::databricks::jobs::Job| {
-            job.settings.pointer("/deployment/metadata_file_path").and_then(Value::as_str) == Some(metadata_path)
+            job.settings.pointer("/deployment/metadata_file_path").and_then(Value::as_str)
+                == Some(metadata_path)
         };
         found = named.iter().find(ours).map(|job| job.job_id);
     }
@@ -160,7 +208,8 @@ async fn experiment(client: &Client, known: Option<&str>, settings: &Value) -> R
     }
     let mut fields = settings.clone();
     if let Some(tags) = settings["tags"].as_object() {
-        fields["tags"] = tags.iter().map(|(key, value)| json!({ "key": key, "value": value })).collect();
+        fields["tags"] =
+            tags.iter().map(|(key, value)| json!({ "key": key, "value": value })).collect();
     }
     Ok(client.experiment_create(&fields).await?)
 }
@@ -201,7 +250,10 @@ async fn delete(client: &Client, kind: Kind, id: &str) -> Result<()> {
 }
 
 /// The deployed resources that the workspace no longer has.
-pub(super) async fn gone(client: &Client, state: &State) -> Result<std::collections::BTreeSet<String>> {
+pub(super) async fn gone(
+    client: &Client,
+    state: &State,
+) -> Result<std::collections::BTreeSet<String>> {
     let mut gone = std::collections::BTreeSet::new();
     for (full, resource) in &state.state {
         let key = full.strip_prefix("resources.").unwrap_or(full);
@@ -212,11 +264,16 @@ pub(super) async fn gone(client: &Client, state: &State) -> Result<std::collecti
                 Err(error) if error.is_not_found() => false,
                 Err(error) => return Err(error).with_context(|| format!("look at {key}")),
             },
-            "experiments" => client.experiment_get(id).await?.is_some_and(|found| found.lifecycle_stage != "deleted"),
+            "experiments" => client
+                .experiment_get(id)
+                .await?
+                .is_some_and(|found| found.lifecycle_stage != "deleted"),
             "schemas" => client.securable_get(Securable::Schema, id).await?.is_some(),
             "volumes" => client.securable_get(Securable::Volume, id).await?.is_some(),
             "registered_models" => client.securable_get(Securable::Model, id).await?.is_some(),
-            other => bail!("the state holds a resource of the kind `{other}`, which is not deployed natively yet"),
+            other => bail!(
+                "the state holds a resource of the kind `{other}`, which is not deployed natively yet"
+            ),
         };
         if !found {
             gone.insert(key.to_owned());

@@ -50,9 +50,10 @@ impl Args {
         }
         let mut variables = std::collections::BTreeMap::new();
         for pair in self.var.iter().filter(|pair| !pair.trim().is_empty()) {
-            let (name, value) = pair
-                .split_once('=')
-                .ok_or_else(|| Fault::usage(format!("variable `{pair}` has no value")).hint("write it as NAME=VALUE"))?;
+            let (name, value) = pair.split_once('=').ok_or_else(|| {
+                Fault::usage(format!("variable `{pair}` has no value"))
+                    .hint("write it as NAME=VALUE")
+            })?;
             variables.insert(name.trim().to_owned(), value.to_owned());
         }
         Ok(Request {

@@ -25,8 +25,11 @@ pub(super) async fn build(ctx: &Ctx, bundle: &Bundle, root: &Path) -> Result<Vec
         }
         let found = matching(root, artifact)?;
         if found.is_empty() {
-            let message = format!("artifacts.{}: no wheel at {}", artifact.name, artifact.files.join(", "));
-            return Err(Fault::usage(message).hint("check `build` and `files` of the artifact").into());
+            let message =
+                format!("artifacts.{}: no wheel at {}", artifact.name, artifact.files.join(", "));
+            return Err(Fault::usage(message)
+                .hint("check `build` and `files` of the artifact")
+                .into());
         }
         wheels.extend(found);
     }
@@ -48,7 +51,11 @@ async fn run(ctx: &Ctx, artifact: &Artifact, command: &str, root: &Path) -> Resu
         relay.push(&output.stdout);
         relay.push(&output.stderr);
         relay.finish();
-        return Err(Fault::usage(format!("build {}: `{command}` failed ({})", artifact.name, output.status)).into());
+        return Err(Fault::usage(format!(
+            "build {}: `{command}` failed ({})",
+            artifact.name, output.status
+        ))
+        .into());
     }
     Ok(())
 }
@@ -56,7 +63,8 @@ async fn run(ctx: &Ctx, artifact: &Artifact, command: &str, root: &Path) -> Resu
 fn matching(root: &Path, artifact: &Artifact) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     for pattern in &artifact.files {
-        let matcher = Glob::new(pattern).map_err(|error| Fault::usage(error.to_string()))?.compile_matcher();
+        let matcher =
+            Glob::new(pattern).map_err(|error| Fault::usage(error.to_string()))?.compile_matcher();
         // Build folders are what git ignores: look there directly.
         let folder = pattern.rsplit_once('/').map_or("", |(folder, _)| folder);
         let entries = fs::entries(root.join(folder))?.unwrap_or_default();

@@ -27,11 +27,17 @@ impl<'a> Deployment<'a> {
 
     /// The state; a bundle that was never deployed has a new, empty one.
     pub(super) async fn state(&self) -> Result<State> {
-        let found = self.client.workspace_read(&self.path("resources.json")).await.context("read the deployment state")?;
+        let found = self
+            .client
+            .workspace_read(&self.path("resources.json"))
+            .await
+            .context("read the deployment state")?;
         match found {
             None => Ok(State::new(uuid::Uuid::new_v4().to_string())),
             Some(bytes) => State::parse(&String::from_utf8_lossy(&bytes)).map_err(|message| {
-                Fault::new(FaultKind::Integrity, message).hint(format!("the state is at {}", self.path("resources.json"))).into()
+                Fault::new(FaultKind::Integrity, message)
+                    .hint(format!("the state is at {}", self.path("resources.json")))
+                    .into()
             }),
         }
     }
@@ -48,7 +54,9 @@ impl<'a> Deployment<'a> {
     }
 
     pub(super) async fn save_uploaded(&self, files: &FileDigests) -> Result<()> {
-        self.write("lakegate-files.json", serde_json::to_vec(files)?).await.context("save the list of files")
+        self.write("lakegate-files.json", serde_json::to_vec(files)?)
+            .await
+            .context("save the list of files")
     }
 
     async fn write(&self, file: &str, bytes: Vec<u8>) -> Result<()> {
@@ -56,7 +64,12 @@ impl<'a> Deployment<'a> {
     }
 
     /// Takes the lock, or says who holds it. A retried step finds its own lock.
-    pub(super) async fn lock(&self, context: &Context, step_key: Option<&str>, user: &str) -> Result<Lock> {
+    pub(super) async fn lock(
+        &self,
+        context: &Context,
+        step_key: Option<&str>,
+        user: &str,
+    ) -> Result<Lock> {
         let lock = Lock {
             id: lock_id(context, step_key),
             acquisition_time: clock::now().to_string(),
@@ -64,7 +77,10 @@ impl<'a> Deployment<'a> {
             user: user.to_owned(),
         };
         self.client.workspace_mkdirs(&self.folder).await.context("make the state folder")?;
-        let taken = self.client.workspace_write(&self.path("deploy.lock"), serde_json::to_vec(&lock)?.into(), false).await;
+        let taken = self
+            .client
+            .workspace_write(&self.path("deploy.lock"), serde_json::to_vec(&lock)?.into(), false)
+            .await;
         if let Err(error) = taken
             && !error.is_already_there()
         {
@@ -76,16 +92,30 @@ impl<'a> Deployment<'a> {
             Some(holder) if holder.id == lock.id => Ok(lock),
             Some(holder) => Err(Fault::new(
                 FaultKind::Conflict,
-                format!("take the deployment lock: `{}` holds it since {}", holder.user, holder.acquisition_time),
+                format!(
+                    "take the deployment lock: `{}` holds it since {}",
+                    holder.user, holder.acquisition_time
+                ),
             )
-            .hint(format!("wait for that deployment; if it was killed, delete {}", self.path("deploy.lock")))
+            .hint(format!(
+                "wait for that deployment; if it was killed, delete {}",
+                self.path("deploy.lock")
+            ))
             .into()),
-            None => Err(Fault::new(FaultKind::Conflict, "take the deployment lock: it was taken away at once").into()),
+            None => Err(Fault::new(
+                FaultKind::Conflict,
+                "take the deployment lock: it was taken away at once",
+            )
+            .into()),
         }
     }
 
     async fn holder(&self) -> Result<Option<Lock>> {
-        let bytes = self.client.workspace_read(&self.path("deploy.lock")).await.context("read the deployment lock")?;
+        let bytes = self
+            .client
+            .workspace_read(&self.path("deploy.lock"))
+            .await
+            .context("read the deployment lock")?;
         Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
     }
 
@@ -93,13 +123,18 @@ impl<'a> Deployment<'a> {
     pub(super) async fn confirm(&self, lock: &Lock) -> Result<()> {
         match self.holder().await? {
             Some(holder) if holder.id == lock.id => Ok(()),
-            _ => Err(Fault::new(FaultKind::Conflict, "the deployment lock was taken over by another deployment").into()),
+            _ => Err(Fault::new(
+                FaultKind::Conflict,
+                "the deployment lock was taken over by another deployment",
+            )
+            .into()),
         }
     }
 
     pub(super) async fn unlock(&self, lock: &Lock) -> Result<()> {
         self.confirm(lock).await?;
-        Ok(self.client.workspace_delete(&self.path("deploy.lock"), false).await.context("release the deployment lock")?)
+        let deleted = self.client.workspace_delete(&self.path("deploy.lock"), false).await;
+        deleted.context("release the deployment lock")
     }
 }
 

@@ -31,12 +31,18 @@ pub struct Request {
 }
 
 pub async fn run(ctx: Ctx, request: Request) -> Result<Outcome> {
-    let mut bundle = checkout::load_bundle(&request.choice, &ctx.client, &ctx.env, &ctx.context).await?;
+    let mut bundle =
+        checkout::load_bundle(&request.choice, &ctx.client, &ctx.env, &ctx.context).await?;
     if let Some(host) = &bundle.host {
         // The token is for the caller's host; the repository must not move it.
         if host.trim_end_matches('/') != ctx.client.host() {
-            let message = format!("databricks.yml names the workspace `{host}`, the caller configured `{}`", ctx.client.host());
-            return Err(Fault::usage(message).hint("deploy to the workspace that the target names, or change workspace.host").into());
+            let message = format!(
+                "databricks.yml names the workspace `{host}`, the caller configured `{}`",
+                ctx.client.host()
+            );
+            return Err(Fault::usage(message)
+                .hint("deploy to the workspace that the target names, or change workspace.host")
+                .into());
         }
     }
     match &request.mode {
@@ -55,13 +61,18 @@ pub async fn run(ctx: Ctx, request: Request) -> Result<Outcome> {
 /// The local file behind each path of the workspace.
 type Locals = BTreeMap<String, PathBuf>;
 
-async fn make_plan(ctx: &Ctx, bundle: &mut Bundle, request: &Request) -> Result<(Plan, State, Locals)> {
+async fn make_plan(
+    ctx: &Ctx,
+    bundle: &mut Bundle,
+    request: &Request,
+) -> Result<(Plan, State, Locals)> {
     let root = &request.choice.root;
     let mut locals = Locals::new();
     let wheels = artifacts::build(ctx, bundle, root).await?;
     let mut names = Vec::new();
     for wheel in &wheels {
-        let name = wheel.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let name =
+            wheel.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         locals.insert(format!("{}/.internal/{name}", bundle.artifact_path), wheel.clone());
         names.push(name);
     }
@@ -86,14 +97,27 @@ async fn make_plan(ctx: &Ctx, bundle: &mut Bundle, request: &Request) -> Result<
 fn check_programs(bundle: &Bundle, locals: &Locals) -> Result<(), Fault> {
     for (key, resource) in &bundle.resources {
         for task in resource.settings["tasks"].as_array().into_iter().flatten() {
-            for (pointer, ending) in [("/spark_python_task/python_file", ""), ("/notebook_task/notebook_path", ".py")] {
-                let Some(path) = task.pointer(pointer).and_then(|path| path.as_str()) else { continue };
+            for (pointer, ending) in
+                [("/spark_python_task/python_file", ""), ("/notebook_task/notebook_path", ".py")]
+            {
+                let Some(path) = task.pointer(pointer).and_then(|path| path.as_str()) else {
+                    continue;
+                };
                 let ours = path.starts_with(&bundle.file_path);
                 if ours && !locals.contains_key(&format!("{path}{ending}")) {
-                    let local = path.strip_prefix(&bundle.file_path).unwrap_or(path).trim_start_matches('/');
-                    let known: Vec<&str> = locals.keys().filter_map(|known| known.strip_prefix(&format!("{}/", bundle.file_path))).collect();
-                    let message = format!("resources.{key}: `{local}{ending}` is not among the bundle's files");
-                    return Err(Fault::usage(message).or_near(&format!("{local}{ending}"), known.iter().copied()));
+                    let local = path
+                        .strip_prefix(&bundle.file_path)
+                        .unwrap_or(path)
+                        .trim_start_matches('/');
+                    let known: Vec<&str> = locals
+                        .keys()
+                        .filter_map(|known| known.strip_prefix(&format!("{}/", bundle.file_path)))
+                        .collect();
+                    let message = format!(
+                        "resources.{key}: `{local}{ending}` is not among the bundle's files"
+                    );
+                    return Err(Fault::usage(message)
+                        .or_near(&format!("{local}{ending}"), known.iter().copied()));
                 }
             }
         }
@@ -104,7 +128,10 @@ fn check_programs(bundle: &Bundle, locals: &Locals) -> Result<(), Fault> {
 fn plan_table(plan: &Plan) -> Table {
     let mut table = Table::new("Changes", ["action", "resource", "fields"]);
     for step in plan.steps.iter().filter(|step| step.action != Action::Skip) {
-        table.row(None, [step.action.as_str().to_owned(), step.key.clone(), step.changes.join(", ")]);
+        table.row(
+            None,
+            [step.action.as_str().to_owned(), step.key.clone(), step.changes.join(", ")],
+        );
     }
     table
 }
@@ -136,7 +163,8 @@ fn done(plan: &Plan) -> String {
 }
 
 fn report_on(plan: &Plan, verb: &str) -> Report {
-    let mut report = Report::new("bundle-deploy", format!("{verb} {} to {}", plan.bundle, plan.target));
+    let mut report =
+        Report::new("bundle-deploy", format!("{verb} {} to {}", plan.bundle, plan.target));
     report.fact("workspace", plan.host.clone());
     report.fact("serial", plan.serial.to_string());
     report.tables.push(plan_table(plan));
@@ -153,14 +181,19 @@ fn planned(plan: &Plan) -> Outcome {
 
 fn read_plan(path: &std::path::Path) -> Result<Plan> {
     let text = fs::read_text(path)?;
-    serde_json::from_str(&text).map_err(|error| Fault::usage(format!("`{}` is not a plan: {error}", path.display())).into())
+    serde_json::from_str(&text).map_err(|error| {
+        Fault::usage(format!("`{}` is not a plan: {error}", path.display())).into()
+    })
 }
 
 /// Only what was planned is applied: any difference makes the plan stale.
 fn check_fresh(approved: &Plan, current: &Plan) -> Result<(), Fault> {
     // A first deployment has no lineage to compare yet.
     let first = approved.serial == 0 && current.serial == 0;
-    let what = if approved.host != current.host || approved.target != current.target || approved.bundle != current.bundle {
+    let what = if approved.host != current.host
+        || approved.target != current.target
+        || approved.bundle != current.bundle
+    {
         "it was made for another bundle, target or workspace"
     } else if !first && (approved.lineage != current.lineage || approved.serial != current.serial) {
         "another deployment came between"
@@ -175,7 +208,12 @@ fn check_fresh(approved: &Plan, current: &Plan) -> Result<(), Fault> {
     Err(fault.hint("make a new plan and have it approved"))
 }
 
-async fn apply_plan(ctx: &Ctx, bundle: &mut Bundle, request: &Request, approved: Option<Plan>) -> Result<Outcome> {
+async fn apply_plan(
+    ctx: &Ctx,
+    bundle: &mut Bundle,
+    request: &Request,
+    approved: Option<Plan>,
+) -> Result<Outcome> {
     let me = ctx.client.me().await?;
     let deployment = Deployment::new(&ctx.client, bundle);
     let lock = deployment.lock(&ctx.context, request.step_key.as_deref(), &me.user_name).await?;
@@ -201,11 +239,17 @@ async fn apply_locked(
     if let Some(approved) = approved {
         check_fresh(approved, &plan)?;
     }
-    let destroyed: Vec<&str> =
-        plan.steps.iter().filter(|step| step.action.destroys()).map(|step| step.key.as_str()).collect();
+    let destroyed: Vec<&str> = plan
+        .steps
+        .iter()
+        .filter(|step| step.action.destroys())
+        .map(|step| step.key.as_str())
+        .collect();
     if !destroyed.is_empty() && !request.allow_destroy {
         let message = format!("the plan deletes what exists: {}", destroyed.join(", "));
-        return Err(Fault::usage(message).hint("look at the plan, then pass --allow-destroy").into());
+        return Err(Fault::usage(message)
+            .hint("look at the plan, then pass --allow-destroy")
+            .into());
     }
     if plan.is_empty() {
         return Ok(plan);
@@ -213,7 +257,11 @@ async fn apply_locked(
     let read = |path: &str| -> Result<Vec<u8>> {
         let bytes = fs::read(locals.get(path).with_context(|| format!("find `{path}`"))?)?;
         if plan.files.0.get(path) != Some(&Sha256::of(&bytes)) {
-            return Err(Fault::new(FaultKind::Integrity, format!("`{path}` changed while it was deployed")).into());
+            return Err(Fault::new(
+                FaultKind::Integrity,
+                format!("`{path}` changed while it was deployed"),
+            )
+            .into());
         }
         Ok(bytes)
     };
@@ -231,7 +279,8 @@ async fn destroy(ctx: &Ctx, bundle: &Bundle, request: &Request) -> Result<Outcom
     let empty = Bundle { resources: BTreeMap::new(), ..bundle.clone() };
     let gone = apply::gone(&ctx.client, &state).await?;
     let uploaded = deployment.uploaded().await?;
-    let plan = bundle::plan(&empty, ctx.client.host(), &state, &gone, FileDigests::default(), &uploaded);
+    let plan =
+        bundle::plan(&empty, ctx.client.host(), &state, &gone, FileDigests::default(), &uploaded);
     if plan.count(Action::Delete) > 0 && !request.allow_destroy {
         let message = format!("destroy would delete {} resources", plan.count(Action::Delete));
         return Err(Fault::usage(message).hint("pass --allow-destroy").into());
@@ -241,7 +290,11 @@ async fn destroy(ctx: &Ctx, bundle: &Bundle, request: &Request) -> Result<Outcom
     let metadata = format!("{}/metadata.json", bundle.state_path);
     let mut state = state;
     apply::resources(ctx, &plan, &mut state, &deployment, &metadata).await?;
-    ctx.client.workspace_delete(&bundle.root_path, true).await.context("remove the bundle's folder")?;
-    let reason = format!("{} resources and the bundle's folder were removed", plan.count(Action::Delete));
+    ctx.client
+        .workspace_delete(&bundle.root_path, true)
+        .await
+        .context("remove the bundle's folder")?;
+    let reason =
+        format!("{} resources and the bundle's folder were removed", plan.count(Action::Delete));
     Ok(Outcome::new(report_on(&plan, "Destroy").concluded(Verdict::Pass, reason)))
 }

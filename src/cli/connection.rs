@@ -24,7 +24,12 @@ pub(super) struct Connection {
     #[arg(long, env = "LAKEGATE_LOCAL")]
     local: bool,
     /// Where the embedded workspace keeps its state
-    #[arg(long, env = "LAKEGATE_WORKSPACE_DIR", value_name = "DIR", default_value = ".lakegate/workspace")]
+    #[arg(
+        long,
+        env = "LAKEGATE_WORKSPACE_DIR",
+        value_name = "DIR",
+        default_value = ".lakegate/workspace"
+    )]
     workspace_dir: PathBuf,
     /// The configuration file
     #[arg(long, env = "LAKEGATE_CONFIG", value_name = "FILE", default_value = "lakegate.yml")]
@@ -43,13 +48,18 @@ impl Connection {
     /// Reads `lakegate.yml`; a file that was named must be there.
     pub(super) fn config(&self) -> Result<Config> {
         let text = fs::read_text_if_exists(&self.config)?;
-        if text.is_none() && self.config != PathBuf::from("lakegate.yml") {
+        if text.is_none() && self.config.as_os_str() != "lakegate.yml" {
             return Err(Fault::usage(format!("`{}` does not exist", self.config.display())).into());
         }
         Ok(Config::parse(&self.config.display().to_string(), &text.unwrap_or_default())?)
     }
 
-    pub(super) async fn connect(&self, config: &Config, env: &Env, host: &Host) -> Result<Connected> {
+    pub(super) async fn connect(
+        &self,
+        config: &Config,
+        env: &Env,
+        host: &Host,
+    ) -> Result<Connected> {
         let named = self.warehouse.clone().or_else(|| config.workspace.warehouse.clone());
         if self.local {
             return self.embedded(env, host).await;
@@ -66,7 +76,7 @@ impl Connection {
     #[cfg(feature = "local")]
     async fn embedded(&self, env: &Env, host: &Host) -> Result<Connected> {
         let running = crate::local::serve(&self.workspace_dir, 0, env).await?;
-        let settings = Settings::loopback(&running.host, running.token.clone())?;
+        let settings = Settings::loopback(&running.host, &running.token)?;
         Ok(Connected {
             client: Client::new(&settings, masker(host))?,
             warehouse: Some(crate::local::WAREHOUSE.to_owned()),
@@ -78,7 +88,9 @@ impl Connection {
     #[expect(clippy::unused_async, reason = "the other build waits for the server")]
     async fn embedded(&self, _: &Env, _: &Host) -> Result<Connected> {
         let fault = Fault::usage("this binary was built without the embedded workspace");
-        Err(fault.hint("run `lakegate workspace serve` of the full binary, and set DATABRICKS_HOST").into())
+        Err(fault
+            .hint("run `lakegate workspace serve` of the full binary, and set DATABRICKS_HOST")
+            .into())
     }
 }
 

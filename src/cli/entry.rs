@@ -35,12 +35,21 @@ pub fn main(command: Option<&str>) -> ExitCode {
             return if help { ExitCode::SUCCESS } else { ExitCode::from(exit::USAGE) };
         }
     };
-    let filter = tracing_subscriber::EnvFilter::new(env.get("LAKEGATE_LOG").unwrap_or("warn"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).without_time().init();
+    let filter = tracing_subscriber::EnvFilter::new(
+        env.get("LAKEGATE_LOG").unwrap_or("warn,deltalake_core=error"),
+    );
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .without_time()
+        .init();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            report_error(&Host::detect(env, std::io::stderr()), &anyhow::Error::new(error).context("start"));
+            report_error(
+                &Host::detect(env, std::io::stderr()),
+                &anyhow::Error::new(error).context("start"),
+            );
             return ExitCode::from(exit::REMOTE);
         }
     };
@@ -52,10 +61,18 @@ pub fn main(command: Option<&str>) -> ExitCode {
 async fn dispatch(command: Command, env: &Arc<Env>) -> u8 {
     match command {
         Command::JobRun(step) => run(step, env, job_run::Args::request, job_run::run).await,
-        Command::ModelGate(step) => run(step, env, model_gate::Args::request, model_gate::run).await,
-        Command::ModelPromote(step) => run(step, env, model_promote::Args::request, model_promote::run).await,
-        Command::DriftCheck(step) => run(step, env, drift_check::Args::request, drift_check::run).await,
-        Command::BundleDeploy(step) => run(step, env, bundle_deploy::Args::request, bundle_deploy::run).await,
+        Command::ModelGate(step) => {
+            run(step, env, model_gate::Args::request, model_gate::run).await
+        }
+        Command::ModelPromote(step) => {
+            run(step, env, model_promote::Args::request, model_promote::run).await
+        }
+        Command::DriftCheck(step) => {
+            run(step, env, drift_check::Args::request, drift_check::run).await
+        }
+        Command::BundleDeploy(step) => {
+            run(step, env, bundle_deploy::Args::request, bundle_deploy::run).await
+        }
         #[cfg(feature = "local")]
         Command::Tour(args) => {
             let host = Host::detect(env.clone(), std::io::stdout());
@@ -99,7 +116,11 @@ where
     };
     let colour = host.dialect() == Dialect::Terminal
         && env.get("NO_COLOR").is_none()
-        && if step.publishing.json { std::io::stderr().is_terminal() } else { std::io::stdout().is_terminal() };
+        && if step.publishing.json {
+            std::io::stderr().is_terminal()
+        } else {
+            std::io::stdout().is_terminal()
+        };
     let cancel = Cancel::on_signals();
     let work = async {
         let config = step.connection.config()?;

@@ -72,7 +72,8 @@ pub(super) fn of_error(error: &anyhow::Error) -> u8 {
 pub(super) fn hint_of(error: &anyhow::Error) -> Option<String> {
     error.chain().find_map(|cause| {
         let fault = cause.downcast_ref::<Fault>().and_then(|fault| fault.hint.clone());
-        fault.or_else(|| cause.downcast_ref::<databricks::Error>().and_then(databricks::Error::hint))
+        fault
+            .or_else(|| cause.downcast_ref::<databricks::Error>().and_then(databricks::Error::hint))
     })
 }
 
@@ -92,7 +93,8 @@ mod tests {
 
     #[test]
     fn the_kind_survives_context() {
-        let error = Err::<(), _>(Fault::new(FaultKind::Conflict, "moved").hint("look")).context("set the alias");
+        let error = Err::<(), _>(Fault::new(FaultKind::Conflict, "moved").hint("look"))
+            .context("set the alias");
         let error = error.unwrap_err();
         assert_eq!(of_error(&error), CONFLICT);
         assert_eq!(hint_of(&error).as_deref(), Some("look"));

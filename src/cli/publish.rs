@@ -15,7 +15,12 @@ pub(super) struct Publishing {
     #[arg(long, env = "LAKEGATE_JSON")]
     pub(super) json: bool,
     /// Where reports and evidence are written
-    #[arg(long, env = "LAKEGATE_REPORT_DIR", value_name = "DIR", default_value = ".lakegate/reports")]
+    #[arg(
+        long,
+        env = "LAKEGATE_REPORT_DIR",
+        value_name = "DIR",
+        default_value = ".lakegate/reports"
+    )]
     report_dir: PathBuf,
     /// Which verdicts fail the step
     #[arg(long, env = "LAKEGATE_FAIL_ON", value_enum, default_value_t = FailOn::NotPass)]

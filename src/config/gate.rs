@@ -100,7 +100,10 @@ impl Gate {
             return Err("`key` is empty: name the columns that identify a row".into());
         }
         if !(self.confidence > 0.5 && self.confidence < 1.0) {
-            return Err(format!("`confidence` is {}, it must lie between 0.5 and 1", self.confidence));
+            return Err(format!(
+                "`confidence` is {}, it must lie between 0.5 and 1",
+                self.confidence
+            ));
         }
         if !(100..=100_000).contains(&self.resamples) {
             return Err(format!("`resamples` is {}, it must be 100 to 100000", self.resamples));
@@ -115,7 +118,10 @@ impl Gate {
 
     fn check_rule(&self, rule: &Rule) -> Result<(), String> {
         if rule.metric.problem() != self.problem {
-            return Err(format!("`{}` is not a metric of {:?} problems", rule.metric, self.problem));
+            return Err(format!(
+                "`{}` is not a metric of {:?} problems",
+                rule.metric, self.problem
+            ));
         }
         let limits = [rule.min, rule.max, rule.not_worse_than];
         if limits.iter().flatten().any(|limit| !limit.is_finite()) {
@@ -125,10 +131,16 @@ impl Gate {
             return Err("`not_worse_than` is a margin, it cannot be negative".into());
         }
         if limits.iter().all(Option::is_none) && !rule.better_than_champion {
-            return Err(format!("it says nothing about `{}`: give min, max, not_worse_than or better_than_champion", rule.metric));
+            return Err(format!(
+                "it says nothing about `{}`: give min, max, not_worse_than or better_than_champion",
+                rule.metric
+            ));
         }
         if rule.compares() && self.champion.is_none() {
-            return Err("it compares with the champion: name the column of its predictions, `champion`".into());
+            return Err(
+                "it compares with the champion: name the column of its predictions, `champion`"
+                    .into(),
+            );
         }
         Ok(())
     }

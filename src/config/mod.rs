@@ -74,7 +74,11 @@ impl Config {
             let message = if path == "." { words } else { format!("`{path}`: {words}") };
             ConfigError { file: file.to_owned(), line, message }
         })?;
-        config.check().map_err(|message| ConfigError { file: file.to_owned(), line: None, message })?;
+        config.check().map_err(|message| ConfigError {
+            file: file.to_owned(),
+            line: None,
+            message,
+        })?;
         Ok(config)
     }
 
@@ -87,7 +91,9 @@ impl Config {
         }
         self.promotion.check().map_err(|message| format!("`promotion`: {message}"))?;
         if let Some(schema) = &self.record.schema {
-            schema.parse::<crate::names::SchemaName>().map_err(|error| format!("`record.schema`: {error}"))?;
+            schema
+                .parse::<crate::names::SchemaName>()
+                .map_err(|error| format!("`record.schema`: {error}"))?;
         }
         Ok(())
     }
@@ -118,12 +124,19 @@ mod tests {
 
     #[test]
     fn contradictions_are_refused() {
-        let gate = |rule: &str| format!("gate: {{problem: binary, predictions: a.b.c, key: [id], label: y, candidate: p, rules: [{rule}]}}");
+        let gate = |rule: &str| {
+            format!(
+                "gate: {{problem: binary, predictions: a.b.c, key: [id], label: y, candidate: p, rules: [{rule}]}}"
+            )
+        };
         assert!(refused(&gate("{metric: roc_auc}")).contains("says nothing"));
         assert!(refused(&gate("{metric: rmse, max: 1}")).contains("`rmse`"));
         assert!(refused(&gate("{metric: roc_auc, not_worse_than: 0.1}")).contains("champion"));
         assert!(refused(&gate("{metric: roc_auc, min: .nan}")).contains("finite"));
-        assert!(refused("drift: {baseline: a.b.c, current: a.b.c, on_drift: retrain}").contains("retrain_job"));
+        assert!(
+            refused("drift: {baseline: a.b.c, current: a.b.c, on_drift: retrain}")
+                .contains("retrain_job")
+        );
         assert!(refused("record: {schema: just_one}").contains("record.schema"));
     }
 

@@ -134,12 +134,16 @@ pub(super) struct Call<'a> {
 }
 
 impl Call<'_> {
-    pub(super) fn query(mut self, name: &'static str, value: impl ToString) -> Self {
+    pub(super) fn query(mut self, name: &'static str, value: impl std::fmt::Display) -> Self {
         self.query.push((name, value.to_string()));
         self
     }
 
-    pub(super) fn query_opt(self, name: &'static str, value: Option<impl ToString>) -> Self {
+    pub(super) fn query_opt(
+        self,
+        name: &'static str,
+        value: Option<impl std::fmt::Display>,
+    ) -> Self {
         match value {
             Some(value) => self.query(name, value),
             None => self,

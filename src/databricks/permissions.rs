@@ -10,7 +10,12 @@ use super::{Client, Error};
 impl Client {
     /// Replaces the direct permissions of an object: a list of principals with
     /// a `level` each, as bundles write them.
-    pub async fn permissions_set(&self, kind: &str, id: &str, permissions: &Value) -> Result<(), Error> {
+    pub async fn permissions_set(
+        &self,
+        kind: &str,
+        id: &str,
+        permissions: &Value,
+    ) -> Result<(), Error> {
         let listed = permissions.as_array().into_iter().flatten();
         let entries: Vec<Value> = listed
             .map(|entry| {

@@ -101,7 +101,7 @@ impl Settings {
     }
 
     /// Settings for a workspace on this machine.
-    pub fn loopback(host: &str, token: Secret) -> Result<Self, Error> {
+    pub fn loopback(host: &str, token: &Secret) -> Result<Self, Error> {
         let env = Env::from([
             ("DATABRICKS_TOKEN", token.expose()),
             ("DATABRICKS_CONFIG_FILE", "/dev/null"),

@@ -39,14 +39,20 @@ pub struct Args {
     #[arg(long, env = "LAKEGATE_RETRAIN_JOB", value_name = "JOB")]
     retrain_job: Option<String>,
     /// A parameter of the retraining job; may be given several times
-    #[arg(long = "retrain-param", env = "LAKEGATE_RETRAIN_PARAMS", value_name = "NAME=VALUE", value_delimiter = '\n')]
+    #[arg(
+        long = "retrain-param",
+        env = "LAKEGATE_RETRAIN_PARAMS",
+        value_name = "NAME=VALUE",
+        value_delimiter = '\n'
+    )]
     retrain_params: Vec<String>,
 }
 
 impl Args {
     pub fn request(self, config: &Config) -> Result<Request> {
         let mut policy = config.drift.clone().ok_or_else(|| {
-            Fault::usage("lakegate.yml has no section `drift`").hint("name the baseline and the current table in it")
+            Fault::usage("lakegate.yml has no section `drift`")
+                .hint("name the baseline and the current table in it")
         })?;
         policy.baseline = self.baseline.unwrap_or(policy.baseline);
         policy.current = self.current.unwrap_or(policy.current);
@@ -59,13 +65,16 @@ impl Args {
             None => policy.on_drift,
         };
         if policy.on_drift == OnDrift::Retrain && policy.retrain_job.is_none() {
-            return Err(Fault::usage("--on-drift retrain needs a job").hint("name it with --retrain-job or drift.retrain_job").into());
+            return Err(Fault::usage("--on-drift retrain needs a job")
+                .hint("name it with --retrain-job or drift.retrain_job")
+                .into());
         }
         let mut retrain_parameters = std::collections::BTreeMap::new();
         for pair in self.retrain_params.iter().filter(|pair| !pair.trim().is_empty()) {
-            let (name, value) = pair
-                .split_once('=')
-                .ok_or_else(|| Fault::usage(format!("parameter `{pair}` has no value")).hint("write it as NAME=VALUE"))?;
+            let (name, value) = pair.split_once('=').ok_or_else(|| {
+                Fault::usage(format!("parameter `{pair}` has no value"))
+                    .hint("write it as NAME=VALUE")
+            })?;
             retrain_parameters.insert(name.trim().to_owned(), value.to_owned());
         }
         let record = config.record.schema.as_deref().map(str::parse::<SchemaName>).transpose()?;

@@ -31,7 +31,9 @@ impl Shape {
     /// Nothing for types that have no drift of their own, such as times.
     pub(super) fn of(data_type: &DataType) -> Option<Self> {
         match data_type {
-            DataType::Boolean | DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => Some(Self::Categorical),
+            DataType::Boolean | DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => {
+                Some(Self::Categorical)
+            }
             kind if kind.is_numeric() => Some(Self::Numeric),
             _ => None,
         }
@@ -67,9 +69,12 @@ pub(super) fn compare(column: &str, shape: Shape, sides: [&ArrayRef; 2]) -> Resu
     // With no values on a side there is nothing to compare but the nulls.
     let comparable = known.iter().all(|count| *count > 0);
     let raw = if comparable { categorical::psi(&counts[0], &counts[1]) } else { 0.0 };
-    let expected = if comparable { categorical::psi_without_drift(&counts[0], &counts[1]) } else { 0.0 };
+    let expected =
+        if comparable { categorical::psi_without_drift(&counts[0], &counts[1]) } else { 0.0 };
     let share = |count: u64, total: u64| if total == 0 { 0.0 } else { count as f64 / total as f64 };
-    let shares = [0, 1].map(|side| counts[side].iter().map(|count| share(*count, known[side])).collect::<Vec<_>>());
+    let shares = [0, 1].map(|side| {
+        counts[side].iter().map(|count| share(*count, known[side])).collect::<Vec<_>>()
+    });
     let (labels, shares) = fold(labels, shares, shape);
     Ok(Compared {
         column: column.to_owned(),
@@ -89,7 +94,8 @@ fn numbers(column: &str, sides: [&ArrayRef; 2]) -> Result<Counted> {
     let mut values = [Vec::new(), Vec::new()];
     let mut missing = [0; 2];
     for (at, side) in sides.into_iter().enumerate() {
-        let floats = cast(side, &DataType::Float64).with_context(|| format!("read column `{column}` as numbers"))?;
+        let floats = cast(side, &DataType::Float64)
+            .with_context(|| format!("read column `{column}` as numbers"))?;
         let floats = floats.as_primitive::<Float64Type>();
         values[at] = floats.iter().flatten().filter(|value| value.is_finite()).collect();
         missing[at] = (side.len() - values[at].len()) as u64;
@@ -111,7 +117,8 @@ fn categories(column: &str, sides: [&ArrayRef; 2]) -> Result<Counted> {
     let mut counts = BTreeMap::<String, [u64; 2]>::new();
     let mut missing = [0; 2];
     for (at, side) in sides.into_iter().enumerate() {
-        let text = cast(side, &DataType::Utf8).with_context(|| format!("read column `{column}` as text"))?;
+        let text = cast(side, &DataType::Utf8)
+            .with_context(|| format!("read column `{column}` as text"))?;
         for value in text.as_string::<i32>() {
             match value {
                 Some(value) => counts.entry(value.to_owned()).or_default()[at] += 1,
@@ -131,7 +138,9 @@ fn fold(labels: Vec<String>, shares: [Vec<f64>; 2], shape: Shape) -> (Vec<String
         return (labels, shares);
     }
     let mut order: Vec<usize> = (0..labels.len()).collect();
-    order.sort_by(|a, b| (shares[0][*b] + shares[1][*b]).total_cmp(&(shares[0][*a] + shares[1][*a])));
+    order.sort_by(|a, b| {
+        (shares[0][*b] + shares[1][*b]).total_cmp(&(shares[0][*a] + shares[1][*a]))
+    });
     let (top, rest) = order.split_at(SHOWN - 1);
     let mut names: Vec<String> = top.iter().map(|at| labels[*at].clone()).collect();
     names.push("other".into());
@@ -149,14 +158,14 @@ mod tests {
     use arrow::array::{Float64Array, Int32Array, StringArray};
     use std::sync::Arc;
 
-    fn compared(shape: Shape, base: ArrayRef, current: ArrayRef) -> Compared {
-        compare("c", shape, [&base, &current]).unwrap()
+    fn compared(shape: Shape, base: &ArrayRef, current: &ArrayRef) -> Compared {
+        compare("c", shape, [base, current]).unwrap()
     }
 
     #[test]
     fn the_same_data_does_not_drift() {
         let data: ArrayRef = Arc::new(Int32Array::from_iter_values(0..1000));
-        let same = compared(Shape::Numeric, data.clone(), data);
+        let same = compared(Shape::Numeric, &data, &data);
         assert_eq!((same.psi, same.tested.p_value, same.nulls), (0.0, 1.0, [0.0, 0.0]));
     }
 
@@ -166,22 +175,27 @@ mod tests {
         let draw = |salt: u64| -> ArrayRef {
             let values = (0..2000u64).map(|row| {
                 let mixed = (row * 2 + salt).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-                format!("c{}", (mixed ^ (mixed >> 31)).wrapping_mul(0xbf58_476d_1ce4_e5b9) >> 33).len().to_string()
+                format!("c{}", (mixed ^ (mixed >> 31)).wrapping_mul(0xbf58_476d_1ce4_e5b9) >> 33)
+                    .len()
+                    .to_string()
                     + &((mixed >> 40) % 500).to_string()
             });
             Arc::new(StringArray::from_iter_values(values))
         };
-        let result = compared(Shape::Categorical, draw(0), draw(1));
+        let result = compared(Shape::Categorical, &draw(0), &draw(1));
         assert!(result.psi < 0.2, "{}", result.psi);
         assert_eq!(result.labels.len(), SHOWN);
     }
 
     #[test]
     fn nulls_and_what_is_not_finite_are_drift_of_their_own() {
-        let base: ArrayRef = Arc::new(Float64Array::from_iter((0..400).map(|row| Some(f64::from(row)))));
-        let holes = (0..400).map(|row| (row % 4 != 0).then(|| if row % 4 == 1 { f64::NAN } else { f64::from(row) }));
+        let base: ArrayRef =
+            Arc::new(Float64Array::from_iter((0..400).map(|row| Some(f64::from(row)))));
+        let holes = (0..400).map(|row| {
+            (row % 4 != 0).then(|| if row % 4 == 1 { f64::NAN } else { f64::from(row) })
+        });
         let current: ArrayRef = Arc::new(Float64Array::from_iter(holes));
-        let result = compared(Shape::Numeric, base, current);
+        let result = compared(Shape::Numeric, &base, &current);
         assert_eq!(result.nulls, [0.0, 0.5]);
         assert!(result.nulls_tested.p_value < 1e-10);
         assert!(result.psi < 0.01);
@@ -191,7 +205,7 @@ mod tests {
     fn a_column_without_values_is_told_by_its_nulls() {
         let base: ArrayRef = Arc::new(Float64Array::from(vec![1.0, 2.0]));
         let current: ArrayRef = Arc::new(Float64Array::from(vec![None, None]));
-        let result = compared(Shape::Numeric, base, current);
+        let result = compared(Shape::Numeric, &base, &current);
         assert_eq!((result.psi, result.nulls), (0.0, [0.0, 1.0]));
     }
 }

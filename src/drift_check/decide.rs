@@ -25,29 +25,56 @@ pub(super) struct Decision {
 }
 
 pub(super) fn decide(policy: &Drift, rows: [u64; 2], compared: Vec<Compared>) -> Decision {
-    let values = benjamini_hochberg(&compared.iter().map(|column| column.tested.p_value).collect::<Vec<_>>());
-    let nulls = benjamini_hochberg(&compared.iter().map(|column| column.nulls_tested.p_value).collect::<Vec<_>>());
+    let values = benjamini_hochberg(
+        &compared.iter().map(|column| column.tested.p_value).collect::<Vec<_>>(),
+    );
+    let nulls = benjamini_hochberg(
+        &compared.iter().map(|column| column.nulls_tested.p_value).collect::<Vec<_>>(),
+    );
     let mut columns: Vec<Judged> = compared
         .into_iter()
         .zip(values.into_iter().zip(nulls))
         .map(|(compared, (p_value, p_nulls))| judge(policy, compared, p_value, p_nulls))
         .collect();
-    columns.sort_by(|a, b| b.drifted.cmp(&a.drifted).then(b.compared.psi.total_cmp(&a.compared.psi)));
+    columns
+        .sort_by(|a, b| b.drifted.cmp(&a.drifted).then(b.compared.psi.total_cmp(&a.compared.psi)));
     let drifted: Vec<&Judged> = columns.iter().filter(|column| column.drifted).collect();
     let few = rows.iter().any(|rows| *rows < policy.min_rows);
     let critical = drifted.iter().find(|column| policy.critical.contains(&column.compared.column));
     let share = drifted.len() as f64 / columns.len().max(1) as f64;
     let (verdict, reason) = if few {
-        let reason = format!("{} and {} rows are too few, at least {} are needed on each side", rows[0], rows[1], policy.min_rows);
+        let reason = format!(
+            "{} and {} rows are too few, at least {} are needed on each side",
+            rows[0], rows[1], policy.min_rows
+        );
         (Verdict::Inconclusive, reason)
     } else if columns.is_empty() {
         (Verdict::Inconclusive, "no column can be compared".to_owned())
     } else if let Some(column) = critical {
-        (Verdict::Fail, format!("the critical column {} drifted: {}", column.compared.column, column.reason))
+        (
+            Verdict::Fail,
+            format!("the critical column {} drifted: {}", column.compared.column, column.reason),
+        )
     } else if !drifted.is_empty() && share >= policy.share {
-        (Verdict::Fail, format!("{} of {} columns drifted, worst {}", drifted.len(), columns.len(), named(drifted[0])))
+        (
+            Verdict::Fail,
+            format!(
+                "{} of {} columns drifted, worst {}",
+                drifted.len(),
+                columns.len(),
+                named(drifted[0])
+            ),
+        )
     } else {
-        (Verdict::Pass, format!("{} of {} columns drifted, {} would be drift of the table", drifted.len(), columns.len(), number(policy.share)))
+        (
+            Verdict::Pass,
+            format!(
+                "{} of {} columns drifted, {} would be drift of the table",
+                drifted.len(),
+                columns.len(),
+                number(policy.share)
+            ),
+        )
     };
     Decision { verdict, reason, columns }
 }
@@ -84,7 +111,10 @@ mod tests {
             psi,
             tested: Tested { statistic: 0.1, p_value },
             nulls,
-            nulls_tested: Tested { statistic: 0.0, p_value: if nulls[0] == nulls[1] { 1.0 } else { 1e-9 } },
+            nulls_tested: Tested {
+                statistic: 0.0,
+                p_value: if nulls[0] == nulls[1] { 1.0 } else { 1e-9 },
+            },
             labels: Vec::new(),
             shares: [Vec::new(), Vec::new()],
         }
@@ -110,7 +140,8 @@ mod tests {
     #[test]
     fn one_column_of_many_is_no_drift_of_the_table_unless_it_is_critical() {
         let columns = || {
-            let mut columns: Vec<_> = (0..9).map(|n| column(&n.to_string(), 0.0, 0.5, [0.0, 0.0])).collect();
+            let mut columns: Vec<_> =
+                (0..9).map(|n| column(&n.to_string(), 0.0, 0.5, [0.0, 0.0])).collect();
             columns.push(column("temp", 0.9, 1e-12, [0.0, 0.0]));
             columns
         };

@@ -16,7 +16,13 @@ pub struct Args {
     #[arg(value_name = "JOB", env = "LAKEGATE_JOB")]
     job: String,
     /// A job parameter; may be given several times
-    #[arg(long = "param", short = 'p', value_name = "NAME=VALUE", env = "LAKEGATE_PARAMS", value_delimiter = '\n')]
+    #[arg(
+        long = "param",
+        short = 'p',
+        value_name = "NAME=VALUE",
+        env = "LAKEGATE_PARAMS",
+        value_delimiter = '\n'
+    )]
     params: Vec<String>,
     /// How long the run may wait for capacity
     #[arg(long, env = "LAKEGATE_QUEUE_TIMEOUT", value_name = "MINUTES", default_value_t = 30.0)]
@@ -37,7 +43,8 @@ impl Args {
         let mut parameters = BTreeMap::new();
         for pair in self.params.iter().filter(|pair| !pair.trim().is_empty()) {
             let (name, value) = pair.split_once('=').ok_or_else(|| {
-                Fault::usage(format!("parameter `{pair}` has no value")).hint("write it as NAME=VALUE")
+                Fault::usage(format!("parameter `{pair}` has no value"))
+                    .hint("write it as NAME=VALUE")
             })?;
             parameters.insert(name.trim().to_owned(), value.to_owned());
         }
@@ -56,5 +63,7 @@ fn minutes(flag: &str, value: f64) -> Result<Duration, Fault> {
     Duration::try_from_secs_f64(value * 60.0)
         .ok()
         .filter(|duration| !duration.is_zero())
-        .ok_or_else(|| Fault::usage(format!("{flag} is {value}, it must be a positive number of minutes")))
+        .ok_or_else(|| {
+            Fault::usage(format!("{flag} is {value}, it must be a positive number of minutes"))
+        })
 }

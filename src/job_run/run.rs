@@ -51,8 +51,13 @@ pub async fn run(ctx: Ctx, request: Request) -> Result<Outcome> {
             &request.parameters,
             rerun,
         );
-        let now = RunNow { job_id, idempotency_token: Some(token), job_parameters: request.parameters.clone() };
-        let run_id = ctx.client.run_now(&now).await.with_context(|| format!("start job `{name}`"))?;
+        let now = RunNow {
+            job_id,
+            idempotency_token: Some(token),
+            job_parameters: request.parameters.clone(),
+        };
+        let run_id =
+            ctx.client.run_now(&now).await.with_context(|| format!("start job `{name}`"))?;
         let started = Started { job_id, name: name.clone(), run_id };
         let run = wait(&ctx, &started, &request).await?;
         if run.is_infrastructure_failure() && request.rerun_infrastructure && rerun == 0 {
@@ -128,7 +133,11 @@ async fn wait(ctx: &Ctx, started: &Started, request: &Request) -> Result<Run> {
                     watch::Next::QueuedTooLong => ("waited for capacity", request.queue_timeout),
                     _ => ("ran", request.run_timeout),
                 };
-                let message = format!("run {} {what} for {} and was cancelled", started.run_id, clock::human(limit));
+                let message = format!(
+                    "run {} {what} for {} and was cancelled",
+                    started.run_id,
+                    clock::human(limit)
+                );
                 return Err(Fault::new(FaultKind::Timeout, message).into());
             }
         }
@@ -151,7 +160,9 @@ async fn cancel_remote(ctx: &Ctx, started: &Started) {
     let words = match sent {
         Ok(Ok(())) => format!("run {} was cancelled", started.run_id),
         Ok(Err(error)) => format!("run {} could not be cancelled: {error}", started.run_id),
-        Err(_) => format!("run {} could not be cancelled in time: cancel it by hand", started.run_id),
+        Err(_) => {
+            format!("run {} could not be cancelled in time: cancel it by hand", started.run_id)
+        }
     };
     ctx.host.say(&words);
 }
@@ -163,7 +174,8 @@ async fn conclude(ctx: &Ctx, started: &Started, run: &Run) -> Result<Outcome> {
     let took = Duration::from_millis(u64::try_from(run.end_time - run.start_time).unwrap_or(0));
     report.fact("took", clock::human(took));
     report.tables.push(task_table(run));
-    let result = run.state.result_state.clone().unwrap_or_else(|| run.state.life_cycle_state.clone());
+    let result =
+        run.state.result_state.clone().unwrap_or_else(|| run.state.life_cycle_state.clone());
     let (verdict, reason) = if run.succeeded() {
         (Verdict::Pass, format!("run {} succeeded in {}", run.run_id, clock::human(took)))
     } else {
@@ -188,7 +200,8 @@ fn task_table(run: &Run) -> Table {
             "EXCLUDED" => None,
             _ => Some(Verdict::Fail),
         };
-        let took = Duration::from_millis(u64::try_from(task.end_time - task.start_time).unwrap_or(0));
+        let took =
+            Duration::from_millis(u64::try_from(task.end_time - task.start_time).unwrap_or(0));
         let attempt = (task.attempt_number + 1).to_string();
         table.row(verdict, [task.task_key.clone(), result.to_owned(), clock::human(took), attempt]);
     }
@@ -202,7 +215,10 @@ async fn explain(ctx: &Ctx, run: &Run, report: &mut Report) -> String {
         Ok(output) => output,
         Err(error) => {
             // The log may be gone; the state still says something.
-            return format!("task `{}`: {} (its output could not be read: {error})", task.task_key, task.state.state_message);
+            return format!(
+                "task `{}`: {} (its output could not be read: {error})",
+                task.task_key, task.state.state_message
+            );
         }
     };
     if let Some(logs) = output.logs.as_deref().filter(|logs| !logs.is_empty()) {
@@ -216,7 +232,10 @@ async fn explain(ctx: &Ctx, run: &Run, report: &mut Report) -> String {
     }
     let error = output.error.unwrap_or_else(|| task.state.state_message.clone());
     let title = format!("task `{}` failed: {error}", task.task_key);
-    report.findings.push(Finding::new(Severity::Error, "job/task-failed", title).hint(format!("see {}", run.run_page_url)));
+    report.findings.push(
+        Finding::new(Severity::Error, "job/task-failed", title)
+            .hint(format!("see {}", run.run_page_url)),
+    );
     let first = error.lines().next().unwrap_or_default();
     format!("task `{}`: {first}", task.task_key)
 }
@@ -224,7 +243,9 @@ async fn explain(ctx: &Ctx, run: &Run, report: &mut Report) -> String {
 /// What the notebooks returned, by task.
 async fn notebook_results(ctx: &Ctx, run: &Run) -> Value {
     let mut values = serde_json::Map::new();
-    for task in run.tasks.iter().filter(|task| task.state.result_state.as_deref() == Some("SUCCESS")) {
+    for task in
+        run.tasks.iter().filter(|task| task.state.result_state.as_deref() == Some("SUCCESS"))
+    {
         // A task that is no notebook has no result, and its output may be large: skip errors.
         if let Ok(output) = ctx.client.run_output(task.run_id).await
             && let Some(result) = output.notebook_output.and_then(|output| output.result)

@@ -43,7 +43,14 @@ mod tests {
             attempt: Some(attempt.into()),
             ..Context::default()
         };
-        run_token(&context, None, "https://a.test", 3, &[("month".to_owned(), parameter.to_owned())].into(), rerun)
+        run_token(
+            &context,
+            None,
+            "https://a.test",
+            3,
+            &[("month".to_owned(), parameter.to_owned())].into(),
+            rerun,
+        )
     }
 
     #[test]

@@ -17,7 +17,13 @@ pub(super) enum Next {
 
 /// The two deadlines are separate: an hour in the queue says nothing about
 /// whether the work is slow.
-pub(super) fn next(run: &Run, waited: Duration, ran: Duration, queue_limit: Duration, run_limit: Duration) -> Next {
+pub(super) fn next(
+    run: &Run,
+    waited: Duration,
+    ran: Duration,
+    queue_limit: Duration,
+    run_limit: Duration,
+) -> Next {
     if run.is_over() {
         Next::Over
     } else if run.is_queued() && waited >= queue_limit {
@@ -44,12 +50,14 @@ pub(super) fn progress(run: &Run) -> String {
     }
     let tasks: Vec<String> = newest
         .iter()
-        .map(|task| match (task.state.life_cycle_state.as_str(), task.state.result_state.as_deref()) {
-            (_, Some("SUCCESS")) => format!("{} ✓", task.task_key),
-            (_, Some("EXCLUDED")) => format!("{} –", task.task_key),
-            (_, Some(_)) => format!("{} ✗", task.task_key),
-            ("RUNNING", _) => format!("{} …", task.task_key),
-            _ => task.task_key.clone(),
+        .map(|task| {
+            match (task.state.life_cycle_state.as_str(), task.state.result_state.as_deref()) {
+                (_, Some("SUCCESS")) => format!("{} ✓", task.task_key),
+                (_, Some("EXCLUDED")) => format!("{} –", task.task_key),
+                (_, Some(_)) => format!("{} ✗", task.task_key),
+                ("RUNNING", _) => format!("{} …", task.task_key),
+                _ => task.task_key.clone(),
+            }
         })
         .collect();
     let state = run.state.life_cycle_state.to_lowercase();
@@ -62,7 +70,9 @@ pub(super) fn culprit(run: &Run) -> Option<&TaskRun> {
         let result = task.state.result_state.as_deref();
         result.is_some_and(|result| !matches!(result, "SUCCESS" | "EXCLUDED"))
     };
-    let upstream = |task: &&TaskRun| task.state.result_state.as_deref().is_some_and(|r| r.starts_with("UPSTREAM"));
+    let upstream = |task: &&TaskRun| {
+        task.state.result_state.as_deref().is_some_and(|r| r.starts_with("UPSTREAM"))
+    };
     let mut candidates: Vec<&TaskRun> = run.tasks.iter().filter(failed).collect();
     candidates.sort_by_key(|task| (upstream(task), task.end_time));
     candidates.first().copied()
@@ -74,7 +84,8 @@ mod tests {
     use serde_json::json;
 
     fn run(state: &str) -> Run {
-        serde_json::from_value(json!({ "run_id": 1, "state": { "life_cycle_state": state } })).unwrap()
+        serde_json::from_value(json!({ "run_id": 1, "state": { "life_cycle_state": state } }))
+            .unwrap()
     }
 
     #[test]
@@ -95,7 +106,14 @@ mod tests {
             serde_json::from_value(json!({ "run_id": 1, "state": state })).unwrap()
         };
         assert!(over("SUCCESS").succeeded());
-        for result in ["SUCCESS_WITH_FAILURES", "EXCLUDED", "UPSTREAM_FAILED", "DISABLED", "NEW_STATE", "FAILED"] {
+        for result in [
+            "SUCCESS_WITH_FAILURES",
+            "EXCLUDED",
+            "UPSTREAM_FAILED",
+            "DISABLED",
+            "NEW_STATE",
+            "FAILED",
+        ] {
             assert!(!over(result).succeeded(), "{result}");
         }
         let skipped = json!({ "run_id": 1, "state": { "life_cycle_state": "SKIPPED", "result_state": "SUCCESS" } });
@@ -104,10 +122,12 @@ mod tests {
 
     #[test]
     fn the_culprit_is_the_task_that_failed_by_itself() {
-        let task = |key: &str, result: &str, end: i64| {
-            json!({ "run_id": end, "task_key": key, "end_time": end, "state": { "life_cycle_state": "TERMINATED", "result_state": result } })
-        };
-        let tasks = json!([task("score", "UPSTREAM_FAILED", 1), task("train", "FAILED", 5), task("features", "SUCCESS", 2)]);
+        let task = |key: &str, result: &str, end: i64| json!({ "run_id": end, "task_key": key, "end_time": end, "state": { "life_cycle_state": "TERMINATED", "result_state": result } });
+        let tasks = json!([
+            task("score", "UPSTREAM_FAILED", 1),
+            task("train", "FAILED", 5),
+            task("features", "SUCCESS", 2)
+        ]);
         let run: Run = serde_json::from_value(json!({ "run_id": 1, "tasks": tasks })).unwrap();
         assert_eq!(culprit(&run).unwrap().task_key, "train");
     }

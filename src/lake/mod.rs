@@ -21,7 +21,11 @@ pub struct Lake<'a> {
 impl Lake<'_> {
     /// The table's entry in the catalog; a missing one is the caller's mistake.
     pub async fn table(&self, table: &TableName) -> Result<TableInfo> {
-        let found = self.client.table_get(table).await.with_context(|| format!("look up the table `{table}`"))?;
+        let found = self
+            .client
+            .table_get(table)
+            .await
+            .with_context(|| format!("look up the table `{table}`"))?;
         found.ok_or_else(|| {
             Fault::usage(format!("the table `{table}` does not exist"))
                 .hint("check its name, and that the identity may see its catalog and schema")
@@ -32,8 +36,13 @@ impl Lake<'_> {
     /// The newest version in the table's Delta log.
     pub async fn version(&self, table: &TableName) -> Result<u64> {
         let statement = Statement::new(format!("DESCRIBE HISTORY {}", table.quoted()));
-        let history = self.client.sql(self.warehouse, &statement).await.with_context(|| format!("read the history of `{table}`"))?;
-        let newest = history.rows.iter().filter_map(|row| row.first()?.as_deref()?.parse().ok()).max();
+        let history = self
+            .client
+            .sql(self.warehouse, &statement)
+            .await
+            .with_context(|| format!("read the history of `{table}`"))?;
+        let newest =
+            history.rows.iter().filter_map(|row| row.first()?.as_deref()?.parse().ok()).max();
         newest.with_context(|| format!("`{table}` has no history"))
     }
 
@@ -46,9 +55,14 @@ impl Lake<'_> {
         columns: &[String],
         filter: Option<&str>,
     ) -> Result<Vec<RecordBatch>> {
-        let quoted: Vec<String> = columns.iter().map(|column| format!("`{}`", column.replace('`', "``"))).collect();
+        let quoted: Vec<String> =
+            columns.iter().map(|column| format!("`{}`", column.replace('`', "``"))).collect();
         let filter = filter.map(|filter| format!(" WHERE ({filter})")).unwrap_or_default();
-        let text = format!("SELECT {} FROM {} VERSION AS OF {version}{filter}", quoted.join(", "), table.quoted());
+        let text = format!(
+            "SELECT {} FROM {} VERSION AS OF {version}{filter}",
+            quoted.join(", "),
+            table.quoted()
+        );
         let batches = self.client.sql_arrow(self.warehouse, &Statement::new(text)).await;
         batches.with_context(|| format!("read `{table}`"))
     }
@@ -58,10 +72,16 @@ impl Lake<'_> {
         /// One statement has room for this many rows' parameters.
         const AT_ONCE: usize = 20;
         let context = || format!("record in `{}`", record::table::<R>(schema));
-        self.client.sql(self.warehouse, &record::create::<R>(schema)).await.with_context(context)?;
+        self.client
+            .sql(self.warehouse, &record::create::<R>(schema))
+            .await
+            .with_context(context)?;
         for part in rows.chunks(AT_ONCE) {
             // Keyed by event_id: sent again after a lost answer, it adds nothing.
-            self.client.sql(self.warehouse, &record::merge(schema, part)).await.with_context(context)?;
+            self.client
+                .sql(self.warehouse, &record::merge(schema, part))
+                .await
+                .with_context(context)?;
         }
         Ok(())
     }
@@ -72,15 +92,19 @@ pub fn require_columns(table: &TableInfo, wanted: &[String]) -> Result<(), Fault
     let known: Vec<&str> = table.columns.iter().map(|column| column.name.as_str()).collect();
     match wanted.iter().find(|column| !known.contains(&column.as_str())) {
         None => Ok(()),
-        Some(missing) => Err(Fault::usage(format!("the table `{}` has no column `{missing}`", table.full_name))
-            .or_near(missing, known.iter().copied())),
+        Some(missing) => {
+            Err(Fault::usage(format!("the table `{}` has no column `{missing}`", table.full_name))
+                .or_near(missing, known.iter().copied()))
+        }
     }
 }
 
 /// One column of all batches in a single array.
 pub fn column(batches: &[RecordBatch], name: &str) -> Result<ArrayRef> {
-    let parts: Vec<ArrayRef> = batches.iter().filter_map(|batch| batch.column_by_name(name).cloned()).collect();
-    let parts: Vec<&dyn arrow::array::Array> = parts.iter().map(|part| &**part as &dyn arrow::array::Array).collect();
+    let parts: Vec<ArrayRef> =
+        batches.iter().filter_map(|batch| batch.column_by_name(name).cloned()).collect();
+    let parts: Vec<&dyn arrow::array::Array> =
+        parts.iter().map(|part| &**part as &dyn arrow::array::Array).collect();
     if parts.is_empty() {
         return Ok(arrow::array::new_empty_array(&arrow::datatypes::DataType::Null));
     }

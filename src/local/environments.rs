@@ -31,11 +31,16 @@ pub(crate) struct Prepared {
 pub(crate) fn of_task(task: &Value, job: &Value) -> Vec<String> {
     let mut found = Vec::new();
     let texts = |list: &Value| -> Vec<String> {
-        list.as_array().into_iter().flatten().filter_map(|item| item.as_str().map(str::to_owned)).collect()
+        list.as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(|item| item.as_str().map(str::to_owned))
+            .collect()
     };
     if let Some(name) = task["environment_key"].as_str() {
         let environments = job["environments"].as_array().into_iter().flatten();
-        for environment in environments.filter(|environment| environment["environment_key"] == name) {
+        for environment in environments.filter(|environment| environment["environment_key"] == name)
+        {
             found.extend(texts(&environment["spec"]["dependencies"]));
         }
     }
@@ -47,16 +52,23 @@ pub(crate) fn of_task(task: &Value, job: &Value) -> Vec<String> {
 }
 
 /// Makes sure that the environment is there. `scratch` is the task's folder.
-pub(crate) async fn prepare(workspace: &Workspace, dependencies: &[String], scratch: &Path) -> Result<Prepared> {
+pub(crate) async fn prepare(
+    workspace: &Workspace,
+    dependencies: &[String],
+    scratch: &Path,
+) -> Result<Prepared> {
     fs::create_dir_all(scratch)?;
     let mut packages = Vec::new();
     let mut wheels = Vec::new();
     for dependency in dependencies {
         if dependency.ends_with(".whl") {
-            let path = workspace.workspace_file(dependency).with_context(|| format!("find the wheel `{dependency}`"))?;
+            let path = workspace
+                .workspace_file(dependency)
+                .with_context(|| format!("find the wheel `{dependency}`"))?;
             wheels.push(path);
         } else if let Some(file) = dependency.strip_prefix("-r ") {
-            let path = workspace.workspace_file(file.trim()).with_context(|| format!("find `{file}`"))?;
+            let path =
+                workspace.workspace_file(file.trim()).with_context(|| format!("find `{file}`"))?;
             packages.extend(requirement_lines(&fs::read_text(path)?));
         } else {
             packages.push(dependency.clone());
@@ -71,7 +83,11 @@ pub(crate) async fn prepare(workspace: &Workspace, dependencies: &[String], scra
     }
     packages.sort();
     packages.dedup();
-    let python = if packages.is_empty() { python } else { environment(workspace, &python, &packages, scratch).await? };
+    let python = if packages.is_empty() {
+        python
+    } else {
+        environment(workspace, &python, &packages, scratch).await?
+    };
     let mut variables = BTreeMap::new();
     if !overlays.is_empty() {
         variables.insert("PYTHONPATH".into(), overlays.join(":"));
@@ -81,7 +97,10 @@ pub(crate) async fn prepare(workspace: &Workspace, dependencies: &[String], scra
 
 fn requirement_lines(text: &str) -> Vec<String> {
     let lines = text.lines().map(|line| line.split(" #").next().unwrap_or_default().trim());
-    lines.filter(|line| !line.is_empty() && !line.starts_with(['#', '-'])).map(str::to_owned).collect()
+    lines
+        .filter(|line| !line.is_empty() && !line.starts_with(['#', '-']))
+        .map(str::to_owned)
+        .collect()
 }
 
 fn base_python(workspace: &Workspace) -> Result<PathBuf> {
@@ -120,7 +139,12 @@ pathlib.Path(target, '.lakegate-complete').write_text('')
     Ok(target)
 }
 
-async fn environment(workspace: &Workspace, python: &Path, packages: &[String], scratch: &Path) -> Result<PathBuf> {
+async fn environment(
+    workspace: &Workspace,
+    python: &Path,
+    packages: &[String],
+    scratch: &Path,
+) -> Result<PathBuf> {
     static BUILDING: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
     let version = run(
         {
@@ -160,9 +184,15 @@ async fn install(workspace: &Workspace, python: &Path, requirements: &Path) -> R
     let has_uv = run(bootstrap, "install uv").await.is_ok();
     let mut command = process::command(python, &workspace.env);
     if has_uv {
-        command.args(["-m", "uv", "pip", "install", "--quiet", "--python"]).arg(python).arg("-r").arg(requirements);
+        command
+            .args(["-m", "uv", "pip", "install", "--quiet", "--python"])
+            .arg(python)
+            .arg("-r")
+            .arg(requirements);
     } else {
-        command.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"]).arg(requirements);
+        command
+            .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"])
+            .arg(requirements);
     }
     run(command, "install the dependencies").await?;
     Ok(())

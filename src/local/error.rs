@@ -52,13 +52,16 @@ impl From<anyhow::Error> for ApiFault {
     fn from(error: anyhow::Error) -> Self {
         match error.downcast::<Self>() {
             Ok(fault) => fault,
-            Err(error) => Self::new(StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL_ERROR", format!("{error:#}")),
+            Err(error) => {
+                Self::new(StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL_ERROR", format!("{error:#}"))
+            }
         }
     }
 }
 
 impl IntoResponse for ApiFault {
     fn into_response(self) -> Response {
-        (self.status, Json(json!({ "error_code": self.code, "message": self.message }))).into_response()
+        (self.status, Json(json!({ "error_code": self.code, "message": self.message })))
+            .into_response()
     }
 }

@@ -82,8 +82,10 @@ impl Faults {
     pub(crate) fn strike(&self, method: &str, path: &str) -> Option<Strike> {
         let mut rules = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let active = rules.iter_mut().find(|active| {
-            let method_fits = active.rule.method.is_empty() || active.rule.method.eq_ignore_ascii_case(method);
-            let spent = active.rule.times > 0 && active.seen >= active.rule.offset + active.rule.times;
+            let method_fits =
+                active.rule.method.is_empty() || active.rule.method.eq_ignore_ascii_case(method);
+            let spent =
+                active.rule.times > 0 && active.seen >= active.rule.offset + active.rule.times;
             method_fits && !spent && active.path.is_match(path)
         })?;
         active.seen += 1;
@@ -107,7 +109,9 @@ pub(crate) fn routes() -> Router<Shared> {
 }
 
 async fn set(State(workspace): State<Shared>, Json(rule): Json<Rule>) -> Answer<Json<Value>> {
-    let path = Glob::new(&rule.path).map_err(|error| ApiFault::invalid(error.to_string()))?.compile_matcher();
+    let path = Glob::new(&rule.path)
+        .map_err(|error| ApiFault::invalid(error.to_string()))?
+        .compile_matcher();
     let mut rules = workspace.faults.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     rules.push(Active { rule, path, seen: 0 });
     Ok(Json(json!({ "rules": rules.len() })))

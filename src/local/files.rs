@@ -21,7 +21,10 @@ use crate::sys::fs;
 pub(crate) fn routes() -> Router<Shared> {
     Router::new()
         .route("/api/2.0/fs/files/{*path}", get(read).put(write).delete(remove).head(head))
-        .route("/api/2.0/fs/directories/{*path}", put(make).get(list).delete(remove_folder).head(head_folder))
+        .route(
+            "/api/2.0/fs/directories/{*path}",
+            put(make).get(list).delete(remove_folder).head(head_folder),
+        )
 }
 
 impl Workspace {
@@ -32,17 +35,25 @@ impl Workspace {
             ["Volumes", catalog, schema, volume, ..] => {
                 let name = format!("{catalog}.{schema}.{volume}");
                 let known: Option<Value> = self.store.get("volume", &name)?;
-                known.ok_or_else(|| ApiFault::missing(format!("Volume '{name}' does not exist.")))?;
+                known
+                    .ok_or_else(|| ApiFault::missing(format!("Volume '{name}' does not exist.")))?;
             }
             ["Models", _, _, _, _, ..] | ["WorkspaceInternal", "Mlflow", ..] => {}
-            _ => return Err(ApiFault::invalid(format!("Invalid path: {path} is not in a volume or a model"))),
+            _ => {
+                return Err(ApiFault::invalid(format!(
+                    "Invalid path: {path} is not in a volume or a model"
+                )));
+            }
         }
         paths::below(&self.dir.join("files"), &path)
     }
 }
 
 fn missing(path: &str) -> ApiFault {
-    ApiFault { code: "NOT_FOUND", ..ApiFault::missing(format!("The file being accessed is not found: /{path}")) }
+    ApiFault {
+        code: "NOT_FOUND",
+        ..ApiFault::missing(format!("The file being accessed is not found: /{path}"))
+    }
 }
 
 async fn write(
@@ -65,16 +76,28 @@ async fn write(
 
 /// What a reader learns of a file before its bytes.
 fn file_headers(place: &std::path::Path, path: &str) -> Answer<(HeaderMap, u64)> {
-    let meta = place.metadata().ok().filter(std::fs::Metadata::is_file).ok_or_else(|| missing(path))?;
-    let modified = meta.modified().ok().and_then(|time| jiff::Timestamp::try_from(time).ok()).unwrap_or_default();
+    let meta =
+        place.metadata().ok().filter(std::fs::Metadata::is_file).ok_or_else(|| missing(path))?;
+    let modified = meta
+        .modified()
+        .ok()
+        .and_then(|time| jiff::Timestamp::try_from(time).ok())
+        .unwrap_or_default();
     let date = modified.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
     let mut headers = HeaderMap::new();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
-    headers.insert(LAST_MODIFIED, HeaderValue::from_str(&date).unwrap_or(HeaderValue::from_static("")));
+    headers.insert(
+        LAST_MODIFIED,
+        HeaderValue::from_str(&date).unwrap_or(HeaderValue::from_static("")),
+    );
     Ok((headers, meta.len()))
 }
 
-async fn read(State(workspace): State<Shared>, Path(path): Path<String>, asked: HeaderMap) -> Answer<Response> {
+async fn read(
+    State(workspace): State<Shared>,
+    Path(path): Path<String>,
+    asked: HeaderMap,
+) -> Answer<Response> {
     let place = workspace.file_path(&path)?;
     let (mut headers, length) = file_headers(&place, &path)?;
     let bytes = Bytes::from(fs::read(&place)?);
@@ -115,17 +138,25 @@ async fn make(State(workspace): State<Shared>, Path(path): Path<String>) -> Answ
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn head_folder(State(workspace): State<Shared>, Path(path): Path<String>) -> Answer<StatusCode> {
+async fn head_folder(
+    State(workspace): State<Shared>,
+    Path(path): Path<String>,
+) -> Answer<StatusCode> {
     let found = workspace.file_path(&path)?.is_dir();
     if found { Ok(StatusCode::OK) } else { Err(missing(&path)) }
 }
 
-async fn list(State(workspace): State<Shared>, Path(path): Path<String>, input: Input) -> Answer<Json<Value>> {
+async fn list(
+    State(workspace): State<Shared>,
+    Path(path): Path<String>,
+    input: Input,
+) -> Answer<Json<Value>> {
     let place = workspace.file_path(&path)?;
     let path = paths::normal(&format!("/{path}"))?;
     let mut entries = Vec::new();
     for (name, folder, size) in fs::entries(&place)?.ok_or_else(|| missing(&path))? {
-        let mut entry = json!({ "path": format!("{path}/{name}"), "name": name, "is_directory": folder });
+        let mut entry =
+            json!({ "path": format!("{path}/{name}"), "name": name, "is_directory": folder });
         if !folder {
             entry["file_size"] = json!(size);
         }
@@ -138,7 +169,10 @@ async fn list(State(workspace): State<Shared>, Path(path): Path<String>, input: 
     }))
 }
 
-async fn remove_folder(State(workspace): State<Shared>, Path(path): Path<String>) -> Answer<StatusCode> {
+async fn remove_folder(
+    State(workspace): State<Shared>,
+    Path(path): Path<String>,
+) -> Answer<StatusCode> {
     let place = workspace.file_path(&path)?;
     let entries = fs::entries(&place)?.ok_or_else(|| missing(&path))?;
     if !entries.is_empty() {

@@ -87,28 +87,43 @@ async fn discovery(headers: HeaderMap) -> Json<Value> {
     }))
 }
 
-async fn set_policy(State(workspace): State<Shared>, Json(policy): Json<Policy>) -> Answer<Json<Value>> {
+async fn set_policy(
+    State(workspace): State<Shared>,
+    Json(policy): Json<Policy>,
+) -> Answer<Json<Value>> {
     let id = format!("{} {}", policy.issuer, policy.subject);
     workspace.store.put("federation", &id, &policy)?;
     Ok(Json(json!({})))
 }
 
-async fn token(State(workspace): State<Shared>, headers: HeaderMap, body: Bytes) -> Answer<Json<Value>> {
-    let form: std::collections::HashMap<_, _> = url::form_urlencoded::parse(&body).into_owned().collect();
+async fn token(
+    State(workspace): State<Shared>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Answer<Json<Value>> {
+    let form: std::collections::HashMap<_, _> =
+        url::form_urlencoded::parse(&body).into_owned().collect();
     let field = |name: &str| form.get(name).map(String::as_str).unwrap_or_default();
     match field("grant_type") {
-        "client_credentials" => check_client(&workspace, &headers, field("client_id"), field("client_secret"))?,
-        "urn:ietf:params:oauth:grant-type:token-exchange" => check_identity(&workspace, field("subject_token"))?,
+        "client_credentials" => {
+            check_client(&workspace, &headers, field("client_id"), field("client_secret"))?
+        }
+        "urn:ietf:params:oauth:grant-type:token-exchange" => {
+            check_identity(&workspace, field("subject_token"))?
+        }
         other => return Err(ApiFault::unsupported(format!("the grant type `{other}`"))),
     }
     let token = format!("local-{}", uuid::Uuid::new_v4().simple());
     let expires_at = clock::now_ms() + LIFETIME_SECONDS * 1000;
     workspace.store.put("token", &token, &Minted { expires_at })?;
-    Ok(Json(json!({ "access_token": token, "token_type": "Bearer", "expires_in": LIFETIME_SECONDS, "scope": "all-apis" })))
+    Ok(Json(
+        json!({ "access_token": token, "token_type": "Bearer", "expires_in": LIFETIME_SECONDS, "scope": "all-apis" }),
+    ))
 }
 
 fn check_client(workspace: &Workspace, headers: &HeaderMap, id: &str, secret: &str) -> Answer<()> {
-    let basic = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()?.strip_prefix("Basic "));
+    let basic =
+        headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()?.strip_prefix("Basic "));
     let decoded = basic.and_then(|text| String::from_utf8(STANDARD.decode(text).ok()?).ok());
     let (id, secret) = match decoded.as_deref().and_then(|pair| pair.split_once(':')) {
         Some((id, secret)) => (id.to_owned(), secret.to_owned()),
@@ -123,7 +138,8 @@ fn check_client(workspace: &Workspace, headers: &HeaderMap, id: &str, secret: &s
 fn check_identity(workspace: &Workspace, token: &str) -> Answer<()> {
     let refused = |message: String| Err(ApiFault::unauthenticated(message));
     let payload = token.split('.').nth(1).and_then(|part| URL_SAFE_NO_PAD.decode(part).ok());
-    let Some(claims) = payload.and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok()) else {
+    let Some(claims) = payload.and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok())
+    else {
         return refused("the subject token is not a JWT".into());
     };
     let claim = |name: &str| claims[name].as_str().unwrap_or_default().to_owned();
@@ -133,6 +149,8 @@ fn check_identity(workspace: &Workspace, token: &str) -> Answer<()> {
     }
     match workspace.store.get::<Policy>("federation", &format!("{issuer} {subject}"))? {
         Some(_) => Ok(()),
-        None => refused(format!("no federation policy allows subject `{subject}` of issuer `{issuer}`")),
+        None => {
+            refused(format!("no federation policy allows subject `{subject}` of issuer `{issuer}`"))
+        }
     }
 }

@@ -18,13 +18,16 @@ impl<S: Send + Sync> FromRequest<S> for Input {
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiFault> {
         let query = request.uri().query().unwrap_or_default().to_owned();
         let body = Bytes::from_request(request, state).await;
-        let body = body.map_err(|error| ApiFault::invalid(format!("the body could not be read: {error}")))?;
+        let body = body
+            .map_err(|error| ApiFault::invalid(format!("the body could not be read: {error}")))?;
         let mut fields = if body.is_empty() { Map::new() } else { object(&body)? };
         for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
             match fields.get_mut(name.as_ref()) {
                 // `path=a&path=b` is a list.
                 Some(Value::Array(list)) => list.push(Value::from(value.as_ref())),
-                Some(first) => *first = Value::Array(vec![first.take(), Value::from(value.as_ref())]),
+                Some(first) => {
+                    *first = Value::Array(vec![first.take(), Value::from(value.as_ref())])
+                }
                 None => {
                     fields.insert(name.into_owned(), Value::from(value.as_ref()));
                 }
@@ -44,7 +47,8 @@ fn object(body: &[u8]) -> Answer<Map<String, Value>> {
 
 impl Input {
     pub(crate) fn text(&self, name: &str) -> Answer<&str> {
-        self.text_opt(name).ok_or_else(|| ApiFault::invalid(format!("missing required field: {name}")))
+        self.text_opt(name)
+            .ok_or_else(|| ApiFault::invalid(format!("missing required field: {name}")))
     }
 
     /// The field's text; blank counts as missing.
@@ -62,7 +66,8 @@ impl Input {
     }
 
     pub(crate) fn int(&self, name: &str) -> Answer<i64> {
-        self.int_opt(name).ok_or_else(|| ApiFault::invalid(format!("missing required field: {name}")))
+        self.int_opt(name)
+            .ok_or_else(|| ApiFault::invalid(format!("missing required field: {name}")))
     }
 
     pub(crate) fn flag(&self, name: &str) -> bool {
@@ -87,12 +92,18 @@ impl Input {
 
     /// The whole message as a typed value.
     pub(crate) fn typed<T: DeserializeOwned>(self) -> Answer<T> {
-        serde_json::from_value(Value::Object(self.0)).map_err(|error| ApiFault::invalid(error.to_string()))
+        serde_json::from_value(Value::Object(self.0))
+            .map_err(|error| ApiFault::invalid(error.to_string()))
     }
 }
 
 /// One page of `items`: what lies after `token`, at most `limit`, and the next token.
-pub(crate) fn page(input: &Input, items: Vec<Value>, limit_field: &str, default: usize) -> (Vec<Value>, Option<String>) {
+pub(crate) fn page(
+    input: &Input,
+    items: Vec<Value>,
+    limit_field: &str,
+    default: usize,
+) -> (Vec<Value>, Option<String>) {
     let start = input.text_opt("page_token").and_then(|token| token.parse().ok()).unwrap_or(0);
     let limit = input.int_opt(limit_field).and_then(|limit| usize::try_from(limit).ok());
     let limit = limit.filter(|limit| *limit > 0).unwrap_or(default);

@@ -18,7 +18,11 @@ pub(crate) fn routes() -> Router<Shared> {
 }
 
 fn known(kind: &str) -> Answer<()> {
-    if TYPES.contains(&kind) { Ok(()) } else { Err(ApiFault::unsupported(format!("permissions on {kind}"))) }
+    if TYPES.contains(&kind) {
+        Ok(())
+    } else {
+        Err(ApiFault::unsupported(format!("permissions on {kind}")))
+    }
 }
 
 fn shown(kind: &str, id: &str, given: &[Value]) -> Json<Value> {
@@ -26,14 +30,22 @@ fn shown(kind: &str, id: &str, given: &[Value]) -> Json<Value> {
     let entries = given.iter().map(|entry| {
         let mut fields = entry.as_object().cloned().unwrap_or_default();
         let level = fields.remove("permission_level").unwrap_or(Value::Null);
-        fields.insert("all_permissions".into(), json!([{ "permission_level": level, "inherited": false }]));
+        fields.insert(
+            "all_permissions".into(),
+            json!([{ "permission_level": level, "inherited": false }]),
+        );
         Value::Object(fields)
     });
     let list: Vec<Value> = std::iter::once(owner).chain(entries).collect();
-    Json(json!({ "object_id": format!("/{kind}/{id}"), "object_type": kind.trim_end_matches('s'), "access_control_list": list }))
+    Json(
+        json!({ "object_id": format!("/{kind}/{id}"), "object_type": kind.trim_end_matches('s'), "access_control_list": list }),
+    )
 }
 
-async fn read(State(workspace): State<Shared>, Path((kind, id)): Path<(String, String)>) -> Answer<Json<Value>> {
+async fn read(
+    State(workspace): State<Shared>,
+    Path((kind, id)): Path<(String, String)>,
+) -> Answer<Json<Value>> {
     known(&kind)?;
     let given: Vec<Value> = workspace.store.get(KIND, &format!("{kind}/{id}"))?.unwrap_or_default();
     Ok(shown(&kind, &id, &given))
@@ -50,7 +62,11 @@ async fn replace(
     Ok(shown(&kind, &id, &given))
 }
 
-async fn add(State(workspace): State<Shared>, Path((kind, id)): Path<(String, String)>, input: Input) -> Answer<Json<Value>> {
+async fn add(
+    State(workspace): State<Shared>,
+    Path((kind, id)): Path<(String, String)>,
+    input: Input,
+) -> Answer<Json<Value>> {
     known(&kind)?;
     let key = format!("{kind}/{id}");
     let given = workspace.store.write(|transaction| {

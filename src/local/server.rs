@@ -17,7 +17,10 @@ use tokio::sync::oneshot;
 
 use super::error::ApiFault;
 use super::faults::{Strike, When};
-use super::{Shared, Workspace, environments, faults, files, identity, jobs, mlflow, permissions, sql, unity, workspace_files};
+use super::{
+    Shared, Workspace, environments, faults, files, identity, jobs, mlflow, permissions, sql,
+    unity, workspace_files,
+};
 use crate::names::Secret;
 use crate::report::Fault;
 use crate::sys::Env;
@@ -52,10 +55,12 @@ impl Running {
 
 /// Serves the workspace in `dir` on loopback; port 0 picks a free one.
 pub async fn serve(dir: &Path, port: u16, env: &Env) -> Result<Running> {
-    let listener = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).await.map_err(|error| {
-        Fault::usage(format!("listen on 127.0.0.1:{port}: {error}"))
-            .hint("another program has the port: choose another with --port, or leave it out")
-    })?;
+    let listener = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).await.map_err(
+        |error| {
+            Fault::usage(format!("listen on 127.0.0.1:{port}: {error}"))
+                .hint("another program has the port: choose another with --port, or leave it out")
+        },
+    )?;
     let address = listener.local_addr().context("read the server's address")?;
     let workspace = Arc::new(Workspace::open(dir, env)?);
     let host = format!("http://{address}");
@@ -103,14 +108,19 @@ async fn authenticate(State(workspace): State<Shared>, request: Request, next: N
     if token == workspace.token.expose() || identity::is_minted(&workspace, token) {
         return next.run(request).await;
     }
-    let message = if token.is_empty() { "no bearer token was sent" } else { "the bearer token is not valid here" };
+    let message = if token.is_empty() {
+        "no bearer token was sent"
+    } else {
+        "the bearer token is not valid here"
+    };
     ApiFault::unauthenticated(message).into_response()
 }
 
 async fn strike(State(workspace): State<Shared>, request: Request, next: Next) -> Response {
     let path = request.uri().path();
     let control = path.starts_with("/__lakegate/");
-    let strike = if control { None } else { workspace.faults.strike(request.method().as_str(), path) };
+    let strike =
+        if control { None } else { workspace.faults.strike(request.method().as_str(), path) };
     let Some(strike) = strike else { return next.run(request).await };
     tokio::time::sleep(strike.latency).await;
     if strike.when == When::Before && strike.status.is_some() {

@@ -36,7 +36,10 @@ impl Store {
             Ok(database)
         };
         let database = open().with_context(|| {
-            format!("open the workspace's state in `{}` (is another process serving this folder?)", path.display())
+            format!(
+                "open the workspace's state in `{}` (is another process serving this folder?)",
+                path.display()
+            )
         })?;
         Ok(Self { database })
     }
@@ -59,11 +62,18 @@ impl Store {
     }
 
     /// Runs `change` in one transaction: all of it is kept, or none.
-    pub(crate) fn write<T>(&self, change: impl FnOnce(&mut Transaction<'_>) -> Answer<T>) -> Answer<T> {
-        let transaction = self.database.begin_write().map_err(|error| ApiFault::from(anyhow::Error::from(error)))?;
+    pub(crate) fn write<T>(
+        &self,
+        change: impl FnOnce(&mut Transaction<'_>) -> Answer<T>,
+    ) -> Answer<T> {
+        let transaction = self
+            .database
+            .begin_write()
+            .map_err(|error| ApiFault::from(anyhow::Error::from(error)))?;
         let result = {
-            let table =
-                transaction.open_table(DOCUMENTS).map_err(|error| ApiFault::from(anyhow::Error::from(error)))?;
+            let table = transaction
+                .open_table(DOCUMENTS)
+                .map_err(|error| ApiFault::from(anyhow::Error::from(error)))?;
             change(&mut Transaction { table })
         };
         match result {
@@ -110,7 +120,8 @@ impl Transaction<'_> {
     }
 
     pub(crate) fn delete(&mut self, kind: Kind, id: &str) -> Answer<bool> {
-        let mut remove = || -> Result<bool> { Ok(self.table.remove(key(kind, id).as_str())?.is_some()) };
+        let mut remove =
+            || -> Result<bool> { Ok(self.table.remove(key(kind, id).as_str())?.is_some()) };
         remove().map_err(ApiFault::from)
     }
 

@@ -93,9 +93,9 @@ impl Workspace {
     pub(crate) fn workspace_file(&self, path: &str) -> Answer<PathBuf> {
         let path = object_path(path)?;
         let found = self.store.get::<Object>(KIND, &path)?;
-        let object = found
-            .filter(|object| object.object_type != "DIRECTORY")
-            .ok_or_else(|| ApiFault::missing(format!("Unable to access the file or notebook \"{path}\"")))?;
+        let object = found.filter(|object| object.object_type != "DIRECTORY").ok_or_else(|| {
+            ApiFault::missing(format!("Unable to access the file or notebook \"{path}\""))
+        })?;
         paths::below(&self.workspace_root(), &object.file)
     }
 }
@@ -148,7 +148,14 @@ async fn import_file(
     Ok(Json(json!({})))
 }
 
-fn save(workspace: &Workspace, file: &str, bytes: &[u8], overwrite: bool, notebook: bool, parents: bool) -> Answer<()> {
+fn save(
+    workspace: &Workspace,
+    file: &str,
+    bytes: &[u8],
+    overwrite: bool,
+    notebook: bool,
+    parents: bool,
+) -> Answer<()> {
     let path = if notebook { file.strip_suffix(".py").unwrap_or(file) } else { file };
     let parent = path.rsplit_once('/').map_or("", |(parent, _)| parent);
     // Bytes under a name of their own first: the document then switches over.
@@ -174,7 +181,9 @@ fn save(workspace: &Workspace, file: &str, bytes: &[u8], overwrite: bool, notebo
         let object = Object {
             path: path.to_owned(),
             object_type: if notebook { "NOTEBOOK" } else { "FILE" }.into(),
-            object_id: old.as_ref().map_or_else(|| transaction.next("object"), |old| Ok(old.object_id))?,
+            object_id: old
+                .as_ref()
+                .map_or_else(|| transaction.next("object"), |old| Ok(old.object_id))?,
             language: notebook.then(|| "PYTHON".to_owned()),
             created_at: old.map_or(now, |old| old.created_at),
             modified_at: now,
@@ -197,8 +206,10 @@ async fn import(State(workspace): State<Shared>, request: Request) -> Answer<Jso
     let mut fields = std::collections::HashMap::new();
     let mut content = Vec::new();
     if is_form {
-        let fail = |error: String| ApiFault::invalid(format!("the form could not be read: {error}"));
-        let mut form = Multipart::from_request(request, &()).await.map_err(|error| fail(error.to_string()))?;
+        let fail =
+            |error: String| ApiFault::invalid(format!("the form could not be read: {error}"));
+        let mut form =
+            Multipart::from_request(request, &()).await.map_err(|error| fail(error.to_string()))?;
         while let Some(field) = form.next_field().await.map_err(|error| fail(error.to_string()))? {
             let name = field.name().unwrap_or_default().to_owned();
             let bytes = field.bytes().await.map_err(|error| fail(error.to_string()))?;
@@ -217,9 +228,12 @@ async fn import(State(workspace): State<Shared>, request: Request) -> Answer<Jso
         }
         fields.insert("overwrite".into(), input.flag("overwrite").to_string());
         let text = input.text_opt("content").unwrap_or_default();
-        content = STANDARD.decode(text).map_err(|error| ApiFault::invalid(format!("content is not base64: {error}")))?;
+        content = STANDARD
+            .decode(text)
+            .map_err(|error| ApiFault::invalid(format!("content is not base64: {error}")))?;
     }
-    let path = fields.get("path").ok_or_else(|| ApiFault::invalid("missing required field: path"))?;
+    let path =
+        fields.get("path").ok_or_else(|| ApiFault::invalid("missing required field: path"))?;
     let mut path = object_path(path)?;
     let format = fields.get("format").map_or("SOURCE", String::as_str);
     let language = fields.get("language").map_or("PYTHON", String::as_str);

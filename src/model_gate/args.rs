@@ -29,7 +29,8 @@ pub struct Args {
 impl Args {
     pub fn request(self, config: &Config) -> Result<Request> {
         let mut policy = config.gate.clone().ok_or_else(|| {
-            Fault::usage("lakegate.yml has no section `gate`").hint("say what must hold: metrics, limits, the predictions table")
+            Fault::usage("lakegate.yml has no section `gate`")
+                .hint("say what must hold: metrics, limits, the predictions table")
         })?;
         if let Some(table) = self.predictions {
             policy.predictions = table;

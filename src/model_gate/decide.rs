@@ -43,7 +43,10 @@ pub(super) fn decide(policy: &Gate, measured: &Measured) -> Decision {
     let mut rulings = Vec::new();
     for rule in &policy.rules {
         if rule.compares() && measured.champion.is_none() {
-            notes.push(format!("there is no champion yet: `{}` was judged by absolute limits only", rule.metric));
+            notes.push(format!(
+                "there is no champion yet: `{}` was judged by absolute limits only",
+                rule.metric
+            ));
         }
         rulings.extend(absolute(rule, measured));
         rulings.extend(comparisons(rule, measured));
@@ -56,12 +59,16 @@ pub(super) fn decide(policy: &Gate, measured: &Measured) -> Decision {
     } else if worst == Verdict::Fail {
         (Verdict::Fail, first_reason(&rulings, Verdict::Fail))
     } else if measured.rows < policy.min_rows {
-        let reason = format!("{} rows are too few, at least {} are needed", measured.rows, policy.min_rows);
+        let reason =
+            format!("{} rows are too few, at least {} are needed", measured.rows, policy.min_rows);
         (Verdict::Inconclusive, reason)
     } else if worst == Verdict::Inconclusive {
         (Verdict::Inconclusive, first_reason(&rulings, Verdict::Inconclusive))
     } else {
-        (Verdict::Pass, format!("{} of {} rules hold on {} rows", rulings.len(), rulings.len(), measured.rows))
+        (
+            Verdict::Pass,
+            format!("{} of {} rules hold on {} rows", rulings.len(), rulings.len(), measured.rows),
+        )
     };
     Decision { verdict, reason, rulings, notes }
 }
@@ -81,11 +88,22 @@ fn absolute(rule: &Rule, measured: &Measured) -> Vec<Ruling> {
         let verdict = if value.is_finite() && holds { Verdict::Pass } else { Verdict::Fail };
         let metric = rule.metric;
         let reason = if value.is_finite() {
-            format!("{metric} {} {} {}", number(value), if holds { sign } else { negated(sign) }, number(limit))
+            format!(
+                "{metric} {} {} {}",
+                number(value),
+                if holds { sign } else { negated(sign) },
+                number(limit)
+            )
         } else {
             format!("{metric} is not finite")
         };
-        rulings.push(Ruling { rule: format!("{metric} {name} {}", number(limit)), metric, verdict, reason, difference: None });
+        rulings.push(Ruling {
+            rule: format!("{metric} {name} {}", number(limit)),
+            metric,
+            verdict,
+            reason,
+            difference: None,
+        });
     };
     if let Some(min) = rule.min {
         judge("min", "≥", min, value >= min);
@@ -108,10 +126,20 @@ fn comparisons(rule: &Rule, measured: &Measured) -> Vec<Ruling> {
     }
     let mut rulings = Vec::new();
     if let Some(margin) = rule.not_worse_than {
-        rulings.push(compare(rule.metric, -margin, format!("{} not worse than {}", rule.metric, number(margin)), measured));
+        rulings.push(compare(
+            rule.metric,
+            -margin,
+            format!("{} not worse than {}", rule.metric, number(margin)),
+            measured,
+        ));
     }
     if rule.better_than_champion {
-        rulings.push(compare(rule.metric, 0.0, format!("{} better than champion", rule.metric), measured));
+        rulings.push(compare(
+            rule.metric,
+            0.0,
+            format!("{} better than champion", rule.metric),
+            measured,
+        ));
     }
     rulings
 }
@@ -120,7 +148,8 @@ fn comparisons(rule: &Rule, measured: &Measured) -> Vec<Ruling> {
 /// candidate is better, whichever way the metric points.
 fn compare(metric: Metric, limit: f64, rule: String, measured: &Measured) -> Ruling {
     let difference = measured.differences.get(metric.as_str()).copied();
-    let finite = difference.filter(|d| d.value.is_finite() && d.low.is_finite() && d.high.is_finite());
+    let finite =
+        difference.filter(|d| d.value.is_finite() && d.low.is_finite() && d.high.is_finite());
     let Some(d) = finite else {
         let reason = format!("the difference of {metric} is not finite");
         return Ruling { rule, metric, verdict: Verdict::Fail, reason, difference };
@@ -138,7 +167,12 @@ fn compare(metric: Metric, limit: f64, rule: String, measured: &Measured) -> Rul
         Verdict::Fail => "does not hold",
         Verdict::Inconclusive => "cannot be told from this data",
     };
-    let reason = format!("{rule} {words}: difference {} [{}, {}]", number(d.value), number(d.low), number(d.high));
+    let reason = format!(
+        "{rule} {words}: difference {} [{}, {}]",
+        number(d.value),
+        number(d.low),
+        number(d.high)
+    );
     Ruling { rule, metric, verdict, reason, difference: Some(d) }
 }
 
@@ -149,12 +183,18 @@ mod tests {
     use proptest::prelude::*;
 
     fn policy(rules: &str) -> Gate {
-        let text = format!("gate: {{problem: binary, predictions: a.b.c, key: [id], label: y, candidate: p, champion: q, rules: [{rules}]}}");
+        let text = format!(
+            "gate: {{problem: binary, predictions: a.b.c, key: [id], label: y, candidate: p, champion: q, rules: [{rules}]}}"
+        );
         Config::parse("t", &text).unwrap().gate.unwrap()
     }
 
     fn measured(auc: f64, difference: Option<(f64, f64, f64)>) -> Measured {
-        let mut measured = Measured { rows: 5000, candidate: [("roc_auc", auc), ("log_loss", auc)].into(), ..Measured::default() };
+        let mut measured = Measured {
+            rows: 5000,
+            candidate: [("roc_auc", auc), ("log_loss", auc)].into(),
+            ..Measured::default()
+        };
         if let Some((low, value, high)) = difference {
             measured.champion = Some([("roc_auc", auc - value), ("log_loss", auc - value)].into());
             let difference = Difference { value, low, high, undefined: 0 };
@@ -198,17 +238,26 @@ mod tests {
         }
         // A loss that falls is a gain.
         let falling = measured(0.3, Some((-0.04, -0.03, -0.02)));
-        assert_eq!(verdict("{metric: log_loss, better_than_champion: true}", &falling), Verdict::Pass);
+        assert_eq!(
+            verdict("{metric: log_loss, better_than_champion: true}", &falling),
+            Verdict::Pass
+        );
         let broken = measured(0.8, Some((f64::NAN, 0.1, 0.2)));
         assert_eq!(verdict(not_worse, &broken), Verdict::Fail);
     }
 
     #[test]
     fn the_first_model_is_judged_by_absolute_limits_and_it_says_so() {
-        let decision = decide(&policy("{metric: roc_auc, min: 0.7, not_worse_than: 0.01}"), &measured(0.8, None));
+        let decision = decide(
+            &policy("{metric: roc_auc, min: 0.7, not_worse_than: 0.01}"),
+            &measured(0.8, None),
+        );
         assert_eq!(decision.verdict, Verdict::Pass);
         assert!(decision.notes[0].contains("no champion yet"));
-        assert_eq!(verdict("{metric: roc_auc, not_worse_than: 0.01}", &measured(0.8, None)), Verdict::Fail);
+        assert_eq!(
+            verdict("{metric: roc_auc, not_worse_than: 0.01}", &measured(0.8, None)),
+            Verdict::Fail
+        );
     }
 
     proptest! {

@@ -25,7 +25,8 @@ pub(super) struct Judged {
 pub(super) fn judge(batches: &[RecordBatch], policy: &Gate, with_champion: bool) -> Result<Judged> {
     let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
     if rows == 0 {
-        let fault = Fault::usage(format!("the table `{}` has no rows to judge", policy.predictions));
+        let fault =
+            Fault::usage(format!("the table `{}` has no rows to judge", policy.predictions));
         return Err(fault.hint("run the evaluation job first, or loosen --where").into());
     }
     unique_keys(batches, &policy.key)?;
@@ -38,7 +39,9 @@ pub(super) fn judge(batches: &[RecordBatch], policy: &Gate, with_champion: bool)
         if policy.problem == Problem::Binary
             && let Some(outside) = scores.iter().find(|score| !(0.0..=1.0).contains(*score))
         {
-            let fault = Fault::usage(format!("column `{name}` holds {outside}, a binary model's score lies between 0 and 1"));
+            let fault = Fault::usage(format!(
+                "column `{name}` holds {outside}, a binary model's score lies between 0 and 1"
+            ));
             return Err(fault.hint("store the probability of the positive class").into());
         }
         Ok(Predictions::new(labels.clone(), scores, policy.threshold))
@@ -57,25 +60,38 @@ fn numbers(array: &ArrayRef, name: &str) -> Result<Vec<f64>, Fault> {
         return Err(Fault::usage(format!("column `{name}` is of type {kind}, a number is needed")));
     }
     if array.null_count() > 0 {
-        let fault = Fault::usage(format!("column `{name}` is null in {} of {} rows", array.null_count(), array.len()));
+        let fault = Fault::usage(format!(
+            "column `{name}` is null in {} of {} rows",
+            array.null_count(),
+            array.len()
+        ));
         return Err(fault.hint("a row without a prediction or label cannot be judged: leave it out with --where, knowingly"));
     }
-    let as_float = cast(array, &DataType::Float64).map_err(|error| Fault::usage(format!("column `{name}`: {error}")))?;
+    let as_float = cast(array, &DataType::Float64)
+        .map_err(|error| Fault::usage(format!("column `{name}`: {error}")))?;
     let values = as_float.as_primitive::<Float64Type>().values().to_vec();
     let bad = values.iter().filter(|value| !value.is_finite()).count();
     if bad > 0 {
-        return Err(Fault::usage(format!("column `{name}` is not finite in {bad} of {} rows", values.len())));
+        return Err(Fault::usage(format!(
+            "column `{name}` is not finite in {bad} of {} rows",
+            values.len()
+        )));
     }
     Ok(values)
 }
 
 fn check_labels(labels: &[f64], name: &str) -> Result<(), Fault> {
     if let Some(other) = labels.iter().find(|label| **label != 0.0 && **label != 1.0) {
-        return Err(Fault::usage(format!("the label `{name}` holds {other}, a binary label is 0 or 1")));
+        return Err(Fault::usage(format!(
+            "the label `{name}` holds {other}, a binary label is 0 or 1"
+        )));
     }
     let positives = labels.iter().filter(|label| **label == 1.0).count();
     if positives == 0 || positives == labels.len() {
-        let fault = Fault::usage(format!("the label `{name}` has a single class in all {} rows", labels.len()));
+        let fault = Fault::usage(format!(
+            "the label `{name}` has a single class in all {} rows",
+            labels.len()
+        ));
         return Err(fault.hint("nothing can be told apart: judge more rows"));
     }
     Ok(())
@@ -83,17 +99,24 @@ fn check_labels(labels: &[f64], name: &str) -> Result<(), Fault> {
 
 /// A row that is there twice would count twice.
 fn unique_keys(batches: &[RecordBatch], key: &[String]) -> Result<()> {
-    let columns: Vec<ArrayRef> = key.iter().map(|name| lake::column(batches, name)).collect::<Result<_>>()?;
+    let columns: Vec<ArrayRef> =
+        key.iter().map(|name| lake::column(batches, name)).collect::<Result<_>>()?;
     let fields = columns.iter().map(|column| SortField::new(column.data_type().clone())).collect();
     let rows = RowConverter::new(fields)?.convert_columns(&columns)?;
     let mut seen = HashSet::with_capacity(rows.num_rows());
-    let repeated: Vec<usize> = rows.iter().enumerate().filter(|(_, row)| !seen.insert(*row)).map(|(at, _)| at).collect();
+    let repeated: Vec<usize> =
+        rows.iter().enumerate().filter(|(_, row)| !seen.insert(*row)).map(|(at, _)| at).collect();
     let Some(first) = repeated.first() else { return Ok(()) };
     let shown: Vec<String> = columns
         .iter()
         .map(|column| arrow::util::display::array_value_to_string(column, *first))
         .collect::<Result<_, _>>()?;
-    let message = format!("{} rows repeat the key of another, such as {} = {}", repeated.len(), key.join(", "), shown.join(", "));
+    let message = format!(
+        "{} rows repeat the key of another, such as {} = {}",
+        repeated.len(),
+        key.join(", "),
+        shown.join(", ")
+    );
     Err(Fault::usage(message).hint("`gate.key` must name the columns that identify a row").into())
 }
 
@@ -125,11 +148,19 @@ mod tests {
     fn what_cannot_be_judged_is_refused_with_the_reason() {
         let fine = floats(&[0.1, 0.9]);
         let y = floats(&[0.0, 1.0]);
-        let with = |id: ArrayRef, y: ArrayRef, p: ArrayRef| refused(vec![("id", id), ("y", y), ("p", p), ("q", fine.clone())]);
-        assert!(with(ids(&[7, 7]), y.clone(), fine.clone()).contains("1 rows repeat the key of another, such as id = 7"));
+        let with = |id: ArrayRef, y: ArrayRef, p: ArrayRef| {
+            refused(vec![("id", id), ("y", y), ("p", p), ("q", fine.clone())])
+        };
+        assert!(
+            with(ids(&[7, 7]), y.clone(), fine.clone())
+                .contains("1 rows repeat the key of another, such as id = 7")
+        );
         assert!(with(ids(&[1, 2]), floats(&[1.0, 1.0]), fine.clone()).contains("single class"));
         assert!(with(ids(&[1, 2]), floats(&[0.0, 2.0]), fine.clone()).contains("holds 2"));
-        assert!(with(ids(&[1, 2]), y.clone(), floats(&[0.1, f64::NAN])).contains("not finite in 1 of 2"));
+        assert!(
+            with(ids(&[1, 2]), y.clone(), floats(&[0.1, f64::NAN]))
+                .contains("not finite in 1 of 2")
+        );
         assert!(with(ids(&[1, 2]), y.clone(), floats(&[0.1, 1.5])).contains("holds 1.5"));
         let text: ArrayRef = Arc::new(StringArray::from(vec!["a", "b"]));
         assert!(with(ids(&[1, 2]), y.clone(), text).contains("Utf8"));
@@ -141,7 +172,12 @@ mod tests {
     #[test]
     fn booleans_are_labels() {
         let y: ArrayRef = Arc::new(BooleanArray::from(vec![false, true]));
-        let batch = RecordBatch::try_from_iter(vec![("id", ids(&[1, 2])), ("y", y), ("p", floats(&[0.1, 0.9]))]).unwrap();
+        let batch = RecordBatch::try_from_iter(vec![
+            ("id", ids(&[1, 2])),
+            ("y", y),
+            ("p", floats(&[0.1, 0.9])),
+        ])
+        .unwrap();
         let judged = judge(&[batch], &policy(), false).unwrap();
         assert_eq!((judged.rows, judged.candidate.labels()), (2, [0.0, 1.0].as_slice()));
     }

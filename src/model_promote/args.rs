@@ -11,7 +11,12 @@ use crate::names::{Alias, SchemaName};
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The evidence that model-gate wrote
-    #[arg(long, env = "LAKEGATE_EVIDENCE", value_name = "FILE", default_value = ".lakegate/reports/model-gate.evidence.json")]
+    #[arg(
+        long,
+        env = "LAKEGATE_EVIDENCE",
+        value_name = "FILE",
+        default_value = ".lakegate/reports/model-gate.evidence.json"
+    )]
     evidence: PathBuf,
     /// The alias to move (default: promotion.alias)
     #[arg(long, env = "LAKEGATE_ALIAS")]

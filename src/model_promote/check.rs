@@ -11,14 +11,24 @@ use crate::report::{Fault, FaultKind};
 pub(super) enum Move {
     /// It points to the candidate already.
     Done,
-    Set { from: Option<ModelVersion> },
+    Set {
+        from: Option<ModelVersion>,
+    },
 }
 
 /// Refuses evidence that was edited, is too old, or is about other bytes.
-pub(super) fn evidence(evidence: &Evidence, digest_now: Sha256, now: Timestamp, max_age_days: f64) -> Result<(), Fault> {
+pub(super) fn evidence(
+    evidence: &Evidence,
+    digest_now: Sha256,
+    now: Timestamp,
+    max_age_days: f64,
+) -> Result<(), Fault> {
     let refuse = |message: String| Err(Fault::new(FaultKind::Integrity, message));
     if !evidence.is_intact() {
-        return refuse("the evidence does not match its own digest: it was changed after the gate wrote it".into());
+        return refuse(
+            "the evidence does not match its own digest: it was changed after the gate wrote it"
+                .into(),
+        );
     }
     let statement = &evidence.statement;
     if statement.candidate.digest != digest_now {
@@ -38,8 +48,11 @@ pub(super) fn evidence(evidence: &Evidence, digest_now: Sha256, now: Timestamp, 
     }
     if age.as_secs_f64() > max_age_days * 86_400.0 {
         let days = age.as_secs_f64() / 86_400.0;
-        return Err(Fault::new(FaultKind::Integrity, format!("the evidence is {days:.1} days old, {max_age_days} are allowed"))
-            .hint("run model-gate again"));
+        return Err(Fault::new(
+            FaultKind::Integrity,
+            format!("the evidence is {days:.1} days old, {max_age_days} are allowed"),
+        )
+        .hint("run model-gate again"));
     }
     Ok(())
 }
@@ -54,9 +67,16 @@ pub(super) fn alias(evidence: &Evidence, current: Option<ModelVersion>) -> Resul
     if current == expected {
         return Ok(Move::Set { from: current });
     }
-    let shown = |version: Option<ModelVersion>| version.map_or("nothing".to_owned(), |version| format!("version {version}"));
-    let message = format!("the alias points to {}, the gate compared with {}", shown(current), shown(expected));
-    Err(Fault::new(FaultKind::Conflict, message).hint("another promotion came between: run model-gate again"))
+    let shown = |version: Option<ModelVersion>| {
+        version.map_or("nothing".to_owned(), |version| format!("version {version}"))
+    };
+    let message = format!(
+        "the alias points to {}, the gate compared with {}",
+        shown(current),
+        shown(expected)
+    );
+    Err(Fault::new(FaultKind::Conflict, message)
+        .hint("another promotion came between: run model-gate again"))
 }
 
 #[cfg(test)]
@@ -75,7 +95,13 @@ mod tests {
             model: "a.b.m".parse().unwrap(),
             candidate: subject(2),
             champion: champion.map(subject),
-            data: Data { table: "a.b.c".parse().unwrap(), version: 1, rows: 10, seed: 7 },
+            data: Data {
+                table: "a.b.c".parse().unwrap(),
+                version: 1,
+                filter: None,
+                rows: 10,
+                seed: 7,
+            },
             policy: Config::parse("t", text).unwrap().gate.unwrap(),
             rules: Vec::new(),
             verdict: "pass".into(),

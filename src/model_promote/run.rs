@@ -24,22 +24,31 @@ pub struct Request {
 
 pub async fn run(ctx: Ctx, request: Request) -> Result<Outcome> {
     let text = fs::read_text_if_exists(&request.evidence)?.ok_or_else(|| {
-        Fault::usage(format!("`{}` does not exist", request.evidence.display())).hint("run model-gate first, or name its evidence with --evidence")
+        Fault::usage(format!("`{}` does not exist", request.evidence.display()))
+            .hint("run model-gate first, or name its evidence with --evidence")
     })?;
     let evidence: Evidence = serde_json::from_str(&text).map_err(|error| {
-        Fault::new(FaultKind::Integrity, format!("`{}` is no evidence: {error}", request.evidence.display()))
+        Fault::new(
+            FaultKind::Integrity,
+            format!("`{}` is no evidence: {error}", request.evidence.display()),
+        )
     })?;
     let statement = &evidence.statement;
     let (model, version) = (&statement.model, statement.candidate.version);
     let digest = ctx.client.ready_digest(model, version).await?;
     check::evidence(&evidence, digest, clock::now(), request.max_age_days)?;
 
-    let mut report = Report::new("model-promote", format!("{model} version {version} as {}", request.alias));
+    let mut report =
+        Report::new("model-promote", format!("{model} version {version} as {}", request.alias));
     report.fact("evidence", evidence.digest.chars().take(12).collect::<String>());
     report.fact("digest", digest.short());
     if statement.verdict != Verdict::Pass.as_str() {
         let reason = format!("the gate said {}: {}", statement.verdict, statement.reason);
-        report.findings.push(Finding::new(Severity::Error, "promote/gate-did-not-pass", reason.clone()));
+        report.findings.push(Finding::new(
+            Severity::Error,
+            "promote/gate-did-not-pass",
+            reason.clone(),
+        ));
         return Ok(Outcome::new(report.concluded(Verdict::Fail, reason)));
     }
     let before = alias_now(&ctx, model, &request.alias).await?;
@@ -54,7 +63,10 @@ pub async fn run(ctx: Ctx, request: Request) -> Result<Outcome> {
     // Both rows are keyed by the evidence: a repetition adds what is missing.
     record(&ctx, &request, &evidence, "intent", from).await?;
     if before != Some(version) {
-        ctx.client.alias_set(model, &request.alias, version).await.with_context(|| format!("set the alias `{}`", request.alias))?;
+        ctx.client
+            .alias_set(model, &request.alias, version)
+            .await
+            .with_context(|| format!("set the alias `{}`", request.alias))?;
         read_back(&ctx, model, &request.alias, version).await?;
     }
     record(&ctx, &request, &evidence, "outcome", from).await?;
@@ -64,11 +76,19 @@ pub async fn run(ctx: Ctx, request: Request) -> Result<Outcome> {
 }
 
 async fn alias_now(ctx: &Ctx, model: &ModelName, alias: &Alias) -> Result<Option<ModelVersion>> {
-    ctx.client.alias_get(model, alias).await.with_context(|| format!("read the alias `{alias}` of `{model}`"))
+    ctx.client
+        .alias_get(model, alias)
+        .await
+        .with_context(|| format!("read the alias `{alias}` of `{model}`"))
 }
 
 /// Two equal reads: the first after a change may be stale.
-async fn read_back(ctx: &Ctx, model: &ModelName, alias: &Alias, version: ModelVersion) -> Result<()> {
+async fn read_back(
+    ctx: &Ctx,
+    model: &ModelName,
+    alias: &Alias,
+    version: ModelVersion,
+) -> Result<()> {
     let mut equal = 0;
     let mut last = None;
     for attempt in 0..10u64 {
@@ -80,15 +100,23 @@ async fn read_back(ctx: &Ctx, model: &ModelName, alias: &Alias, version: ModelVe
         tokio::time::sleep(Duration::from_millis(100 * (attempt + 1))).await;
     }
     let shown = last.map_or("nothing".to_owned(), |version| format!("version {version}"));
-    let message = format!("the alias `{alias}` was set to version {version}, but it points to {shown}");
+    let message =
+        format!("the alias `{alias}` was set to version {version}, but it points to {shown}");
     Err(Fault::new(FaultKind::Conflict, message).hint("another promotion came between").into())
 }
 
-async fn record(ctx: &Ctx, request: &Request, evidence: &Evidence, phase: &'static str, from: Option<ModelVersion>) -> Result<()> {
+async fn record(
+    ctx: &Ctx,
+    request: &Request,
+    evidence: &Evidence,
+    phase: &'static str,
+    from: Option<ModelVersion>,
+) -> Result<()> {
     let Some(schema) = &request.record else { return Ok(()) };
     let statement = &evidence.statement;
     let row = PromotionRow {
-        event_id: Sha256::of_parts([evidence.digest.as_str(), request.alias.as_str(), phase]).to_string(),
+        event_id: Sha256::of_parts([evidence.digest.as_str(), request.alias.as_str(), phase])
+            .to_string(),
         phase,
         model: statement.model.to_string(),
         alias: request.alias.to_string(),

@@ -46,6 +46,8 @@ pub struct Data {
     pub table: TableName,
     /// The version in the table's Delta log.
     pub version: u64,
+    /// The condition on its rows, as SQL.
+    pub filter: Option<String>,
     pub rows: u64,
     pub seed: u64,
 }

@@ -27,10 +27,14 @@ impl Cell {
         match self {
             Self::Text(text) => Parameter::new(name, text.clone(), "STRING"),
             // Not a number is a number to SQL, and poison to every average.
-            Self::Number(number) => {
-                Parameter::new(name, number.filter(|number| number.is_finite()).map(|number| number.to_string()), "DOUBLE")
+            Self::Number(number) => Parameter::new(
+                name,
+                number.filter(|number| number.is_finite()).map(|number| number.to_string()),
+                "DOUBLE",
+            ),
+            Self::Whole(number) => {
+                Parameter::new(name, number.map(|number| number.to_string()), "BIGINT")
             }
-            Self::Whole(number) => Parameter::new(name, number.map(|number| number.to_string()), "BIGINT"),
             Self::Flag(flag) => Parameter::new(name, Some(flag.to_string()), "BOOLEAN"),
         }
     }
@@ -47,13 +51,22 @@ pub trait Row {
 
 /// The name of a kind's table.
 pub fn table<R: Row>(schema: &SchemaName) -> TableName {
-    TableName { catalog: schema.catalog.clone(), schema: schema.schema.clone(), name: R::TABLE.to_owned() }
+    TableName {
+        catalog: schema.catalog.clone(),
+        schema: schema.schema.clone(),
+        name: R::TABLE.to_owned(),
+    }
 }
 
 /// Makes the table when there is none.
 pub fn create<R: Row>(schema: &SchemaName) -> Statement {
-    let columns: Vec<String> = R::COLUMNS.iter().map(|(name, kind)| format!("{name} {kind}")).collect();
-    Statement::new(format!("CREATE TABLE IF NOT EXISTS {} ({}) USING DELTA", table::<R>(schema).quoted(), columns.join(", ")))
+    let columns: Vec<String> =
+        R::COLUMNS.iter().map(|(name, kind)| format!("{name} {kind}")).collect();
+    Statement::new(format!(
+        "CREATE TABLE IF NOT EXISTS {} ({}) USING DELTA",
+        table::<R>(schema).quoted(),
+        columns.join(", ")
+    ))
 }
 
 /// Adds the rows that are not there yet: a retried step adds nothing twice.

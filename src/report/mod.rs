@@ -213,7 +213,7 @@ pub fn number(value: f64) -> String {
         return value.to_string();
     }
     let magnitude = value.abs();
-    if magnitude != 0.0 && (magnitude < 1e-3 || magnitude >= 1e6) {
+    if magnitude != 0.0 && !(1e-3..1e6).contains(&magnitude) {
         return format!("{value:.3e}");
     }
     let decimals = if magnitude >= 1000.0 {

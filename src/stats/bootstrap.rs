@@ -38,14 +38,17 @@ pub fn differences(
                 draw(weights, seed, number);
                 metrics
                     .iter()
-                    .map(|metric| candidate.weighted(*metric, weights) - champion.weighted(*metric, weights))
+                    .map(|metric| {
+                        candidate.weighted(*metric, weights) - champion.weighted(*metric, weights)
+                    })
                     .collect()
             },
         )
         .collect();
     let tail = (1.0 - confidence) / 2.0;
     let of_metric = |(at, metric): (usize, &Metric)| {
-        let mut values: Vec<f64> = draws.iter().map(|draw| draw[at]).filter(|value| value.is_finite()).collect();
+        let mut values: Vec<f64> =
+            draws.iter().map(|draw| draw[at]).filter(|value| value.is_finite()).collect();
         values.sort_unstable_by(f64::total_cmp);
         Difference {
             value: candidate.value(*metric) - champion.value(*metric),
@@ -59,7 +62,9 @@ pub fn differences(
 
 /// How often each row is drawn, with replacement.
 fn draw(weights: &mut [u32], seed: u64, number: u32) {
-    let mut random = Xoshiro256PlusPlus::seed_from_u64(seed ^ (u64::from(number) << 32).wrapping_add(0x9e37_79b9));
+    let mut random = Xoshiro256PlusPlus::seed_from_u64(
+        seed ^ (u64::from(number) << 32).wrapping_add(0x9e37_79b9),
+    );
     weights.fill(0);
     let rows = weights.len() as u64;
     for _ in 0..rows {

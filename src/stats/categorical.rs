@@ -16,10 +16,13 @@ fn shares(counts: &[u64]) -> Vec<f64> {
 pub fn psi(baseline: &[u64], current: &[u64]) -> f64 {
     let filled = |share: f64| if share == 0.0 { ZERO_SHARE } else { share };
     let pairs = shares(baseline).into_iter().zip(shares(current));
-    pairs.filter(|(p, q)| *p != 0.0 || *q != 0.0).map(|(p, q)| {
-        let (p, q) = (filled(p), filled(q));
-        (q - p) * (q / p).ln()
-    }).sum()
+    pairs
+        .filter(|(p, q)| *p != 0.0 || *q != 0.0)
+        .map(|(p, q)| {
+            let (p, q) = (filled(p), filled(q));
+            (q - p) * (q / p).ln()
+        })
+        .sum()
 }
 
 /// What the index is expected to be without any drift, `(k - 1)(1/n + 1/m)`

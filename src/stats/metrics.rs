@@ -23,7 +23,8 @@ pub enum Metric {
 }
 
 impl Metric {
-    pub const BINARY: [Self; 6] = [Self::RocAuc, Self::PrAuc, Self::LogLoss, Self::Brier, Self::F1, Self::Accuracy];
+    pub const BINARY: [Self; 6] =
+        [Self::RocAuc, Self::PrAuc, Self::LogLoss, Self::Brier, Self::F1, Self::Accuracy];
     pub const REGRESSION: [Self; 3] = [Self::Mae, Self::Rmse, Self::R2];
 
     pub fn problem(self) -> Problem {
@@ -142,7 +143,11 @@ impl Predictions {
                     break;
                 }
                 let weight = f64::from(weights[row]);
-                if self.labels[row] > 0.5 { positives += weight } else { negatives += weight }
+                if self.labels[row] > 0.5 {
+                    positives += weight
+                } else {
+                    negatives += weight
+                }
                 at += 1;
             }
             Some((positives, negatives))

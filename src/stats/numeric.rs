@@ -61,7 +61,8 @@ pub fn wasserstein(baseline: &[f64], current: &[f64]) -> f64 {
 /// Interior bin edges at the deciles of sorted values, without repeats. Bins
 /// are closed on the right; the outer ones are open.
 pub fn decile_edges(sorted: &[f64]) -> Vec<f64> {
-    let mut edges: Vec<f64> = (1..10).map(|tenth| quantile(sorted, f64::from(tenth) / 10.0)).collect();
+    let mut edges: Vec<f64> =
+        (1..10).map(|tenth| quantile(sorted, f64::from(tenth) / 10.0)).collect();
     edges.dedup();
     edges
 }

@@ -34,7 +34,10 @@ fn csv(name: &str) -> BTreeMap<String, Vec<f64>> {
 fn close(actual: f64, expected: &Value, what: &str) {
     let expected = expected.as_f64().unwrap_or_else(|| panic!("{what}: {expected}"));
     let scale = expected.abs().max(1e-300);
-    assert!((actual - expected).abs() / scale < 1e-10 || (actual - expected).abs() < 1e-15, "{what}: {actual} != {expected}");
+    assert!(
+        (actual - expected).abs() / scale < 1e-10 || (actual - expected).abs() < 1e-15,
+        "{what}: {actual} != {expected}"
+    );
 }
 
 fn sorted(values: &[f64]) -> Vec<f64> {
@@ -51,10 +54,18 @@ fn numeric_statistics_match_scipy() {
         let tested = numeric::kolmogorov_smirnov(&base, &current);
         close(tested.statistic, &expected["ks_auto"]["statistic"], &format!("{name} ks"));
         close(tested.p_value, &expected["ks_p_kolmogorov_limit"], &format!("{name} ks p"));
-        close(numeric::wasserstein(&base, &current), &expected["wasserstein1"], &format!("{name} w1"));
+        close(
+            numeric::wasserstein(&base, &current),
+            &expected["wasserstein1"],
+            &format!("{name} w1"),
+        );
         let edges = numeric::decile_edges(&base);
         let (p, q) = (numeric::bin_counts(&base, &edges), numeric::bin_counts(&current, &edges));
-        close(categorical::psi(&p, &q), &expected["deciles_of_base"]["psi_eps1e-4_only_zero_bins"], &format!("{name} psi"));
+        close(
+            categorical::psi(&p, &q),
+            &expected["deciles_of_base"]["psi_eps1e-4_only_zero_bins"],
+            &format!("{name} psi"),
+        );
     }
 }
 
@@ -63,9 +74,17 @@ fn categorical_statistics_match_scipy() {
     for (name, expected) in golden()["categorical"].as_object().unwrap() {
         let counts: Vec<Vec<u64>> = serde_json::from_value(expected["counts"].clone()).unwrap();
         let tested = categorical::chi_squared(&counts[0], &counts[1]);
-        close(tested.statistic, &expected["chi2_contingency"]["statistic"], &format!("{name} chi2"));
+        close(
+            tested.statistic,
+            &expected["chi2_contingency"]["statistic"],
+            &format!("{name} chi2"),
+        );
         close(tested.p_value, &expected["chi2_contingency"]["pvalue"], &format!("{name} chi2 p"));
-        close(categorical::psi(&counts[0], &counts[1]), &expected["psi_eps1e-4_only_zero_bins"], &format!("{name} psi"));
+        close(
+            categorical::psi(&counts[0], &counts[1]),
+            &expected["psi_eps1e-4_only_zero_bins"],
+            &format!("{name} psi"),
+        );
         if let Some(z) = expected.get("two_prop_z") {
             let totals = [counts[0].iter().sum(), counts[1].iter().sum()];
             let tested = categorical::two_proportions([counts[0][0], counts[1][0]], totals);
@@ -79,7 +98,8 @@ fn categorical_statistics_match_scipy() {
 fn classification_metrics_match_scikit_learn() {
     let (golden, columns) = (golden(), csv("cls"));
     for model in ["a", "b"] {
-        let predictions = Predictions::new(columns["y"].clone(), columns[&format!("score_{model}")].clone(), 0.5);
+        let predictions =
+            Predictions::new(columns["y"].clone(), columns[&format!("score_{model}")].clone(), 0.5);
         for (metric, name) in [
             (Metric::RocAuc, "roc_auc"),
             (Metric::PrAuc, "average_precision"),
@@ -88,7 +108,11 @@ fn classification_metrics_match_scikit_learn() {
             (Metric::Accuracy, "accuracy"),
             (Metric::F1, "f1"),
         ] {
-            close(predictions.value(metric), &golden["classification"][model][name], &format!("{model} {name}"));
+            close(
+                predictions.value(metric),
+                &golden["classification"][model][name],
+                &format!("{model} {name}"),
+            );
         }
     }
 }
@@ -97,9 +121,14 @@ fn classification_metrics_match_scikit_learn() {
 fn regression_metrics_match_scikit_learn() {
     let (golden, columns) = (golden(), csv("reg"));
     for model in ["a", "b"] {
-        let predictions = Predictions::new(columns["y"].clone(), columns[&format!("pred_{model}")].clone(), 0.5);
+        let predictions =
+            Predictions::new(columns["y"].clone(), columns[&format!("pred_{model}")].clone(), 0.5);
         for metric in Metric::REGRESSION {
-            close(predictions.value(metric), &golden["regression"][model][metric.as_str()], &format!("{model} {metric}"));
+            close(
+                predictions.value(metric),
+                &golden["regression"][model][metric.as_str()],
+                &format!("{model} {metric}"),
+            );
         }
     }
 }
@@ -107,7 +136,8 @@ fn regression_metrics_match_scikit_learn() {
 #[test]
 fn corrections_match_statsmodels() {
     let text = fs::read_text("tests/golden/pvalues.csv").unwrap();
-    let p_values: Vec<f64> = text.lines().skip(1).filter_map(|line| line.rsplit(',').next()?.parse().ok()).collect();
+    let p_values: Vec<f64> =
+        text.lines().skip(1).filter_map(|line| line.rsplit(',').next()?.parse().ok()).collect();
     let expected = &golden()["multiple_testing"]["fdr_bh"]["adjusted"];
     for (at, adjusted) in benjamini_hochberg(&p_values).into_iter().enumerate() {
         close(adjusted, &expected[at], &format!("bh {at}"));
@@ -130,8 +160,13 @@ fn rows() -> impl Strategy<Value = Vec<(bool, u8, u8)>> {
 
 fn split(rows: &[(bool, u8, u8)]) -> (Predictions, Predictions) {
     let labels: Vec<f64> = rows.iter().map(|row| f64::from(row.0)).collect();
-    let scores = |score: fn(&(bool, u8, u8)) -> u8| rows.iter().map(|row| f64::from(score(row)) / 8.0).collect();
-    (Predictions::new(labels.clone(), scores(|row| row.1), 0.5), Predictions::new(labels, scores(|row| row.2), 0.5))
+    let scores = |score: fn(&(bool, u8, u8)) -> u8| {
+        rows.iter().map(|row| f64::from(score(row)) / 8.0).collect()
+    };
+    (
+        Predictions::new(labels.clone(), scores(|row| row.1), 0.5),
+        Predictions::new(labels, scores(|row| row.2), 0.5),
+    )
 }
 
 proptest! {
@@ -185,11 +220,18 @@ fn the_interval_holds_the_truth_as_often_as_it_says() {
         };
         let labels: Vec<f64> = (0..300).map(|row| f64::from(value(row, 1) < 0.4)).collect();
         let scores = |salt: u64| -> Vec<f64> {
-            labels.iter().enumerate().map(|(row, label)| 0.3 * label + 0.7 * value(row as u64, salt)).collect()
+            labels
+                .iter()
+                .enumerate()
+                .map(|(row, label)| 0.3 * label + 0.7 * value(row as u64, salt))
+                .collect()
         };
         let a = Predictions::new(labels.clone(), scores(2), 0.5);
         let b = Predictions::new(labels.clone(), scores(3), 0.5);
-        let [difference] = bootstrap::differences(&a, &b, &[Metric::RocAuc], 200, 0.95, trial)[..] else { panic!() };
+        let [difference] = bootstrap::differences(&a, &b, &[Metric::RocAuc], 200, 0.95, trial)[..]
+        else {
+            panic!()
+        };
         held += u32::from(difference.low <= 0.0 && difference.high >= 0.0);
     }
     assert!((180..=199).contains(&held), "{held} of 200");

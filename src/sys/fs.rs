@@ -137,7 +137,11 @@ pub fn entries(folder: impl AsRef<Path>) -> Result<Option<Vec<(String, bool, u64
         for entry in std::fs::read_dir(folder)? {
             let entry = entry?;
             let meta = entry.metadata()?;
-            found.push((entry.file_name().to_string_lossy().into_owned(), meta.is_dir(), meta.len()));
+            found.push((
+                entry.file_name().to_string_lossy().into_owned(),
+                meta.is_dir(),
+                meta.len(),
+            ));
         }
         found.sort();
         Ok(found)

@@ -26,13 +26,17 @@ pub(super) fn write(folder: &Path) -> Result<usize> {
 /// What a test run of the template leaves behind.
 fn is_scratch(path: &Path) -> bool {
     path.components().any(|part| {
-        matches!(part.as_os_str().to_str(), Some("__pycache__" | "dist" | ".pytest_cache" | ".lakegate"))
+        matches!(
+            part.as_os_str().to_str(),
+            Some("__pycache__" | "dist" | ".pytest_cache" | ".lakegate")
+        )
     })
 }
 
 /// The packages that the project's environment needs.
 pub(super) fn requirements(folder: &Path) -> Result<Vec<String>> {
     let text = fs::read_text(folder.join("requirements.txt"))?;
-    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let lines =
+        text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
     Ok(lines.map(str::to_owned).collect())
 }

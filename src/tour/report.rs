@@ -18,7 +18,8 @@ pub(super) fn build(places: &Places, travel: &Travel) -> Report {
         let step = STEPS.iter().find(|step| step.id == done.id);
         let took = clock::human(Duration::from_secs_f64(done.seconds));
         let (title, part) = step.map_or(("", ""), |step| (step.title, step.part));
-        table.row(Some(done.mark()), [title.to_owned(), part.to_owned(), took, done.reason.clone()]);
+        table
+            .row(Some(done.mark()), [title.to_owned(), part.to_owned(), took, done.reason.clone()]);
         if let Some(path) = &done.report {
             report.facts.push((format!("report of {}", done.id), path.clone()));
         }
@@ -27,18 +28,32 @@ pub(super) fn build(places: &Places, travel: &Travel) -> Report {
     report.charts.push(Chart {
         title: "Seconds per step".into(),
         labels: travel.done.iter().map(|done| done.id.clone()).collect(),
-        series: vec![Series { name: "seconds".into(), values: travel.done.iter().map(|done| done.seconds).collect() }],
+        series: vec![Series {
+            name: "seconds".into(),
+            values: travel.done.iter().map(|done| done.seconds).collect(),
+        }],
         limit: None,
     });
     if let Some(failed) = travel.done.iter().find(|done| !done.as_expected) {
         let title = format!("step {} did not do what it should: {}", failed.id, failed.reason);
         let log = shown(&places.log(&failed.id));
-        report.findings.push(Finding::new(Severity::Error, "tour/step", title).hint(format!("its output is in {log}")));
-        return report.concluded(Verdict::Fail, format!("step {} failed: {}", failed.id, failed.reason));
+        report.findings.push(
+            Finding::new(Severity::Error, "tour/step", title)
+                .hint(format!("its output is in {log}")),
+        );
+        return report
+            .concluded(Verdict::Fail, format!("step {} failed: {}", failed.id, failed.reason));
     }
     if travel.finished {
         report.concluded(Verdict::Pass, format!("all {} steps did what they should", STEPS.len()))
     } else {
-        report.concluded(Verdict::Pass, format!("{} of {} steps are done; the same command goes on", travel.done.len(), STEPS.len()))
+        report.concluded(
+            Verdict::Pass,
+            format!(
+                "{} of {} steps are done; the same command goes on",
+                travel.done.len(),
+                STEPS.len()
+            ),
+        )
     }
 }

@@ -53,11 +53,16 @@ pub async fn run(args: Args, env: &Arc<Env>, host: &Host) -> Result<u8> {
     let places = Places { root: fs::canonicalize(&args.dir)? };
     let mut travel = Travel::resume(&places, args.fresh)?;
     let running = local::serve(&places.workspace(), 0, env).await?;
-    let settings = Settings::loopback(&running.host, running.token.clone())?;
+    let settings = Settings::loopback(&running.host, &running.token)?;
     let client = Client::new(&settings, Arc::new(|_| {}))?;
-    let mut tour = Tour { places, env, running, client, python: None, cancel: Cancel::on_signals() };
+    let mut tour =
+        Tour { places, env, running, client, python: None, cancel: Cancel::on_signals() };
     if !args.json {
-        host.say(&format!("embedded workspace at {}, state in {}", tour.running.host, shown(&tour.places.root)));
+        host.say(&format!(
+            "embedded workspace at {}, state in {}",
+            tour.running.host,
+            shown(&tour.places.root)
+        ));
         if !travel.done.is_empty() {
             host.say(&format!("going on after {} steps that are done", travel.done.len()));
         }
@@ -78,16 +83,19 @@ pub async fn run(args: Args, env: &Arc<Env>, host: &Host) -> Result<u8> {
         host.say(&format!("report: {}", shown(&places.report())));
         next_steps(&places, travel.finished, host);
     }
-    Ok(if report.verdict == Verdict::Pass { crate::cli::exit::PASS } else { crate::cli::exit::FAIL })
+    Ok(if report.verdict == Verdict::Pass {
+        crate::cli::exit::PASS
+    } else {
+        crate::cli::exit::FAIL
+    })
 }
 
 fn last_step(until: Option<&str>) -> Result<usize, Fault> {
     let Some(id) = until else { return Ok(STEPS.len() - 1) };
     let ids = STEPS.map(|step| step.id);
-    STEPS
-        .iter()
-        .position(|step| step.id == id)
-        .ok_or_else(|| Fault::usage(format!("the tour has no step `{id}`")).or_near(id, ids.iter().copied()))
+    STEPS.iter().position(|step| step.id == id).ok_or_else(|| {
+        Fault::usage(format!("the tour has no step `{id}`")).or_near(id, ids.iter().copied())
+    })
 }
 
 fn next_steps(places: &Places, finished: bool, host: &Host) {
@@ -96,14 +104,23 @@ fn next_steps(places: &Places, finished: bool, host: &Host) {
     }
     host.say("");
     host.say("what to try next:");
-    host.say(&format!("  look at {}: the bundle, the jobs, lakegate.yml", shown(&places.project())));
+    host.say(&format!(
+        "  look at {}: the bundle, the jobs, lakegate.yml",
+        shown(&places.project())
+    ));
     host.say(&format!("  lakegate workspace serve --dir {}", shown(&places.workspace())));
     host.say("  then export what it prints, and run a step by hand, such as");
     host.say("  lakegate drift-check --current-where \"month = 2\" --on-drift notify");
 }
 
 impl Tour<'_> {
-    async fn walk(&mut self, travel: &mut Travel, last: usize, host: &Host, quiet: bool) -> Result<()> {
+    async fn walk(
+        &mut self,
+        travel: &mut Travel,
+        last: usize,
+        host: &Host,
+        quiet: bool,
+    ) -> Result<()> {
         for (at, step) in STEPS.iter().enumerate().take(last + 1) {
             if travel.find(step.id).is_some_and(|done| done.as_expected) {
                 continue;
@@ -128,7 +145,13 @@ impl Tour<'_> {
             };
             if !quiet {
                 let took = clock::human(started.elapsed());
-                host.say(&format!("{} {:>2} {:<48} {took:>8}  {}", done.mark().mark(), at + 1, step.title, done.reason));
+                host.say(&format!(
+                    "{} {:>2} {:<48} {took:>8}  {}",
+                    done.mark().mark(),
+                    at + 1,
+                    step.title,
+                    done.reason
+                ));
             }
             let failed = !done.as_expected;
             travel.done.push(done);
@@ -136,7 +159,10 @@ impl Tour<'_> {
             travel.save(&self.places)?;
             if failed {
                 if !quiet {
-                    host.say(&format!("     its output is in {}", shown(&self.places.log(step.id))));
+                    host.say(&format!(
+                        "     its output is in {}",
+                        shown(&self.places.log(step.id))
+                    ));
                 }
                 break;
             }
@@ -158,7 +184,8 @@ impl Tour<'_> {
             Action::Command(words) => self.command(step, words, bar).await,
             Action::SameRetraining(words) => {
                 let mut came = self.command(step, words, bar).await?;
-                let before = travel.find("drift").map(|done| done.outputs["retrain-run-id"].clone());
+                let before =
+                    travel.find("drift").map(|done| done.outputs["retrain-run-id"].clone());
                 if before.as_ref() != came.outputs.get("retrain-run-id") {
                     came = Came::pass(format!("another run was started: {}", came.reason));
                 }
@@ -173,7 +200,11 @@ impl Tour<'_> {
             return Ok(python.clone());
         }
         let packages = project::requirements(&self.places.project())?;
-        let python = self.running.python_environment(&packages).await.context("install the Python packages")?;
+        let python = self
+            .running
+            .python_environment(&packages)
+            .await
+            .context("install the Python packages")?;
         self.python = Some(python.clone());
         Ok(python)
     }
@@ -181,7 +212,9 @@ impl Tour<'_> {
     async fn unit_tests(&mut self, step: &Step, bar: &ProgressBar) -> Result<Came> {
         let python = self.environment().await?;
         let mut command = process::command(&python, self.env);
-        command.args(["-m", "pytest", "-q", "-p", "no:cacheprovider"]).env("PYTHONDONTWRITEBYTECODE", "1");
+        command
+            .args(["-m", "pytest", "-q", "-p", "no:cacheprovider"])
+            .env("PYTHONDONTWRITEBYTECODE", "1");
         let (code, _, tail) = self.child(step, command, bar).await?;
         let last = tail.lines().last().unwrap_or_default().trim_start_matches("| ").to_owned();
         Ok(if code == Some(0) { Came::pass(last) } else { Came::fail(last) })
@@ -199,7 +232,10 @@ impl Tour<'_> {
         let (code, stdout, tail) = self.child(step, command, bar).await?;
         let Ok(result) = serde_json::from_str::<Value>(&stdout) else {
             let last = tail.lines().last().unwrap_or_default().to_owned();
-            return Ok(Came::fail(format!("exit code {}: {last}", code.map_or("none".into(), |code| code.to_string()))));
+            return Ok(Came::fail(format!(
+                "exit code {}: {last}",
+                code.map_or("none".into(), |code| code.to_string())
+            )));
         };
         let text = |name: &str| result[name].as_str().unwrap_or_default().to_owned();
         let verdict = match (text("verdict").as_str(), code) {
@@ -207,7 +243,9 @@ impl Tour<'_> {
             ("fail", Some(1)) => Verdict::Fail,
             _ => Verdict::Inconclusive,
         };
-        let report = result["outputs"]["report"].as_str().map(|path| shown(&self.places.project().join(path)));
+        let report = result["outputs"]["report"]
+            .as_str()
+            .map(|path| shown(&self.places.project().join(path)));
         Ok(Came { verdict, reason: text("reason"), report, outputs: result["outputs"].clone() })
     }
 
@@ -220,10 +258,20 @@ impl Tour<'_> {
         mut command: tokio::process::Command,
         bar: &ProgressBar,
     ) -> Result<(Option<i32>, String, String)> {
-        command.current_dir(self.places.project()).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.kill_on_drop(true).spawn().with_context(|| format!("start step {}", step.id))?;
+        command
+            .current_dir(self.places.project())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let mut child = command
+            .kill_on_drop(true)
+            .spawn()
+            .with_context(|| format!("start step {}", step.id))?;
         let group = child.id();
-        let (mut out, mut err) = (child.stdout.take().context("read its output")?, child.stderr.take().context("read its errors")?);
+        let (mut out, mut err) = (
+            child.stdout.take().context("read its output")?,
+            child.stderr.take().context("read its errors")?,
+        );
         let mut stdout = Vec::new();
         let mut log = Vec::new();
         let watch = async {
@@ -237,7 +285,8 @@ impl Tour<'_> {
                 }
                 relay.push(&chunk[..read]);
                 log.extend_from_slice(&chunk[..read]);
-                let text = String::from_utf8_lossy(&log[log.len().saturating_sub(200)..]).into_owned();
+                let text =
+                    String::from_utf8_lossy(&log[log.len().saturating_sub(200)..]).into_owned();
                 let line = text.trim_end().lines().last().unwrap_or_default().to_owned();
                 bar.set_message(relay::harmless_lines(&line).join(" "));
             }
@@ -267,7 +316,9 @@ impl Tour<'_> {
     /// Waits for the run of the drift check; one that a killed tour lost is
     /// repaired, not started again.
     async fn retraining(&self, travel: &Travel) -> Result<Came> {
-        let started = travel.find("drift").and_then(|done| done.outputs["retrain-run-id"].as_str()?.parse::<i64>().ok());
+        let started = travel
+            .find("drift")
+            .and_then(|done| done.outputs["retrain-run-id"].as_str()?.parse::<i64>().ok());
         let run_id = started.context("the drift check started no run")?;
         let mut repaired = false;
         loop {

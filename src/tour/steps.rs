@@ -35,7 +35,12 @@ const fn step(id: &'static str, title: &'static str, part: &'static str, action:
 }
 
 /// A step that is right when the answer is no.
-const fn refused(id: &'static str, title: &'static str, part: &'static str, action: Action) -> Step {
+const fn refused(
+    id: &'static str,
+    title: &'static str,
+    part: &'static str,
+    action: Action,
+) -> Step {
     Step { id, title, part, action, expected: Verdict::Fail }
 }
 
@@ -50,25 +55,100 @@ const DRIFT: &[&str] = &[
 
 pub(super) const STEPS: [Step; 21] = [
     step("project", "write the starter project", "development", Action::Project),
-    step("environment", "install the project's Python packages", "development", Action::Environment),
+    step(
+        "environment",
+        "install the project's Python packages",
+        "development",
+        Action::Environment,
+    ),
     step("unit-tests", "run the unit tests on the runner", "merge request", Action::UnitTests),
-    step("deploy", "deploy the bundle", "release", Action::Command(&["bundle-deploy", "apply", "--step-key={step}"])),
-    step("features", "refresh the features of January to April", "feature refresh", job(&["flights-refresh-features", "months=1-4"])),
-    step("train", "train the first model", "training", job(&["flights-train", "months=1-3", "key=first"])),
-    step("evaluate", "predict April, which it has not seen", "evaluation", job(&["flights-evaluate", "months=4"])),
-    step("gate", "judge it by absolute limits", "evaluation", Action::Command(&["model-gate", "--model", MODEL])),
+    step(
+        "deploy",
+        "deploy the bundle",
+        "release",
+        Action::Command(&["bundle-deploy", "apply", "--step-key={step}"]),
+    ),
+    step(
+        "features",
+        "refresh the features of January to April",
+        "feature refresh",
+        job(&["flights-refresh-features", "months=1-4"]),
+    ),
+    step(
+        "train",
+        "train the first model",
+        "training",
+        job(&["flights-train", "months=1-3", "key=first"]),
+    ),
+    step(
+        "evaluate",
+        "predict April, which it has not seen",
+        "evaluation",
+        job(&["flights-evaluate", "months=4"]),
+    ),
+    step(
+        "gate",
+        "judge it by absolute limits",
+        "evaluation",
+        Action::Command(&["model-gate", "--model", MODEL]),
+    ),
     step("promote", "make it the champion", "promotion", Action::Command(&["model-promote"])),
     step("score", "score the flights of April", "deployment", job(&["flights-score", "months=4"])),
-    step("train-worse", "train a model that knows the distance only", "training", job(&["flights-train", "months=1-3", "columns=distance", "key=worse"])),
-    step("evaluate-worse", "let it predict April beside the champion", "evaluation", job(&["flights-evaluate", "months=4"])),
-    refused("gate-worse", "the gate must reject it", "evaluation", Action::Command(&["model-gate", "--model", MODEL])),
-    step("months-pass", "refresh the features up to August", "feature refresh", job(&["flights-refresh-features", "months=5-8"])),
-    step("score-july", "score July with the model of winter", "deployment", job(&["flights-score", "months=7"])),
-    refused("drift", "compare July with winter: it must have drifted", "monitoring", Action::Command(DRIFT)),
-    refused("drift-again", "check again: retraining must start once only", "monitoring", Action::SameRetraining(DRIFT)),
+    step(
+        "train-worse",
+        "train a model that knows the distance only",
+        "training",
+        job(&["flights-train", "months=1-3", "columns=distance", "key=worse"]),
+    ),
+    step(
+        "evaluate-worse",
+        "let it predict April beside the champion",
+        "evaluation",
+        job(&["flights-evaluate", "months=4"]),
+    ),
+    refused(
+        "gate-worse",
+        "the gate must reject it",
+        "evaluation",
+        Action::Command(&["model-gate", "--model", MODEL]),
+    ),
+    step(
+        "months-pass",
+        "refresh the features up to August",
+        "feature refresh",
+        job(&["flights-refresh-features", "months=5-8"]),
+    ),
+    step(
+        "score-july",
+        "score July with the model of winter",
+        "deployment",
+        job(&["flights-score", "months=7"]),
+    ),
+    refused(
+        "drift",
+        "compare July with winter: it must have drifted",
+        "monitoring",
+        Action::Command(DRIFT),
+    ),
+    refused(
+        "drift-again",
+        "check again: retraining must start once only",
+        "monitoring",
+        Action::SameRetraining(DRIFT),
+    ),
     step("retrain", "wait for the retraining that it started", "retraining", Action::Retraining),
-    step("evaluate-new", "let both models predict August", "evaluation", job(&["flights-evaluate", "months=8"])),
-    step("gate-new", "judge the new model against the champion", "evaluation", Action::Command(&["model-gate", "--model", MODEL])),
+    step(
+        "evaluate-new",
+        "let both models predict August",
+        "evaluation",
+        job(&["flights-evaluate", "months=8"]),
+    ),
+    step(
+        "gate-new",
+        "judge the new model against the champion",
+        "evaluation",
+        Action::Command(&["model-gate", "--model", MODEL]),
+    ),
     step("promote-new", "make it the champion", "promotion", Action::Command(&["model-promote"])),
 ];
 

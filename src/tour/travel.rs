@@ -67,16 +67,23 @@ impl Travel {
     pub(super) fn resume(places: &Places, fresh: bool) -> Result<Self> {
         let known = fs::read_text_if_exists(places.travel())?;
         let travel = known.as_deref().and_then(|text| serde_json::from_str::<Self>(text).ok());
-        let travel = travel.filter(|travel| travel.version == VERSION && !travel.finished && !fresh);
+        let travel =
+            travel.filter(|travel| travel.version == VERSION && !travel.finished && !fresh);
         if let Some(travel) = travel {
             return Ok(travel);
         }
-        if known.is_none() && fs::entries(&places.root)?.is_some_and(|entries| !entries.is_empty()) {
-            let fault = crate::report::Fault::usage(format!("`{}` holds something that is not a tour", places.root.display()));
+        if known.is_none() && fs::entries(&places.root)?.is_some_and(|entries| !entries.is_empty())
+        {
+            let fault = crate::report::Fault::usage(format!(
+                "`{}` holds something that is not a tour",
+                places.root.display()
+            ));
             return Err(fault.hint("choose another folder with --dir").into());
         }
         // The mark goes last, so that a kill in between is cleaned up later.
-        for part in [places.project(), places.workspace(), places.root.join("logs"), places.report()] {
+        for part in
+            [places.project(), places.workspace(), places.root.join("logs"), places.report()]
+        {
             fs::remove(part)?;
         }
         let travel = Self { version: VERSION, ..Self::default() };
@@ -85,7 +92,10 @@ impl Travel {
     }
 
     pub(super) fn save(&self, places: &Places) -> Result<()> {
-        fs::write_atomic(places.travel(), serde_json::to_string_pretty(self).context("write the tour's state")?)
+        fs::write_atomic(
+            places.travel(),
+            serde_json::to_string_pretty(self).context("write the tour's state")?,
+        )
     }
 
     pub(super) fn find(&self, id: &str) -> Option<&Done> {

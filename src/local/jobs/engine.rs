@@ -74,7 +74,7 @@ pub(crate) async fn stop_all(workspace: &Shared) {
 pub(super) fn start(
     workspace: &Shared,
     job_id: i64,
-    settings: Value,
+    settings: &Value,
     parameters: BTreeMap<String, String>,
     token: Option<&str>,
     submitted: bool,
@@ -83,12 +83,13 @@ pub(super) fn start(
         return Err(ApiFault::invalid("idempotency_token can have at most 64 characters"));
     }
     let (run, is_new) = workspace.store.write(|transaction| {
-        if let Some(token) = token {
-            if let Some(id) = transaction.get::<i64>(TOKEN, token)? {
-                let known: Option<Run> = transaction.get(RUN, &key(id))?;
-                let known = known.ok_or_else(|| ApiFault::state(format!("The run {id} of this idempotency_token was deleted")))?;
-                return Ok((known, false));
-            }
+        let known = token.map(|token| transaction.get::<i64>(TOKEN, token)).transpose()?.flatten();
+        if let Some(id) = known {
+            let known: Option<Run> = transaction.get(RUN, &key(id))?;
+            let known = known.ok_or_else(|| {
+                ApiFault::state(format!("The run {id} of this idempotency_token was deleted"))
+            })?;
+            return Ok((known, false));
         }
         let all: Vec<Run> = transaction.list(RUN, "")?;
         let of_job = || all.iter().filter(|run| run.job_id == job_id && !submitted);
@@ -159,16 +160,20 @@ async fn drive(workspace: &Shared, run_id: i64, cancelled: watch::Receiver<bool>
         }
     };
     let ended_by = tokio::select! {
-        result = &mut work => return finish(workspace, run_id, result?, None),
+        result = &mut work => return finish(workspace, run_id, &result?, None),
         _ = cancelled.wait_for(|cancelled| *cancelled) => State::canceled(),
         () = deadline => State::timed_out(limit.unwrap_or(0)),
     };
     stop.send_replace(true);
     let last = work.await?;
-    finish(workspace, run_id, last, Some(ended_by))
+    finish(workspace, run_id, &last, Some(ended_by))
 }
 
-async fn wait_in_queue(workspace: &Shared, run_id: i64, cancelled: &watch::Receiver<bool>) -> Answer<()> {
+async fn wait_in_queue(
+    workspace: &Shared,
+    run_id: i64,
+    cancelled: &watch::Receiver<bool>,
+) -> Answer<()> {
     loop {
         let run = workspace.run(run_id)?;
         if run.state.life_cycle != "QUEUED" || *cancelled.borrow() {
@@ -186,8 +191,8 @@ async fn wait_in_queue(workspace: &Shared, run_id: i64, cancelled: &watch::Recei
     }
 }
 
-fn finish(workspace: &Workspace, run_id: i64, run: Run, ended_by: Option<State>) -> Answer<()> {
-    let state = ended_by.unwrap_or_else(|| result_of(&run));
+fn finish(workspace: &Workspace, run_id: i64, run: &Run, ended_by: Option<State>) -> Answer<()> {
+    let state = ended_by.unwrap_or_else(|| result_of(run));
     workspace.change_run(run_id, |run| {
         for task in run.tasks.iter_mut().filter(|task| !task.state.is_over()) {
             task.state = State::canceled();
@@ -201,23 +206,34 @@ fn finish(workspace: &Workspace, run_id: i64, run: Run, ended_by: Option<State>)
 
 /// The leaves decide: a failure that a later task made good is not the run's.
 fn result_of(run: &Run) -> State {
-    let keys: Vec<&str> = run.task_settings().iter().filter_map(|task| task["task_key"].as_str()).collect();
-    let has_dependents = |key: &str| run.task_settings().iter().any(|task| dependencies(task).iter().any(|(name, _)| name == key));
-    let failed = |key: &&str| run.newest(key).is_some_and(|task| task.state.is_failure());
-    let leaf = keys.iter().copied().filter(|key| !has_dependents(key)).find(|key| failed(&key));
+    let keys: Vec<&str> =
+        run.task_settings().iter().filter_map(|task| task["task_key"].as_str()).collect();
+    let has_dependents = |key: &str| {
+        run.task_settings()
+            .iter()
+            .any(|task| dependencies(task).iter().any(|(name, _)| name == key))
+    };
+    let failed = |key: &str| run.newest(key).is_some_and(|task| task.state.is_failure());
+    let leaf = keys.iter().copied().filter(|key| !has_dependents(key)).find(|key| failed(key));
     let Some(key) = leaf else {
-        return if keys.iter().any(|key| failed(&key)) { State::with_failures() } else { State::success() };
+        return if keys.iter().any(|key| failed(key)) {
+            State::with_failures()
+        } else {
+            State::success()
+        };
     };
     // The task that really failed, above the leaf that only could not run.
-    let origin = keys.iter().filter_map(|key| run.newest(key)).find(|task| {
-        task.state.is_failure() && !task.state.result().starts_with("UPSTREAM")
-    });
+    let origin = keys
+        .iter()
+        .filter_map(|key| run.newest(key))
+        .find(|task| task.state.is_failure() && !task.state.result().starts_with("UPSTREAM"));
     let Some(origin) = origin.or_else(|| run.newest(key)) else { return State::success() };
     let mut state = origin.state.clone();
     if state.life_cycle == "INTERNAL_ERROR" && state.kind.as_deref() == Some("CLIENT_ERROR") {
         "TERMINATED".clone_into(&mut state.life_cycle);
     }
-    state.message = format!("Task {} failed with message: {}", origin.task_key, origin.state.message);
+    state.message =
+        format!("Task {} failed with message: {}", origin.task_key, origin.state.message);
     state
 }
 
@@ -244,7 +260,10 @@ fn turn(run: &Run, task: &Value) -> Turn {
     let mut excluded = 0;
     let all = dependencies(task);
     for (key, outcome) in &all {
-        let Some(dependency) = run.newest(key).filter(|dependency| dependency.state.is_over()) else { return Turn::Wait };
+        let Some(dependency) = run.newest(key).filter(|dependency| dependency.state.is_over())
+        else {
+            return Turn::Wait;
+        };
         let other_branch = outcome.is_some() && *outcome != dependency.outcome;
         if dependency.state.is_failure() {
             failed += 1;
@@ -264,7 +283,9 @@ fn turn(run: &Run, task: &Value) -> Turn {
     };
     match task["run_if"].as_str().unwrap_or("ALL_SUCCESS") {
         _ if start => Turn::Start,
-        "ALL_SUCCESS" | "NONE_FAILED" if failed > 0 => Turn::Skip(State::upstream("UPSTREAM_FAILED")),
+        "ALL_SUCCESS" | "NONE_FAILED" if failed > 0 => {
+            Turn::Skip(State::upstream("UPSTREAM_FAILED"))
+        }
         _ => Turn::Skip(State::excluded()),
     }
 }
@@ -292,7 +313,12 @@ async fn tasks(workspace: &Shared, run_id: i64, stopped: watch::Receiver<bool>) 
                 }
                 Turn::Start => {
                     begin(workspace, run_id, &key, 0)?;
-                    running.spawn(attempts(workspace.clone(), run_id, task.clone(), stopped.clone()));
+                    running.spawn(attempts(
+                        workspace.clone(),
+                        run_id,
+                        task.clone(),
+                        stopped.clone(),
+                    ));
                 }
             }
         }
@@ -311,7 +337,8 @@ async fn tasks(workspace: &Shared, run_id: i64, stopped: watch::Receiver<bool>) 
 fn begin(workspace: &Workspace, run_id: i64, task_key: &str, attempt: u32) -> Answer<i64> {
     workspace.store.write(|transaction| {
         let id = 1_000 + transaction.next("run")?;
-        let mut run: Run = transaction.get(RUN, &key(run_id))?.ok_or_else(|| super::absent_run(run_id))?;
+        let mut run: Run =
+            transaction.get(RUN, &key(run_id))?.ok_or_else(|| super::absent_run(run_id))?;
         run.tasks.retain(|task| task.task_key != task_key || task.state.life_cycle != "BLOCKED");
         run.tasks.push(TaskRun::new(id, task_key, attempt));
         transaction.put(RUN, &key(run_id), &run)?;
@@ -336,7 +363,12 @@ fn settle(workspace: &Workspace, run_id: i64, task_key: &str, finished: Finished
 }
 
 /// One task with its retries.
-async fn attempts(workspace: Shared, run_id: i64, task: Value, stopped: watch::Receiver<bool>) -> Answer<()> {
+async fn attempts(
+    workspace: Shared,
+    run_id: i64,
+    task: Value,
+    stopped: watch::Receiver<bool>,
+) -> Answer<()> {
     let task_key = task["task_key"].as_str().unwrap_or_default().to_owned();
     let retries = task["max_retries"].as_i64().unwrap_or(0);
     let pause = Duration::from_millis(task["min_retry_interval_millis"].as_u64().unwrap_or(0));
@@ -361,7 +393,8 @@ async fn attempts(workspace: Shared, run_id: i64, task: Value, stopped: watch::R
 /// The tasks that a repair runs again: those named or failed, and all that
 /// depend on them.
 pub(super) fn to_repair(run: &Run, named: &[String], all_failed: bool) -> Vec<String> {
-    let keys: Vec<&str> = run.task_settings().iter().filter_map(|task| task["task_key"].as_str()).collect();
+    let keys: Vec<&str> =
+        run.task_settings().iter().filter_map(|task| task["task_key"].as_str()).collect();
     let failed = |key: &str| run.newest(key).is_none_or(|task| task.state.is_failure());
     let mut again: Vec<String> = keys
         .iter()
@@ -386,7 +419,8 @@ pub(super) fn to_repair(run: &Run, named: &[String], all_failed: bool) -> Vec<St
 pub(super) fn repair(workspace: &Shared, run_id: i64, again: &[String]) -> Answer<i64> {
     let repair_id = workspace.store.write(|transaction| {
         let repair_id = transaction.next("repair")?;
-        let mut run: Run = transaction.get(RUN, &key(run_id))?.ok_or_else(|| super::absent_run(run_id))?;
+        let mut run: Run =
+            transaction.get(RUN, &key(run_id))?.ok_or_else(|| super::absent_run(run_id))?;
         for task_key in again {
             let attempt = run.newest(task_key).map_or(0, |task| task.attempt + 1);
             let id = 1_000 + transaction.next("run")?;
@@ -395,7 +429,8 @@ pub(super) fn repair(workspace: &Shared, run_id: i64, again: &[String]) -> Answe
             run.tasks.push(task);
         }
         run.state = State::moving("PENDING");
-        run.repairs.push(json!({ "id": repair_id, "type": "REPAIR", "start_time": clock::now_ms() }));
+        run.repairs
+            .push(json!({ "id": repair_id, "type": "REPAIR", "start_time": clock::now_ms() }));
         transaction.put(RUN, &key(run_id), &run)?;
         Ok(repair_id)
     })?;

@@ -5,13 +5,14 @@ use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
+use anyhow::Context as _;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use super::engine;
 use super::model::{Run, State};
 use super::references::Scope;
-use crate::local::error::Answer;
+use crate::local::error::{Answer, ApiFault};
 use crate::local::{Shared, Workspace, environments};
 use crate::sys::{fs, process};
 
@@ -44,6 +45,15 @@ impl Default for Finished {
 }
 
 impl Finished {
+    /// Over without a word of the task's own.
+    fn ended(state: State) -> Box<Self> {
+        Box::new(Self { error: Some(state.message.clone()), state, ..Self::default() })
+    }
+
+    fn refused(fault: ApiFault) -> Box<Self> {
+        Box::new(Self::failed(fault.message))
+    }
+
     fn failed(message: impl Into<String>) -> Self {
         let message = message.into();
         Self { state: State::failed(message.clone()), error: Some(message), ..Self::default() }
@@ -66,12 +76,13 @@ pub(super) async fn task(
     stopped: watch::Receiver<bool>,
 ) -> Finished {
     let attempt = async {
-        let run = workspace.run(run_id).map_err(|fault| Finished::failed(fault.message))?;
+        let run = workspace.run(run_id).map_err(Finished::refused)?;
         let (Some(task), Some(settings)) = (run.newest(task_key), run.task(task_key)) else {
-            return Err(Finished::failed("the task is not in the job"));
+            return Err(Box::new(Finished::failed("the task is not in the job")));
         };
         let scope = Scope { run: &run, task, host: workspace.jobs.host() };
-        let settings = scope.resolve(settings).map_err(Finished::failed)?;
+        let settings =
+            scope.resolve(settings).map_err(|message| Box::new(Finished::failed(message)))?;
         if settings.get("condition_task").is_some() {
             return condition(&settings["condition_task"]);
         }
@@ -80,14 +91,17 @@ pub(super) async fn task(
         }
         python(workspace, &run, task.run_id, &settings, stopped).await
     };
-    attempt.await.unwrap_or_else(|failed| failed)
+    attempt.await.unwrap_or_else(|failed| *failed)
 }
 
-fn condition(settings: &Value) -> Result<Finished, Finished> {
-    let side = |name: &str| settings[name].as_str().map_or_else(|| settings[name].to_string(), str::to_owned);
+fn condition(settings: &Value) -> Result<Finished, Box<Finished>> {
+    let side = |name: &str| {
+        settings[name].as_str().map_or_else(|| settings[name].to_string(), str::to_owned)
+    };
     let (left, right) = (side("left"), side("right"));
     let numbers = left.parse::<f64>().ok().zip(right.parse::<f64>().ok());
-    let compare = |holds: fn(&f64, &f64) -> bool| numbers.as_ref().map(|(left, right)| holds(left, right));
+    let compare =
+        |holds: fn(&f64, &f64) -> bool| numbers.as_ref().map(|(left, right)| holds(left, right));
     let operator = settings["op"].as_str().unwrap_or_default();
     let holds = match operator {
         "EQUAL_TO" => Some(left == right),
@@ -96,14 +110,22 @@ fn condition(settings: &Value) -> Result<Finished, Finished> {
         "GREATER_THAN_OR_EQUAL" => compare(f64::ge),
         "LESS_THAN" => compare(f64::lt),
         "LESS_THAN_OR_EQUAL" => compare(f64::le),
-        other => return Err(Finished::failed(format!("the condition `{other}` is not known"))),
+        other => {
+            let message = format!("the condition `{other}` is not known");
+            return Err(Box::new(Finished::failed(message)));
+        }
     };
-    let holds = holds.ok_or_else(|| Finished::failed(format!("`{left}` and `{right}` are not both numbers")))?;
+    let holds = holds
+        .ok_or_else(|| Finished::failed(format!("`{left}` and `{right}` are not both numbers")))?;
     Ok(Finished { outcome: Some(holds.to_string()), ..Finished::default() })
 }
 
-async fn run_job(workspace: &Shared, settings: &Value, stopped: watch::Receiver<bool>) -> Result<Finished, Finished> {
-    let fail = |fault: crate::local::error::ApiFault| Finished::failed(fault.message);
+async fn run_job(
+    workspace: &Shared,
+    settings: &Value,
+    stopped: watch::Receiver<bool>,
+) -> Result<Finished, Box<Finished>> {
+    let fail = Finished::refused;
     let job_id = match &settings["job_id"] {
         Value::String(text) => text.parse().unwrap_or(0),
         other => other.as_i64().unwrap_or(0),
@@ -115,16 +137,22 @@ async fn run_job(workspace: &Shared, settings: &Value, stopped: watch::Receiver<
         parameters.insert(text("name"), text("default"));
     }
     for (name, value) in settings["job_parameters"].as_object().into_iter().flatten() {
-        parameters.insert(name.clone(), value.as_str().map_or_else(|| value.to_string(), str::to_owned));
+        parameters
+            .insert(name.clone(), value.as_str().map_or_else(|| value.to_string(), str::to_owned));
     }
-    let started = engine::start(workspace, job_id, job["settings"].clone(), parameters, None, false).map_err(fail)?;
+    let started = engine::start(workspace, job_id, &job["settings"], parameters, None, false)
+        .map_err(fail)?;
     let child = started.0["run_id"].as_i64().unwrap_or(0);
     loop {
         let run = workspace.run(child).map_err(fail)?;
         if run.state.is_over() {
             let mut finished = Finished { child: Some(child), ..Finished::default() };
             if run.state.result() != "SUCCESS" {
-                let message = format!("run {child} of job {job_id} ended {}: {}", run.state.result(), run.state.message);
+                let message = format!(
+                    "run {child} of job {job_id} ended {}: {}",
+                    run.state.result(),
+                    run.state.message
+                );
                 finished.state = State::failed(message.clone());
                 finished.error = Some(message);
             }
@@ -132,7 +160,8 @@ async fn run_job(workspace: &Shared, settings: &Value, stopped: watch::Receiver<
         }
         if *stopped.borrow() {
             engine::cancel(workspace, child).map_err(fail)?;
-            return Err(Finished { state: State::canceled(), child: Some(child), ..Finished::default() });
+            let canceled = Finished::ended(State::canceled());
+            return Err(Box::new(Finished { child: Some(child), ..*canceled }));
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
@@ -142,10 +171,13 @@ async fn run_job(workspace: &Shared, settings: &Value, stopped: watch::Receiver<
 fn specification(workspace: &Workspace, run: &Run, settings: &Value) -> Answer<Value> {
     let arguments = |settings: &Value| -> Vec<String> {
         let listed = settings["parameters"].as_array().into_iter().flatten();
-        listed.map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned)).collect()
+        listed
+            .map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned))
+            .collect()
     };
     if let Some(notebook) = settings.get("notebook_task") {
-        let path = workspace.workspace_file(notebook["notebook_path"].as_str().unwrap_or_default())?;
+        let path =
+            workspace.workspace_file(notebook["notebook_path"].as_str().unwrap_or_default())?;
         // Job parameters reach every notebook; its own ones win.
         let mut widgets: serde_json::Map<String, Value> =
             run.parameters.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
@@ -173,35 +205,45 @@ async fn python(
     task_run_id: i64,
     settings: &Value,
     stopped: watch::Receiver<bool>,
-) -> Result<Finished, Finished> {
-    let mut specification =
-        specification(workspace, run, settings).map_err(|fault| Finished::failed(fault.message))?;
+) -> Result<Finished, Box<Finished>> {
+    let specification = specification(workspace, run, settings).map_err(Finished::refused)?;
     let dir = task_dir(workspace, task_run_id);
     let dependencies = environments::of_task(settings, &run.settings);
     let environment = tokio::select! {
         prepared = environments::prepare(workspace, &dependencies, &dir) => prepared,
-        _ = wait_for_stop(stopped.clone()) => return Err(Finished { state: State::canceled(), ..Finished::default() }),
+        () = wait_for_stop(stopped.clone()) => return Err(Finished::ended(State::canceled())),
     };
-    let environment = environment.map_err(|error| {
-        let message = format!("{error:#}");
-        Finished { state: State::bad_environment(message.clone()), error: Some(message), ..Finished::default() }
-    })?;
+    let environment = environment
+        .map_err(|error| Finished::ended(State::bad_environment(format!("{error:#}"))))?;
+    let command = prepare(workspace, run, &dir, specification, &environment)
+        .map_err(|error| Box::new(Finished::failed(format!("{error:#}"))))?;
+    mark_running(workspace, run.run_id, task_run_id).map_err(Finished::refused)?;
+    let limit = settings["timeout_seconds"].as_u64().filter(|seconds| *seconds > 0);
+    let success = supervise(command, limit, stopped).await?;
+    Ok(outcome(&dir, success))
+}
+
+/// Writes the task's specification, and makes the command that reads it.
+fn prepare(
+    workspace: &Workspace,
+    run: &Run,
+    dir: &std::path::Path,
+    mut specification: Value,
+    environment: &environments::Prepared,
+) -> anyhow::Result<tokio::process::Command> {
     let values: BTreeMap<&str, &BTreeMap<String, Value>> =
         run.tasks.iter().map(|task| (task.task_key.as_str(), &task.values)).collect();
     specification["task_values"] = json!(values);
     specification["values_path"] = json!(dir.join("values.json"));
     specification["result_path"] = json!(dir.join("result.json"));
-    let io = |error: anyhow::Error| Finished::failed(format!("{error:#}"));
-    fs::write_atomic(dir.join("task.json"), specification.to_string()).map_err(io)?;
-    fs::write_atomic(dir.join("runner.py"), RUNNER).map_err(io)?;
-    mark_running(workspace, run.run_id, task_run_id).map_err(|fault| Finished::failed(fault.message))?;
-
-    let log = fs::create(dir.join("output.log")).map_err(io)?;
-    let errors = log.try_clone().map_err(|error| Finished::failed(format!("open the task's log: {error}")))?;
+    fs::write_atomic(dir.join("task.json"), specification.to_string())?;
+    fs::write_atomic(dir.join("runner.py"), RUNNER)?;
+    let log = fs::create(dir.join("output.log"))?;
+    let errors = log.try_clone().context("open the task's log")?;
     let mut command = process::command(&environment.python, &workspace.env);
     command
         .args(["-u".as_ref(), dir.join("runner.py").as_os_str(), dir.join("task.json").as_os_str()])
-        .current_dir(&dir)
+        .current_dir(dir)
         .envs(&environment.variables)
         .env("DATABRICKS_HOST", workspace.jobs.host())
         .env("DATABRICKS_TOKEN", workspace.token.expose())
@@ -212,14 +254,23 @@ async fn python(
         .stdin(Stdio::piped())
         .stdout(log)
         .stderr(errors);
+    Ok(command)
+}
+
+/// Runs the process to its end, or to that of its time. Returns whether it
+/// ended well; whatever it started ends with it.
+async fn supervise(
+    mut command: tokio::process::Command,
+    limit: Option<u64>,
+    stopped: watch::Receiver<bool>,
+) -> Result<bool, Box<Finished>> {
     let mut child = command
         .spawn()
-        .map_err(|error| Finished::failed(format!("start `{}`: {error}", environment.python.display())))?;
+        .map_err(|error| Box::new(Finished::failed(format!("start Python: {error}"))))?;
     // Waiting closes a child's input, and the runner ends when it does: the
     // pipe is held here, so that it closes only with the workspace itself.
     let _lifeline = child.stdin.take();
     let group = child.id();
-    let limit = settings["timeout_seconds"].as_u64().filter(|seconds| *seconds > 0);
     let deadline = async {
         match limit {
             Some(seconds) => tokio::time::sleep(Duration::from_secs(seconds)).await,
@@ -227,18 +278,14 @@ async fn python(
         }
     };
     let ended = tokio::select! {
-        status = child.wait() => Ok(status),
-        _ = wait_for_stop(stopped) => Err(State::canceled()),
-        () = deadline => Err(State::timed_out(limit.unwrap_or(0))),
+        status = child.wait() => Ok(status.is_ok_and(|status| status.success())),
+        () = wait_for_stop(stopped) => Err(Finished::ended(State::canceled())),
+        () = deadline => Err(Finished::ended(State::timed_out(limit.unwrap_or(0)))),
     };
     if let Some(group) = group {
-        // Whatever the task started ends with it.
         process::kill_group(group);
     }
-    match ended {
-        Err(state) => Err(Finished { error: Some(state.message.clone()), state, ..Finished::default() }),
-        Ok(status) => Ok(outcome(&dir, status.map(|status| status.success()).unwrap_or(false))),
-    }
+    ended
 }
 
 async fn wait_for_stop(mut stopped: watch::Receiver<bool>) {
@@ -261,7 +308,9 @@ fn outcome(dir: &std::path::Path, success: bool) -> Finished {
     let read = |name: &str| -> Option<Value> {
         serde_json::from_str(&fs::read_text_if_exists(dir.join(name)).ok()??).ok()
     };
-    let values = read("values.json").and_then(|values| serde_json::from_value(values).ok()).unwrap_or_default();
+    let values = read("values.json")
+        .and_then(|values| serde_json::from_value(values).ok())
+        .unwrap_or_default();
     let text = |result: &Value, name: &str| result[name].as_str().map(str::to_owned);
     match read("result.json") {
         Some(result) if success && result.get("error").is_none() => {
@@ -271,6 +320,9 @@ fn outcome(dir: &std::path::Path, success: bool) -> Finished {
             let error = text(&result, "error").unwrap_or_else(|| "the task failed".into());
             Finished { values, trace: text(&result, "trace"), ..Finished::failed(error) }
         }
-        None => Finished { values, ..Finished::failed("the process ended before the task did (killed, or out of memory)") },
+        None => Finished {
+            values,
+            ..Finished::failed("the process ended before the task did (killed, or out of memory)")
+        },
     }
 }

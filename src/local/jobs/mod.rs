@@ -137,7 +137,11 @@ async fn update(Extract(workspace): Extract<Shared>, input: Input) -> Answer<Jso
     change_settings(&workspace, id, |job| *job = settings)
 }
 
-fn change_settings(workspace: &Workspace, id: i64, change: impl FnOnce(&mut Value)) -> Answer<Json<Value>> {
+fn change_settings(
+    workspace: &Workspace,
+    id: i64,
+    change: impl FnOnce(&mut Value),
+) -> Answer<Json<Value>> {
     workspace.store.write(|transaction| {
         let mut job: Value = transaction.get(JOB, &key(id))?.ok_or_else(|| absent(id))?;
         change(&mut job["settings"]);
@@ -153,7 +157,9 @@ async fn read(Extract(workspace): Extract<Shared>, input: Input) -> Answer<Json<
 async fn list(Extract(workspace): Extract<Shared>, input: Input) -> Answer<Json<Value>> {
     let mut jobs: Vec<Value> = workspace.store.list(JOB, "")?;
     if let Some(name) = input.text_opt("name") {
-        jobs.retain(|job| job["settings"]["name"].as_str().is_some_and(|known| known.eq_ignore_ascii_case(name)));
+        jobs.retain(|job| {
+            job["settings"]["name"].as_str().is_some_and(|known| known.eq_ignore_ascii_case(name))
+        });
     }
     jobs.reverse();
     if !input.flag("expand_tasks") {
@@ -192,23 +198,35 @@ async fn run_now(Extract(workspace): Extract<Shared>, input: Input) -> Answer<Js
     }
     for (name, value) in input.value("job_parameters").as_object().into_iter().flatten() {
         if !known.contains(&name.as_str()) {
-            return Err(ApiFault::invalid(format!("Job parameter {name} is not defined in job {id}")));
+            return Err(ApiFault::invalid(format!(
+                "Job parameter {name} is not defined in job {id}"
+            )));
         }
-        parameters.insert(name.clone(), value.as_str().map_or_else(|| value.to_string(), str::to_owned));
+        parameters
+            .insert(name.clone(), value.as_str().map_or_else(|| value.to_string(), str::to_owned));
     }
     for other in ["notebook_params", "python_params", "python_named_params", "only", "jar_params"] {
         if !input.value(other).is_null() {
-            return Err(ApiFault::unsupported(format!("`{other}` in run-now (use job_parameters)")));
+            return Err(ApiFault::unsupported(format!(
+                "`{other}` in run-now (use job_parameters)"
+            )));
         }
     }
-    engine::start(&workspace, id, settings, parameters, input.text_opt("idempotency_token"), false)
+    engine::start(&workspace, id, &settings, parameters, input.text_opt("idempotency_token"), false)
 }
 
 async fn submit(Extract(workspace): Extract<Shared>, input: Input) -> Answer<Json<Value>> {
     let mut settings = Value::Object(input.0.clone());
     settings["name"] = json!(input.text_opt("run_name").unwrap_or("Untitled"));
     validate::job(&settings)?;
-    engine::start(&workspace, 0, settings, BTreeMap::new(), input.text_opt("idempotency_token"), true)
+    engine::start(
+        &workspace,
+        0,
+        &settings,
+        BTreeMap::new(),
+        input.text_opt("idempotency_token"),
+        true,
+    )
 }
 
 async fn read_run(Extract(workspace): Extract<Shared>, input: Input) -> Answer<Json<Value>> {
@@ -253,11 +271,14 @@ async fn output(Extract(workspace): Extract<Shared>, input: Input) -> Answer<Jso
     });
     let Some((run, task)) = owner else {
         if runs.iter().any(|run| run.run_id == id) {
-            return Err(ApiFault::invalid("Retrieving the output of runs with multiple tasks is not supported. Please retrieve the output of each individual task run instead."));
+            return Err(ApiFault::invalid(
+                "Retrieving the output of runs with multiple tasks is not supported. Please retrieve the output of each individual task run instead.",
+            ));
         }
         return Err(absent_run(id));
     };
-    let log = fs::read_text_if_exists(execute::log_path(&workspace, task.run_id))?.unwrap_or_default();
+    let log =
+        fs::read_text_if_exists(execute::log_path(&workspace, task.run_id))?.unwrap_or_default();
     let cut = log.len() > MAX_LOGS;
     let end = (0..=MAX_LOGS.min(log.len())).rev().find(|at| log.is_char_boundary(*at)).unwrap_or(0);
     let mut answer = json!({ "metadata": run.shown(workspace.jobs.host()), "logs": log[..end], "logs_truncated": cut });
@@ -296,11 +317,16 @@ async fn repair(Extract(workspace): Extract<Shared>, input: Input) -> Answer<Jso
     if !run.state.is_over() {
         return Err(ApiFault::state("Only runs that are over can be repaired"));
     }
-    let named: Vec<String> =
-        input.list("rerun_tasks").iter().filter_map(|task| task.as_str().map(str::to_owned)).collect();
+    let named: Vec<String> = input
+        .list("rerun_tasks")
+        .iter()
+        .filter_map(|task| task.as_str().map(str::to_owned))
+        .collect();
     let again = engine::to_repair(&run, &named, input.flag("rerun_all_failed_tasks"));
     if again.is_empty() {
-        return Err(ApiFault::invalid("No task to rerun: name rerun_tasks, or set rerun_all_failed_tasks"));
+        return Err(ApiFault::invalid(
+            "No task to rerun: name rerun_tasks, or set rerun_all_failed_tasks",
+        ));
     }
     let repair_id = engine::repair(&workspace, run.run_id, &again)?;
     Ok(Json(json!({ "repair_id": repair_id })))
@@ -316,7 +342,14 @@ async fn delete_run(Extract(workspace): Extract<Shared>, input: Input) -> Answer
 }
 
 /// A run that has not begun.
-fn fresh(run_id: i64, job_id: i64, number: i64, settings: Value, parameters: BTreeMap<String, String>, submitted: bool) -> Run {
+fn fresh(
+    run_id: i64,
+    job_id: i64,
+    number: i64,
+    settings: Value,
+    parameters: BTreeMap<String, String>,
+    submitted: bool,
+) -> Run {
     Run {
         run_id,
         job_id,

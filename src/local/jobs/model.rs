@@ -21,10 +21,22 @@ pub(super) struct State {
 
 impl State {
     pub(super) fn moving(life_cycle: &str) -> Self {
-        Self { life_cycle: life_cycle.into(), result: None, message: String::new(), code: None, kind: None }
+        Self {
+            life_cycle: life_cycle.into(),
+            result: None,
+            message: String::new(),
+            code: None,
+            kind: None,
+        }
     }
 
-    fn over(life_cycle: &str, result: &str, code: &str, kind: &str, message: impl Into<String>) -> Self {
+    fn over(
+        life_cycle: &str,
+        result: &str,
+        code: &str,
+        kind: &str,
+        message: impl Into<String>,
+    ) -> Self {
         Self {
             life_cycle: life_cycle.into(),
             result: Some(result.into()),
@@ -43,7 +55,13 @@ impl State {
     }
 
     pub(super) fn bad_environment(message: impl Into<String>) -> Self {
-        Self::over("INTERNAL_ERROR", "FAILED", "LIBRARY_INSTALLATION_ERROR", "CLIENT_ERROR", message)
+        Self::over(
+            "INTERNAL_ERROR",
+            "FAILED",
+            "LIBRARY_INSTALLATION_ERROR",
+            "CLIENT_ERROR",
+            message,
+        )
     }
 
     pub(super) fn lost() -> Self {
@@ -52,7 +70,13 @@ impl State {
     }
 
     pub(super) fn timed_out(seconds: u64) -> Self {
-        Self::over("TERMINATED", "TIMEDOUT", "RUN_EXECUTION_ERROR", "CLIENT_ERROR", format!("timed out after {seconds} s"))
+        Self::over(
+            "TERMINATED",
+            "TIMEDOUT",
+            "RUN_EXECUTION_ERROR",
+            "CLIENT_ERROR",
+            format!("timed out after {seconds} s"),
+        )
     }
 
     pub(super) fn canceled() -> Self {
@@ -60,7 +84,13 @@ impl State {
     }
 
     pub(super) fn upstream(result: &str) -> Self {
-        Self::over("TERMINATED", result, "RUN_EXECUTION_ERROR", "CLIENT_ERROR", "An upstream task failed.")
+        Self::over(
+            "TERMINATED",
+            result,
+            "RUN_EXECUTION_ERROR",
+            "CLIENT_ERROR",
+            "An upstream task failed.",
+        )
     }
 
     pub(super) fn excluded() -> Self {
@@ -69,7 +99,13 @@ impl State {
 
     pub(super) fn too_many() -> Self {
         let message = "Run was skipped: the maximum of concurrent runs is reached";
-        Self::over("SKIPPED", "MAXIMUM_CONCURRENT_RUNS_REACHED", "MAX_CONCURRENT_RUNS_EXCEEDED", "CLIENT_ERROR", message)
+        Self::over(
+            "SKIPPED",
+            "MAXIMUM_CONCURRENT_RUNS_REACHED",
+            "MAX_CONCURRENT_RUNS_EXCEEDED",
+            "CLIENT_ERROR",
+            message,
+        )
     }
 
     pub(super) fn with_failures() -> Self {
@@ -86,7 +122,10 @@ impl State {
 
     /// Whether the task counts as failed for those that depend on it.
     pub(super) fn is_failure(&self) -> bool {
-        matches!(self.result(), "FAILED" | "TIMEDOUT" | "CANCELED" | "UPSTREAM_FAILED" | "UPSTREAM_CANCELED")
+        matches!(
+            self.result(),
+            "FAILED" | "TIMEDOUT" | "CANCELED" | "UPSTREAM_FAILED" | "UPSTREAM_CANCELED"
+        )
     }
 
     fn put_into(&self, shown: &mut Value) {
@@ -106,7 +145,8 @@ impl State {
             state["result_state"] = json!(result);
         }
         if over {
-            status["termination_details"] = json!({ "code": self.code, "type": self.kind, "message": self.message });
+            status["termination_details"] =
+                json!({ "code": self.code, "type": self.kind, "message": self.message });
         }
         shown["state"] = state;
         shown["status"] = status;
@@ -212,7 +252,8 @@ impl Run {
     }
 
     pub(super) fn shown(&self, host: &str) -> Value {
-        let parameters = self.parameters.iter().map(|(name, value)| json!({ "name": name, "value": value }));
+        let parameters =
+            self.parameters.iter().map(|(name, value)| json!({ "name": name, "value": value }));
         let mut shown = json!({
             "run_id": self.run_id,
             "job_id": self.job_id,

@@ -16,9 +16,12 @@ impl Scope<'_> {
     pub(super) fn resolve(&self, settings: &Value) -> Result<Value, String> {
         Ok(match settings {
             Value::String(text) => Value::String(self.text(text)?),
-            Value::Array(items) => Value::Array(items.iter().map(|item| self.resolve(item)).collect::<Result<_, _>>()?),
+            Value::Array(items) => {
+                Value::Array(items.iter().map(|item| self.resolve(item)).collect::<Result<_, _>>()?)
+            }
             Value::Object(fields) => {
-                let resolved = fields.iter().map(|(name, value)| Ok((name.clone(), self.resolve(value)?)));
+                let resolved =
+                    fields.iter().map(|(name, value)| Ok((name.clone(), self.resolve(value)?)));
                 Value::Object(resolved.collect::<Result<_, String>>()?)
             }
             other => other.clone(),
@@ -54,7 +57,9 @@ impl Scope<'_> {
             ["task", "execution_count"] => Some((self.task.attempt + 1).to_string()),
             ["workspace", "url"] => Some(self.host.to_owned()),
             ["workspace", "id"] => Some("1".to_owned()),
-            ["tasks", task, "result_state"] => run.newest(task).map(|task| task.state.result().to_lowercase()),
+            ["tasks", task, "result_state"] => {
+                run.newest(task).map(|task| task.state.result().to_lowercase())
+            }
             ["tasks", task, "run_id"] => run.newest(task).map(|task| task.run_id.to_string()),
             ["tasks", task, "values", ref key @ ..] => {
                 let value = run.newest(task).and_then(|task| task.values.get(&key.join(".")));
@@ -136,7 +141,10 @@ mod tests {
 
     #[test]
     fn an_unknown_reference_is_an_error_that_names_it() {
-        assert_eq!(resolved("{{job.magic}}").unwrap_err(), "the reference `{{job.magic}}` is not known");
+        assert_eq!(
+            resolved("{{job.magic}}").unwrap_err(),
+            "the reference `{{job.magic}}` is not known"
+        );
         assert!(resolved("{{tasks.train.values.f1}}").unwrap_err().contains("no value"));
     }
 

@@ -68,9 +68,14 @@ impl Workspace {
         self.store.get(KIND, id)?.ok_or_else(|| absent(id))
     }
 
-    fn change_experiment(&self, id: &str, change: impl FnOnce(&mut Experiment)) -> Answer<Json<Value>> {
+    fn change_experiment(
+        &self,
+        id: &str,
+        change: impl FnOnce(&mut Experiment),
+    ) -> Answer<Json<Value>> {
         self.store.write(|transaction| {
-            let mut experiment: Experiment = transaction.get(KIND, id)?.ok_or_else(|| absent(id))?;
+            let mut experiment: Experiment =
+                transaction.get(KIND, id)?.ok_or_else(|| absent(id))?;
             change(&mut experiment);
             experiment.last_update_time = clock::now_ms();
             transaction.put(KIND, id, &experiment)
@@ -113,7 +118,9 @@ async fn read(State(workspace): State<Shared>, input: Input) -> Answer<Json<Valu
 async fn by_name(State(workspace): State<Shared>, input: Input) -> Answer<Json<Value>> {
     let name = input.text("experiment_name")?;
     let all: Vec<Experiment> = workspace.store.list(KIND, "")?;
-    let found = all.iter().find(|experiment| experiment.name == name && experiment.lifecycle_stage == "active");
+    let found = all
+        .iter()
+        .find(|experiment| experiment.name == name && experiment.lifecycle_stage == "active");
     let found = found.ok_or_else(|| ApiFault::missing(format!("Node {name} does not exist.")))?;
     Ok(Json(json!({ "experiment": found.shown() })))
 }
@@ -152,15 +159,20 @@ async fn rename(State(workspace): State<Shared>, input: Input) -> Answer<Json<Va
 }
 
 async fn delete(State(workspace): State<Shared>, input: Input) -> Answer<Json<Value>> {
-    workspace.change_experiment(input.text("experiment_id")?, |experiment| experiment.lifecycle_stage = "deleted".into())
+    workspace.change_experiment(input.text("experiment_id")?, |experiment| {
+        experiment.lifecycle_stage = "deleted".into()
+    })
 }
 
 async fn restore(State(workspace): State<Shared>, input: Input) -> Answer<Json<Value>> {
-    workspace.change_experiment(input.text("experiment_id")?, |experiment| experiment.lifecycle_stage = "active".into())
+    workspace.change_experiment(input.text("experiment_id")?, |experiment| {
+        experiment.lifecycle_stage = "active".into()
+    })
 }
 
 async fn set_tag(State(workspace): State<Shared>, input: Input) -> Answer<Json<Value>> {
-    let (key, value) = (input.text("key")?.to_owned(), input.text_opt("value").unwrap_or_default().to_owned());
+    let (key, value) =
+        (input.text("key")?.to_owned(), input.text_opt("value").unwrap_or_default().to_owned());
     workspace.change_experiment(input.text("experiment_id")?, |experiment| {
         experiment.tags.insert(key, value);
     })

@@ -78,7 +78,11 @@ impl Filter {
 
 impl Condition {
     fn holds(&self, actual: &Value) -> bool {
-        let among = || self.values.iter().any(|expected| compare(actual, expected).is_some_and(std::cmp::Ordering::is_eq));
+        let among = || {
+            self.values
+                .iter()
+                .any(|expected| compare(actual, expected).is_some_and(std::cmp::Ordering::is_eq))
+        };
         let Some(expected) = self.values.first() else { return false };
         let ordering = compare(actual, expected);
         match self.operator.as_str() {
@@ -175,7 +179,9 @@ fn tokens(text: &str) -> Answer<Vec<Token>> {
             }
             _ => {
                 let mut word = char.to_string();
-                while let Some(next) = chars.next_if(|next| !next.is_whitespace() && !"=!<>(),'".contains(*next)) {
+                while let Some(next) =
+                    chars.next_if(|next| !next.is_whitespace() && !"=!<>(),'".contains(*next))
+                {
                     word.push(next);
                     if matches!(next, '`' | '"') {
                         let quote = next;

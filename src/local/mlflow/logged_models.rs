@@ -70,7 +70,11 @@ pub(super) fn routes() -> Router<Shared> {
 }
 
 impl Workspace {
-    fn change_logged_model(&self, id: &str, change: impl FnOnce(&mut LoggedModel)) -> Answer<LoggedModel> {
+    fn change_logged_model(
+        &self,
+        id: &str,
+        change: impl FnOnce(&mut LoggedModel),
+    ) -> Answer<LoggedModel> {
         self.store.write(|transaction| {
             let mut model: LoggedModel = transaction.get(KIND, id)?.ok_or_else(|| absent(id))?;
             change(&mut model);
@@ -110,7 +114,11 @@ async fn read(State(workspace): State<Shared>, Path(id): Path<String>) -> Answer
     Ok(Json(json!({ "model": model.shown() })))
 }
 
-async fn finalize(State(workspace): State<Shared>, Path(id): Path<String>, input: Input) -> Answer<Json<Value>> {
+async fn finalize(
+    State(workspace): State<Shared>,
+    Path(id): Path<String>,
+    input: Input,
+) -> Answer<Json<Value>> {
     let status = input.text("status")?.to_owned();
     let model = workspace.change_logged_model(&id, |model| model.status = status)?;
     Ok(Json(json!({ "model": model.shown() })))
@@ -121,17 +129,30 @@ async fn remove(State(workspace): State<Shared>, Path(id): Path<String>) -> Answ
     if found { Ok(Json(json!({}))) } else { Err(absent(&id)) }
 }
 
-async fn log_params(State(workspace): State<Shared>, Path(id): Path<String>, input: Input) -> Answer<Json<Value>> {
-    workspace.change_logged_model(&id, |model| model.params.extend(map_of(&input.list("params"))))?;
+async fn log_params(
+    State(workspace): State<Shared>,
+    Path(id): Path<String>,
+    input: Input,
+) -> Answer<Json<Value>> {
+    workspace
+        .change_logged_model(&id, |model| model.params.extend(map_of(&input.list("params"))))?;
     Ok(Json(json!({})))
 }
 
-async fn set_tags(State(workspace): State<Shared>, Path(id): Path<String>, input: Input) -> Answer<Json<Value>> {
-    let model = workspace.change_logged_model(&id, |model| model.tags.extend(map_of(&input.list("tags"))))?;
+async fn set_tags(
+    State(workspace): State<Shared>,
+    Path(id): Path<String>,
+    input: Input,
+) -> Answer<Json<Value>> {
+    let model = workspace
+        .change_logged_model(&id, |model| model.tags.extend(map_of(&input.list("tags"))))?;
     Ok(Json(json!({ "model": model.shown() })))
 }
 
-async fn delete_tag(State(workspace): State<Shared>, Path((id, key)): Path<(String, String)>) -> Answer<Json<Value>> {
+async fn delete_tag(
+    State(workspace): State<Shared>,
+    Path((id, key)): Path<(String, String)>,
+) -> Answer<Json<Value>> {
     workspace.change_logged_model(&id, |model| {
         model.tags.remove(&key);
     })?;
@@ -152,13 +173,16 @@ async fn search(State(workspace): State<Shared>, input: Input) -> Answer<Json<Va
                 (_, "name") => Some(Value::from(model.name.as_str())),
                 (_, "model_id") => Some(Value::from(model.model_id.as_str())),
                 (_, "source_run_id") => model.source_run_id.as_deref().map(Value::from),
-                (_, "status") => Some(Value::from(model.status.trim_start_matches("LOGGED_MODEL_"))),
+                (_, "status") => {
+                    Some(Value::from(model.status.trim_start_matches("LOGGED_MODEL_")))
+                }
                 _ => None,
             })
         })
         .collect();
     found.sort_by_key(|model| std::cmp::Reverse(model.created_at));
-    let (models, next) = page(&input, found.iter().map(LoggedModel::shown).collect(), "max_results", 50);
+    let (models, next) =
+        page(&input, found.iter().map(LoggedModel::shown).collect(), "max_results", 50);
     Ok(Json(match next {
         Some(next) => json!({ "models": models, "next_page_token": next }),
         None => json!({ "models": models }),

@@ -30,5 +30,7 @@ fn entries(map: &BTreeMap<String, String>) -> Vec<Value> {
 /// The reverse of [`entries`].
 fn map_of(list: &[Value]) -> BTreeMap<String, String> {
     let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    list.iter().filter_map(|entry| Some((entry["key"].as_str()?.to_owned(), text(entry.get("value")?)))).collect()
+    list.iter()
+        .filter_map(|entry| Some((entry["key"].as_str()?.to_owned(), text(entry.get("value")?))))
+        .collect()
 }

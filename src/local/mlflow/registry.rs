@@ -38,13 +38,19 @@ pub(super) fn routes() -> Router<Shared> {
         .route(&version("get-download-uri"), get(download_uri))
         .route(&version("emit-lineage"), post(|| async { Json(json!({})) }))
         // Files go through the Files API, so that no cloud's credentials are needed.
-        .route(uploads, get(|| async {
-            Json(json!({ "is_databricks_sdk_models_artifact_repository_enabled": true }))
-        }))
+        .route(
+            uploads,
+            get(|| async {
+                Json(json!({ "is_databricks_sdk_models_artifact_repository_enabled": true }))
+            }),
+        )
 }
 
 fn show_model(model: &Model) -> Value {
-    let aliases = model.aliases.iter().map(|(alias, version)| json!({ "alias": alias, "version": version.to_string() }));
+    let aliases = model
+        .aliases
+        .iter()
+        .map(|(alias, version)| json!({ "alias": alias, "version": version.to_string() }));
     json!({
         "name": model.full_name,
         "creation_timestamp": model.created_at,
@@ -83,12 +89,15 @@ impl Workspace {
 
 fn number(input: &Input) -> Answer<u64> {
     let number = input.int("version")?;
-    u64::try_from(number).map_err(|_| ApiFault::invalid(format!("'{number}' is not a version")))
+    u64::try_from(number)
+        .ok()
+        .ok_or_else(|| ApiFault::invalid(format!("'{number}' is not a version")))
 }
 
 async fn create_model(State(workspace): State<Shared>, input: Input) -> Answer<Json<Value>> {
     let comment = input.text_opt("description").unwrap_or_default();
-    let model = workspace.create_model(input.text("name")?, comment, map_of(&input.list("tags")))?;
+    let model =
+        workspace.create_model(input.text("name")?, comment, map_of(&input.list("tags")))?;
     Ok(Json(json!({ "registered_model": show_model(&model) })))
 }
 
@@ -177,7 +186,11 @@ async fn finalize(State(workspace): State<Shared>, input: Input) -> Answer<Json<
     let (name, number) = (input.text("name")?, number(&input)?);
     let folder = workspace.file_path(&workspace.version(name, number)?.folder())?;
     let files = if folder.is_dir() { fs::files_below(&folder)? } else { Vec::new() };
-    let status = if files.iter().any(|file| file.ends_with("MLmodel")) { "READY" } else { "FAILED_REGISTRATION" };
+    let status = if files.iter().any(|file| file.ends_with("MLmodel")) {
+        "READY"
+    } else {
+        "FAILED_REGISTRATION"
+    };
     let version = workspace.change_version(name, number, |version| {
         status.clone_into(&mut version.status);
         Ok(())
@@ -192,7 +205,9 @@ async fn read_version(State(workspace): State<Shared>, input: Input) -> Answer<J
 /// The filters that Unity Catalog takes: `name = '…'` or `run_id = '…'`.
 async fn search_versions(State(workspace): State<Shared>, input: Input) -> Answer<Json<Value>> {
     let filter = input.text_opt("filter").unwrap_or_default();
-    let wanted = filter.split_once('=').map(|(field, value)| (field.trim(), value.trim().trim_matches(['\'', '"'])));
+    let wanted = filter
+        .split_once('=')
+        .map(|(field, value)| (field.trim(), value.trim().trim_matches(['\'', '"'])));
     let models: BTreeMap<String, Model> =
         workspace.all_models()?.into_iter().map(|model| (model.full_name.clone(), model)).collect();
     let mut found = Vec::new();

@@ -58,7 +58,9 @@ impl Run {
 
     /// The newest value of each metric: by step, then time.
     fn latest(&self) -> BTreeMap<&str, &Value> {
-        let order = |metric: &Value| (metric["step"].as_i64().unwrap_or(0), metric["timestamp"].as_i64().unwrap_or(0));
+        let order = |metric: &Value| {
+            (metric["step"].as_i64().unwrap_or(0), metric["timestamp"].as_i64().unwrap_or(0))
+        };
         let mut latest = BTreeMap::<&str, &Value>::new();
         for metric in &self.metrics {
             let key = metric["key"].as_str().unwrap_or_default();
@@ -89,7 +91,9 @@ impl Run {
             "params" => self.params.get(key).map(|value| Value::from(value.as_str())),
             "tags" => self.tags.get(key).map(|value| Value::from(value.as_str())),
             _ => match key {
-                "run_id" | "status" | "artifact_uri" | "start_time" | "end_time" => Some(self.info()[key].clone()),
+                "run_id" | "status" | "artifact_uri" | "start_time" | "end_time" => {
+                    Some(self.info()[key].clone())
+                }
                 "run_name" | "Run name" => Some(Value::from(self.run_name.as_str())),
                 "created" => Some(Value::from(self.start_time)),
                 _ => None,
@@ -99,7 +103,8 @@ impl Run {
 
     fn add_metric(&mut self, metric: &Value) -> Answer<()> {
         let value = &metric["value"];
-        let is_number = value.is_number() || matches!(value.as_str(), Some("NaN" | "Infinity" | "-Infinity"));
+        let is_number =
+            value.is_number() || matches!(value.as_str(), Some("NaN" | "Infinity" | "-Infinity"));
         let key = metric["key"].as_str().filter(|key| !key.is_empty());
         let Some(key) = key.filter(|_| is_number) else {
             return Err(ApiFault::invalid("a metric needs a key and a number"));
@@ -165,7 +170,11 @@ impl Workspace {
         self.store.get(KIND, id)?.ok_or_else(|| absent(id))
     }
 
-    fn change_tracked_run(&self, id: &str, change: impl FnOnce(&mut Run) -> Answer<()>) -> Answer<Run> {
+    fn change_tracked_run(
+        &self,
+        id: &str,
+        change: impl FnOnce(&mut Run) -> Answer<()>,
+    ) -> Answer<Run> {
         self.store.write(|transaction| {
             let mut run: Run = transaction.get(KIND, id)?.ok_or_else(|| absent(id))?;
             change(&mut run)?;
@@ -174,10 +183,17 @@ impl Workspace {
         })
     }
 
-    fn log(&self, input: &Input, change: impl FnOnce(&mut Run) -> Answer<()>) -> Answer<Json<Value>> {
+    fn log(
+        &self,
+        input: &Input,
+        change: impl FnOnce(&mut Run) -> Answer<()>,
+    ) -> Answer<Json<Value>> {
         self.change_tracked_run(run_id(input)?, |run| {
             if run.lifecycle_stage != "active" {
-                return Err(ApiFault::state(format!("The run {} must be in the 'active' state", run.run_id)));
+                return Err(ApiFault::state(format!(
+                    "The run {} must be in the 'active' state",
+                    run.run_id
+                )));
             }
             change(run)
         })?;
@@ -189,7 +205,10 @@ async fn create(State(workspace): State<Shared>, input: Input) -> Answer<Json<Va
     let experiment: Experiment = workspace.experiment(input.text("experiment_id")?)?;
     let run_id = uuid::Uuid::new_v4().simple().to_string();
     let mut tags = map_of(&input.list("tags"));
-    let named = input.text_opt("run_name").map(str::to_owned).or_else(|| tags.get("mlflow.runName").cloned());
+    let named = input
+        .text_opt("run_name")
+        .map(str::to_owned)
+        .or_else(|| tags.get("mlflow.runName").cloned());
     let run_name = named.unwrap_or_else(|| format!("run-{}", &run_id[..8]));
     tags.insert("mlflow.runName".into(), run_name.clone());
     tags.insert("mlflow.user".into(), USER.into());
@@ -271,7 +290,9 @@ async fn delete_tag(State(workspace): State<Shared>, input: Input) -> Answer<Jso
     let key = input.text("key")?;
     workspace.log(&input, |run| match run.tags.remove(key) {
         Some(_) => Ok(()),
-        None => Err(ApiFault::missing(format!("No tag with name: {key} in run with id {}", run.run_id))),
+        None => {
+            Err(ApiFault::missing(format!("No tag with name: {key} in run with id {}", run.run_id)))
+        }
     })
 }
 
@@ -305,8 +326,11 @@ async fn log_outputs(State(workspace): State<Shared>, input: Input) -> Answer<Js
 }
 
 async fn search(State(workspace): State<Shared>, input: Input) -> Answer<Json<Value>> {
-    let experiments: Vec<String> =
-        input.list("experiment_ids").iter().filter_map(|id| id.as_str().map(str::to_owned)).collect();
+    let experiments: Vec<String> = input
+        .list("experiment_ids")
+        .iter()
+        .filter_map(|id| id.as_str().map(str::to_owned))
+        .collect();
     let view = input.text_opt("run_view_type").unwrap_or("ACTIVE_ONLY");
     let filter = Filter::parse(input.text_opt("filter").unwrap_or_default())?;
     let all: Vec<Run> = workspace.store.list(KIND, "")?;
@@ -368,8 +392,10 @@ async fn metric_history(State(workspace): State<Shared>, input: Input) -> Answer
 async fn list_artifacts(State(workspace): State<Shared>, input: Input) -> Answer<Json<Value>> {
     let run = workspace.tracked_run(run_id(&input)?)?;
     let path = input.text_opt("path").unwrap_or_default();
-    let root =
-        format!("WorkspaceInternal/Mlflow/Artifacts/{}/Runs/{}/artifacts/{path}", run.experiment_id, run.run_id);
+    let root = format!(
+        "WorkspaceInternal/Mlflow/Artifacts/{}/Runs/{}/artifacts/{path}",
+        run.experiment_id, run.run_id
+    );
     let mut files = Vec::new();
     for (name, folder, size) in fs::entries(workspace.file_path(&root)?)?.unwrap_or_default() {
         let path = if path.is_empty() { name } else { format!("{path}/{name}") };

@@ -41,7 +41,11 @@ impl std::fmt::Debug for Catalogs {
 }
 
 impl CatalogProviderList for Catalogs {
-    fn register_catalog(&self, _: String, _: Arc<dyn CatalogProvider>) -> Option<Arc<dyn CatalogProvider>> {
+    fn register_catalog(
+        &self,
+        _: String,
+        _: Arc<dyn CatalogProvider>,
+    ) -> Option<Arc<dyn CatalogProvider>> {
         None
     }
 
@@ -74,7 +78,11 @@ impl CatalogProvider for Catalog {
     fn schema(&self, name: &str) -> Option<Arc<dyn SchemaProvider>> {
         let id = format!("{}.{name}", self.name);
         self.all.0.store.get::<serde_json::Value>("schema", &id).ok().flatten()?;
-        Some(Arc::new(Tables { all: self.all.clone(), catalog: self.name.clone(), schema: name.to_owned() }))
+        Some(Arc::new(Tables {
+            all: self.all.clone(),
+            catalog: self.name.clone(),
+            schema: name.to_owned(),
+        }))
     }
 }
 
@@ -95,7 +103,9 @@ impl SchemaProvider for Tables {
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
         let (name, version) = split(name);
         let full = format!("{}.{}.{name}", self.catalog, self.schema);
-        let Some(table) = full.parse::<TableName>().ok().and_then(|name| self.all.0.table(&name).ok()) else {
+        let Some(table) =
+            full.parse::<TableName>().ok().and_then(|name| self.all.0.table(&name).ok())
+        else {
             return Ok(None);
         };
         let failed = |failure: Failure| DataFusionError::External(Box::new(failure));
@@ -125,7 +135,10 @@ pub(super) async fn open(table: &Table) -> Result<DeltaTable, Failure> {
     open_at(table, None).await
 }
 
-pub(super) async fn open_at(table: &Table, version: Option<&Version>) -> Result<DeltaTable, Failure> {
+pub(super) async fn open_at(
+    table: &Table,
+    version: Option<&Version>,
+) -> Result<DeltaTable, Failure> {
     let url = location(table)?;
     let builder = DeltaTableBuilder::from_url(url).map_err(Failure::from)?;
     let builder = match version {
@@ -136,13 +149,17 @@ pub(super) async fn open_at(table: &Table, version: Option<&Version>) -> Result<
     builder.load().await.map_err(|error| match error {
         deltalake_core::DeltaTableError::NotATable(_) => Failure::new(
             "DELTA_TABLE_NOT_FOUND",
-            format!("[DELTA_TABLE_NOT_FOUND] table '{}' has no Delta log at {}", table.full_name, table.storage_location),
+            format!(
+                "[DELTA_TABLE_NOT_FOUND] table '{}' has no Delta log at {}",
+                table.full_name, table.storage_location
+            ),
         ),
         other => Failure::from(other),
     })
 }
 
 pub(super) fn location(table: &Table) -> Result<url::Url, Failure> {
-    url::Url::from_directory_path(table.folder())
-        .map_err(|()| Failure::new("INVALID_LOCATION", format!("`{}` is not a folder", table.storage_location)))
+    url::Url::from_directory_path(table.folder()).map_err(|()| {
+        Failure::new("INVALID_LOCATION", format!("`{}` is not a folder", table.storage_location))
+    })
 }

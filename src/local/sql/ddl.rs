@@ -5,7 +5,8 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema};
 use datafusion::sql::sqlparser::ast::{
-    ColumnOption, CommentDef, CreateTable, DataType as SqlType, HiveDistributionStyle, ObjectName, ObjectType, Statement,
+    ColumnOption, CommentDef, CreateTable, DataType as SqlType, HiveDistributionStyle, ObjectName,
+    ObjectType, Statement,
 };
 use deltalake_core::kernel::StructField;
 use deltalake_core::kernel::engine::arrow_conversion::TryIntoKernel as _;
@@ -26,7 +27,8 @@ pub(super) fn nothing() -> Table {
 
 /// Text columns as a result.
 fn texts<const N: usize>(names: [&str; N], rows: &[[Option<String>; N]]) -> Result<Table, Failure> {
-    let schema = Arc::new(Schema::new(names.map(|name| Field::new(name, DataType::Utf8, true)).to_vec()));
+    let schema =
+        Arc::new(Schema::new(names.map(|name| Field::new(name, DataType::Utf8, true)).to_vec()));
     let columns = (0..N).map(|at| {
         Arc::new(rows.iter().map(|row| row[at].clone()).collect::<StringArray>()) as ArrayRef
     });
@@ -61,8 +63,14 @@ pub(super) async fn create_table(session: &Session, create: CreateTable) -> Resu
     let comment = create.comment.as_ref().map(|comment| match comment {
         CommentDef::WithEq(text) | CommentDef::WithoutEq(text) => text.clone(),
     });
-    let described = schema.fields().iter().enumerate().map(|(at, field)| render::column(field, at)).collect();
-    let table = session.workspace.register_table(&name, described, create.location.as_deref(), comment.as_deref())?;
+    let described =
+        schema.fields().iter().enumerate().map(|(at, field)| render::column(field, at)).collect();
+    let table = session.workspace.register_table(
+        &name,
+        described,
+        create.location.as_deref(),
+        comment.as_deref(),
+    )?;
     make_log(&table, &schema, partitions(&create)).await?;
     if let Some(rows) = rows {
         dml::append(session, &name, rows.batches, SaveMode::Append).await?;
@@ -76,7 +84,8 @@ async fn make_log(
     schema: &Schema,
     partitions: Vec<String>,
 ) -> Result<(), Failure> {
-    fs::create_dir_all(table.folder()).map_err(|error| Failure::new("IO_ERROR", format!("{error:#}")))?;
+    fs::create_dir_all(table.folder())
+        .map_err(|error| Failure::new("IO_ERROR", format!("{error:#}")))?;
     let fields: Result<Vec<StructField>, _> =
         schema.fields().iter().map(|field| field.as_ref().try_into_kernel()).collect();
     CreateBuilder::new()
@@ -104,7 +113,8 @@ fn partitions(create: &CreateTable) -> Vec<String> {
 
 fn columns(create: &CreateTable) -> Result<Vec<Field>, Failure> {
     let declared = create.columns.iter().map(|column| {
-        let required = column.options.iter().any(|option| matches!(option.option, ColumnOption::NotNull));
+        let required =
+            column.options.iter().any(|option| matches!(option.option, ColumnOption::NotNull));
         Ok(Field::new(&column.name.value, arrow_type(&column.data_type)?, !required))
     });
     declared.collect()
@@ -126,20 +136,30 @@ fn arrow_type(sql: &SqlType) -> Result<DataType, Failure> {
         "FLOAT" | "REAL" => DataType::Float32,
         "BOOLEAN" | "BOOL" => DataType::Boolean,
         "DATE" => DataType::Date32,
-        "TIMESTAMP" => DataType::Timestamp(arrow::datatypes::TimeUnit::Microsecond, Some("UTC".into())),
+        "TIMESTAMP" => {
+            DataType::Timestamp(arrow::datatypes::TimeUnit::Microsecond, Some("UTC".into()))
+        }
         "TIMESTAMP_NTZ" => DataType::Timestamp(arrow::datatypes::TimeUnit::Microsecond, None),
         "BINARY" => DataType::Binary,
         "DECIMAL" | "NUMERIC" => {
-            let mut numbers = arguments.split(',').map(|number| number.trim().parse::<i16>().unwrap_or(0));
+            let mut numbers =
+                arguments.split(',').map(|number| number.trim().parse::<i16>().unwrap_or(0));
             let precision = numbers.next().filter(|precision| *precision > 0).unwrap_or(10);
             let scale = numbers.next().unwrap_or(0);
-            DataType::Decimal128(u8::try_from(precision).unwrap_or(10), i8::try_from(scale).unwrap_or(0))
+            DataType::Decimal128(
+                u8::try_from(precision).unwrap_or(10),
+                i8::try_from(scale).unwrap_or(0),
+            )
         }
         _ => return Err(Failure::unsupported(&format!("columns of type {text}"))),
     })
 }
 
-pub(super) fn create_schema(session: &Session, name: &str, if_not_exists: bool) -> Result<Table, Failure> {
+pub(super) fn create_schema(
+    session: &Session,
+    name: &str,
+    if_not_exists: bool,
+) -> Result<Table, Failure> {
     let name = name.replace('`', "");
     let full = if name.contains('.') { name } else { format!("{}.{name}", session.catalog) };
     let (catalog, schema) = full.split_once('.').unwrap_or((&session.catalog, &full));
@@ -148,10 +168,16 @@ pub(super) fn create_schema(session: &Session, name: &str, if_not_exists: bool) 
         if if_not_exists {
             return Ok(nothing());
         }
-        return Err(Failure::new("SCHEMA_ALREADY_EXISTS", format!("[SCHEMA_ALREADY_EXISTS] Schema '{full}' already exists")));
+        return Err(Failure::new(
+            "SCHEMA_ALREADY_EXISTS",
+            format!("[SCHEMA_ALREADY_EXISTS] Schema '{full}' already exists"),
+        ));
     }
     if store.get::<serde_json::Value>("catalog", catalog)?.is_none() {
-        return Err(Failure::new("CATALOG_NOT_FOUND", format!("Catalog '{catalog}' does not exist.")));
+        return Err(Failure::new(
+            "CATALOG_NOT_FOUND",
+            format!("Catalog '{catalog}' does not exist."),
+        ));
     }
     let now = crate::sys::clock::now_ms();
     let document = json!({ "name": schema, "catalog_name": catalog, "full_name": full, "owner": crate::local::USER, "created_at": now, "updated_at": now });
@@ -159,7 +185,12 @@ pub(super) fn create_schema(session: &Session, name: &str, if_not_exists: bool) 
     Ok(nothing())
 }
 
-pub(super) fn drop(session: &Session, kind: &ObjectType, if_exists: bool, names: &[ObjectName]) -> Result<Table, Failure> {
+pub(super) fn drop(
+    session: &Session,
+    kind: &ObjectType,
+    if_exists: bool,
+    names: &[ObjectName],
+) -> Result<Table, Failure> {
     if *kind != ObjectType::Table {
         return Err(Failure::unsupported(&format!("DROP {kind}")));
     }
@@ -198,7 +229,9 @@ fn named(session: &Session, text: &str) -> Result<TableName, Failure> {
         2 => format!("{}.{text}", session.catalog),
         _ => text.to_owned(),
     };
-    full.parse().map_err(|error: crate::names::NameError| Failure::new("PARSE_SYNTAX_ERROR", error.to_string()))
+    full.parse().map_err(|error: crate::names::NameError| {
+        Failure::new("PARSE_SYNTAX_ERROR", error.to_string())
+    })
 }
 
 async fn describe(session: &Session, name: &str) -> Result<Table, Failure> {
@@ -218,7 +251,12 @@ async fn describe(session: &Session, name: &str) -> Result<Table, Failure> {
 async fn detail(session: &Session, name: &str) -> Result<Table, Failure> {
     let table = session.workspace.table(&named(session, name)?)?;
     let files = catalog::open(&table).await?.get_file_uris()?.count();
-    let row = [Some("delta".into()), Some(table.full_name.clone()), Some(table.storage_location.clone()), Some(files.to_string())];
+    let row = [
+        Some("delta".into()),
+        Some(table.full_name.clone()),
+        Some(table.storage_location.clone()),
+        Some(files.to_string()),
+    ];
     texts(["format", "name", "location", "numFiles"], &[row])
 }
 
@@ -228,7 +266,8 @@ async fn history(session: &Session, name: &str) -> Result<Table, Failure> {
     let delta = catalog::open(&table).await?;
     let commits: Vec<_> = delta.history(None).await_all().await?;
     let newest = i64::try_from(delta.version().unwrap_or(0)).unwrap_or(0);
-    let versions: Int64Array = (0..commits.len()).map(|back| newest - i64::try_from(back).unwrap_or(0)).collect();
+    let versions: Int64Array =
+        (0..commits.len()).map(|back| newest - i64::try_from(back).unwrap_or(0)).collect();
     let times = commits.iter().map(|commit| {
         let time = jiff::Timestamp::from_millisecond(commit.timestamp.unwrap_or(0)).ok();
         time.map(|time| time.strftime("%Y-%m-%dT%H:%M:%S.%3fZ").to_string())
@@ -269,7 +308,9 @@ fn show_tables(session: &Session, within: Option<&str>) -> Result<Table, Failure
         None => (session.catalog.clone(), session.schema.clone()),
     };
     let tables = session.workspace.tables_of(&catalog, &schema)?;
-    let rows: Vec<_> =
-        tables.into_iter().map(|table| [Some(schema.clone()), Some(table.name), Some("false".into())]).collect();
+    let rows: Vec<_> = tables
+        .into_iter()
+        .map(|table| [Some(schema.clone()), Some(table.name), Some("false".into())])
+        .collect();
     texts(["database", "tableName", "isTemporary"], &rows)
 }

@@ -8,12 +8,14 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::common::DFSchema;
 use datafusion::logical_expr::Expr;
 use datafusion::sql::sqlparser::ast::{
-    Assignment, AssignmentTarget, Delete, Expr as SqlExpr, ExprWithAlias, FromTable, Insert, Merge, MergeAction,
-    MergeClauseKind, MergeInsertKind, Query, SetExpr, Statement, TableFactor, TableObject, Update,
+    Assignment, AssignmentTarget, Delete, Expr as SqlExpr, ExprWithAlias, FromTable, Insert, Merge,
+    MergeAction, MergeClause, MergeClauseKind, MergeInsertKind, Query, SetExpr, Statement,
+    TableFactor, TableObject, Update,
 };
 use datafusion::sql::sqlparser::dialect::DatabricksDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 use deltalake_core::DeltaTable;
+use deltalake_core::operations::merge::{InsertBuilder, MergeBuilder, UpdateBuilder};
 use deltalake_core::protocol::SaveMode;
 
 use super::engine::{Failure, Session};
@@ -43,9 +45,12 @@ pub(super) async fn insert(session: &Session, insert: Insert) -> Result<Table, F
         return Err(Failure::unsupported("INSERT into a function"));
     };
     let name = session.name(name)?;
-    let source = insert.source.ok_or_else(|| Failure::new("PARSE_SYNTAX_ERROR", "INSERT needs VALUES or a query"))?;
+    let source = insert
+        .source
+        .ok_or_else(|| Failure::new("PARSE_SYNTAX_ERROR", "INSERT needs VALUES or a query"))?;
     let rows = session.query(Statement::Query(source)).await?;
-    let named: Vec<_> = insert.columns.iter().map(|column| column.to_string().replace('`', "")).collect();
+    let named: Vec<_> =
+        insert.columns.iter().map(|column| column.to_string().replace('`', "")).collect();
     let target = arrow_schema(&open(session, &name).await?)?;
     let batches = fit(&target, &named, &rows)?;
     let count = batches.iter().map(RecordBatch::num_rows).sum();
@@ -79,16 +84,24 @@ fn fit(target: &SchemaRef, named: &[String], rows: &Table) -> Result<Vec<RecordB
     };
     if given.len() != rows.schema.fields().len() {
         let (wanted, got) = (given.len(), rows.schema.fields().len());
-        return Err(Failure::new("INSERT_COLUMN_ARITY_MISMATCH", format!("{wanted} columns are to be filled, the query gives {got}")));
+        return Err(Failure::new(
+            "INSERT_COLUMN_ARITY_MISMATCH",
+            format!("{wanted} columns are to be filled, the query gives {got}"),
+        ));
     }
     if let Some(unknown) = given.iter().find(|name| target.field_with_name(name).is_err()) {
-        return Err(Failure::new("UNRESOLVED_COLUMN", format!("[UNRESOLVED_COLUMN] the table has no column `{unknown}`")));
+        return Err(Failure::new(
+            "UNRESOLVED_COLUMN",
+            format!("[UNRESOLVED_COLUMN] the table has no column `{unknown}`"),
+        ));
     }
     let strict = CastOptions { safe: false, ..CastOptions::default() };
     let convert = |batch: &RecordBatch| -> Result<RecordBatch, Failure> {
-        let columns = target.fields().iter().map(|field| match given.iter().position(|name| name == field.name()) {
-            Some(at) => cast_with_options(batch.column(at), field.data_type(), &strict),
-            None => Ok(new_null_array(field.data_type(), batch.num_rows())),
+        let columns = target.fields().iter().map(|field| {
+            match given.iter().position(|name| name == field.name()) {
+                Some(at) => cast_with_options(batch.column(at), field.data_type(), &strict),
+                None => Ok(new_null_array(field.data_type(), batch.num_rows())),
+            }
         });
         Ok(RecordBatch::try_new(target.clone(), columns.collect::<Result<_, _>>()?)?)
     };
@@ -106,7 +119,10 @@ fn single(session: &Session, factor: &TableFactor) -> Result<(TableName, Option<
 }
 
 fn logical(session: &Session, expr: SqlExpr, schema: &DFSchema) -> Result<Expr, Failure> {
-    Ok(session.context.state().create_logical_expr_from_sql_expr(ExprWithAlias { expr, alias: None }, schema)?)
+    Ok(session
+        .context
+        .state()
+        .create_logical_expr_from_sql_expr(ExprWithAlias { expr, alias: None }, schema)?)
 }
 
 /// The table's columns under the name that the statement gives it.
@@ -119,9 +135,9 @@ fn unqualified(expr: Expr) -> Result<Expr, Failure> {
     use datafusion::common::tree_node::{Transformed, TreeNode as _};
     let plain = expr.transform(|node| {
         Ok(match node {
-            Expr::Column(column) => {
-                Transformed::yes(Expr::Column(datafusion::common::Column::new_unqualified(column.name)))
-            }
+            Expr::Column(column) => Transformed::yes(Expr::Column(
+                datafusion::common::Column::new_unqualified(column.name),
+            )),
             other => Transformed::no(other),
         })
     })?;
@@ -148,12 +164,20 @@ pub(super) async fn update(session: &Session, update: Update) -> Result<Table, F
 fn assigned(assignments: &[Assignment]) -> Result<Vec<(String, SqlExpr)>, Failure> {
     let column = |assignment: &Assignment| match &assignment.target {
         AssignmentTarget::ColumnName(name) => {
-            let last = name.0.last().and_then(|part| part.as_ident()).map(|ident| ident.value.clone());
-            last.ok_or_else(|| Failure::new("PARSE_SYNTAX_ERROR", format!("`{name}` is not a column")))
+            let last =
+                name.0.last().and_then(|part| part.as_ident()).map(|ident| ident.value.clone());
+            last.ok_or_else(|| {
+                Failure::new("PARSE_SYNTAX_ERROR", format!("`{name}` is not a column"))
+            })
         }
-        AssignmentTarget::Tuple(_) => Err(Failure::unsupported("assignments of several columns at once")),
+        AssignmentTarget::Tuple(_) => {
+            Err(Failure::unsupported("assignments of several columns at once"))
+        }
     };
-    assignments.iter().map(|assignment| Ok((column(assignment)?, assignment.value.clone()))).collect()
+    assignments
+        .iter()
+        .map(|assignment| Ok((column(assignment)?, assignment.value.clone())))
+        .collect()
 }
 
 pub(super) async fn delete(session: &Session, delete: Delete) -> Result<Table, Failure> {
@@ -187,40 +211,21 @@ pub(super) async fn merge(session: &Session, merge: Merge) -> Result<Table, Fail
     let _turn = queue.lock().await;
     let delta = open(session, &name).await?;
     let target_schema = qualified(&delta, &target_alias)?;
-    let source_schema = DFSchema::try_from_qualified_schema(source_alias.as_str(), source.schema().as_arrow())?;
+    let source_schema =
+        DFSchema::try_from_qualified_schema(source_alias.as_str(), source.schema().as_arrow())?;
     let both = target_schema.join(&source_schema)?;
     let on = logical(session, *merge.on.clone(), &both)?;
     let mut builder =
         delta.merge(source, on).with_source_alias(&source_alias).with_target_alias(&target_alias);
     for clause in merge.clauses {
-        let condition = clause.predicate.map(|condition| logical(session, condition, &both)).transpose()?;
-        builder = match (clause.clause_kind, clause.action) {
-            (MergeClauseKind::Matched, MergeAction::Update(update)) => {
-                let values = merge_values(session, assigned(&update.assignments)?, &both)?;
-                builder.when_matched_update(|mut update| {
-                    for (column, value) in values {
-                        update = update.update(column, value);
-                    }
-                    if let Some(condition) = condition { update.predicate(condition) } else { update }
-                })?
-            }
-            (MergeClauseKind::Matched, MergeAction::Delete { .. }) => builder
-                .when_matched_delete(|delete| if let Some(condition) = condition { delete.predicate(condition) } else { delete })?,
-            (MergeClauseKind::NotMatched | MergeClauseKind::NotMatchedByTarget, MergeAction::Insert(insert)) => {
-                let values = merge_values(session, inserted(&insert.columns, &insert.kind)?, &both)?;
-                builder.when_not_matched_insert(|mut insert| {
-                    for (column, value) in values {
-                        insert = insert.set(column, value);
-                    }
-                    if let Some(condition) = condition { insert.predicate(condition) } else { insert }
-                })?
-            }
-            (kind, action) => return Err(Failure::unsupported(&format!("MERGE {kind} THEN {action}"))),
-        };
+        builder = merge_clause(session, builder, clause, &both)?;
     }
     let (_, metrics) = builder.await?;
-    let (updated, deleted, inserted) =
-        (metrics.num_target_rows_updated, metrics.num_target_rows_deleted, metrics.num_target_rows_inserted);
+    let (updated, deleted, inserted) = (
+        metrics.num_target_rows_updated,
+        metrics.num_target_rows_deleted,
+        metrics.num_target_rows_inserted,
+    );
     counts([
         ("num_affected_rows", updated + deleted + inserted),
         ("num_updated_rows", updated),
@@ -229,24 +234,76 @@ pub(super) async fn merge(session: &Session, merge: Merge) -> Result<Table, Fail
     ])
 }
 
+/// Adds one WHEN clause to a merge.
+fn merge_clause(
+    session: &Session,
+    builder: MergeBuilder,
+    clause: MergeClause,
+    both: &DFSchema,
+) -> Result<MergeBuilder, Failure> {
+    // A clause without a condition holds for every row that it is about.
+    let condition = match clause.predicate {
+        Some(condition) => logical(session, condition, both)?,
+        None => datafusion::prelude::lit(true),
+    };
+    Ok(match (clause.clause_kind, clause.action) {
+        (MergeClauseKind::Matched, MergeAction::Update(update)) => {
+            let values = merge_values(session, assigned(&update.assignments)?, both)?;
+            builder.when_matched_update(|update| {
+                let set = |update: UpdateBuilder, (column, value)| {
+                    update.update::<String, Expr>(column, value)
+                };
+                values.into_iter().fold(update.predicate(condition), set)
+            })?
+        }
+        (MergeClauseKind::Matched, MergeAction::Delete { .. }) => {
+            builder.when_matched_delete(|delete| delete.predicate(condition))?
+        }
+        (
+            MergeClauseKind::NotMatched | MergeClauseKind::NotMatchedByTarget,
+            MergeAction::Insert(insert),
+        ) => {
+            let values = merge_values(session, inserted(&insert.columns, &insert.kind)?, both)?;
+            builder.when_not_matched_insert(|insert| {
+                let set = |insert: InsertBuilder, (column, value)| {
+                    insert.set::<String, Expr>(column, value)
+                };
+                values.into_iter().fold(insert.predicate(condition), set)
+            })?
+        }
+        (kind, action) => return Err(Failure::unsupported(&format!("MERGE {kind} THEN {action}"))),
+    })
+}
+
 fn merge_values(
     session: &Session,
     values: Vec<(String, SqlExpr)>,
     schema: &DFSchema,
 ) -> Result<Vec<(String, Expr)>, Failure> {
-    values.into_iter().map(|(column, value)| Ok((column, logical(session, value, schema)?))).collect()
+    values
+        .into_iter()
+        .map(|(column, value)| Ok((column, logical(session, value, schema)?)))
+        .collect()
 }
 
 fn inserted(
     columns: &[datafusion::sql::sqlparser::ast::ObjectName],
     kind: &MergeInsertKind,
 ) -> Result<Vec<(String, SqlExpr)>, Failure> {
-    let MergeInsertKind::Values(values) = kind else { return Err(Failure::unsupported("MERGE with INSERT ROW")) };
-    let [row] = &values.rows[..] else { return Err(Failure::unsupported("MERGE that inserts several rows")) };
+    let MergeInsertKind::Values(values) = kind else {
+        return Err(Failure::unsupported("MERGE with INSERT ROW"));
+    };
+    let [row] = &values.rows[..] else {
+        return Err(Failure::unsupported("MERGE that inserts several rows"));
+    };
     if row.content.len() != columns.len() {
-        return Err(Failure::new("PARSE_SYNTAX_ERROR", "INSERT names as many columns as it has values"));
+        return Err(Failure::new(
+            "PARSE_SYNTAX_ERROR",
+            "INSERT names as many columns as it has values",
+        ));
     }
-    let name = |column: &datafusion::sql::sqlparser::ast::ObjectName| column.to_string().replace('`', "");
+    let name =
+        |column: &datafusion::sql::sqlparser::ast::ObjectName| column.to_string().replace('`', "");
     Ok(columns.iter().map(name).zip(row.content.iter().cloned()).collect())
 }
 
@@ -256,8 +313,12 @@ async fn merge_source(
 ) -> Result<(String, datafusion::dataframe::DataFrame), Failure> {
     let (text, alias) = match source {
         TableFactor::Table { name, alias, .. } => {
-            let last = name.0.last().and_then(|part| part.as_ident()).map(|ident| ident.value.clone());
-            (format!("SELECT * FROM {name}"), alias.as_ref().map(|alias| alias.name.value.clone()).or(last))
+            let last =
+                name.0.last().and_then(|part| part.as_ident()).map(|ident| ident.value.clone());
+            (
+                format!("SELECT * FROM {name}"),
+                alias.as_ref().map(|alias| alias.name.value.clone()).or(last),
+            )
         }
         TableFactor::Derived { subquery, alias, .. } => {
             (subquery.to_string(), alias.as_ref().map(|alias| alias.name.value.clone()))

@@ -42,9 +42,15 @@ impl Failure {
 impl From<datafusion::error::DataFusionError> for Failure {
     fn from(error: datafusion::error::DataFusionError) -> Self {
         let text = error.strip_backtrace();
-        let missing = text.contains("not found") && (text.contains("table '") || text.contains("resolve catalog") || text.contains("resolve schema"));
+        let missing = text.contains("not found")
+            && (text.contains("table '")
+                || text.contains("resolve catalog")
+                || text.contains("resolve schema"));
         if missing {
-            return Self::new("TABLE_OR_VIEW_NOT_FOUND", format!("[TABLE_OR_VIEW_NOT_FOUND] {text}"));
+            return Self::new(
+                "TABLE_OR_VIEW_NOT_FOUND",
+                format!("[TABLE_OR_VIEW_NOT_FOUND] {text}"),
+            );
         }
         if text.contains("No field named") {
             return Self::new("UNRESOLVED_COLUMN", format!("[UNRESOLVED_COLUMN] {text}"));
@@ -93,16 +99,26 @@ impl Engine {
     pub(crate) async fn columns(&self, table: &unity::tables::Table) -> Option<Vec<Value>> {
         let delta = catalog::open(table).await.ok()?;
         let schema = dml::arrow_schema(&delta).ok()?;
-        Some(schema.fields().iter().enumerate().map(|(at, field)| render::column(field, at)).collect())
+        Some(
+            schema
+                .fields()
+                .iter()
+                .enumerate()
+                .map(|(at, field)| render::column(field, at))
+                .collect(),
+        )
     }
 }
 
 /// The statements in a text. `USING DELTA` of a CREATE TABLE is taken out
 /// first: the parser does not know it, and every table here is a Delta table.
 fn parse(text: &str) -> Result<Vec<Statement>, Failure> {
-    let wrong = |error: String| Failure::new("PARSE_SYNTAX_ERROR", format!("[PARSE_SYNTAX_ERROR] {error}"));
+    let wrong =
+        |error: String| Failure::new("PARSE_SYNTAX_ERROR", format!("[PARSE_SYNTAX_ERROR] {error}"));
     let dialect = DatabricksDialect {};
-    let mut tokens = Tokenizer::new(&dialect, text).tokenize_with_location().map_err(|error| wrong(error.to_string()))?;
+    let mut tokens = Tokenizer::new(&dialect, text)
+        .tokenize_with_location()
+        .map_err(|error| wrong(error.to_string()))?;
     let words: Vec<(usize, String)> = tokens
         .iter()
         .enumerate()
@@ -120,7 +136,10 @@ fn parse(text: &str) -> Result<Vec<Statement>, Failure> {
             tokens.drain(words[at].0..=words[at + 1].0);
         }
     }
-    Parser::new(&dialect).with_tokens_with_locations(tokens).parse_statements().map_err(|error| wrong(error.to_string()))
+    Parser::new(&dialect)
+        .with_tokens_with_locations(tokens)
+        .parse_statements()
+        .map_err(|error| wrong(error.to_string()))
 }
 
 /// Where names that are not complete belong.
@@ -150,14 +169,20 @@ impl Session {
         Self { workspace: workspace.clone(), context, catalog, schema }
     }
 
-    pub(super) fn name(&self, name: &datafusion::sql::sqlparser::ast::ObjectName) -> Result<TableName, Failure> {
+    pub(super) fn name(
+        &self,
+        name: &datafusion::sql::sqlparser::ast::ObjectName,
+    ) -> Result<TableName, Failure> {
         let full = parameters::full_name(name, &self.catalog, &self.schema);
-        full.parse().map_err(|error: crate::names::NameError| Failure::new("PARSE_SYNTAX_ERROR", error.to_string()))
+        full.parse().map_err(|error: crate::names::NameError| {
+            Failure::new("PARSE_SYNTAX_ERROR", error.to_string())
+        })
     }
 
     /// The rows of a query.
     pub(super) async fn query(&self, statement: Statement) -> Result<Table, Failure> {
-        let plan = self.context.state().statement_to_plan(Parsed::Statement(Box::new(statement))).await?;
+        let plan =
+            self.context.state().statement_to_plan(Parsed::Statement(Box::new(statement))).await?;
         let frame = self.context.execute_logical_plan(plan).await?;
         let schema: Schema = frame.schema().as_arrow().clone();
         let portable = render::portable_schema(&schema);
@@ -181,7 +206,10 @@ impl crate::local::Workspace {
         }
         let mut statements = parse(text)?;
         let (Some(mut statement), true) = (statements.pop(), statements.is_empty()) else {
-            return Err(Failure::new("PARSE_SYNTAX_ERROR", "[PARSE_SYNTAX_ERROR] one statement at a time"));
+            return Err(Failure::new(
+                "PARSE_SYNTAX_ERROR",
+                "[PARSE_SYNTAX_ERROR] one statement at a time",
+            ));
         };
         parameters::bind(&mut statement, parameters)?;
         match statement {
@@ -194,9 +222,12 @@ impl crate::local::Workspace {
             Statement::CreateSchema { schema_name, if_not_exists, .. } => {
                 ddl::create_schema(&session, &schema_name.to_string(), if_not_exists)
             }
-            Statement::Drop { object_type, if_exists, names, .. } => ddl::drop(&session, &object_type, if_exists, &names),
+            Statement::Drop { object_type, if_exists, names, .. } => {
+                ddl::drop(&session, &object_type, if_exists, &names)
+            }
             other => {
-                let first: String = other.to_string().split_whitespace().take(2).collect::<Vec<_>>().join(" ");
+                let first: String =
+                    other.to_string().split_whitespace().take(2).collect::<Vec<_>>().join(" ");
                 Err(Failure::unsupported(&format!("the SQL statement `{first}`")))
             }
         }

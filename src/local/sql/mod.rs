@@ -120,12 +120,16 @@ pub(crate) struct Statements(Mutex<HashMap<String, Arc<Statement>>>);
 impl Statements {
     fn find(&self, id: &str) -> Answer<Arc<Statement>> {
         let statements = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        statements.get(id).cloned().ok_or_else(|| ApiFault::missing(format!("The statement {id} was not found.")))
+        statements
+            .get(id)
+            .cloned()
+            .ok_or_else(|| ApiFault::missing(format!("The statement {id} was not found.")))
     }
 
     fn add(&self, id: &str, statement: Arc<Statement>) {
         let mut statements = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        statements.retain(|_, old| old.started.elapsed() < KEPT || !old.progress.borrow().is_over());
+        statements
+            .retain(|_, old| old.started.elapsed() < KEPT || !old.progress.borrow().is_over());
         statements.insert(id.to_owned(), statement);
     }
 }
@@ -157,7 +161,9 @@ async fn warehouse(Path(id): Path<String>) -> Answer<Json<Value>> {
     if id == WAREHOUSE {
         return Ok(Json(own_warehouse()));
     }
-    Err(ApiFault::missing(format!("SQL warehouse {id} does not exist (the embedded one is `{WAREHOUSE}`)")))
+    Err(ApiFault::missing(format!(
+        "SQL warehouse {id} does not exist (the embedded one is `{WAREHOUSE}`)"
+    )))
 }
 
 fn wait_of(request: &Request) -> Answer<Duration> {
@@ -170,10 +176,17 @@ fn wait_of(request: &Request) -> Answer<Duration> {
     }
 }
 
-async fn execute(State(workspace): State<Shared>, headers: HeaderMap, input: Input) -> Answer<Json<Value>> {
+async fn execute(
+    State(workspace): State<Shared>,
+    headers: HeaderMap,
+    input: Input,
+) -> Answer<Json<Value>> {
     let request: Request = input.typed()?;
     if request.warehouse_id != WAREHOUSE {
-        return Err(ApiFault::missing(format!("SQL warehouse {} does not exist", request.warehouse_id)));
+        return Err(ApiFault::missing(format!(
+            "SQL warehouse {} does not exist",
+            request.warehouse_id
+        )));
     }
     let external = match request.disposition.as_deref() {
         None | Some("INLINE") => false,
@@ -183,7 +196,9 @@ async fn execute(State(workspace): State<Shared>, headers: HeaderMap, input: Inp
     let arrow = match request.format.as_deref() {
         None | Some("JSON_ARRAY") => false,
         Some("ARROW_STREAM") if external => true,
-        Some("ARROW_STREAM") => return Err(ApiFault::invalid("ARROW_STREAM needs the disposition EXTERNAL_LINKS")),
+        Some("ARROW_STREAM") => {
+            return Err(ApiFault::invalid("ARROW_STREAM needs the disposition EXTERNAL_LINKS"));
+        }
         Some(other) => return Err(ApiFault::unsupported(format!("results of format {other}"))),
     };
     let wait = wait_of(&request)?;
@@ -215,7 +230,8 @@ async fn run(
     cancelled: Arc<tokio::sync::Notify>,
 ) {
     progress.send_replace(Progress::Running);
-    let work = workspace.run_sql(&request.statement, &request.parameters, request.catalog, request.schema);
+    let work =
+        workspace.run_sql(&request.statement, &request.parameters, request.catalog, request.schema);
     let result = tokio::select! {
         result = work => result,
         () = cancelled.notified() => {
@@ -242,7 +258,11 @@ fn limit(table: &mut Table, rows: Option<usize>) {
     });
 }
 
-async fn poll(State(workspace): State<Shared>, headers: HeaderMap, Path(id): Path<String>) -> Answer<Json<Value>> {
+async fn poll(
+    State(workspace): State<Shared>,
+    headers: HeaderMap,
+    Path(id): Path<String>,
+) -> Answer<Json<Value>> {
     answer(&id, &*workspace.sql.statements.find(&id)?, &headers).map(Json)
 }
 
@@ -264,8 +284,7 @@ fn answer(id: &str, statement: &Statement, headers: &HeaderMap) -> Answer<Value>
                 answer["result"] = first;
             }
             Err(fault) => {
-                answer["status"] =
-                    json!({ "state": "FAILED", "error": { "error_code": "BAD_REQUEST", "message": fault.message } });
+                answer["status"] = json!({ "state": "FAILED", "error": { "error_code": "BAD_REQUEST", "message": fault.message } });
             }
         },
         _ => {}
@@ -301,10 +320,18 @@ fn manifest(statement: &Statement, table: &Table) -> Value {
 }
 
 /// One chunk as the API shows it: rows inline, or a link to them.
-fn result(id: &str, statement: &Statement, table: &Table, index: usize, headers: &HeaderMap) -> Answer<Value> {
+fn result(
+    id: &str,
+    statement: &Statement,
+    table: &Table,
+    index: usize,
+    headers: &HeaderMap,
+) -> Answer<Value> {
     let count = chunk_count(statement, table);
     if index >= count {
-        return Err(ApiFault::invalid(format!("The result has {count} chunks; there is no chunk {index}")));
+        return Err(ApiFault::invalid(format!(
+            "The result has {count} chunks; there is no chunk {index}"
+        )));
     }
     let size = chunk_rows(statement);
     let offset = index * size;
@@ -323,21 +350,23 @@ fn result(id: &str, statement: &Statement, table: &Table, index: usize, headers:
         link["external_link"] =
             json!(format!("http://{host}/__lakegate/results/{id}/{index}/{}", statement.signature));
         link["expiration"] = json!(expires.to_string());
-        extend(&mut link, next);
+        extend(&mut link, next.as_ref());
         return Ok(json!({ "external_links": [link] }));
     }
     let rows = render::text_rows(&slice(table, offset, rows))?;
     let bytes: usize = rows.iter().flatten().flatten().map(String::len).sum();
     if bytes > INLINE_BYTES {
-        return Err(ApiFault::invalid("Inline byte limit exceeded. Use the disposition EXTERNAL_LINKS"));
+        return Err(ApiFault::invalid(
+            "Inline byte limit exceeded. Use the disposition EXTERNAL_LINKS",
+        ));
     }
     shown["data_array"] = json!(rows);
-    extend(&mut shown, next);
+    extend(&mut shown, next.as_ref());
     Ok(shown)
 }
 
-fn extend(object: &mut Value, more: Option<Value>) {
-    for (name, value) in more.as_ref().and_then(Value::as_object).into_iter().flatten() {
+fn extend(object: &mut Value, more: Option<&Value>) {
+    for (name, value) in more.and_then(Value::as_object).into_iter().flatten() {
         object[name] = value.clone();
     }
 }
@@ -382,14 +411,20 @@ async fn fetch(
     let statement = workspace.sql.statements.find(&id)?;
     // Storage refuses a request that carries both a signature and a token.
     if headers.contains_key(axum::http::header::AUTHORIZATION) {
-        return Err(ApiFault::invalid("a signed link must be fetched without the Authorization header"));
+        return Err(ApiFault::invalid(
+            "a signed link must be fetched without the Authorization header",
+        ));
     }
     if signature != statement.signature {
         return Err(ApiFault::missing("the link is not valid"));
     }
     let table = finished(&statement)?;
     let part = slice(&table, index * ARROW_ROWS, ARROW_ROWS);
-    if statement.arrow { render::arrow_stream(&part) } else { Ok(json!(render::text_rows(&part)?).to_string().into()) }
+    if statement.arrow {
+        render::arrow_stream(&part)
+    } else {
+        Ok(json!(render::text_rows(&part)?).to_string().into())
+    }
 }
 
 #[cfg(test)]

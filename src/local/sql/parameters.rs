@@ -4,8 +4,8 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    CastKind, DataType, Expr, Ident, ObjectName, ObjectNamePart, Statement, TableFactor, TableVersion, Value,
-    VisitMut, VisitorMut,
+    CastKind, DataType, Expr, Ident, ObjectName, ObjectNamePart, Statement, TableFactor,
+    TableVersion, Value, VisitMut, VisitorMut,
 };
 use datafusion::sql::sqlparser::dialect::DatabricksDialect;
 use datafusion::sql::sqlparser::parser::Parser;
@@ -67,17 +67,24 @@ impl VisitorMut for Binder<'_> {
     }
 
     fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<()> {
-        let TableFactor::Table { name, version, alias, .. } = factor else { return ControlFlow::Continue(()) };
+        let TableFactor::Table { name, version, alias, .. } = factor else {
+            return ControlFlow::Continue(());
+        };
         let Some(asked) = version.take() else { return ControlFlow::Continue(()) };
         let point = match &asked {
             TableVersion::VersionAsOf(expr) => whole_number(expr).map(Version::Number),
-            TableVersion::TimestampAsOf(expr) => text(expr).map(|text| Version::Time(iso_time(&text))),
+            TableVersion::TimestampAsOf(expr) => {
+                text(expr).map(|text| Version::Time(iso_time(&text)))
+            }
             _ => None,
         };
         let Some(point) = point else {
-            return self.fail("UNSUPPORTED_FEATURE", format!("time travel by `{asked}` is not supported"));
+            return self
+                .fail("UNSUPPORTED_FEATURE", format!("time travel by `{asked}` is not supported"));
         };
-        let Some(ObjectNamePart::Identifier(last)) = name.0.last_mut() else { return ControlFlow::Continue(()) };
+        let Some(ObjectNamePart::Identifier(last)) = name.0.last_mut() else {
+            return ControlFlow::Continue(());
+        };
         // The table keeps its own name in the rest of the query.
         if alias.is_none() {
             *alias = Some(datafusion::sql::sqlparser::ast::TableAlias {
@@ -120,27 +127,43 @@ fn iso_time(text: &str) -> String {
 fn literal(given: &Given) -> Result<Expr, String> {
     let type_name = given.type_name.as_deref().unwrap_or("STRING").to_ascii_uppercase();
     let null = || Expr::value(Value::Null);
-    let string = given.value.clone().map_or_else(null, |value| Expr::value(Value::SingleQuotedString(value)));
+    let string = given
+        .value
+        .clone()
+        .map_or_else(null, |value| Expr::value(Value::SingleQuotedString(value)));
     if type_name == "STRING" && given.value.is_some() {
         return Ok(string);
     }
-    let data_type = data_type(&type_name).ok_or_else(|| format!("type {type_name} of parameter {} is not known", given.name))?;
+    let data_type = data_type(&type_name)
+        .ok_or_else(|| format!("type {type_name} of parameter {} is not known", given.name))?;
     let bad = || {
         let value = given.value.as_deref().unwrap_or_default();
         format!("parameter {} has the value '{value}', which is no {type_name}", given.name)
     };
     let Some(value) = &given.value else { return Ok(typed(string, data_type)) };
     match type_name.as_str() {
-        "INT" | "BIGINT" | "LONG" | "SMALLINT" | "TINYINT" if value.trim().parse::<i64>().is_err() => return Err(bad()),
+        "INT" | "BIGINT" | "LONG" | "SMALLINT" | "TINYINT"
+            if value.trim().parse::<i64>().is_err() =>
+        {
+            return Err(bad());
+        }
         "DOUBLE" | "FLOAT" if value.trim().parse::<f64>().is_err() => return Err(bad()),
-        "BOOLEAN" if !matches!(value.to_ascii_lowercase().as_str(), "true" | "false") => return Err(bad()),
+        "BOOLEAN" if !matches!(value.to_ascii_lowercase().as_str(), "true" | "false") => {
+            return Err(bad());
+        }
         _ => {}
     }
     Ok(typed(string, data_type))
 }
 
 fn typed(value: Expr, data_type: DataType) -> Expr {
-    Expr::Cast { kind: CastKind::Cast, expr: Box::new(value), data_type, array: false, format: None }
+    Expr::Cast {
+        kind: CastKind::Cast,
+        expr: Box::new(value),
+        data_type,
+        array: false,
+        format: None,
+    }
 }
 
 fn data_type(name: &str) -> Option<DataType> {

@@ -13,7 +13,12 @@ use crate::local::error::{Answer, ApiFault};
 
 /// The columns of a manifest.
 pub(super) fn schema(schema: &Schema) -> Value {
-    let columns: Vec<_> = schema.fields().iter().enumerate().map(|(position, field)| column(field, position)).collect();
+    let columns: Vec<_> = schema
+        .fields()
+        .iter()
+        .enumerate()
+        .map(|(position, field)| column(field, position))
+        .collect();
     json!({ "column_count": columns.len(), "columns": columns })
 }
 
@@ -44,14 +49,20 @@ pub(super) fn type_names(data_type: &DataType) -> (&'static str, String) {
         DataType::Date32 | DataType::Date64 => plain("DATE", "DATE"),
         DataType::Timestamp(_, Some(_)) => plain("TIMESTAMP", "TIMESTAMP"),
         DataType::Timestamp(_, None) => plain("TIMESTAMP_NTZ", "TIMESTAMP_NTZ"),
-        DataType::Binary | DataType::LargeBinary | DataType::BinaryView => plain("BINARY", "BINARY"),
+        DataType::Binary | DataType::LargeBinary | DataType::BinaryView => {
+            plain("BINARY", "BINARY")
+        }
         DataType::Null => plain("NULL", "VOID"),
-        DataType::Decimal128(precision, scale) => ("DECIMAL", format!("DECIMAL({precision},{scale})")),
+        DataType::Decimal128(precision, scale) => {
+            ("DECIMAL", format!("DECIMAL({precision},{scale})"))
+        }
         DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _) => {
             ("ARRAY", format!("ARRAY<{}>", type_names(item.data_type()).1))
         }
         DataType::Struct(fields) => {
-            let fields = fields.iter().map(|field| format!("{}: {}", field.name(), type_names(field.data_type()).1));
+            let fields = fields
+                .iter()
+                .map(|field| format!("{}: {}", field.name(), type_names(field.data_type()).1));
             ("STRUCT", format!("STRUCT<{}>", fields.collect::<Vec<_>>().join(", ")))
         }
         DataType::Map(entries, _) => {
@@ -87,8 +98,12 @@ pub(super) fn portable_schema(schema: &Schema) -> SchemaRef {
 /// The batches in the types of [`portable_schema`].
 pub(super) fn portable(schema: &SchemaRef, batches: Vec<RecordBatch>) -> Answer<Vec<RecordBatch>> {
     let convert = |batch: RecordBatch| -> Result<RecordBatch, arrow::error::ArrowError> {
-        let columns: Result<Vec<ArrayRef>, _> =
-            batch.columns().iter().zip(schema.fields()).map(|(array, field)| cast(array, field.data_type())).collect();
+        let columns: Result<Vec<ArrayRef>, _> = batch
+            .columns()
+            .iter()
+            .zip(schema.fields())
+            .map(|(array, field)| cast(array, field.data_type()))
+            .collect();
         RecordBatch::try_new(schema.clone(), columns?)
     };
     let converted: Result<Vec<_>, _> = batches.into_iter().map(convert).collect();

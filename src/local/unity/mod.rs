@@ -21,8 +21,10 @@ pub(crate) fn bootstrap(store: &Store) -> Answer<()> {
     store.write(|transaction| {
         if transaction.get::<serde_json::Value>("catalog", "main")?.is_none() {
             let now = clock::now_ms();
-            let stamp = json!({ "owner": USER, "created_at": now, "created_by": USER, "updated_at": now });
-            let mut catalog = json!({ "name": "main", "full_name": "main", "catalog_type": "MANAGED_CATALOG" });
+            let stamp =
+                json!({ "owner": USER, "created_at": now, "created_by": USER, "updated_at": now });
+            let mut catalog =
+                json!({ "name": "main", "full_name": "main", "catalog_type": "MANAGED_CATALOG" });
             let mut schema =
                 json!({ "name": "default", "catalog_name": "main", "full_name": "main.default" });
             for (name, value) in stamp.as_object().into_iter().flatten() {

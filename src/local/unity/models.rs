@@ -65,8 +65,14 @@ pub(crate) fn routes() -> Router<Shared> {
         .route("/api/2.1/unity-catalog/models", get(list).post(create))
         .route(model, get(read).patch(update).delete(delete))
         .route(&format!("{model}/versions"), get(list_versions))
-        .route(&format!("{model}/versions/{{version}}"), get(read_version).patch(update_version).delete(delete_version))
-        .route(&format!("{model}/aliases/{{alias}}"), get(read_alias).put(set_alias).delete(delete_alias))
+        .route(
+            &format!("{model}/versions/{{version}}"),
+            get(read_version).patch(update_version).delete(delete_version),
+        )
+        .route(
+            &format!("{model}/aliases/{{alias}}"),
+            get(read_alias).put(set_alias).delete(delete_alias),
+        )
 }
 
 pub(crate) fn absent(name: &str) -> ApiFault {
@@ -92,15 +98,23 @@ impl Workspace {
 
     pub(crate) fn version(&self, name: &str, version: u64) -> Answer<Version> {
         self.model(name)?;
-        self.store.get(VERSION, &Version::id(name, version))?.ok_or_else(|| absent_version(name, version))
+        self.store
+            .get(VERSION, &Version::id(name, version))?
+            .ok_or_else(|| absent_version(name, version))
     }
 
     pub(crate) fn versions(&self, name: &str) -> Answer<Vec<Version>> {
         self.store.list(VERSION, &format!("{name}#"))
     }
 
-    pub(crate) fn create_model(&self, name: &str, comment: &str, tags: BTreeMap<String, String>) -> Answer<Model> {
-        let parsed: ModelName = name.parse().map_err(|error: NameError| ApiFault::invalid(error.to_string()))?;
+    pub(crate) fn create_model(
+        &self,
+        name: &str,
+        comment: &str,
+        tags: BTreeMap<String, String>,
+    ) -> Answer<Model> {
+        let parsed: ModelName =
+            name.parse().map_err(|error: NameError| ApiFault::invalid(error.to_string()))?;
         let now = clock::now_ms();
         let model = Model {
             full_name: name.to_owned(),
@@ -124,7 +138,11 @@ impl Workspace {
         Ok(model)
     }
 
-    pub(crate) fn change_model(&self, name: &str, change: impl FnOnce(&mut Model) -> Answer<()>) -> Answer<Model> {
+    pub(crate) fn change_model(
+        &self,
+        name: &str,
+        change: impl FnOnce(&mut Model) -> Answer<()>,
+    ) -> Answer<Model> {
         self.store.write(|transaction| {
             let mut model = load(transaction, name)?;
             change(&mut model)?;
@@ -143,7 +161,10 @@ impl Workspace {
             }
             transaction.delete(MODEL, name)
         })?;
-        Ok(fs::remove(paths::below(&self.dir.join("files"), &format!("/Models/{}", name.replace('.', "/")))?)?)
+        Ok(fs::remove(paths::below(
+            &self.dir.join("files"),
+            &format!("/Models/{}", name.replace('.', "/")),
+        )?)?)
     }
 
     /// Gives the next number to a version that waits for its files.
@@ -167,7 +188,8 @@ impl Workspace {
         self.store.write(|transaction| {
             load(transaction, name)?;
             let id = Version::id(name, number);
-            let mut version: Version = transaction.get(VERSION, &id)?.ok_or_else(|| absent_version(name, number))?;
+            let mut version: Version =
+                transaction.get(VERSION, &id)?.ok_or_else(|| absent_version(name, number))?;
             change(&mut version)?;
             version.updated_at = clock::now_ms();
             transaction.put(VERSION, &id, &version)?;
@@ -179,8 +201,11 @@ impl Workspace {
         let folder = self.version(name, number)?.folder();
         self.store.write(|transaction| {
             let mut model = load(transaction, name)?;
-            if let Some((alias, _)) = model.aliases.iter().find(|(_, version)| **version == number) {
-                return Err(ApiFault::state(format!("Model version {number} of '{name}' is the alias '{alias}'")));
+            if let Some((alias, _)) = model.aliases.iter().find(|(_, version)| **version == number)
+            {
+                return Err(ApiFault::state(format!(
+                    "Model version {number} of '{name}' is the alias '{alias}'"
+                )));
             }
             model.updated_at = clock::now_ms();
             transaction.put(MODEL, name, &model)?;
@@ -190,7 +215,8 @@ impl Workspace {
     }
 
     pub(crate) fn set_alias(&self, name: &str, alias: &str, number: u64) -> Answer<Model> {
-        let alias: Alias = alias.parse().map_err(|error: NameError| ApiFault::invalid(error.to_string()))?;
+        let alias: Alias =
+            alias.parse().map_err(|error: NameError| ApiFault::invalid(error.to_string()))?;
         self.version(name, number)?;
         self.change_model(name, |model| {
             model.aliases.insert(alias.to_string(), number);
@@ -207,7 +233,12 @@ impl Workspace {
     }
 
     pub(crate) fn version_by_alias(&self, name: &str, alias: &str) -> Answer<Version> {
-        let number = self.model(name)?.aliases.get(alias).copied().ok_or_else(|| absent_alias(name, alias))?;
+        let number = self
+            .model(name)?
+            .aliases
+            .get(alias)
+            .copied()
+            .ok_or_else(|| absent_alias(name, alias))?;
         self.version(name, number)
     }
 }
@@ -218,7 +249,10 @@ fn absent_alias(name: &str, alias: &str) -> ApiFault {
 
 fn show_model(model: &Model) -> Value {
     let parts: Vec<_> = model.full_name.split('.').collect();
-    let aliases = model.aliases.iter().map(|(alias, version)| json!({ "alias_name": alias, "version_num": version }));
+    let aliases = model
+        .aliases
+        .iter()
+        .map(|(alias, version)| json!({ "alias_name": alias, "version_num": version }));
     json!({
         "full_name": model.full_name,
         "catalog_name": parts.first(),
@@ -268,8 +302,17 @@ async fn list(State(workspace): State<Shared>, input: Input) -> Answer<Json<Valu
 }
 
 async fn create(State(workspace): State<Shared>, input: Input) -> Answer<Json<Value>> {
-    let name = format!("{}.{}.{}", input.text("catalog_name")?, input.text("schema_name")?, input.text("name")?);
-    let model = workspace.create_model(&name, input.text_opt("comment").unwrap_or_default(), BTreeMap::new())?;
+    let name = format!(
+        "{}.{}.{}",
+        input.text("catalog_name")?,
+        input.text("schema_name")?,
+        input.text("name")?
+    );
+    let model = workspace.create_model(
+        &name,
+        input.text_opt("comment").unwrap_or_default(),
+        BTreeMap::new(),
+    )?;
     Ok(Json(show_model(&model)))
 }
 
@@ -277,7 +320,11 @@ async fn read(State(workspace): State<Shared>, Path(name): Path<String>) -> Answ
     Ok(Json(show_model(&workspace.model(&name)?)))
 }
 
-async fn update(State(workspace): State<Shared>, Path(name): Path<String>, input: Input) -> Answer<Json<Value>> {
+async fn update(
+    State(workspace): State<Shared>,
+    Path(name): Path<String>,
+    input: Input,
+) -> Answer<Json<Value>> {
     let model = workspace.change_model(&name, |model| {
         if let Some(comment) = input.text_opt("comment") {
             comment.clone_into(&mut model.comment);
@@ -292,7 +339,11 @@ async fn delete(State(workspace): State<Shared>, Path(name): Path<String>) -> An
     Ok(Json(json!({})))
 }
 
-async fn list_versions(State(workspace): State<Shared>, Path(name): Path<String>, input: Input) -> Answer<Json<Value>> {
+async fn list_versions(
+    State(workspace): State<Shared>,
+    Path(name): Path<String>,
+    input: Input,
+) -> Answer<Json<Value>> {
     let model = workspace.model(&name)?;
     let mut versions = workspace.versions(&name)?;
     versions.reverse();
@@ -304,7 +355,10 @@ async fn list_versions(State(workspace): State<Shared>, Path(name): Path<String>
     }))
 }
 
-async fn read_version(State(workspace): State<Shared>, Path((name, version)): Path<(String, u64)>) -> Answer<Json<Value>> {
+async fn read_version(
+    State(workspace): State<Shared>,
+    Path((name, version)): Path<(String, u64)>,
+) -> Answer<Json<Value>> {
     let found = workspace.version(&name, version)?;
     Ok(Json(show_version(&found, &workspace.model(&name)?)))
 }
@@ -331,7 +385,10 @@ async fn delete_version(
     Ok(Json(json!({})))
 }
 
-async fn read_alias(State(workspace): State<Shared>, Path((name, alias)): Path<(String, String)>) -> Answer<Json<Value>> {
+async fn read_alias(
+    State(workspace): State<Shared>,
+    Path((name, alias)): Path<(String, String)>,
+) -> Answer<Json<Value>> {
     let version = workspace.version_by_alias(&name, &alias)?;
     Ok(Json(show_version(&version, &workspace.model(&name)?)))
 }

@@ -25,8 +25,13 @@ struct Level {
     children: &'static [Kind],
 }
 
-const CATALOG: Level =
-    Level { kind: "catalog", plural: "catalogs", parents: &[], parent_kind: None, children: &["schema"] };
+const CATALOG: Level = Level {
+    kind: "catalog",
+    plural: "catalogs",
+    parents: &[],
+    parent_kind: None,
+    children: &["schema"],
+};
 const SCHEMA: Level = Level {
     kind: "schema",
     plural: "schemas",
@@ -49,22 +54,34 @@ pub(crate) fn routes() -> Router<Shared> {
         router
             .route(
                 &collection,
-                get(move |State(workspace): State<Shared>, input: Input| async move { list(&workspace, level, &input) })
-                    .post(move |State(workspace): State<Shared>, input: Input| async move {
-                        create(&workspace, level, input)
-                    }),
+                get(move |State(workspace): State<Shared>, input: Input| async move {
+                    list(&workspace, level, &input)
+                })
+                .post(
+                    move |State(workspace): State<Shared>, input: Input| async move {
+                        create(&workspace, level, &input)
+                    },
+                ),
             )
             .route(
                 &object,
                 get(move |State(workspace): State<Shared>, Path(name): Path<String>| async move {
                     read(&workspace, level, &name)
                 })
-                .patch(move |State(workspace): State<Shared>, Path(name): Path<String>, input: Input| async move {
-                    update(&workspace, level, &name, &input)
-                })
-                .delete(move |State(workspace): State<Shared>, Path(name): Path<String>, input: Input| async move {
-                    delete(&workspace, level, &name, input.flag("force"))
-                }),
+                .patch(
+                    move |State(workspace): State<Shared>,
+                          Path(name): Path<String>,
+                          input: Input| async move {
+                        update(&workspace, level, &name, &input)
+                    },
+                )
+                .delete(
+                    move |State(workspace): State<Shared>,
+                          Path(name): Path<String>,
+                          input: Input| async move {
+                        delete(&workspace, level, &name, input.flag("force"))
+                    },
+                ),
             )
     })
 }
@@ -81,7 +98,8 @@ fn list(workspace: &Shared, level: Level, input: &Input) -> Answer<Json<Value>> 
         prefix.push_str(input.text(parent)?);
         prefix.push('.');
     }
-    let (items, next) = page(input, workspace.store.list(level.kind, &prefix)?, "max_results", 1000);
+    let (items, next) =
+        page(input, workspace.store.list(level.kind, &prefix)?, "max_results", 1000);
     let mut answer = Map::from_iter([(level.plural.to_owned(), Value::from(items))]);
     if let Some(next) = next {
         answer.insert("next_page_token".into(), next.into());
@@ -89,7 +107,7 @@ fn list(workspace: &Shared, level: Level, input: &Input) -> Answer<Json<Value>> 
     Ok(Json(Value::Object(answer)))
 }
 
-fn create(workspace: &Shared, level: Level, input: Input) -> Answer<Json<Value>> {
+fn create(workspace: &Shared, level: Level, input: &Input) -> Answer<Json<Value>> {
     let name = input.text("name")?.to_owned();
     if !is_identifier(&name) {
         return Err(ApiFault::invalid(format!("'{name}' is not a valid name")));
@@ -135,7 +153,9 @@ fn create(workspace: &Shared, level: Level, input: Input) -> Answer<Json<Value>>
         Ok(Value::Object(document))
     })?;
     if level == VOLUME {
-        fs::create_dir_all(workspace.file_path(&format!("Volumes/{}", full_name.replace('.', "/")))?)?;
+        fs::create_dir_all(
+            workspace.file_path(&format!("Volumes/{}", full_name.replace('.', "/")))?,
+        )?;
     }
     Ok(Json(created))
 }
@@ -178,14 +198,21 @@ fn delete(workspace: &Shared, level: Level, name: &str, force: bool) -> Answer<J
     Ok(Json(json!({})))
 }
 
-fn delete_children(transaction: &mut Transaction<'_>, level: Level, name: &str, force: bool) -> Answer<()> {
+fn delete_children(
+    transaction: &mut Transaction<'_>,
+    level: Level,
+    name: &str,
+    force: bool,
+) -> Answer<()> {
     for kind in level.children {
         let children: Vec<Value> = transaction.list(kind, &format!("{name}."))?;
         for child in children {
             let id = child["full_name"].as_str().unwrap_or_default().to_owned();
             let empty_default = *kind == "schema" && child["name"] == "default";
             if !force && !empty_default {
-                return Err(ApiFault::invalid(format!("Cannot delete '{name}': it is not empty (it holds {kind} '{id}')")));
+                return Err(ApiFault::invalid(format!(
+                    "Cannot delete '{name}': it is not empty (it holds {kind} '{id}')"
+                )));
             }
             if *kind == "schema" {
                 delete_children(transaction, SCHEMA, &id, force)?;

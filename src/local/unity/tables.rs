@@ -77,7 +77,10 @@ impl Workspace {
         let id = uuid::Uuid::new_v4();
         let managed = || {
             let folder = self.dir.join("tables").join(&name.catalog).join(&name.schema);
-            folder.join(format!("{}-{}", name.name, &id.simple().to_string()[..8])).display().to_string()
+            folder
+                .join(format!("{}-{}", name.name, &id.simple().to_string()[..8]))
+                .display()
+                .to_string()
         };
         let table = Table {
             full_name: name.to_string(),
@@ -140,7 +143,8 @@ async fn exists(State(workspace): State<Shared>, Path(name): Path<String>) -> An
 
 async fn list(State(workspace): State<Shared>, input: Input) -> Answer<Json<Value>> {
     let tables = workspace.tables_of(input.text("catalog_name")?, input.text("schema_name")?)?;
-    let (tables, next) = page(&input, tables.iter().map(|table| json!(table)).collect(), "max_results", 1000);
+    let (tables, next) =
+        page(&input, tables.iter().map(|table| json!(table)).collect(), "max_results", 1000);
     Ok(Json(match next {
         Some(next) => json!({ "tables": tables, "next_page_token": next }),
         None => json!({ "tables": tables }),
@@ -152,10 +156,20 @@ async fn create(State(workspace): State<Shared>, input: Input) -> Answer<Json<Va
     if format != "DELTA" {
         return Err(ApiFault::unsupported(format!("tables of format {format}")));
     }
-    let name = format!("{}.{}.{}", input.text("catalog_name")?, input.text("schema_name")?, input.text("name")?);
+    let name = format!(
+        "{}.{}.{}",
+        input.text("catalog_name")?,
+        input.text("schema_name")?,
+        input.text("name")?
+    );
     let location = input.text_opt("storage_location");
     let name = parsed(&name)?;
-    let table = workspace.register_table(&name, input.list("columns"), location, input.text_opt("comment"))?;
+    let table = workspace.register_table(
+        &name,
+        input.list("columns"),
+        location,
+        input.text_opt("comment"),
+    )?;
     Ok(Json(json!(table)))
 }
 

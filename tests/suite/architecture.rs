@@ -1,0 +1,142 @@
+//! The layers and habits of the code, checked on its text.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use crate::support::root;
+
+const PURE: [&str; 6] = ["bundle", "config", "names", "record", "report", "stats"];
+const ADAPTERS: [&str; 6] = ["checkout", "databricks", "host", "lake", "step", "sys"];
+const FEATURES: [&str; 5] =
+    ["bundle_deploy", "drift_check", "job_run", "model_gate", "model_promote"];
+const FRONT: [&str; 3] = ["cli", "local", "tour"];
+
+/// Every source file by its path below `src`, without its inline tests.
+fn sources() -> BTreeMap<String, String> {
+    let src = root().join("src");
+    let mut found = BTreeMap::new();
+    for path in lakegate::sys::fs::files_below(&src).unwrap() {
+        let name = path.display().to_string();
+        if path.extension().is_some_and(|end| end == "rs") && !name.ends_with("tests.rs") {
+            let text = lakegate::sys::fs::read_text(src.join(&path)).unwrap();
+            let code = text.split("#[cfg(test)]").next().unwrap().to_owned();
+            found.insert(name, code);
+        }
+    }
+    found
+}
+
+fn module(path: &str) -> &str {
+    path.split(['/', '.']).next().unwrap()
+}
+
+/// The modules of the crate that a file's code names.
+fn imports(code: &str) -> Vec<&str> {
+    let names = code.split("crate::").skip(1).flat_map(|rest| {
+        let inner = rest.strip_prefix('{').map(|list| list.split('}').next().unwrap());
+        match inner {
+            Some(list) => {
+                list.split(',').map(|item| item.trim().split("::").next().unwrap()).collect()
+            }
+            None => vec![
+                rest.split(|char: char| !(char.is_alphanumeric() || char == '_')).next().unwrap(),
+            ],
+        }
+    });
+    names.filter(|name| !name.is_empty()).collect()
+}
+
+#[test]
+fn every_module_has_a_layer() {
+    for path in sources().keys().filter(|path| !path.starts_with("bin/") && *path != "lib.rs") {
+        let module = module(path);
+        let known =
+            [&PURE[..], &ADAPTERS, &FEATURES, &FRONT].iter().any(|layer| layer.contains(&module));
+        assert!(known, "src/{path} belongs to no layer");
+    }
+}
+
+#[test]
+fn the_layers_point_one_way() {
+    for (path, code) in sources() {
+        let own = module(&path);
+        let allowed: Vec<&str> = if PURE.contains(&own) {
+            PURE.to_vec()
+        } else if ADAPTERS.contains(&own) {
+            [&PURE[..], &ADAPTERS].concat()
+        } else if FEATURES.contains(&own) {
+            let io = ["run.rs", "apply.rs", "artifacts.rs", "deployment.rs"];
+            let adapters = io.iter().any(|name| path.ends_with(name));
+            let args = path.ends_with("args.rs");
+            let context = ["host", "checkout", "databricks"];
+            match (adapters, args) {
+                (true, _) => [&PURE[..], &ADAPTERS, &[own]].concat(),
+                // Arguments and pure files may name the adapters' types, not call them.
+                _ => [&PURE[..], &context, &["lake"], &[own]].concat(),
+            }
+        } else if own == "local" {
+            [&PURE[..], &["sys", "local"]].concat()
+        } else {
+            continue;
+        };
+        for name in imports(&code) {
+            assert!(allowed.contains(&name), "src/{path} must not use crate::{name}");
+        }
+    }
+}
+
+#[test]
+fn in_a_feature_only_the_arguments_know_clap() {
+    for (path, code) in sources() {
+        if FEATURES.contains(&module(&path)) && !path.ends_with("args.rs") {
+            assert!(!code.contains("clap"), "src/{path} names clap");
+        }
+        if PURE.contains(&module(&path)) {
+            for io in ["tokio", "reqwest", "std::fs", "std::process", "Timestamp::now"] {
+                assert!(!code.contains(io), "src/{path} is pure, it must not name {io}");
+            }
+        }
+    }
+}
+
+#[test]
+fn binaries_are_thin_and_files_have_a_size() {
+    for (path, code) in sources() {
+        let lines = code.lines().count();
+        if path.starts_with("bin/") {
+            assert!(lines <= 5, "src/{path} has {lines} lines");
+        }
+        assert!(lines <= 450, "src/{path} has {lines} lines: look for its seams");
+    }
+}
+
+#[test]
+fn one_name_everywhere() {
+    let manifest = std::fs::read_to_string(root().join("Cargo.toml")).unwrap();
+    for feature in FEATURES {
+        let name = feature.replace('_', "-");
+        assert!(manifest.contains(&format!("name = \"lakegate-{name}\"")), "{name} has no binary");
+        assert!(Path::new(&root()).join(format!("src/bin/lakegate-{name}.rs")).is_file());
+        let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
+        assert!(readme.contains(&format!("`{name}`")), "README.md does not tell of {name}");
+    }
+}
+
+#[test]
+fn the_committed_schema_is_that_of_the_code() {
+    let committed = std::fs::read_to_string(root().join("lakegate.schema.json")).unwrap();
+    assert_eq!(
+        committed,
+        lakegate::config::Config::schema(),
+        "run: cargo run -- schema > lakegate.schema.json"
+    );
+}
+
+#[test]
+fn nothing_is_left_for_later_without_saying_so() {
+    for (path, code) in sources() {
+        for mark in ["todo!(", "unimplemented!(", "FIXME", "XXX"] {
+            assert!(!code.contains(mark), "src/{path}: {mark}");
+        }
+    }
+}

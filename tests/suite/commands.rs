@@ -1,0 +1,312 @@
+//! The commands with input that is wrong: exit code 2, and a message that names
+//! the place and the way out.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::support::{Served, lakegate, text, within};
+
+/// A project folder with a bundle and policies.
+fn project(dir: &Path) {
+    let write =
+        |name: &str, text: &str| lakegate::sys::fs::write_atomic(dir.join(name), text).unwrap();
+    write(
+        "databricks.yml",
+        "bundle: {name: small}\nresources:\n  jobs:\n    hello:\n      name: hello\n      tasks:\n        - {task_key: say, spark_python_task: {python_file: hello.py, parameters: ['{{job.parameters.who}}']}}\n      parameters: [{name: who, default: world}]\ntargets: {local: {default: true}}\n",
+    );
+    write(
+        "hello.py",
+        "import sys\nif sys.argv[1] == 'nobody':\n    raise ValueError('::error::nobody to greet ##vso[task.complete]')\nprint('hello', sys.argv[1])\n",
+    );
+    write(
+        "lakegate.yml",
+        "gate: {problem: binary, predictions: main.default.p, key: [id], label: y, candidate: a, champion: b, min_rows: 4, resamples: 100, rules: [{metric: roc_auc, min: 0.6}]}\ndrift: {baseline: main.default.p, current: main.default.p, exclude: [id], min_rows: 4}\n",
+    );
+}
+
+struct World {
+    served: Served,
+    dir: tempfile::TempDir,
+}
+
+impl World {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        project(&dir.path().join("project"));
+        Self { served: Served::start(&dir.path().join("workspace")), dir }
+    }
+
+    fn project(&self) -> std::path::PathBuf {
+        self.dir.path().join("project")
+    }
+
+    fn run(&self, arguments: &[&str]) -> (i32, String) {
+        let mut command = self.served.command();
+        command.args(arguments).current_dir(self.project());
+        told(&mut command)
+    }
+
+    fn edit(&self, file: &str, from: &str, to: &str) {
+        let path = self.project().join(file);
+        let before = std::fs::read_to_string(&path).unwrap();
+        assert!(before.contains(from), "{file} does not hold {from}");
+        std::fs::write(path, before.replace(from, to)).unwrap();
+    }
+}
+
+fn told(command: &mut Command) -> (i32, String) {
+    let output = within(Duration::from_secs(60), command);
+    (output.status.code().unwrap(), text(&output.stdout) + &text(&output.stderr))
+}
+
+#[track_caller]
+fn refused((code, said): (i32, String), words: &[&str]) {
+    assert_eq!(code, 2, "{said}");
+    for word in words {
+        assert!(said.contains(word), "no `{word}` in: {said}");
+    }
+}
+
+#[test]
+fn mistakes_in_files_and_names_are_told_with_the_way_out() {
+    let world = World::new();
+    refused(
+        world.run(&["job-run", "helo"]),
+        &["no job is called `helo`", "help: the workspace has no jobs"],
+    );
+    assert_eq!(world.run(&["bundle-deploy", "apply"]).0, 0);
+    refused(world.run(&["job-run", "helo"]), &["help: did you mean `hello`?"]);
+    refused(world.run(&["job-run", "77"]), &["Job 77 does not exist"]);
+    refused(world.run(&["job-run", "hello", "-p", "who"]), &["NAME=VALUE"]);
+    refused(
+        world.run(&["bundle-deploy", "plan", "-t", "prod"]),
+        &["there is no target `prod`", "known: local"],
+    );
+    refused(
+        world.run(&["model-gate", "--model", "main.default.m"]),
+        &["the model `main.default.m` does not exist"],
+    );
+    refused(world.run(&["model-gate", "--model", "just.two"]), &["catalog.schema.model"]);
+    refused(world.run(&["model-promote"]), &["run model-gate first"]);
+    refused(world.run(&["drift-check"]), &["the table `main.default.p` does not exist"]);
+    world.edit("lakegate.yml", "min_rows: 4, resamples", "min_row: 4, resamples");
+    refused(world.run(&["drift-check"]), &["`lakegate.yml` line 1", "gate.min_row"]);
+    world.edit("databricks.yml", "tasks:", "taks:");
+    refused(world.run(&["bundle-deploy", "plan"]), &["resources.jobs.hello.taks", "did you mean"]);
+    refused(
+        told(lakegate().args(["job-run", "x"]).current_dir(world.project())),
+        &["DATABRICKS_HOST", "--local"],
+    );
+}
+
+#[test]
+fn a_taken_port_and_a_folder_in_use_are_told() {
+    let world = World::new();
+    let port = world.served.host.rsplit(':').next().unwrap();
+    let other = world.dir.path().join("other");
+    let mut command = lakegate();
+    command.args(["workspace", "serve", "--port", port, "--dir"]).arg(&other);
+    refused(told(&mut command), &["listen on 127.0.0.1", "--port"]);
+    let mut command = lakegate();
+    command.args(["workspace", "serve", "--dir"]).arg(&world.served.dir);
+    let (code, said) = told(&mut command);
+    assert_ne!(code, 0);
+    assert!(said.contains("another process"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn predictions_that_cannot_be_judged_are_refused() {
+    let world = World::new();
+    world.served.sql("CREATE TABLE main.default.p (id BIGINT, y BIGINT, a DOUBLE, b DOUBLE)").await;
+    let client = world.served.client();
+    for name in ["model"] {
+        let fields = json!({ "catalog_name": "main", "schema_name": "default", "name": name });
+        client
+            .securable_create(lakegate::databricks::unity::Securable::Model, &fields)
+            .await
+            .unwrap();
+    }
+    register(&world.served).await;
+    let gate = || world.run(&["model-gate", "--model", "main.default.model"]);
+    refused(gate(), &["no rows to judge"]);
+    world.served.sql("INSERT INTO main.default.p VALUES (1, 1, 0.9, 0.1), (2, 1, 0.8, 0.1)").await;
+    refused(gate(), &["single class"]);
+    world.served.sql("INSERT INTO main.default.p VALUES (3, 0, 0.1, 0.1), (3, 0, 0.2, 0.1)").await;
+    refused(gate(), &["repeat the key", "id = 3"]);
+    world.served.sql("DELETE FROM main.default.p WHERE a = 0.2").await;
+    world.served.sql("INSERT INTO main.default.p VALUES (4, 0, 7.5, 0.1)").await;
+    refused(gate(), &["`a` holds 7.5"]);
+    world.served.sql("UPDATE main.default.p SET a = 0.3 WHERE id = 4").await;
+    assert_eq!(gate().0, 0);
+    refused(
+        world.run(&["model-gate", "--model", "main.default.model", "--candidate", "9"]),
+        &["version 9"],
+    );
+    refused(
+        world.run(&["model-gate", "--model", "main.default.model", "--candidate", "nobody"]),
+        &["`nobody`"],
+    );
+    world.edit("lakegate.yml", "candidate: a", "candidate: aa");
+    refused(gate(), &["has no column `aa`", "did you mean"]);
+}
+
+/// A version with the least that MLflow calls a model.
+async fn register(served: &Served) {
+    let http = reqwest::Client::new();
+    let at =
+        |path: &str| format!("{}/api/2.0/mlflow/unity-catalog/model-versions/{path}", served.host);
+    let body = json!({ "name": "main.default.model", "source": "somewhere" });
+    let made = http.post(at("create")).bearer_auth(&served.token).json(&body).send().await.unwrap();
+    assert!(made.status().is_success());
+    served
+        .client()
+        .file_write("/Models/main/default/model/1/MLmodel", "flavors: {}".into())
+        .await
+        .unwrap();
+    let body = json!({ "name": "main.default.model", "version": "1" });
+    let made =
+        http.post(at("finalize")).bearer_auth(&served.token).json(&body).send().await.unwrap();
+    assert!(made.status().is_success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn evidence_is_bound_to_the_bytes() {
+    let world = World::new();
+    world.served.sql("CREATE TABLE main.default.p AS SELECT value AS id, CAST(value % 2 AS BIGINT) AS y, CAST(value % 2 AS DOUBLE) / 2 + 0.2 AS a FROM generate_series(1, 20)").await;
+    let fields = json!({ "catalog_name": "main", "schema_name": "default", "name": "model" });
+    world
+        .served
+        .client()
+        .securable_create(lakegate::databricks::unity::Securable::Model, &fields)
+        .await
+        .unwrap();
+    register(&world.served).await;
+    assert_eq!(world.run(&["model-gate", "--model", "main.default.model"]).0, 0);
+    world
+        .served
+        .client()
+        .file_write("/Models/main/default/model/1/MLmodel", "flavors: {evil: 1}".into())
+        .await
+        .unwrap();
+    let (code, said) = world.run(&["model-promote"]);
+    assert_eq!(code, 7, "{said}");
+    assert!(said.contains("is not what the gate judged"), "{said}");
+    world
+        .served
+        .client()
+        .file_write("/Models/main/default/model/1/MLmodel", "flavors: {}".into())
+        .await
+        .unwrap();
+    world.edit(
+        ".lakegate/reports/model-gate.evidence.json",
+        "\"verdict\": \"pass\"",
+        "\"verdict\": \"PASS\"",
+    );
+    assert_eq!(world.run(&["model-promote"]).0, 7);
+}
+
+#[test]
+fn a_plan_is_applied_exactly_or_not_at_all() {
+    let world = World::new();
+    let plan = ".lakegate/reports/bundle-deploy.plan.json";
+    let apply = || world.run(&["bundle-deploy", "apply", "--plan", plan]);
+    assert_eq!(world.run(&["bundle-deploy", "plan"]).0, 0);
+    assert_eq!(apply().0, 0);
+    let (code, said) = apply();
+    assert_eq!(code, 4, "{said}");
+    assert!(said.contains("another deployment came between"), "{said}");
+    assert!(world.run(&["bundle-deploy", "apply"]).1.contains("nothing to change"));
+    assert_eq!(world.run(&["bundle-deploy", "plan"]).0, 0);
+    world.edit("hello.py", "hello", "goodbye");
+    let (code, said) = apply();
+    assert_eq!(code, 4, "{said}");
+    assert!(said.contains("the files are not those that were planned"), "{said}");
+    world.edit("databricks.yml", "hello:\n", "greet:\n");
+    let (code, said) = world.run(&["bundle-deploy", "apply"]);
+    assert_eq!(code, 2, "{said}");
+    assert!(said.contains("deletes what exists: jobs.hello"), "{said}");
+    assert_eq!(world.run(&["bundle-deploy", "apply", "--allow-destroy"]).0, 0);
+    assert_eq!(world.run(&["bundle-deploy", "destroy", "--allow-destroy"]).0, 0);
+    refused(world.run(&["job-run", "hello"]), &["no job is called"]);
+}
+
+#[test]
+fn a_failing_job_is_explained_and_its_output_is_harmless() {
+    let world = World::new();
+    assert_eq!(world.run(&["bundle-deploy", "apply"]).0, 0);
+    let output = world.project().join("output");
+    let mut command = world.served.command();
+    command
+        .args(["job-run", "hello", "-p", "who=nobody"])
+        .current_dir(world.project())
+        .env("GITHUB_ACTIONS", "true")
+        .env("GITHUB_OUTPUT", &output);
+    let (code, said) = told(&mut command);
+    assert_eq!(code, 1, "{said}");
+    assert!(said.contains("task `say` failed: ValueError"), "{said}");
+    assert!(!said.contains("##vso["), "{said}");
+    let foreign = said
+        .lines()
+        .filter(|line| line.trim_start().starts_with("::") && line.contains("nobody to greet"));
+    assert!(
+        foreign.clone().all(|line| line.starts_with("::error title=job")),
+        "{:?}",
+        foreign.collect::<Vec<_>>()
+    );
+    let outputs = std::fs::read_to_string(output).unwrap();
+    for name in ["verdict<<", "run-id<<", "run-url<<", "result<<"] {
+        assert!(outputs.contains(name), "{outputs}");
+    }
+}
+
+#[test]
+fn a_retried_step_finds_its_own_run() {
+    let world = World::new();
+    assert_eq!(world.run(&["bundle-deploy", "apply"]).0, 0);
+    let run_id = |attempt: &str| {
+        let mut command = world.served.command();
+        command.args(["job-run", "hello", "--json"]).current_dir(world.project()).envs([
+            ("GITHUB_ACTIONS", "true"),
+            ("GITHUB_RUN_ID", "7"),
+            ("GITHUB_RUN_ATTEMPT", attempt),
+        ]);
+        let output = within(Duration::from_secs(60), &mut command);
+        let result: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        result["outputs"]["run-id"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(run_id("1"), run_id("1"));
+    assert_ne!(run_id("1"), run_id("2"));
+}
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_signal_cancels_the_remote_run_in_time() {
+    let world = World::new();
+    world.edit("hello.py", "print(", "import time; time.sleep(60); print(");
+    assert_eq!(world.run(&["bundle-deploy", "apply"]).0, 0);
+    let mut command = world.served.command();
+    let mut child =
+        command.args(["job-run", "hello"]).current_dir(world.project()).spawn().unwrap();
+    let client = world.served.client();
+    let run_id = loop {
+        let listed = reqwest::Client::new()
+            .get(format!("{}/api/2.2/jobs/runs/list?active_only=true", world.served.host))
+            .bearer_auth(&world.served.token);
+        let listed: serde_json::Value = listed.send().await.unwrap().json().await.unwrap();
+        if let Some(run) = listed["runs"].as_array().and_then(|runs| runs.first()) {
+            break run["run_id"].as_i64().unwrap();
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    };
+    let started = std::time::Instant::now();
+    Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    let status = child.wait().unwrap();
+    assert!(started.elapsed() < Duration::from_secs(3), "{:?}", started.elapsed());
+    assert_eq!(status.code(), Some(130));
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let run = client.run_get(run_id).await.unwrap();
+    assert_eq!(run.state.result_state.as_deref(), Some("CANCELED"));
+}

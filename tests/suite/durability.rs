@@ -1,0 +1,131 @@
+//! What survives kill -9, and what is refused before it does harm.
+
+use serde_json::json;
+
+use crate::support::Served;
+use lakegate::databricks::jobs::RunNow;
+use lakegate::databricks::unity::Securable;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_answered_survives_a_kill() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut served = Served::start(dir.path());
+    for round in 0..5 {
+        let client = served.client();
+        client
+            .securable_create(
+                Securable::Schema,
+                &json!({ "catalog_name": "main", "name": format!("s{round}") }),
+            )
+            .await
+            .unwrap();
+        client.workspace_mkdirs("/Workspace/kept").await.unwrap();
+        client
+            .workspace_write(&format!("/Workspace/kept/{round}.txt"), "bytes".into(), false)
+            .await
+            .unwrap();
+        served.sql(&format!("CREATE TABLE main.s{round}.t AS SELECT {round} AS id")).await;
+        served.kill();
+        served = Served::start(dir.path());
+        for earlier in 0..=round {
+            let name = format!("main.s{earlier}");
+            assert!(
+                served.client().securable_get(Securable::Schema, &name).await.unwrap().is_some()
+            );
+            let file = format!("/Workspace/kept/{earlier}.txt");
+            assert_eq!(served.client().workspace_read(&file).await.unwrap().unwrap(), "bytes");
+            let rows = served.sql(&format!("SELECT id FROM main.s{earlier}.t")).await;
+            assert_eq!(rows, [[Some(earlier.to_string())]]);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_lost_its_workspace_ends_as_an_infrastructure_failure() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut served = Served::start(dir.path());
+    let client = served.client();
+    let mark = dir.path().join("alive");
+    let script = format!(
+        "import pathlib, time\nwhile True:\n    pathlib.Path({:?}).write_text(str(time.time()))\n    time.sleep(0.05)",
+        mark.display().to_string()
+    );
+    client.workspace_mkdirs("/Workspace/jobs").await.unwrap();
+    client.workspace_write("/Workspace/jobs/main.py", script.into(), true).await.unwrap();
+    let task = json!({ "task_key": "t", "spark_python_task": { "python_file": "/Workspace/jobs/main.py" } });
+    let job_id = client.job_create(&json!({ "name": "endless", "tasks": [task] })).await.unwrap();
+    let now = RunNow { job_id, idempotency_token: Some("once".into()), ..RunNow::default() };
+    let run_id = client.run_now(&now).await.unwrap();
+    while !mark.exists() {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    served.kill();
+    tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+    let last = std::fs::read_to_string(&mark).unwrap();
+    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    assert_eq!(std::fs::read_to_string(&mark).unwrap(), last, "the task outlived its workspace");
+
+    served = Served::start(dir.path());
+    let client = served.client();
+    let run = client.run_get(run_id).await.unwrap();
+    assert!(run.is_over() && !run.succeeded() && run.is_infrastructure_failure());
+    assert_eq!(client.run_now(&now).await.unwrap(), run_id, "the token still stands for the run");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_answer_starts_nothing_twice() {
+    let dir = tempfile::tempdir().unwrap();
+    let served = Served::start(dir.path());
+    let client = served.client();
+    client.workspace_mkdirs("/Workspace/jobs").await.unwrap();
+    client.workspace_write("/Workspace/jobs/main.py", "print(1)".into(), true).await.unwrap();
+    let task = json!({ "task_key": "t", "spark_python_task": { "python_file": "/Workspace/jobs/main.py" } });
+    let job_id = client.job_create(&json!({ "name": "j", "tasks": [task] })).await.unwrap();
+    let http = reqwest::Client::new();
+    let fault = json!({ "method": "POST", "path": "/api/2.2/jobs/run-now", "when": "after", "status": 503, "retry_after": "0", "times": 2 });
+    let set = http
+        .post(format!("{}/__lakegate/faults", served.host))
+        .bearer_auth(&served.token)
+        .json(&fault);
+    assert!(set.send().await.unwrap().status().is_success());
+    let now = RunNow { job_id, idempotency_token: Some("t".into()), ..RunNow::default() };
+    client.run_now(&now).await.unwrap();
+    let runs = http
+        .get(format!("{}/api/2.2/jobs/runs/list?job_id={job_id}", served.host))
+        .bearer_auth(&served.token);
+    let listed: serde_json::Value = runs.send().await.unwrap().json().await.unwrap();
+    assert_eq!(listed["runs"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn faults_are_what_real_ones_look_like() {
+    let dir = tempfile::tempdir().unwrap();
+    let served = Served::start(dir.path());
+    let http = reqwest::Client::new();
+    let set = |rule: serde_json::Value| {
+        http.post(format!("{}/__lakegate/faults", served.host))
+            .bearer_auth(&served.token)
+            .json(&rule)
+            .send()
+    };
+    let me = || {
+        http.get(format!("{}/api/2.0/preview/scim/v2/Me", served.host))
+            .bearer_auth(&served.token)
+            .send()
+    };
+    set(json!({ "path": "/api/2.0/preview/**", "status": 429, "retry_after": "3", "offset": 1 }))
+        .await
+        .unwrap();
+    assert_eq!(me().await.unwrap().status(), 200);
+    let busy = me().await.unwrap();
+    assert_eq!(
+        (busy.status().as_u16(), busy.headers()["retry-after"].to_str().unwrap()),
+        (429, "3")
+    );
+    assert_eq!(me().await.unwrap().status(), 200);
+    set(json!({ "path": "/api/2.0/preview/**", "cut_body_at": 5 })).await.unwrap();
+    assert!(me().await.unwrap().bytes().await.is_err(), "the body was cut");
+    let anonymous =
+        http.get(format!("{}/api/2.0/preview/scim/v2/Me", served.host)).send().await.unwrap();
+    assert_eq!(anonymous.status(), 401);
+}

@@ -1,0 +1,168 @@
+//! A universe for a test: scrubbed environment, a served workspace, Python.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+pub(crate) fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Python environments are kept between test runs.
+pub(crate) fn cache() -> PathBuf {
+    root().join("target/test-cache")
+}
+
+/// The real binary, with nothing of the machine's environment that could
+/// change its behaviour.
+pub(crate) fn lakegate() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_lakegate"));
+    const FOREIGN: [&str; 10] = [
+        "GITHUB_",
+        "RUNNER_",
+        "ACTIONS_",
+        "INPUT_",
+        "BUILD_",
+        "SYSTEM_",
+        "AGENT_",
+        "DATABRICKS_",
+        "ARM_",
+        "LAKEGATE_",
+    ];
+    for (name, _) in std::env::vars_os() {
+        let name = name.to_string_lossy().into_owned();
+        let foreign = FOREIGN.iter().any(|prefix| name.starts_with(prefix));
+        if foreign || matches!(name.as_str(), "CI" | "TF_BUILD") {
+            command.env_remove(name);
+        }
+    }
+    command
+        .env("DATABRICKS_CONFIG_FILE", "/nonexistent")
+        .env("LAKEGATE_CACHE", cache())
+        .env("NO_COLOR", "1");
+    command
+}
+
+pub(crate) fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// A workspace served by a process of its own, which can be killed.
+pub(crate) struct Served {
+    pub(crate) host: String,
+    pub(crate) token: String,
+    pub(crate) dir: PathBuf,
+    child: Child,
+}
+
+impl Served {
+    pub(crate) fn start(dir: &Path) -> Self {
+        let mut command = lakegate();
+        command.args(["workspace", "serve", "--dir"]).arg(dir).stdout(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut reader = std::io::BufReader::new(child.stdout.take().unwrap());
+        let mut line = String::new();
+        std::io::BufRead::read_line(&mut reader, &mut line).unwrap();
+        let host = line.trim().rsplit(' ').next().unwrap().to_owned();
+        assert!(host.starts_with("http://127.0.0.1:"), "{line}");
+        let token = std::fs::read_to_string(dir.join("token")).unwrap();
+        Self { host, token, dir: dir.to_path_buf(), child }
+    }
+
+    /// SIGKILL: no handler runs, nothing is written after it.
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// A command that is connected to this workspace.
+    pub(crate) fn command(&self) -> Command {
+        let mut command = lakegate();
+        command
+            .env("DATABRICKS_HOST", &self.host)
+            .env("DATABRICKS_TOKEN", &self.token)
+            .env("DATABRICKS_WAREHOUSE_ID", "local");
+        command
+    }
+
+    pub(crate) fn client(&self) -> lakegate::databricks::Client {
+        let settings = lakegate::databricks::Settings::loopback(
+            &self.host,
+            &lakegate::names::Secret::new(&*self.token),
+        )
+        .unwrap();
+        lakegate::databricks::Client::new(&settings, std::sync::Arc::new(|_| {})).unwrap()
+    }
+
+    pub(crate) async fn sql(&self, statement: &str) -> Vec<Vec<Option<String>>> {
+        let statement = lakegate::databricks::sql::Statement::new(statement);
+        self.client().sql("local", &statement).await.unwrap().rows
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+/// The Python of the starter project, with the official clients in it.
+pub(crate) fn python() -> &'static Path {
+    static PYTHON: OnceLock<PathBuf> = OnceLock::new();
+    PYTHON.get_or_init(|| {
+        let text =
+            std::fs::read_to_string(root().join("templates/project/requirements.txt")).unwrap();
+        let packages: Vec<String> = text
+            .lines()
+            .filter(|line| line.contains("=="))
+            .map(|line| line.trim().to_owned())
+            .collect();
+        let mut env = lakegate::sys::Env::capture();
+        env.set("LAKEGATE_CACHE", cache().to_str().unwrap());
+        let dir = tempfile::tempdir().unwrap();
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Runtime::new().unwrap();
+            runtime.block_on(async {
+                let running = lakegate::local::serve(dir.path(), 0, &env).await.unwrap();
+                running.python_environment(&packages).await.unwrap()
+            })
+        })
+        .join()
+        .unwrap()
+    })
+}
+
+/// Runs a command to its end, or panics with what it said.
+pub(crate) fn within(limit: Duration, command: &mut Command) -> Output {
+    let started = Instant::now();
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let out = std::thread::spawn({
+        let mut stdout = child.stdout.take().unwrap();
+        move || {
+            let mut bytes = Vec::new();
+            std::io::Read::read_to_end(&mut stdout, &mut bytes).unwrap();
+            bytes
+        }
+    });
+    let err = std::thread::spawn({
+        let mut stderr = child.stderr.take().unwrap();
+        move || {
+            let mut bytes = Vec::new();
+            std::io::Read::read_to_end(&mut stderr, &mut bytes).unwrap();
+            bytes
+        }
+    });
+    let status = loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            break status;
+        }
+        if started.elapsed() > limit {
+            child.kill().unwrap();
+            panic!("took over {limit:?}: {}", text(&err.join().unwrap()));
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    };
+    Output { status, stdout: out.join().unwrap(), stderr: err.join().unwrap() }
+}

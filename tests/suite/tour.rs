@@ -1,0 +1,104 @@
+//! The tour: to its end, and through a kill in every step.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::support::{Served, lakegate, python, text, within};
+
+const STEPS: usize = 21;
+
+/// What must be the same however the tour went.
+#[derive(Debug, PartialEq)]
+struct Final {
+    champion_months: String,
+    rows: BTreeMap<&'static str, String>,
+    successes: BTreeMap<String, usize>,
+}
+
+async fn state_of(dir: &Path) -> Final {
+    let served = Served::start(&dir.join("workspace"));
+    let http = reqwest::Client::new();
+    let get = |path: String| {
+        let request = http.get(format!("{}{path}", served.host)).bearer_auth(&served.token);
+        async move { request.send().await.unwrap().json::<Value>().await.unwrap() }
+    };
+    let champion = get("/api/2.0/mlflow/unity-catalog/registered-models/alias?name=main.flights.late_arrival&alias=champion".into()).await;
+    let tags = champion["model_version"]["tags"].as_array().unwrap().clone();
+    let months = tags.iter().find(|tag| tag["key"] == "months").unwrap()["value"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let mut rows = BTreeMap::new();
+    for table in
+        ["features", "evaluation", "predictions", "gate_results", "promotions", "drift_results"]
+    {
+        let count = served.sql(&format!("SELECT count(*) FROM main.flights.{table}")).await;
+        rows.insert(table, count[0][0].clone().unwrap());
+    }
+    let runs = get("/api/2.2/jobs/runs/list?limit=100".into()).await;
+    let mut successes = BTreeMap::new();
+    for run in runs["runs"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|run| run["state"]["result_state"] == "SUCCESS")
+    {
+        *successes.entry(run["run_name"].as_str().unwrap().to_owned()).or_default() += 1;
+    }
+    Final { champion_months: months, rows, successes }
+}
+
+fn done_steps(dir: &Path) -> usize {
+    let text = std::fs::read_to_string(dir.join("tour.json")).unwrap_or_default();
+    let travel: Value = serde_json::from_str(&text).unwrap_or_default();
+    travel["done"].as_array().map_or(0, Vec::len)
+}
+
+/// Walks the tour, killing it once while each step is at work.
+fn walk_with_kills(dir: &Path) {
+    for step in 0..STEPS {
+        let mut tour = lakegate();
+        tour.arg("tour").arg("--dir").arg(dir).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut child = tour.spawn().unwrap();
+        let begun = std::time::Instant::now();
+        while done_steps(dir) < step && begun.elapsed() < Duration::from_secs(120) {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        // Somewhere inside the step: early, in the middle or near its end.
+        std::thread::sleep(Duration::from_millis([30, 400, 1200][step % 3]));
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_loop_runs_and_a_kill_in_any_step_changes_nothing() {
+    python();
+    let dir = tempfile::tempdir().unwrap();
+    let (whole, killed) = (dir.path().join("whole"), dir.path().join("killed"));
+    let mut tour = lakegate();
+    tour.args(["tour", "--json", "--dir"]).arg(&whole);
+    let output = within(Duration::from_secs(600), &mut tour);
+    assert!(output.status.success(), "{}{}", text(&output.stdout), text(&output.stderr));
+    let result: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let steps = result["steps"].as_array().unwrap();
+    assert_eq!(steps.len(), STEPS);
+    let rejected = steps.iter().find(|step| step["id"] == "gate-worse").unwrap();
+    assert_eq!(
+        (&rejected["verdict"], &rejected["as_expected"]),
+        (&Value::from("fail"), &Value::from(true))
+    );
+    let golden = state_of(&whole).await;
+    assert_eq!(golden.champion_months, "4,5,6,7");
+
+    walk_with_kills(&killed);
+    let mut tour = lakegate();
+    tour.arg("tour").arg("--dir").arg(&killed);
+    let output = within(Duration::from_secs(600), &mut tour);
+    assert!(output.status.success(), "{}{}", text(&output.stdout), text(&output.stderr));
+    assert_eq!(state_of(&killed).await, golden);
+}
