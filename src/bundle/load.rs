@@ -2,34 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use globset::Glob;
 use serde_json::{Map, Value, json};
 
 use super::interpolate::{self, Unresolved};
 use super::merge::merge;
+use super::sources::{ROOT, Sources, check_keys, merged};
+use super::variables::variables;
 use super::{Artifact, Bundle, BundleError, Resource, Surroundings, modes, paths, resources};
 use crate::names::is_identifier;
-
-/// The YAML files of a repository by their path, relative to the bundle's root.
-pub type Sources = BTreeMap<String, String>;
-
-/// The file that makes a folder a bundle.
-const ROOT: &str = "databricks.yml";
-
-/// What may stand at the top of a file.
-const TOP: [&str; 11] = [
-    "bundle",
-    "include",
-    "variables",
-    "workspace",
-    "artifacts",
-    "resources",
-    "targets",
-    "sync",
-    "permissions",
-    "run_as",
-    "experimental",
-];
 
 /// What may stand in a target.
 const TARGET: [&str; 13] = [
@@ -97,111 +77,6 @@ pub fn load(
     Ok(bundle)
 }
 
-fn parse(file: &str, text: &str) -> Result<Value, BundleError> {
-    let parsed: Value =
-        serde_yaml::from_str(text).map_err(|error| BundleError::new(file, error.to_string()))?;
-    match parsed {
-        Value::Null => Ok(json!({})),
-        Value::Object(_) => Ok(parsed),
-        _ => Err(BundleError::new(file, "the file must be a map of sections")),
-    }
-}
-
-fn check_keys(file: &str, at: &str, value: &Value, known: &[&str]) -> Result<(), BundleError> {
-    let keys = value.as_object().into_iter().flat_map(Map::keys);
-    for key in keys {
-        if !known.contains(&key.as_str()) {
-            let place = if at.is_empty() { key.clone() } else { format!("{at}.{key}") };
-            let error = BundleError::new(file, format!("{place}: there is no such key"));
-            return Err(resources::did_you_mean(error, key, known));
-        }
-    }
-    Ok(())
-}
-
-/// The root file and everything it includes as one tree.
-fn merged(sources: &Sources) -> Result<Value, BundleError> {
-    let text = sources.get(ROOT).ok_or_else(|| {
-        BundleError::new(ROOT, "there is no such file")
-            .hint("run the command in the bundle's folder, or name it with --bundle")
-    })?;
-    let mut tree = parse(ROOT, text)?;
-    check_keys(ROOT, "", &tree, &TOP)?;
-    check_resources(ROOT, &tree)?;
-    let mut from: BTreeMap<String, String> = BTreeMap::new();
-    remember(ROOT, &tree, &mut from)?;
-    for file in included(&tree, sources)? {
-        let mut part = parse(&file, &sources[&file])?;
-        check_keys(&file, "", &part, &TOP)?;
-        if part.get("include").is_some() {
-            return Err(BundleError::new(
-                &file,
-                "include: only databricks.yml may include files (this also rules out cycles)",
-            ));
-        }
-        check_resources(&file, &part)?;
-        remember(&file, &part, &mut from)?;
-        if let Some((folder, _)) = file.rsplit_once('/') {
-            paths::rebase(&mut part, folder);
-        }
-        merge(&mut tree, &part);
-    }
-    Ok(tree)
-}
-
-fn included(tree: &Value, sources: &Sources) -> Result<Vec<String>, BundleError> {
-    let mut files = Vec::new();
-    for pattern in tree["include"].as_array().into_iter().flatten() {
-        let pattern = pattern.as_str().unwrap_or_default().trim_start_matches("./");
-        let glob = Glob::new(pattern)
-            .map_err(|error| BundleError::new(ROOT, format!("include: {error}")))?;
-        let matcher = glob.compile_matcher();
-        let found: Vec<_> = sources
-            .keys()
-            .filter(|file| matcher.is_match(file) && *file != ROOT)
-            .cloned()
-            .collect();
-        if found.is_empty() && !pattern.contains(['*', '?', '[']) {
-            return Err(BundleError::new(ROOT, format!("include: `{pattern}` does not exist")));
-        }
-        files.extend(found.into_iter().filter(|file| !files.contains(file)).collect::<Vec<_>>());
-    }
-    Ok(files)
-}
-
-/// The same resource in two files is a mistake, not an override.
-fn remember(
-    file: &str,
-    tree: &Value,
-    from: &mut BTreeMap<String, String>,
-) -> Result<(), BundleError> {
-    for (kind, named) in tree["resources"].as_object().into_iter().flatten() {
-        for key in named.as_object().into_iter().flat_map(Map::keys) {
-            let full = format!("{kind}.{key}");
-            if let Some(other) = from.insert(full.clone(), file.to_owned()) {
-                return Err(BundleError::new(
-                    file,
-                    format!("resources.{full} is defined in `{other}` already"),
-                ));
-            }
-        }
-    }
-    Ok(())
-}
-
-fn check_resources(file: &str, tree: &Value) -> Result<(), BundleError> {
-    for (kind, named) in tree["resources"].as_object().into_iter().flatten() {
-        resources::kind(file, kind)?;
-        if !named.is_object() {
-            return Err(BundleError::new(
-                file,
-                format!("resources.{kind}: it must be a map of names"),
-            ));
-        }
-    }
-    Ok(())
-}
-
 fn choose_target(tree: &Value, asked: Option<&str>) -> Result<String, BundleError> {
     let empty = Map::new();
     let targets = tree["targets"].as_object().unwrap_or(&empty);
@@ -224,64 +99,6 @@ fn choose_target(tree: &Value, asked: Option<&str>) -> Result<String, BundleErro
         _ => Err(BundleError::new(ROOT, "which target is meant is not clear")
             .hint(format!("name one with --target: {}", names.join(", ")))),
     }
-}
-
-/// The value of each declared variable.
-fn variables(
-    tree: &Value,
-    target: &Value,
-    around: &Surroundings,
-) -> Result<BTreeMap<String, Value>, BundleError> {
-    let mut values = BTreeMap::new();
-    let empty = Map::new();
-    let declared = tree["variables"].as_object().unwrap_or(&empty);
-    for (name, variable) in declared {
-        check_keys(
-            ROOT,
-            &format!("variables.{name}"),
-            variable,
-            &["description", "default", "type", "lookup"],
-        )?;
-        if variable.get("lookup").is_some() {
-            return Err(BundleError::new(
-                ROOT,
-                format!("variables.{name}.lookup: lookups are not supported yet"),
-            )
-            .hint("give the id as the variable's value"));
-        }
-        let in_target = target["variables"].get(name).map(|value| match value {
-            Value::Object(fields) if fields.contains_key("default") => fields["default"].clone(),
-            other => other.clone(),
-        });
-        let given = match around.variables.get(name) {
-            Some(text) if variable["type"] == "complex" => {
-                Some(serde_yaml::from_str(text).map_err(|error| {
-                    BundleError::new(
-                        ROOT,
-                        format!("variables.{name}: the given value is not YAML: {error}"),
-                    )
-                })?)
-            }
-            Some(text) => Some(Value::String(text.clone())),
-            None => None,
-        };
-        let default = variable.get("default").cloned();
-        let value = given.or(in_target).or(default).ok_or_else(|| {
-            BundleError::new(ROOT, format!("variables.{name} has no value"))
-                .hint(format!("set a default, `--var {name}=…` or BUNDLE_VAR_{name}"))
-        })?;
-        values.insert(name.clone(), value);
-    }
-    let known: Vec<&str> = declared.keys().map(String::as_str).collect();
-    let in_target = target["variables"].as_object().into_iter().flat_map(Map::keys);
-    if let Some(unknown) = in_target.map(String::as_str).find(|name| !known.contains(name)) {
-        let error = BundleError::new(
-            ROOT,
-            format!("the target sets the variable `{unknown}`, which is not declared"),
-        );
-        return Err(resources::did_you_mean(error, unknown, &known));
-    }
-    Ok(values)
 }
 
 fn text_at(tree: &Value, pointer: &str) -> Option<String> {

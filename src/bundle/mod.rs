@@ -11,11 +11,14 @@ mod modes;
 mod paths;
 mod plan;
 mod resources;
+mod sources;
 mod state;
+mod variables;
 
-pub use load::{Sources, load};
+pub use load::load;
 pub use plan::{Action, Plan, Step, plan};
 pub use resources::Kind;
+pub use sources::Sources;
 pub use state::{FileDigests, Lock, ResourceState, State};
 
 use std::collections::BTreeMap;

@@ -5,12 +5,13 @@ mod drift;
 pub mod evidence;
 mod gate;
 mod promotion;
+pub mod statement;
 
 pub use drift::DriftRow;
 pub use gate::GateRow;
 pub use promotion::PromotionRow;
 
-use crate::databricks::sql::{Parameter, Statement};
+use self::statement::{Parameter, Statement};
 use crate::names::{SchemaName, TableName};
 
 /// A value of a row.
