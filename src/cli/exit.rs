@@ -1,5 +1,6 @@
 //! Exit codes, the same for every command.
 
+use crate::config::ConfigError;
 use crate::databricks;
 use crate::names::NameError;
 use crate::report::{Fault, FaultKind, Verdict};
@@ -61,7 +62,7 @@ pub(super) fn of_error(error: &anyhow::Error) -> u8 {
                 _ => REMOTE,
             };
         }
-        if cause.is::<NameError>() {
+        if cause.is::<NameError>() || cause.is::<ConfigError>() {
             return USAGE;
         }
     }

@@ -159,14 +159,8 @@ async fn react(
         return Ok(Reaction { name: "notify", run: None });
     };
     let job_id = find_job(ctx, job).await?;
-    let parts = [
-        "drift",
-        ctx.client.host(),
-        &job_id.to_string(),
-        &request.policy.current.to_string(),
-        window,
-    ]
-    .map(str::to_owned);
+    let parts = ["drift", &job_id.to_string(), &request.policy.current.to_string(), window]
+        .map(str::to_owned);
     let token = Sha256::of_parts(parts.iter().map(String::as_str)).to_string();
     let now = RunNow {
         job_id,

@@ -46,7 +46,6 @@ pub async fn run(ctx: Ctx, request: Request) -> Result<Outcome> {
         let token = token::run_token(
             &ctx.context,
             request.step_key.as_deref(),
-            ctx.client.host(),
             job_id,
             &request.parameters,
             rerun,

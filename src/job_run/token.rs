@@ -7,11 +7,11 @@ use crate::names::Sha256;
 
 /// 64 characters, the most that the service takes. The same attempt of the
 /// same step with the same inputs gives the same token; without a CI run there
-/// is nothing to retry, so each call is a run of its own.
+/// is nothing to retry, so each call is a run of its own. A token counts within
+/// one workspace, so its address is no part of it: addresses change.
 pub(super) fn run_token(
     context: &Context,
     step_key: Option<&str>,
-    host: &str,
     job_id: i64,
     parameters: &BTreeMap<String, String>,
     rerun: u32,
@@ -23,7 +23,6 @@ pub(super) fn run_token(
         context.run_id.as_deref().unwrap_or_default(),
         context.attempt.as_deref().unwrap_or_default(),
         step_key.or(context.step.as_deref()).unwrap_or_default(),
-        host,
         if in_run { "" } else { &unique },
     ];
     let numbers = [job_id.to_string(), rerun.to_string()];
@@ -43,14 +42,7 @@ mod tests {
             attempt: Some(attempt.into()),
             ..Context::default()
         };
-        run_token(
-            &context,
-            None,
-            "https://a.test",
-            3,
-            &[("month".to_owned(), parameter.to_owned())].into(),
-            rerun,
-        )
+        run_token(&context, None, 3, &[("month".to_owned(), parameter.to_owned())].into(), rerun)
     }
 
     #[test]
@@ -64,9 +56,9 @@ mod tests {
 
     #[test]
     fn outside_of_ci_each_call_is_a_run_of_its_own() {
-        let token = || run_token(&Context::default(), None, "h", 1, &BTreeMap::new(), 0);
+        let token = || run_token(&Context::default(), None, 1, &BTreeMap::new(), 0);
         assert_ne!(token(), token());
-        let keyed = || run_token(&Context::default(), Some("k"), "h", 1, &BTreeMap::new(), 0);
+        let keyed = || run_token(&Context::default(), Some("k"), 1, &BTreeMap::new(), 0);
         assert_eq!(keyed(), keyed());
     }
 }

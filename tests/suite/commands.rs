@@ -92,10 +92,11 @@ fn mistakes_in_files_and_names_are_told_with_the_way_out() {
     refused(world.run(&["model-gate", "--model", "just.two"]), &["catalog.schema.model"]);
     refused(world.run(&["model-promote"]), &["run model-gate first"]);
     refused(world.run(&["drift-check"]), &["the table `main.default.p` does not exist"]);
-    world.edit("lakegate.yml", "min_rows: 4, resamples", "min_row: 4, resamples");
-    refused(world.run(&["drift-check"]), &["`lakegate.yml` line 1", "gate.min_row"]);
     world.edit("databricks.yml", "tasks:", "taks:");
     refused(world.run(&["bundle-deploy", "plan"]), &["resources.jobs.hello.taks", "did you mean"]);
+    world.edit("lakegate.yml", "min_rows: 4, resamples", "min_row: 4, resamples");
+    refused(world.run(&["drift-check"]), &["`lakegate.yml` line 1", "gate.min_row"]);
+    world.edit("lakegate.yml", "min_row: 4, resamples", "min_rows: 4, resamples");
     refused(
         told(lakegate().args(["job-run", "x"]).current_dir(world.project())),
         &["DATABRICKS_HOST", "--local"],
@@ -288,8 +289,12 @@ async fn a_signal_cancels_the_remote_run_in_time() {
     world.edit("hello.py", "print(", "import time; time.sleep(60); print(");
     assert_eq!(world.run(&["bundle-deploy", "apply"]).0, 0);
     let mut command = world.served.command();
-    let mut child =
-        command.args(["job-run", "hello"]).current_dir(world.project()).spawn().unwrap();
+    let mut child = command
+        .args(["job-run", "hello"])
+        .current_dir(world.project())
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
     let client = world.served.client();
     let run_id = loop {
         let listed = reqwest::Client::new()
