@@ -1,5 +1,20 @@
 //! Lakegate carries machine-learning code from a merge request to monitored
 //! production on Databricks: one small binary per step.
+//!
+//! # Layers
+//!
+//! `bin → cli → features → adapters → pure`, one direction. A feature is a
+//! folder named after its command: `args.rs` knows the command line, `run.rs`
+//! does the I/O, every other file is pure. What two features need moves down.
+//! [`local`] is the embedded workspace; it speaks the same REST as the real
+//! one, so that tests, the tour and users share one code path.
+//!
+//! # The life of a step
+//!
+//! Environment and flags become `Args`, those a typed `Request`; the feature
+//! turns it into an [`report::Outcome`] and prints nothing; the edge publishes
+//! the outcome and maps its verdict to the exit code. A negative verdict is an
+//! answer. Errors are for what could not be answered, and say what to change.
 
 pub mod bundle;
 pub mod bundle_deploy;

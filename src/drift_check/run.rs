@@ -292,7 +292,7 @@ fn describe(report: &mut Report, decision: &Decision) {
                 compared.column.clone(),
                 number(compared.psi),
                 test,
-                number(column.p_value),
+                p_value(column.p_value),
                 nulls,
                 column.reason.clone(),
             ],
@@ -318,4 +318,9 @@ fn describe(report: &mut Report, decision: &Decision) {
             limit: None,
         });
     }
+}
+
+/// A p-value that underflowed is small, not zero.
+fn p_value(p: f64) -> String {
+    if p == 0.0 { "< 1e-300".into() } else { number(p) }
 }

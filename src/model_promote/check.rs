@@ -155,4 +155,23 @@ mod tests {
         assert!(alias(&sealed(Some(1)), None).is_err());
         assert!(alias(&sealed(None), version(1)).is_err());
     }
+
+    proptest::proptest! {
+        #[test]
+        fn no_number_in_the_evidence_changes_on_its_way_through_the_file(value in proptest::num::f64::NORMAL, low in -1.0..1.0f64) {
+            let mut statement = sealed(Some(1)).statement;
+            statement.rules.push(crate::record::evidence::RuleResult {
+                rule: "r".into(),
+                metric: "roc_auc".into(),
+                candidate: Some(value),
+                champion: None,
+                low: Some(low),
+                high: None,
+                verdict: "pass".into(),
+                reason: String::new(),
+            });
+            let text = serde_json::to_string_pretty(&Evidence::seal(statement)).unwrap();
+            proptest::prop_assert!(serde_json::from_str::<Evidence>(&text).unwrap().is_intact());
+        }
+    }
 }

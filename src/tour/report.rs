@@ -20,11 +20,17 @@ pub(super) fn build(places: &Places, travel: &Travel) -> Report {
         let (title, part) = step.map_or(("", ""), |step| (step.title, step.part));
         table
             .row(Some(done.mark()), [title.to_owned(), part.to_owned(), took, done.reason.clone()]);
-        if let Some(path) = &done.report {
-            report.facts.push((format!("report of {}", done.id), path.clone()));
-        }
     }
     report.tables.push(table);
+    let mut reports = Table::new("Their own reports", ["step", "file"]);
+    for done in &travel.done {
+        if let Some(path) = &done.report {
+            let below = std::path::Path::new(path).strip_prefix(&places.root);
+            let shown = below.map_or_else(|_| path.clone(), |below| below.display().to_string());
+            reports.row(None, [done.id.clone(), shown]);
+        }
+    }
+    report.tables.push(reports);
     report.charts.push(Chart {
         title: "Seconds per step".into(),
         labels: travel.done.iter().map(|done| done.id.clone()).collect(),
