@@ -9,8 +9,10 @@ use ignore::WalkBuilder;
 
 use crate::bundle::{self, Bundle, BundleError, Sources, Surroundings};
 use crate::databricks::Client;
+use crate::databricks::jobs::Job;
 use crate::host::Context;
 use crate::report::Fault;
+use crate::step::Ctx;
 use crate::sys::{Env, fs};
 
 /// Never part of a deployment.
@@ -48,6 +50,62 @@ pub async fn load_bundle(
     };
     let target = choice.target.as_deref();
     bundle::load(&sources(&choice.root)?, target, &around).map_err(|error| usage(&error).into())
+}
+
+/// The job that a person means by `name`: its id, its name, its key in the
+/// bundle of this folder, or its name without a development prefix.
+pub async fn find_job(ctx: &Ctx, name: &str, target: Option<&str>) -> Result<Job> {
+    if let Ok(id) = name.parse() {
+        return ctx.client.job_get(id).await.with_context(|| format!("find job {id}"));
+    }
+    let all = ctx.client.job_list(None).await.context("list the jobs")?;
+    let (named, prefixed): (Vec<_>, Vec<_>) = all
+        .iter()
+        .filter(|job| job.name() == name || job.name().ends_with(&format!("] {name}")))
+        .partition(|job| job.name() == name);
+    for matching in [named, prefixed] {
+        match matching[..] {
+            [job] => return Ok(job.clone()),
+            [] => {}
+            _ => {
+                let ids: Vec<_> = matching.iter().map(|job| job.job_id.to_string()).collect();
+                let fault = Fault::usage(format!("{} jobs are called `{name}`", matching.len()));
+                return Err(fault.hint(format!("give the id: {}", ids.join(", "))).into());
+            }
+        }
+        if let Some(id) = deployed_job(ctx, name, target).await?
+            && let Some(job) = all.iter().find(|job| job.job_id == id)
+        {
+            return Ok(job.clone());
+        }
+    }
+    let fault = Fault::usage(format!("no job is called `{name}`"));
+    if all.is_empty() {
+        return Err(fault.hint("the workspace has no jobs: deploy the bundle first").into());
+    }
+    let names: Vec<&str> = all.iter().map(Job::name).collect();
+    Err(fault.or_near(name, names.iter().copied()).into())
+}
+
+/// The id of a job by its key in the bundle of this folder, if there is one.
+async fn deployed_job(ctx: &Ctx, key: &str, target: Option<&str>) -> Result<Option<i64>> {
+    if !Path::new("databricks.yml").is_file() {
+        return Ok(None);
+    }
+    let choice = BundleChoice {
+        root: PathBuf::from("."),
+        target: target.map(str::to_owned),
+        variables: BTreeMap::new(),
+    };
+    let bundle = load_bundle(&choice, &ctx.client, &ctx.env, &ctx.context).await?;
+    let path = format!("{}/resources.json", bundle.state_path);
+    let Some(bytes) =
+        ctx.client.workspace_read(&path).await.context("read the deployment state")?
+    else {
+        return Ok(None);
+    };
+    let state = bundle::State::parse(&String::from_utf8_lossy(&bytes)).map_err(Fault::usage)?;
+    Ok(state.id(&format!("jobs.{key}")).and_then(|id| id.parse().ok()))
 }
 
 /// A mistake in the bundle is the caller's to mend.

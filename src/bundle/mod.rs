@@ -19,7 +19,7 @@ pub use load::load;
 pub use plan::{Action, Plan, Step, plan};
 pub use resources::Kind;
 pub use sources::Sources;
-pub use state::{FileDigests, Lock, ResourceState, State};
+pub use state::{FileDigests, Lock, ResourceState, State, metadata, snapshot};
 
 use std::collections::BTreeMap;
 

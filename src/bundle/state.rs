@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use super::Bundle;
 use crate::names::Sha256;
 
 /// The layout that this reads and writes.
@@ -63,6 +64,49 @@ impl State {
     pub fn id(&self, key: &str) -> Option<&str> {
         self.state.get(&format!("resources.{key}")).map(|resource| resource.id.as_str())
     }
+}
+
+/// `state/metadata.json`: what a job's page shows of its deployment.
+pub fn metadata(
+    bundle: &Bundle,
+    state: &State,
+    commit: Option<&str>,
+    branch: Option<&str>,
+) -> Value {
+    let jobs = bundle.resources.keys().filter(|key| key.starts_with("jobs."));
+    let jobs = jobs.filter_map(|key| {
+        let id = state.id(key)?;
+        Some((
+            key.trim_start_matches("jobs.").to_owned(),
+            json!({ "id": id, "relative_path": "databricks.yml" }),
+        ))
+    });
+    json!({
+        "version": 1,
+        "config": {
+            "bundle": {
+                "name": bundle.name,
+                "target": bundle.target,
+                "git": { "commit": commit, "branch": branch },
+            },
+            "workspace": { "file_path": bundle.file_path },
+            "resources": { "jobs": jobs.collect::<serde_json::Map<_, _>>() },
+        },
+    })
+}
+
+/// `state/deployment.json`: the files that the deployment has put there.
+pub fn snapshot(bundle: &Bundle, files: &FileDigests, serial: u64, time: &str) -> Value {
+    let root = format!("{}/", bundle.file_path);
+    let listed = files.0.keys().filter_map(|path| path.strip_prefix(&root));
+    let listed = listed.map(|path| json!({ "local_path": path, "is_notebook": false }));
+    json!({
+        "version": 1,
+        "seq": serial,
+        "cli_version": concat!("lakegate-", env!("CARGO_PKG_VERSION")),
+        "timestamp": time,
+        "files": listed.collect::<Vec<_>>(),
+    })
 }
 
 /// `state/deploy.lock`.

@@ -7,6 +7,7 @@ use anyhow::Result;
 use super::run::{Mode, Request};
 use crate::checkout::BundleChoice;
 use crate::config::Config;
+use crate::names::pairs;
 use crate::report::Fault;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -48,14 +49,7 @@ impl Args {
         if self.plan.is_some() && self.action != Verb::Apply {
             return Err(Fault::usage("--plan goes with `apply` only").into());
         }
-        let mut variables = std::collections::BTreeMap::new();
-        for pair in self.var.iter().filter(|pair| !pair.trim().is_empty()) {
-            let (name, value) = pair.split_once('=').ok_or_else(|| {
-                Fault::usage(format!("variable `{pair}` has no value"))
-                    .hint("write it as NAME=VALUE")
-            })?;
-            variables.insert(name.trim().to_owned(), value.to_owned());
-        }
+        let variables = pairs("variable", &self.var)?;
         Ok(Request {
             mode: match self.action {
                 Verb::Plan => Mode::Plan,

@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, Result};
 
-use crate::bundle::{Bundle, FileDigests, Lock, State};
+use crate::bundle::{self, Bundle, FileDigests, Lock, State};
 use crate::databricks::Client;
 use crate::host::Context;
 use crate::names::Sha256;
@@ -57,6 +57,21 @@ impl<'a> Deployment<'a> {
         self.write("lakegate-files.json", serde_json::to_vec(files)?)
             .await
             .context("save the list of files")
+    }
+
+    /// Tells other tools, and the job's page, what was deployed.
+    pub(super) async fn save_metadata(
+        &self,
+        bundle: &Bundle,
+        state: &State,
+        files: &FileDigests,
+        context: &Context,
+    ) -> Result<()> {
+        let (commit, branch) = (context.commit.as_deref(), context.branch.as_deref());
+        let metadata = bundle::metadata(bundle, state, commit, branch);
+        self.write("metadata.json", serde_json::to_vec_pretty(&metadata)?).await?;
+        let snapshot = bundle::snapshot(bundle, files, state.serial, &clock::now().to_string());
+        self.write("deployment.json", serde_json::to_vec_pretty(&snapshot)?).await
     }
 
     async fn write(&self, file: &str, bytes: Vec<u8>) -> Result<()> {

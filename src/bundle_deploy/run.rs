@@ -270,6 +270,7 @@ async fn apply_locked(
     deployment.confirm(lock).await?;
     let metadata = format!("{}/metadata.json", bundle.state_path);
     apply::resources(ctx, &plan, &mut state, deployment, &metadata).await?;
+    deployment.save_metadata(bundle, &state, &plan.files, &ctx.context).await?;
     Ok(plan)
 }
 

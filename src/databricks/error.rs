@@ -70,6 +70,15 @@ impl Error {
             || error.code.ends_with("ALREADY_EXISTS"))
     }
 
+    /// A fault of the moment: the same call may succeed later.
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::Api(error) => error.status == 429 || error.status >= 500,
+            Self::Transport { .. } | Self::Html { .. } => true,
+            _ => false,
+        }
+    }
+
     /// Something the caller must change, as against a fault of the world.
     pub fn is_usage(&self) -> bool {
         matches!(self, Self::Settings(_)) || self.is_not_found()

@@ -33,27 +33,10 @@ impl Client {
 
     /// The entries of one folder, all pages.
     pub async fn directory_list(&self, path: &str) -> Result<Vec<DirectoryEntry>, Error> {
-        #[derive(Deserialize)]
-        struct Page {
-            #[serde(default)]
-            contents: Vec<DirectoryEntry>,
-            next_page_token: Option<String>,
-        }
-        let mut entries = Vec::new();
-        let mut token: Option<String> = None;
-        loop {
-            let route = format!("/api/2.0/fs/directories{}", encoded(path));
-            let page: Page =
-                self.http.get(route).query_opt("page_token", token.as_ref()).read().await?;
-            entries.extend(page.contents);
-            match page
-                .next_page_token
-                .filter(|next| !next.is_empty() && token.as_ref() != Some(next))
-            {
-                Some(next) => token = Some(next),
-                None => return Ok(entries),
-            }
-        }
+        self.http
+            .get(format!("/api/2.0/fs/directories{}", encoded(path)))
+            .read_all("contents")
+            .await
     }
 
     /// Every file below a folder.

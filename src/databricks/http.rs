@@ -122,7 +122,7 @@ enum Body {
 }
 
 /// A call being put together.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 #[must_use]
 pub(super) struct Call<'a> {
     http: &'a Http,
@@ -171,6 +171,30 @@ impl Call<'_> {
         let text = if bytes.is_empty() { b"{}".as_slice() } else { &bytes };
         serde_json::from_slice(text)
             .map_err(|error| Error::Decode { call, reason: error.to_string() })
+    }
+
+    /// Reads every page: the items under `field`. A token that comes again is
+    /// an error, as going on would never end and stopping would lose items.
+    pub(super) async fn read_all<T: DeserializeOwned>(self, field: &str) -> Result<Vec<T>, Error> {
+        let fail = |call: &str, reason: String| Error::Decode { call: call.to_owned(), reason };
+        let mut items = Vec::new();
+        let mut seen: Vec<String> = Vec::new();
+        loop {
+            let call = self.clone().query_opt("page_token", seen.last());
+            let name = call.name();
+            let mut page: serde_json::Value = call.read().await?;
+            let part = page.get_mut(field).map(serde_json::Value::take).unwrap_or_default();
+            let part: Option<Vec<T>> =
+                serde_json::from_value(part).map_err(|error| fail(&name, error.to_string()))?;
+            items.extend(part.unwrap_or_default());
+            match page["next_page_token"].as_str().filter(|next| !next.is_empty()) {
+                None => return Ok(items),
+                Some(next) if seen.iter().any(|token| token == next) => {
+                    return Err(fail(&name, format!("the page token `{next}` came twice")));
+                }
+                Some(next) => seen.push(next.to_owned()),
+            }
+        }
     }
 
     /// Sends the call; the answer's content does not matter.

@@ -142,27 +142,8 @@ impl Client {
 
     /// All jobs, or those of one name.
     pub async fn job_list(&self, name: Option<&str>) -> Result<Vec<Job>, Error> {
-        #[derive(Deserialize)]
-        struct Page {
-            #[serde(default)]
-            jobs: Vec<Job>,
-            next_page_token: Option<String>,
-        }
-        let mut jobs = Vec::new();
-        let mut token: Option<String> = None;
-        loop {
-            let call =
-                self.http.get("/api/2.2/jobs/list").query("limit", 100).query_opt("name", name);
-            let page: Page = call.query_opt("page_token", token.as_ref()).read().await?;
-            jobs.extend(page.jobs);
-            match page
-                .next_page_token
-                .filter(|next| !next.is_empty() && token.as_ref() != Some(next))
-            {
-                Some(next) => token = Some(next),
-                None => return Ok(jobs),
-            }
-        }
+        let call = self.http.get("/api/2.2/jobs/list").query("limit", 100);
+        call.query_opt("name", name).read_all("jobs").await
     }
 
     pub async fn job_create(&self, settings: &Value) -> Result<i64, Error> {

@@ -152,6 +152,24 @@ async fn the_deadline_ends_retries() {
     assert!(matches!(client.me().await.unwrap_err(), Error::Deadline { .. }));
 }
 
+#[tokio::test]
+async fn all_pages_are_read_and_a_token_that_comes_again_is_an_error() {
+    let page = |job: i64, next: &str| {
+        json("200 OK", &format!(r#"{{"jobs":[{{"job_id":{job}}}],"next_page_token":"{next}"}}"#))
+    };
+    let server = Scripted::new(vec![
+        page(1, "a"),
+        page(2, "b"),
+        json("200 OK", r#"{"jobs":[{"job_id":3}]}"#),
+    ])
+    .await;
+    let jobs = server.with_token().job_list(None).await.unwrap();
+    assert_eq!(jobs.iter().map(|job| job.job_id).collect::<Vec<_>>(), [1, 2, 3]);
+    let endless = Scripted::new(vec![page(1, "a")]).await;
+    let error = endless.with_token().job_list(None).await.unwrap_err();
+    assert!(error.to_string().contains("came twice"), "{error}");
+}
+
 fn token_answer(token: &str) -> String {
     json(
         "200 OK",

@@ -128,27 +128,8 @@ impl Client {
     }
 
     pub async fn model_versions(&self, model: &ModelName) -> Result<Vec<ModelVersionInfo>, Error> {
-        #[derive(Deserialize)]
-        struct Page {
-            #[serde(default)]
-            model_versions: Vec<ModelVersionInfo>,
-            next_page_token: Option<String>,
-        }
-        let mut versions = Vec::new();
-        let mut token: Option<String> = None;
-        loop {
-            let call =
-                self.http.get(format!("{}/versions", Securable::Model.object(&model.to_string())));
-            let page: Page = call.query_opt("page_token", token.as_ref()).read().await?;
-            versions.extend(page.model_versions);
-            match page
-                .next_page_token
-                .filter(|next| !next.is_empty() && token.as_ref() != Some(next))
-            {
-                Some(next) => token = Some(next),
-                None => return Ok(versions),
-            }
-        }
+        let route = format!("{}/versions", Securable::Model.object(&model.to_string()));
+        self.http.get(route).read_all("model_versions").await
     }
 
     /// The version that an alias points to, if the alias is set.

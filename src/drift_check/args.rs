@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use super::run::Request;
 use crate::config::{Config, OnDrift};
-use crate::names::{SchemaName, TableName};
+use crate::names::{SchemaName, TableName, pairs};
 use crate::report::Fault;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -69,14 +69,7 @@ impl Args {
                 .hint("name it with --retrain-job or drift.retrain_job")
                 .into());
         }
-        let mut retrain_parameters = std::collections::BTreeMap::new();
-        for pair in self.retrain_params.iter().filter(|pair| !pair.trim().is_empty()) {
-            let (name, value) = pair.split_once('=').ok_or_else(|| {
-                Fault::usage(format!("parameter `{pair}` has no value"))
-                    .hint("write it as NAME=VALUE")
-            })?;
-            retrain_parameters.insert(name.trim().to_owned(), value.to_owned());
-        }
+        let retrain_parameters = pairs("parameter", &self.retrain_params)?;
         let record = config.record.schema.as_deref().map(str::parse::<SchemaName>).transpose()?;
         Ok(Request { policy, window: self.window, retrain_parameters, record })
     }

@@ -171,19 +171,19 @@ mod tests {
 
     #[test]
     fn many_categories_alone_are_no_drift() {
-        // Two samples of 2000 from 500 equal categories: the raw index is near 0.5.
-        let draw = |salt: u64| -> ArrayRef {
-            let values = (0..2000u64).map(|row| {
-                let mixed = (row * 2 + salt).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-                format!("c{}", (mixed ^ (mixed >> 31)).wrapping_mul(0xbf58_476d_1ce4_e5b9) >> 33)
-                    .len()
-                    .to_string()
-                    + &((mixed >> 40) % 500).to_string()
+        // Two samples of 2000 rows from the same 100 categories.
+        let draw = |side: &str| -> ArrayRef {
+            let values = (0..2000).map(|row| {
+                let seed = crate::names::Sha256::of(format!("{side}{row}")).seed();
+                format!("c{}", seed % 100)
             });
             Arc::new(StringArray::from_iter_values(values))
         };
-        let result = compared(Shape::Categorical, &draw(0), &draw(1));
-        assert!(result.psi < 0.2, "{}", result.psi);
+        let (base, current) = (draw("base"), draw("current"));
+        let (_, counts, _, _) = categories("c", [&base, &current]).unwrap();
+        assert!(categorical::psi(&counts[0], &counts[1]) > 0.07, "chance alone makes it large");
+        let result = compared(Shape::Categorical, &base, &current);
+        assert!(result.psi < 0.03, "{}", result.psi);
         assert_eq!(result.labels.len(), SHOWN);
     }
 

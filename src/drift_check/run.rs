@@ -7,6 +7,7 @@ use arrow::array::RecordBatch;
 
 use super::columns::{Compared, Shape, compare};
 use super::decide::{Decision, decide};
+use crate::checkout;
 use crate::config::{Drift, OnDrift};
 use crate::databricks::jobs::RunNow;
 use crate::databricks::unity::TableInfo;
@@ -158,7 +159,7 @@ async fn react(
     else {
         return Ok(Reaction { name: "notify", run: None });
     };
-    let job_id = find_job(ctx, job).await?;
+    let job_id = checkout::find_job(ctx, job, None).await?.job_id;
     let parts = ["drift", &job_id.to_string(), &request.policy.current.to_string(), window]
         .map(str::to_owned);
     let token = Sha256::of_parts(parts.iter().map(String::as_str)).to_string();
@@ -174,31 +175,6 @@ async fn react(
         .with_context(|| format!("start the retraining job `{job}`"))?;
     let run = ctx.client.run_get(run_id).await.context("look at the retraining run")?;
     Ok(Reaction { name: "retrain", run: Some((run_id, run.run_page_url)) })
-}
-
-async fn find_job(ctx: &Ctx, job: &str) -> Result<i64> {
-    if let Ok(id) = job.parse() {
-        return Ok(id);
-    }
-    let all = ctx.client.job_list(None).await.context("list the jobs")?;
-    let suffix = format!("] {job}");
-    let matching: Vec<i64> = all
-        .iter()
-        .filter(|known| known.name() == job || known.name().ends_with(&suffix))
-        .map(|known| known.job_id)
-        .collect();
-    match matching[..] {
-        [id] => Ok(id),
-        [] => {
-            let names: Vec<&str> = all.iter().map(crate::databricks::jobs::Job::name).collect();
-            Err(Fault::usage(format!("no job is called `{job}`"))
-                .or_near(job, names.iter().copied())
-                .into())
-        }
-        _ => Err(Fault::usage(format!("{} jobs are called `{job}`", matching.len()))
-            .hint("give the job's id")
-            .into()),
-    }
 }
 
 fn drift_rows(

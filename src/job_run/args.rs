@@ -1,13 +1,12 @@
 //! The arguments of `job-run`.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::Result;
 
-use super::JobRef;
 use super::run::Request;
 use crate::config::Config;
+use crate::names::pairs;
 use crate::report::Fault;
 
 #[derive(Debug, clap::Args)]
@@ -15,6 +14,9 @@ pub struct Args {
     /// The job: its id, its name, or its key in the bundle
     #[arg(value_name = "JOB", env = "LAKEGATE_JOB")]
     job: String,
+    /// The bundle's target, when the job is named by its key
+    #[arg(long, short, env = "LAKEGATE_TARGET")]
+    target: Option<String>,
     /// A job parameter; may be given several times
     #[arg(
         long = "param",
@@ -40,16 +42,10 @@ pub struct Args {
 
 impl Args {
     pub fn request(self, _: &Config) -> Result<Request> {
-        let mut parameters = BTreeMap::new();
-        for pair in self.params.iter().filter(|pair| !pair.trim().is_empty()) {
-            let (name, value) = pair.split_once('=').ok_or_else(|| {
-                Fault::usage(format!("parameter `{pair}` has no value"))
-                    .hint("write it as NAME=VALUE")
-            })?;
-            parameters.insert(name.trim().to_owned(), value.to_owned());
-        }
+        let parameters = pairs("parameter", &self.params)?;
         Ok(Request {
-            job: self.job.parse().map_or(JobRef::Name(self.job), JobRef::Id),
+            job: self.job,
+            target: self.target,
             parameters,
             queue_timeout: minutes("--queue-timeout", self.queue_timeout)?,
             run_timeout: minutes("--run-timeout", self.run_timeout)?,

@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 
-use super::{JobRef, token, unknown_job, watch};
-use crate::databricks::Client;
+use super::{token, watch};
+use crate::checkout;
+use crate::databricks;
 use crate::databricks::jobs::{Run, RunNow};
 use crate::report::{Fault, FaultKind, Finding, Outcome, Report, Severity, Table, Verdict};
 use crate::step::{Cancel, Ctx};
@@ -16,7 +17,10 @@ use crate::sys::clock;
 /// Everything that one `job-run` needs to know.
 #[derive(Debug, Clone)]
 pub struct Request {
-    pub job: JobRef,
+    /// An id, a name, or a key in the bundle of this folder.
+    pub job: String,
+    /// The bundle's target, for a key.
+    pub target: Option<String>,
     pub parameters: BTreeMap<String, String>,
     pub queue_timeout: Duration,
     pub run_timeout: Duration,
@@ -26,12 +30,13 @@ pub struct Request {
 
 /// A run that was started, and the job it belongs to.
 #[derive(Debug, Clone)]
-pub struct Started {
-    pub job_id: i64,
-    pub name: String,
-    pub run_id: i64,
+struct Started {
+    name: String,
+    run_id: i64,
 }
 
+/// How long the workspace may be out of reach while its run goes on.
+const OUTAGE: Duration = Duration::from_secs(15 * 60);
 /// A line about a run that does not change comes this often.
 const HEARTBEAT: Duration = Duration::from_secs(60);
 /// How long the cancellation of the remote run may take.
@@ -40,7 +45,8 @@ const CANCEL_BUDGET: Duration = Duration::from_millis(2500);
 const TAIL: usize = 30;
 
 pub async fn run(ctx: Ctx, request: Request) -> Result<Outcome> {
-    let (job_id, name) = find(&ctx.client, &request.job).await?;
+    let job = checkout::find_job(&ctx, &request.job, request.target.as_deref()).await?;
+    let (job_id, name) = (job.job_id, job.name().to_owned());
     let mut rerun = 0;
     loop {
         let token = token::run_token(
@@ -57,7 +63,7 @@ pub async fn run(ctx: Ctx, request: Request) -> Result<Outcome> {
         };
         let run_id =
             ctx.client.run_now(&now).await.with_context(|| format!("start job `{name}`"))?;
-        let started = Started { job_id, name: name.clone(), run_id };
+        let started = Started { name: name.clone(), run_id };
         let run = wait(&ctx, &started, &request).await?;
         if run.is_infrastructure_failure() && request.rerun_infrastructure && rerun == 0 {
             ctx.host.progress(&format!("run {run_id} failed in the platform, running once more"));
@@ -68,49 +74,29 @@ pub async fn run(ctx: Ctx, request: Request) -> Result<Outcome> {
     }
 }
 
-async fn find(client: &Client, job: &JobRef) -> Result<(i64, String)> {
-    match job {
-        JobRef::Id(id) => {
-            let found = client.job_get(*id).await.with_context(|| format!("find job {id}"))?;
-            Ok((found.job_id, found.name().to_owned()))
-        }
-        JobRef::Name(name) => {
-            let named = client.job_list(Some(name)).await.context("list the jobs")?;
-            if let [job] = &named[..] {
-                return Ok((job.job_id, job.name().to_owned()));
-            }
-            if !named.is_empty() {
-                let ids: Vec<_> = named.iter().map(|job| job.job_id.to_string()).collect();
-                let fault = Fault::usage(format!("{} jobs are called `{name}`", named.len()));
-                return Err(fault.hint(format!("give the id: {}", ids.join(", "))).into());
-            }
-            by_key(client, name).await
-        }
-    }
-}
-
-/// Development targets prefix a job's name; `[dev anna] train` is found as
-/// `train` when no other job ends like it.
-async fn by_key(client: &Client, name: &str) -> Result<(i64, String)> {
-    let all = client.job_list(None).await.context("list the jobs")?;
-    let suffix = format!("] {name}");
-    let matching: Vec<_> = all.iter().filter(|job| job.name().ends_with(&suffix)).collect();
-    if let [job] = matching[..] {
-        return Ok((job.job_id, job.name().to_owned()));
-    }
-    let names: Vec<String> = all.iter().map(|job| job.name().to_owned()).collect();
-    Err(unknown_job(name, &names).into())
-}
-
 async fn wait(ctx: &Ctx, started: &Started, request: &Request) -> Result<Run> {
     let begun = Instant::now();
     let mut running_since: Option<Instant> = None;
     let mut last = (String::new(), Instant::now());
+    let mut outage: Option<Instant> = None;
     loop {
-        let run = tokio::select! {
-            run = ctx.client.run_get(started.run_id) => run.with_context(|| format!("look at run {}", started.run_id))?,
+        let looked = tokio::select! {
+            looked = ctx.client.run_get(started.run_id) => looked,
             () = ctx.cancel.asked() => return Err(cancelled(ctx, started).await.into()),
         };
+        let run = match looked {
+            Ok(run) => run,
+            Err(error) if bears_with(ctx, &error, &mut outage) => {
+                ctx.host
+                    .progress(&format!("the workspace does not answer, looking again: {error}"));
+                tokio::time::sleep(watch::pause(begun.elapsed())).await;
+                continue;
+            }
+            Err(error) => {
+                return Err(error).with_context(|| format!("look at run {}", started.run_id));
+            }
+        };
+        outage = None;
         if last.0.is_empty() && !run.run_page_url.is_empty() {
             ctx.host.progress(&format!("job `{}` runs: {}", started.name, run.run_page_url));
         }
@@ -145,6 +131,13 @@ async fn wait(ctx: &Ctx, started: &Started, request: &Request) -> Result<Run> {
             () = ctx.cancel.asked() => return Err(cancelled(ctx, started).await.into()),
         }
     }
+}
+
+/// Whether to go on waiting. The run goes on without us, so an outage of the
+/// workspace loses nothing; an embedded one that is gone does not come back.
+fn bears_with(ctx: &Ctx, error: &databricks::Error, outage: &mut Option<Instant>) -> bool {
+    let embedded = ctx.client.host().starts_with("http://");
+    error.is_passing() && !embedded && outage.get_or_insert_with(Instant::now).elapsed() < OUTAGE
 }
 
 async fn cancelled(ctx: &Ctx, started: &Started) -> Fault {

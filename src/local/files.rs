@@ -14,7 +14,7 @@ use axum::routing::{get, put};
 use serde_json::{Value, json};
 
 use super::error::{Answer, ApiFault};
-use super::input::{Input, page};
+use super::input::{Input, page_answer};
 use super::{Shared, Workspace, paths};
 use crate::sys::fs;
 
@@ -162,11 +162,7 @@ async fn list(
         }
         entries.push(entry);
     }
-    let (contents, next) = page(&input, entries, "page_size", 1000);
-    Ok(Json(match next {
-        Some(next) => json!({ "contents": contents, "next_page_token": next }),
-        None => json!({ "contents": contents }),
-    }))
+    Ok(page_answer(&input, "contents", entries, "page_size", 1000))
 }
 
 async fn remove_folder(

@@ -1,5 +1,6 @@
 //! A call's fields, from its query and its JSON body alike.
 
+use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
 use serde::de::DeserializeOwned;
@@ -111,4 +112,18 @@ pub(crate) fn page(
     let page: Vec<_> = items.into_iter().skip(start).take(limit).collect();
     let end = start + page.len();
     (page, (end < total).then(|| end.to_string()))
+}
+
+/// One page under the name of its field, with the next token if there is more.
+pub(crate) fn page_answer(
+    input: &Input,
+    field: &str,
+    items: Vec<Value>,
+    limit_field: &str,
+    default: usize,
+) -> Json<Value> {
+    let (items, next) = page(input, items, limit_field, default);
+    let mut answer = Map::from_iter([(field.to_owned(), Value::from(items))]);
+    answer.extend(next.map(|next| ("next_page_token".to_owned(), Value::from(next))));
+    Json(Value::Object(answer))
 }

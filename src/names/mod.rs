@@ -12,10 +12,13 @@ pub use digest::Sha256;
 pub use secret::Secret;
 pub use three_level::{ModelName, SchemaName, TableName};
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+
+use crate::report::Fault;
 
 /// Why a name was refused; reads on after *failed to parse*.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -125,6 +128,19 @@ impl fmt::Display for VersionRef {
             Self::Alias(alias) => write!(f, "@{alias}"),
         }
     }
+}
+
+/// `NAME=VALUE` items as a map; blank items, which CI hosts pass for inputs
+/// that were not given, are left out.
+pub fn pairs(what: &str, items: &[String]) -> Result<BTreeMap<String, String>, Fault> {
+    let given = items.iter().filter(|item| !item.trim().is_empty());
+    let pair = |item: &String| {
+        let (name, value) = item.split_once('=').ok_or_else(|| {
+            Fault::usage(format!("{what} `{item}` has no value")).hint("write it as NAME=VALUE")
+        })?;
+        Ok((name.trim().to_owned(), value.to_owned()))
+    };
+    given.map(pair).collect()
 }
 
 /// Letters (of any script), digits, `_` and `-`, at most 255 bytes.

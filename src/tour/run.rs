@@ -396,7 +396,7 @@ mod tests {
 
     #[test]
     fn an_unknown_step_is_told_with_near_ones() {
-        let fault = last_step(Some("tran")).unwrap_err();
-        assert_eq!(fault.hint.as_deref(), Some("did you mean `train`?"));
+        let fault = last_step(Some("dirft")).unwrap_err();
+        assert_eq!(fault.hint.as_deref(), Some("did you mean `drift`?"));
     }
 }

@@ -228,3 +228,26 @@ def test_runs_are_listed(client, script, run):
     done = run(task("t", script("")))
     assert [one.run_id for one in client.jobs.list_runs(job_id=done.job_id)] == [done.run_id]
     assert [one.run_id for one in client.jobs.list_runs(job_id=done.job_id, active_only=True)] == []
+
+
+def test_a_wheel_runs_by_its_entry_point(client, folder, run):
+    import zipfile
+
+    from databricks.sdk.service.compute import Environment
+    from databricks.sdk.service.jobs import JobEnvironment, PythonWheelTask
+
+    info = "greeter-1.0.dist-info"
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("greeter/__init__.py", "import sys\ndef main():\n    print('hello', *sys.argv[1:])\n")
+        archive.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\nName: greeter\nVersion: 1.0\nRequires-Dist: iniconfig==2.1.0\n")
+        archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        archive.writestr(f"{info}/entry_points.txt", "[console_scripts]\ngreet = greeter:main\n")
+        archive.writestr(f"{info}/RECORD", "")
+    path = f"{folder}/greeter-1.0-py3-none-any.whl"
+    client.workspace.upload(path, io.BytesIO(packed.getvalue()), format=ImportFormat.RAW)
+    work = PythonWheelTask(package_name="greeter", entry_point="greet", named_parameters={"name": "Anna"})
+    environment = JobEnvironment("default", Environment(environment_version="3", dependencies=[path]))
+    done = run(Task(task_key="t", python_wheel_task=work, environment_key="default"), environments=[environment])
+    assert done.state.result_state == RunResultState.SUCCESS, done.state.state_message
+    assert output(client, done, "t").logs == "hello --name=Anna\n"

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::filter::Filter;
 use super::{entries, map_of};
 use crate::local::error::{Answer, ApiFault};
-use crate::local::input::{Input, page};
+use crate::local::input::{Input, page_answer};
 use crate::local::{Shared, Workspace};
 use crate::sys::clock;
 
@@ -146,11 +146,7 @@ async fn search(State(workspace): State<Shared>, input: Input) -> Answer<Json<Va
         }
     }
     found.reverse();
-    let (experiments, next) = page(&input, found, "max_results", 1000);
-    Ok(Json(match next {
-        Some(next) => json!({ "experiments": experiments, "next_page_token": next }),
-        None => json!({ "experiments": experiments }),
-    }))
+    Ok(page_answer(&input, "experiments", found, "max_results", 1000))
 }
 
 async fn rename(State(workspace): State<Shared>, input: Input) -> Answer<Json<Value>> {

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::filter::Filter;
 use super::{entries, map_of};
 use crate::local::error::{Answer, ApiFault};
-use crate::local::input::{Input, page};
+use crate::local::input::{Input, page_answer};
 use crate::local::{Shared, Workspace};
 use crate::sys::clock;
 
@@ -181,10 +181,11 @@ async fn search(State(workspace): State<Shared>, input: Input) -> Answer<Json<Va
         })
         .collect();
     found.sort_by_key(|model| std::cmp::Reverse(model.created_at));
-    let (models, next) =
-        page(&input, found.iter().map(LoggedModel::shown).collect(), "max_results", 50);
-    Ok(Json(match next {
-        Some(next) => json!({ "models": models, "next_page_token": next }),
-        None => json!({ "models": models }),
-    }))
+    Ok(page_answer(
+        &input,
+        "models",
+        found.iter().map(LoggedModel::shown).collect(),
+        "max_results",
+        50,
+    ))
 }

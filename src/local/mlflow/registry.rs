@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::{entries, map_of};
 use crate::local::error::{Answer, ApiFault};
-use crate::local::input::{Input, page};
+use crate::local::input::{Input, page_answer};
 use crate::local::unity::models::{Model, Version};
 use crate::local::{Shared, USER, Workspace};
 use crate::sys::{clock, fs};
@@ -107,11 +107,7 @@ async fn read_model(State(workspace): State<Shared>, input: Input) -> Answer<Jso
 
 async fn search_models(State(workspace): State<Shared>, input: Input) -> Answer<Json<Value>> {
     let models = workspace.all_models()?.iter().map(show_model).collect();
-    let (models, next) = page(&input, models, "max_results", 100);
-    Ok(Json(match next {
-        Some(next) => json!({ "registered_models": models, "next_page_token": next }),
-        None => json!({ "registered_models": models }),
-    }))
+    Ok(page_answer(&input, "registered_models", models, "max_results", 100))
 }
 
 async fn update_model(State(workspace): State<Shared>, input: Input) -> Answer<Json<Value>> {
@@ -225,11 +221,7 @@ async fn search_versions(State(workspace): State<Shared>, input: Input) -> Answe
         }
     }
     found.reverse();
-    let (versions, next) = page(&input, found, "max_results", 10_000);
-    Ok(Json(match next {
-        Some(next) => json!({ "model_versions": versions, "next_page_token": next }),
-        None => json!({ "model_versions": versions }),
-    }))
+    Ok(page_answer(&input, "model_versions", found, "max_results", 10_000))
 }
 
 async fn update_version(State(workspace): State<Shared>, input: Input) -> Answer<Json<Value>> {

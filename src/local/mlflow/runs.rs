@@ -12,7 +12,7 @@ use super::experiments::Experiment;
 use super::filter::Filter;
 use super::{entries, map_of};
 use crate::local::error::{Answer, ApiFault};
-use crate::local::input::{Input, page};
+use crate::local::input::{Input, page_answer};
 use crate::local::{Shared, USER, Workspace};
 use crate::sys::{clock, fs};
 
@@ -349,11 +349,7 @@ async fn search(State(workspace): State<Shared>, input: Input) -> Answer<Json<Va
     for order in input.list("order_by").iter().rev().filter_map(Value::as_str) {
         sort_runs(&mut found, order);
     }
-    let (runs, next) = page(&input, found.iter().map(Run::shown).collect(), "max_results", 1000);
-    Ok(Json(match next {
-        Some(next) => json!({ "runs": runs, "next_page_token": next }),
-        None => json!({ "runs": runs }),
-    }))
+    Ok(page_answer(&input, "runs", found.iter().map(Run::shown).collect(), "max_results", 1000))
 }
 
 /// `metrics.auc DESC`; runs without the value come last.
@@ -382,11 +378,7 @@ async fn metric_history(State(workspace): State<Shared>, input: Input) -> Answer
     let run = workspace.tracked_run(run_id(&input)?)?;
     let key = input.text("metric_key")?;
     let history = run.metrics.iter().filter(|metric| metric["key"] == key).cloned().collect();
-    let (metrics, next) = page(&input, history, "max_results", 25_000);
-    Ok(Json(match next {
-        Some(next) => json!({ "metrics": metrics, "next_page_token": next }),
-        None => json!({ "metrics": metrics }),
-    }))
+    Ok(page_answer(&input, "metrics", history, "max_results", 25_000))
 }
 
 async fn list_artifacts(State(workspace): State<Shared>, input: Input) -> Answer<Json<Value>> {

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::local::error::{Answer, ApiFault};
-use crate::local::input::{Input, page};
+use crate::local::input::{Input, page_answer};
 use crate::local::store::Transaction;
 use crate::local::{Shared, USER, Workspace, paths};
 use crate::names::{Alias, ModelName, NameError};
@@ -294,11 +294,13 @@ async fn list(State(workspace): State<Shared>, input: Input) -> Answer<Json<Valu
         _ => String::new(),
     };
     let models: Vec<Model> = workspace.store.list(MODEL, &prefix)?;
-    let (models, next) = page(&input, models.iter().map(show_model).collect(), "max_results", 1000);
-    Ok(Json(match next {
-        Some(next) => json!({ "registered_models": models, "next_page_token": next }),
-        None => json!({ "registered_models": models }),
-    }))
+    Ok(page_answer(
+        &input,
+        "registered_models",
+        models.iter().map(show_model).collect(),
+        "max_results",
+        1000,
+    ))
 }
 
 async fn create(State(workspace): State<Shared>, input: Input) -> Answer<Json<Value>> {
@@ -348,11 +350,7 @@ async fn list_versions(
     let mut versions = workspace.versions(&name)?;
     versions.reverse();
     let shown = versions.iter().map(|version| show_version(version, &model)).collect();
-    let (versions, next) = page(&input, shown, "max_results", 1000);
-    Ok(Json(match next {
-        Some(next) => json!({ "model_versions": versions, "next_page_token": next }),
-        None => json!({ "model_versions": versions }),
-    }))
+    Ok(page_answer(&input, "model_versions", shown, "max_results", 1000))
 }
 
 async fn read_version(

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::local::error::{Answer, ApiFault};
-use crate::local::input::{Input, page};
+use crate::local::input::{Input, page_answer};
 use crate::local::{Shared, USER, Workspace};
 use crate::names::TableName;
 use crate::sys::{clock, fs};
@@ -143,12 +143,13 @@ async fn exists(State(workspace): State<Shared>, Path(name): Path<String>) -> An
 
 async fn list(State(workspace): State<Shared>, input: Input) -> Answer<Json<Value>> {
     let tables = workspace.tables_of(input.text("catalog_name")?, input.text("schema_name")?)?;
-    let (tables, next) =
-        page(&input, tables.iter().map(|table| json!(table)).collect(), "max_results", 1000);
-    Ok(Json(match next {
-        Some(next) => json!({ "tables": tables, "next_page_token": next }),
-        None => json!({ "tables": tables }),
-    }))
+    Ok(page_answer(
+        &input,
+        "tables",
+        tables.iter().map(|table| json!(table)).collect(),
+        "max_results",
+        1000,
+    ))
 }
 
 async fn create(State(workspace): State<Shared>, input: Input) -> Answer<Json<Value>> {
