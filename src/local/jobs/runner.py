@@ -146,8 +146,8 @@ def run_wheel(spec):
     from importlib import import_module, metadata
 
     package, entry = spec["package_name"], spec["entry_point"]
-    points = [point for point in metadata.entry_points() if point.name == entry]
-    named = [point for point in points if point.dist and point.dist.metadata["Name"].replace("-", "_") == package.replace("-", "_")]
+    same = lambda name: name.replace("-", "_").lower() == package.replace("-", "_").lower()
+    named = [point for point in metadata.entry_points(name=entry) if point.dist and same(point.dist.metadata["Name"])]
     if named:
         named[0].load()()
         return
