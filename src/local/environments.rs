@@ -12,10 +12,14 @@ use serde_json::Value;
 
 use super::Workspace;
 use crate::names::Sha256;
+use crate::report::Fault;
 use crate::sys::{clock, fs, process};
 
 /// The newest Python first; what MLflow and scikit-learn have wheels for.
 const PYTHONS: [&str; 5] = ["python3.13", "python3.12", "python3.11", "python3.10", "python3"];
+
+/// What the packages of the starter project need.
+const OLDEST: (u32, u32) = (3, 10);
 
 /// Written last: an environment without it was never finished.
 const COMPLETE: &str = ".lakegate-complete";
@@ -111,7 +115,10 @@ fn base_python(workspace: &Workspace) -> Result<PathBuf> {
     let plain = process::find("python3", &workspace.env);
     plain
         .or_else(|| PYTHONS.iter().find_map(|name| process::find(name, &workspace.env)))
-        .context("no Python was found: install Python 3.10 or newer, or set LAKEGATE_PYTHON")
+        .ok_or_else(|| {
+            let fault = Fault::usage("no Python was found on the PATH");
+            fault.hint("install Python 3.10 or newer, or set LAKEGATE_PYTHON").into()
+        })
 }
 
 /// The wheel's files in a folder of their own, and what it requires.
@@ -146,15 +153,7 @@ async fn environment(
     scratch: &Path,
 ) -> Result<PathBuf> {
     static BUILDING: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
-    let version = run(
-        {
-            let mut command = process::command(python, &workspace.env);
-            command.args(["-c", "import sys; print(sys.version)"]);
-            command
-        },
-        "ask Python for its version",
-    )
-    .await?;
+    let version = version(workspace, python).await?;
     let parts = packages.iter().map(String::as_str).chain([version.trim()]);
     let target = workspace.cache.join("environments").join(Sha256::of_parts(parts).short());
     let own_python = target.join("bin/python");
@@ -175,6 +174,24 @@ async fn environment(
     fs::write_atomic(target.join(COMPLETE), packages.join("\n"))?;
     tracing::info!(took = clock::human(started.elapsed()), "the environment is ready");
     Ok(own_python)
+}
+
+/// Python's own words about its version; one that is too old is refused.
+async fn version(workspace: &Workspace, python: &Path) -> Result<String> {
+    let mut ask = process::command(python, &workspace.env);
+    ask.args(["-c", "import sys; print(sys.version)"]);
+    let wrong = |reason: String| {
+        Fault::usage(format!("use the Python at `{}`: {reason}", python.display()))
+            .hint("install Python 3.10 or newer, or set LAKEGATE_PYTHON to one")
+    };
+    let text =
+        run(ask, "ask for its version").await.map_err(|error| wrong(format!("{error:#}")))?;
+    let mut numbers = text.split('.').map(|part| part.parse::<u32>().unwrap_or(0));
+    let found = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
+    if found < OLDEST {
+        return Err(wrong(format!("it is version {}.{}", found.0, found.1)).into());
+    }
+    Ok(text)
 }
 
 /// With uv where it is (or can be) installed, as it is many times faster.

@@ -15,7 +15,7 @@ use super::{Args, project, report};
 use crate::databricks::{Client, Settings};
 use crate::host::{Host, relay};
 use crate::local::{self, Running};
-use crate::report::{Fault, Verdict};
+use crate::report::{Fault, FaultKind, Verdict};
 use crate::step::Cancel;
 use crate::sys::{Env, clock, fs, process};
 
@@ -133,7 +133,16 @@ impl Tour<'_> {
             if self.cancel.is_asked() {
                 return Err(Cancel::fault("the tour").into());
             }
-            let came = came.unwrap_or_else(|error| Came::fail(format!("{error:#}")));
+            let came = match came {
+                Ok(came) => came,
+                // What the caller must change is no step's result.
+                Err(error) if is_usage(&error) => return Err(error),
+                Err(error) => {
+                    let words = format!("{error:#}");
+                    fs::write_atomic(self.places.log(step.id), &words)?;
+                    Came::fail(words)
+                }
+            };
             let done = Done {
                 id: step.id.to_owned(),
                 verdict: came.verdict.as_str().to_owned(),
@@ -340,6 +349,12 @@ impl Tour<'_> {
             }
         }
     }
+}
+
+fn is_usage(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        cause.downcast_ref::<Fault>().is_some_and(|fault| fault.kind == FaultKind::Usage)
+    })
 }
 
 /// A spinner with the step and its newest line; hidden when nobody watches.

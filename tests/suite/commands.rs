@@ -118,6 +118,15 @@ fn a_taken_port_and_a_folder_in_use_are_told() {
     assert!(said.contains("another process"), "{said}");
 }
 
+#[test]
+fn a_missing_python_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut command = lakegate();
+    command.args(["tour", "--until", "environment", "--dir"]).arg(dir.path());
+    command.env("LAKEGATE_PYTHON", "/nowhere/python3");
+    refused(told(&mut command), &["`/nowhere/python3`", "help: install Python 3.10 or newer"]);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn predictions_that_cannot_be_judged_are_refused() {
     let world = World::new();
