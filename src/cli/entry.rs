@@ -3,15 +3,15 @@
 
 use std::ffi::OsString;
 use std::future::Future;
-use std::io::{IsTerminal as _, Write as _};
+use std::io::IsTerminal as _;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use clap::Parser as _;
 
 use super::command::{Cli, Command, Step};
-use super::exit;
+use super::{exit, stdout};
 use crate::config::{Config, ConfigError};
 use crate::host::{Context, Dialect, Host};
 use crate::report::{Finding, Outcome, Place, Severity};
@@ -76,7 +76,7 @@ async fn dispatch(command: Command, env: &Arc<Env>) -> u8 {
         #[cfg(feature = "local")]
         Command::Tour(args) => {
             let host = Host::detect(env.clone(), std::io::stdout());
-            settle(&host, crate::tour::run(args, env, &host).await)
+            settle(&host, tour(args, env, &host).await)
         }
         #[cfg(feature = "local")]
         Command::Workspace(workspace) => {
@@ -85,9 +85,18 @@ async fn dispatch(command: Command, env: &Arc<Env>) -> u8 {
         }
         Command::Schema => {
             let host = Host::detect(env.clone(), std::io::stderr());
-            settle(&host, write_stdout(&Config::schema()).map(|()| exit::PASS))
+            settle(&host, stdout::write(&Config::schema()).map(|()| exit::PASS))
         }
     }
+}
+
+#[cfg(feature = "local")]
+async fn tour(args: crate::tour::Args, env: &Arc<Env>, host: &Host) -> Result<u8> {
+    let (verdict, result) = crate::tour::run(args, env, host).await?;
+    if let Some(result) = result {
+        stdout::write(&format!("{result}\n"))?;
+    }
+    Ok(exit::of_verdict(verdict, exit::FailOn::NotPass))
 }
 
 fn settle(host: &Host, result: Result<u8>) -> u8 {
@@ -145,17 +154,6 @@ where
 fn event(env: &Env) -> Option<serde_json::Value> {
     let text = fs::read_text_if_exists(env.get("GITHUB_EVENT_PATH")?).ok()??;
     serde_json::from_str(&text).ok()
-}
-
-/// One line to standard output, for programs to read.
-#[cfg(feature = "local")]
-pub(crate) fn write_line(text: &str) -> Result<()> {
-    write_stdout(&format!("{text}\n"))
-}
-
-pub(super) fn write_stdout(text: &str) -> Result<()> {
-    let mut out = std::io::stdout().lock();
-    out.write_all(text.as_bytes()).and_then(|()| out.flush()).context("write to standard output")
 }
 
 /// The whole chain once, then what to do next.

@@ -6,9 +6,8 @@ mod connection;
 mod entry;
 pub mod exit;
 mod publish;
+mod stdout;
 #[cfg(feature = "local")]
 mod workspace;
 
 pub use entry::main;
-#[cfg(feature = "local")]
-pub(crate) use entry::write_line;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 
 use super::exit::{self, FailOn};
+use super::stdout;
 use crate::host::{Dialect, Host};
 use crate::report::Outcome;
 use crate::sys::fs;
@@ -56,7 +57,7 @@ impl Publishing {
         if self.json {
             let mut text = report.json(&outputs).to_string();
             text.push('\n');
-            super::entry::write_stdout(&text)?;
+            stdout::write(&text)?;
         }
         Ok(exit::of_verdict(report.verdict, self.fail_on))
     }

@@ -47,7 +47,8 @@ impl Came {
     }
 }
 
-pub async fn run(args: Args, env: &Arc<Env>, host: &Host) -> Result<u8> {
+/// Walks the tour. Gives its verdict, and the JSON that `--json` asks for.
+pub async fn run(args: Args, env: &Arc<Env>, host: &Host) -> Result<(Verdict, Option<Value>)> {
     let last = last_step(args.until.as_deref())?;
     fs::create_dir_all(&args.dir)?;
     let places = Places { root: fs::canonicalize(&args.dir)? };
@@ -75,19 +76,14 @@ pub async fn run(args: Args, env: &Arc<Env>, host: &Host) -> Result<u8> {
     let report = report::build(&places, &travel);
     fs::write_atomic(places.report(), report.html()?)?;
     if args.json {
-        let text = json!({ "report": report.json(&[]), "steps": travel.done }).to_string();
-        crate::cli::write_line(&text)?;
-    } else {
-        host.say("");
-        host.say(&format!("{} {}", report.verdict.mark(), report.reason));
-        host.say(&format!("report: {}", shown(&places.report())));
-        next_steps(&places, travel.finished, host);
+        let result = json!({ "report": report.json(&[]), "steps": travel.done });
+        return Ok((report.verdict, Some(result)));
     }
-    Ok(if report.verdict == Verdict::Pass {
-        crate::cli::exit::PASS
-    } else {
-        crate::cli::exit::FAIL
-    })
+    host.say("");
+    host.say(&format!("{} {}", report.verdict.mark(), report.reason));
+    host.say(&format!("report: {}", shown(&places.report())));
+    next_steps(&places, travel.finished, host);
+    Ok((report.verdict, None))
 }
 
 fn last_step(until: Option<&str>) -> Result<usize, Fault> {

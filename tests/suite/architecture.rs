@@ -75,6 +75,8 @@ fn the_layers_point_one_way() {
                 // Arguments and pure files may name the adapters' types, not call them.
                 _ => [&PURE[..], &context, &["lake"], &[own]].concat(),
             }
+        } else if own == "tour" {
+            [&PURE[..], &ADAPTERS, &["local", "tour"]].concat()
         } else if own == "local" {
             [&PURE[..], &["sys", "local"]].concat()
         } else {
