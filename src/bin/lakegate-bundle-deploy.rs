@@ -1,3 +1,3 @@
 fn main() -> std::process::ExitCode {
-    lakegate::cli::main(Some("bundle-deploy"))
+    lakegate::cli::bundle_deploy()
 }

@@ -1,3 +1,3 @@
 fn main() -> std::process::ExitCode {
-    lakegate::cli::main(Some("drift-check"))
+    lakegate::cli::drift_check()
 }

@@ -1,3 +1,3 @@
 fn main() -> std::process::ExitCode {
-    lakegate::cli::main(Some("job-run"))
+    lakegate::cli::job_run()
 }

@@ -1,3 +1,3 @@
 fn main() -> std::process::ExitCode {
-    lakegate::cli::main(Some("model-promote"))
+    lakegate::cli::model_promote()
 }

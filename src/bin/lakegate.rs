@@ -1,3 +1,3 @@
 fn main() -> std::process::ExitCode {
-    lakegate::cli::main(None)
+    lakegate::cli::main()
 }

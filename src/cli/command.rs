@@ -8,7 +8,7 @@ use crate::{bundle_deploy, drift_check, job_run, model_gate, model_promote};
 
 /// From merge request to monitored model on Databricks.
 #[derive(Debug, Parser)]
-#[command(name = "lakegate", version, max_term_width = 100, infer_subcommands = false)]
+#[command(name = "lakegate", version, propagate_version = true, max_term_width = 100)]
 pub(super) struct Cli {
     #[command(subcommand)]
     pub(super) command: Command,
@@ -35,6 +35,14 @@ pub(super) enum Command {
     Workspace(super::workspace::Workspace),
     /// Write the JSON Schema of lakegate.yml
     Schema,
+}
+
+/// One command without the others.
+#[derive(Debug, Parser)]
+#[command(version, max_term_width = 100)]
+pub(super) struct Alone<A: clap::Args> {
+    #[command(flatten)]
+    pub(super) step: Step<A>,
 }
 
 /// What every step takes beside its own arguments.

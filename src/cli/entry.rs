@@ -1,16 +1,15 @@
 //! From the process's arguments to its exit code. The only place that prints
 //! an error, and the only one that ends the process.
 
-use std::ffi::OsString;
 use std::future::Future;
 use std::io::IsTerminal as _;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Result;
-use clap::Parser as _;
+use clap::{CommandFactory as _, FromArgMatches as _, Parser as _};
 
-use super::command::{Cli, Command, Step};
+use super::command::{Alone, Cli, Command, Step};
 use super::{exit, stdout};
 use crate::config::{Config, ConfigError};
 use crate::host::{Context, Dialect, Host};
@@ -19,22 +18,67 @@ use crate::step::{Cancel, Ctx};
 use crate::sys::{Env, fs};
 use crate::{bundle_deploy, drift_check, job_run, model_gate, model_promote};
 
-/// Runs the suite; `command` is the step that a thin binary stands for.
-pub fn main(command: Option<&str>) -> ExitCode {
-    let mut arguments: Vec<OsString> = std::env::args_os().collect();
-    if let Some(command) = command {
-        arguments.insert(1.min(arguments.len()), command.into());
-    }
+/// Runs the suite: `lakegate <command>`.
+pub fn main() -> ExitCode {
     let env = Arc::new(Env::capture());
-    let cli = match Cli::try_parse_from(arguments) {
-        Ok(cli) => cli,
-        Err(error) => {
-            let help = !error.use_stderr();
-            // A reader that hung up is no reason to fail.
-            let _closed = error.print();
-            return if help { ExitCode::SUCCESS } else { ExitCode::from(exit::USAGE) };
-        }
-    };
+    match Cli::try_parse() {
+        Ok(cli) => drive(&env, dispatch(cli.command, &env)),
+        Err(error) => usage(&error),
+    }
+}
+
+/// Runs one command as a binary of its own, which then holds nothing else.
+fn alone<A, R, F>(
+    name: &'static str,
+    request: impl FnOnce(A, &Config) -> Result<R>,
+    feature: impl FnOnce(Ctx, R) -> F,
+) -> ExitCode
+where
+    A: clap::Args,
+    F: Future<Output = Result<Outcome>>,
+{
+    let env = Arc::new(Env::capture());
+    let command = Alone::<A>::command().name(name);
+    let parsed = command.try_get_matches().and_then(|found| Alone::<A>::from_arg_matches(&found));
+    match parsed {
+        Ok(alone) => drive(&env, run(alone.step, &env, request, feature)),
+        Err(error) => usage(&error),
+    }
+}
+
+/// The binary `lakegate-bundle-deploy`.
+pub fn bundle_deploy() -> ExitCode {
+    alone("lakegate-bundle-deploy", bundle_deploy::Args::request, bundle_deploy::run)
+}
+
+/// The binary `lakegate-drift-check`.
+pub fn drift_check() -> ExitCode {
+    alone("lakegate-drift-check", drift_check::Args::request, drift_check::run)
+}
+
+/// The binary `lakegate-job-run`.
+pub fn job_run() -> ExitCode {
+    alone("lakegate-job-run", job_run::Args::request, job_run::run)
+}
+
+/// The binary `lakegate-model-gate`.
+pub fn model_gate() -> ExitCode {
+    alone("lakegate-model-gate", model_gate::Args::request, model_gate::run)
+}
+
+/// The binary `lakegate-model-promote`.
+pub fn model_promote() -> ExitCode {
+    alone("lakegate-model-promote", model_promote::Args::request, model_promote::run)
+}
+
+fn usage(error: &clap::Error) -> ExitCode {
+    // A reader that hung up is no reason to fail.
+    let _closed = error.print();
+    if error.use_stderr() { ExitCode::from(exit::USAGE) } else { ExitCode::SUCCESS }
+}
+
+/// Runs a command to its exit code.
+fn drive(env: &Arc<Env>, work: impl Future<Output = u8>) -> ExitCode {
     let filter = tracing_subscriber::EnvFilter::new(
         env.get("LAKEGATE_LOG").unwrap_or("warn,deltalake_core=error"),
     );
@@ -47,13 +91,13 @@ pub fn main(command: Option<&str>) -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => {
             report_error(
-                &Host::detect(env, std::io::stderr()),
+                &Host::detect(env.clone(), std::io::stderr()),
                 &anyhow::Error::new(error).context("start"),
             );
             return ExitCode::from(exit::REMOTE);
         }
     };
-    let code = runtime.block_on(dispatch(cli.command, &env));
+    let code = runtime.block_on(work);
     runtime.shutdown_background();
     ExitCode::from(code)
 }

@@ -119,6 +119,27 @@ fn a_taken_port_and_a_folder_in_use_are_told() {
 }
 
 #[test]
+fn each_command_is_a_binary_of_its_own() {
+    for (binary, program) in [
+        ("lakegate-bundle-deploy", env!("CARGO_BIN_EXE_lakegate-bundle-deploy")),
+        ("lakegate-drift-check", env!("CARGO_BIN_EXE_lakegate-drift-check")),
+        ("lakegate-job-run", env!("CARGO_BIN_EXE_lakegate-job-run")),
+        ("lakegate-model-gate", env!("CARGO_BIN_EXE_lakegate-model-gate")),
+        ("lakegate-model-promote", env!("CARGO_BIN_EXE_lakegate-model-promote")),
+    ] {
+        let (code, said) = told(Command::new(program).arg("--version"));
+        assert_eq!(
+            (code, said.trim()),
+            (0, format!("{binary} {}", env!("CARGO_PKG_VERSION")).as_str())
+        );
+        let (code, said) = told(Command::new(program).arg("--no-such-flag"));
+        assert_eq!(code, 2, "{said}");
+    }
+    let (code, said) = told(lakegate().args(["job-run", "--version"]));
+    assert_eq!(code, 0, "{said}");
+}
+
+#[test]
 fn a_missing_python_is_told() {
     let dir = tempfile::tempdir().unwrap();
     let mut command = lakegate();
