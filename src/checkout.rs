@@ -59,25 +59,16 @@ pub async fn find_job(ctx: &Ctx, name: &str, target: Option<&str>) -> Result<Job
         return ctx.client.job_get(id).await.with_context(|| format!("find job {id}"));
     }
     let all = ctx.client.job_list(None).await.context("list the jobs")?;
-    let (named, prefixed): (Vec<_>, Vec<_>) = all
-        .iter()
-        .filter(|job| job.name() == name || job.name().ends_with(&format!("] {name}")))
-        .partition(|job| job.name() == name);
-    for matching in [named, prefixed] {
-        match matching[..] {
-            [job] => return Ok(job.clone()),
-            [] => {}
-            _ => {
-                let ids: Vec<_> = matching.iter().map(|job| job.job_id.to_string()).collect();
-                let fault = Fault::usage(format!("{} jobs are called `{name}`", matching.len()));
-                return Err(fault.hint(format!("give the id: {}", ids.join(", "))).into());
-            }
-        }
-        if let Some(id) = deployed_job(ctx, name, target).await?
-            && let Some(job) = all.iter().find(|job| job.job_id == id)
-        {
-            return Ok(job.clone());
-        }
+    let prefixed = format!("] {name}");
+    if let Some(job) = only(name, all.iter().filter(|job| job.name() == name))? {
+        return Ok(job.clone());
+    }
+    let deployed = deployed_job(ctx, name, target).await?;
+    if let Some(job) = all.iter().find(|job| Some(job.job_id) == deployed) {
+        return Ok(job.clone());
+    }
+    if let Some(job) = only(name, all.iter().filter(|job| job.name().ends_with(&prefixed)))? {
+        return Ok(job.clone());
     }
     let fault = Fault::usage(format!("no job is called `{name}`"));
     if all.is_empty() {
@@ -85,6 +76,17 @@ pub async fn find_job(ctx: &Ctx, name: &str, target: Option<&str>) -> Result<Job
     }
     let names: Vec<&str> = all.iter().map(Job::name).collect();
     Err(fault.or_near(name, names.iter().copied()).into())
+}
+
+/// The one job among those that `name` fits; several are told by their ids.
+fn only<'a>(name: &str, jobs: impl Iterator<Item = &'a Job>) -> Result<Option<&'a Job>, Fault> {
+    let matching: Vec<&Job> = jobs.collect();
+    if matching.len() > 1 {
+        let ids: Vec<_> = matching.iter().map(|job| job.job_id.to_string()).collect();
+        let fault = Fault::usage(format!("{} jobs are called `{name}`", matching.len()));
+        return Err(fault.hint(format!("give the id: {}", ids.join(", "))));
+    }
+    Ok(matching.first().copied())
 }
 
 /// The id of a job by its key in the bundle of this folder, if there is one.

@@ -136,30 +136,27 @@ fn plan_table(plan: &Plan) -> Table {
     table
 }
 
-fn summary(plan: &Plan) -> String {
+/// The plan in one line; `say` puts a verb into the tense of the moment.
+fn summary(plan: &Plan, say: fn(&str) -> String) -> String {
+    let actions = [Action::Create, Action::Update, Action::Recreate, Action::Delete];
+    let counts = actions.map(|action| format!("{} {}", plan.count(action), say(action.as_str())));
     format!(
-        "{} to create, {} to update, {} to recreate, {} to delete, {} unchanged; {} files to upload, {} to remove",
-        plan.count(Action::Create),
-        plan.count(Action::Update),
-        plan.count(Action::Recreate),
-        plan.count(Action::Delete),
+        "{}, {} unchanged; {} files {}, {} {}",
+        counts.join(", "),
         plan.count(Action::Skip),
         plan.upload.len(),
-        plan.remove.len()
+        say("upload"),
+        plan.remove.len(),
+        say("remove")
     )
 }
 
-fn done(plan: &Plan) -> String {
-    format!(
-        "{} created, {} updated, {} recreated, {} deleted, {} unchanged; {} files uploaded, {} removed",
-        plan.count(Action::Create),
-        plan.count(Action::Update),
-        plan.count(Action::Recreate),
-        plan.count(Action::Delete),
-        plan.count(Action::Skip),
-        plan.upload.len(),
-        plan.remove.len()
-    )
+fn to_do(verb: &str) -> String {
+    format!("to {verb}")
+}
+
+fn done(verb: &str) -> String {
+    format!("{}ed", verb.trim_end_matches('e'))
 }
 
 fn report_on(plan: &Plan, verb: &str) -> Report {
@@ -172,7 +169,8 @@ fn report_on(plan: &Plan, verb: &str) -> Report {
 }
 
 fn planned(plan: &Plan) -> Outcome {
-    let outcome = Outcome::new(report_on(plan, "Plan").concluded(Verdict::Pass, summary(plan)));
+    let outcome =
+        Outcome::new(report_on(plan, "Plan").concluded(Verdict::Pass, summary(plan, to_do)));
     let outcome = outcome
         .output("changes", (!plan.is_empty()).to_string())
         .output("destroys", plan.steps.iter().any(|step| step.action.destroys()).to_string());
@@ -222,7 +220,8 @@ async fn apply_plan(
     let unlocked = deployment.unlock(&lock).await;
     let plan = result?;
     unlocked?;
-    let reason = if plan.is_empty() { "nothing to change".to_owned() } else { done(&plan) };
+    let reason =
+        if plan.is_empty() { "nothing to change".to_owned() } else { summary(&plan, done) };
     Ok(Outcome::new(report_on(&plan, "Deploy").concluded(Verdict::Pass, reason))
         .output("changes", (!plan.is_empty()).to_string()))
 }

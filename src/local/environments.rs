@@ -99,7 +99,9 @@ pub(crate) async fn prepare(
     Ok(Prepared { python, variables })
 }
 
-fn requirement_lines(text: &str) -> Vec<String> {
+/// The packages in the text of a `requirements.txt`. An environment is keyed by
+/// them, so there is one reader.
+pub fn requirement_lines(text: &str) -> Vec<String> {
     let lines = text.lines().map(|line| line.split(" #").next().unwrap_or_default().trim());
     lines
         .filter(|line| !line.is_empty() && !line.starts_with(['#', '-']))

@@ -22,6 +22,7 @@ mod store;
 mod unity;
 mod workspace_files;
 
+pub use environments::requirement_lines;
 pub use error::ApiFault;
 pub use server::{Running, serve};
 

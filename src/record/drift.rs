@@ -40,22 +40,21 @@ impl Row for DriftRow {
     ];
 
     fn cells(&self) -> Vec<Cell> {
-        let text = |text: &str| Cell::Text(Some(text.to_owned()));
         vec![
-            text(&self.event_id),
-            text(&self.baseline),
-            text(&self.current),
-            text(&self.window),
-            text(&self.column),
-            text(self.kind),
+            Cell::text(&self.event_id),
+            Cell::text(&self.baseline),
+            Cell::text(&self.current),
+            Cell::text(&self.window),
+            Cell::text(&self.column),
+            Cell::text(self.kind),
             Cell::Number(self.psi),
             Cell::Number(self.statistic),
             Cell::Number(self.p_value),
             Cell::Number(Some(self.null_share_baseline)),
             Cell::Number(Some(self.null_share_current)),
             Cell::Flag(self.drifted),
-            text(self.decision),
-            text(&self.at),
+            Cell::text(self.decision),
+            Cell::text(&self.at),
         ]
     }
 }

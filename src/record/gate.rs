@@ -46,26 +46,24 @@ impl Row for GateRow {
     ];
 
     fn cells(&self) -> Vec<Cell> {
-        let text = |text: &str| Cell::Text(Some(text.to_owned()));
-        let whole = |number: u64| i64::try_from(number).ok();
         vec![
-            text(&self.event_id),
-            text(&self.evidence),
-            text(&self.model),
-            Cell::Whole(whole(self.candidate_version)),
-            Cell::Whole(self.champion_version.and_then(whole)),
-            text(&self.rule),
-            text(&self.metric),
+            Cell::text(&self.event_id),
+            Cell::text(&self.evidence),
+            Cell::text(&self.model),
+            Cell::whole(self.candidate_version),
+            Cell::whole(self.champion_version),
+            Cell::text(&self.rule),
+            Cell::text(&self.metric),
             Cell::Number(Some(self.candidate_value)),
             Cell::Number(self.champion_value),
             Cell::Number(self.difference_low),
             Cell::Number(self.difference_high),
-            text(self.rule_verdict),
-            text(self.verdict),
-            Cell::Whole(whole(self.rows)),
-            Cell::Whole(whole(self.data_version)),
+            Cell::text(self.rule_verdict),
+            Cell::text(self.verdict),
+            Cell::whole(self.rows),
+            Cell::whole(self.data_version),
             Cell::Text(self.run_url.clone()),
-            text(&self.at),
+            Cell::text(&self.at),
         ]
     }
 }

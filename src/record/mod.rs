@@ -24,6 +24,15 @@ pub enum Cell {
 }
 
 impl Cell {
+    fn text(text: &str) -> Self {
+        Self::Text(Some(text.to_owned()))
+    }
+
+    /// A count or a version; one too large for SQL is unknown.
+    fn whole(number: impl Into<Option<u64>>) -> Self {
+        Self::Whole(number.into().and_then(|number| i64::try_from(number).ok()))
+    }
+
     fn parameter(&self, name: String) -> Parameter {
         match self {
             Self::Text(text) => Parameter::new(name, text.clone(), "STRING"),

@@ -36,20 +36,18 @@ impl Row for PromotionRow {
     ];
 
     fn cells(&self) -> Vec<Cell> {
-        let text = |text: &str| Cell::Text(Some(text.to_owned()));
-        let whole = |number: u64| i64::try_from(number).ok();
         vec![
-            text(&self.event_id),
-            text(self.phase),
-            text(&self.model),
-            text(&self.alias),
-            Cell::Whole(self.from_version.and_then(whole)),
-            Cell::Whole(whole(self.to_version)),
-            text(&self.digest),
-            text(&self.evidence),
+            Cell::text(&self.event_id),
+            Cell::text(self.phase),
+            Cell::text(&self.model),
+            Cell::text(&self.alias),
+            Cell::whole(self.from_version),
+            Cell::whole(self.to_version),
+            Cell::text(&self.digest),
+            Cell::text(&self.evidence),
             Cell::Text(self.actor.clone()),
             Cell::Text(self.run_url.clone()),
-            text(&self.at),
+            Cell::text(&self.at),
         ]
     }
 }

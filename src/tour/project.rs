@@ -5,6 +5,7 @@ use std::path::Path;
 use anyhow::Result;
 use include_dir::{Dir, include_dir};
 
+use crate::local::requirement_lines;
 use crate::sys::fs;
 
 static PROJECT: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/templates/project");
@@ -35,8 +36,5 @@ fn is_scratch(path: &Path) -> bool {
 
 /// The packages that the project's environment needs.
 pub(super) fn requirements(folder: &Path) -> Result<Vec<String>> {
-    let text = fs::read_text(folder.join("requirements.txt"))?;
-    let lines =
-        text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
-    Ok(lines.map(str::to_owned).collect())
+    Ok(requirement_lines(&fs::read_text(folder.join("requirements.txt"))?))
 }

@@ -9,8 +9,8 @@ use datafusion::common::DFSchema;
 use datafusion::logical_expr::Expr;
 use datafusion::sql::sqlparser::ast::{
     Assignment, AssignmentTarget, Delete, Expr as SqlExpr, ExprWithAlias, FromTable, Insert, Merge,
-    MergeAction, MergeClause, MergeClauseKind, MergeInsertKind, Query, SetExpr, Statement,
-    TableFactor, TableObject, Update,
+    MergeAction, MergeClause, MergeClauseKind, MergeInsertKind, Query, Statement, TableFactor,
+    TableObject, Update,
 };
 use datafusion::sql::sqlparser::dialect::DatabricksDialect;
 use datafusion::sql::sqlparser::parser::Parser;
@@ -329,7 +329,6 @@ async fn merge_source(
         .try_with_sql(&text)
         .and_then(|mut parser| parser.parse_query())
         .map_err(|error| Failure::new("PARSE_SYNTAX_ERROR", error.to_string()))?;
-    let _: &SetExpr = &query.body;
     let parsed = datafusion::sql::parser::Statement::Statement(Box::new(Statement::Query(query)));
     let plan = session.context.state().statement_to_plan(parsed).await?;
     let frame = session.context.execute_logical_plan(plan).await?;
