@@ -34,16 +34,7 @@ pub async fn run(ctx: Ctx, request: Request) -> Result<Outcome> {
     let mut bundle =
         checkout::load_bundle(&request.choice, &ctx.client, &ctx.env, &ctx.context).await?;
     if let Some(host) = &bundle.host {
-        // The token is for the caller's host; the repository must not move it.
-        if host.trim_end_matches('/') != ctx.client.host() {
-            let message = format!(
-                "databricks.yml names the workspace `{host}`, the caller configured `{}`",
-                ctx.client.host()
-            );
-            return Err(Fault::usage(message)
-                .hint("deploy to the workspace that the target names, or change workspace.host")
-                .into());
-        }
+        ctx.client.confirm_host("databricks.yml", host)?;
     }
     match &request.mode {
         Mode::Destroy => destroy(&ctx, &bundle, &request).await,

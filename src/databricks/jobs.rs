@@ -69,6 +69,8 @@ pub struct TaskRun {
     pub status: RunStatus,
     #[serde(default)]
     pub attempt_number: i64,
+    /// What the task runs, if that is a notebook.
+    pub notebook_task: Option<Value>,
     #[serde(default)]
     pub start_time: i64,
     #[serde(default)]

@@ -53,6 +53,19 @@ impl Client {
         self.http.host()
     }
 
+    /// Refuses a workspace that the repository names but the caller did not:
+    /// a merge request could point it at a host that collects tokens.
+    pub fn confirm_host(&self, named_by: &str, named: &str) -> Result<(), Error> {
+        let named = settings::address(&settings::safe_host(named)?);
+        if named == self.host() {
+            return Ok(());
+        }
+        Err(Error::Settings(format!(
+            "{named_by} names the workspace `{named}`, but the caller configured `{}`: no token was sent there",
+            self.host()
+        )))
+    }
+
     /// Who the token belongs to.
     pub async fn me(&self) -> Result<Me, Error> {
         self.http.get("/api/2.0/preview/scim/v2/Me").read().await

@@ -109,20 +109,6 @@ impl Settings {
         Self::resolve(&env, Some(host))
     }
 
-    /// Refuses a workspace that the repository names but the caller did not:
-    /// a merge request could point it at a host that collects tokens.
-    pub fn confirm_host(&self, named_by: &str, named: &str) -> Result<(), Error> {
-        let named_host = safe_host(named)?;
-        if named_host == self.host {
-            return Ok(());
-        }
-        Err(Error::Settings(format!(
-            "{named_by} names the workspace `{}`, but the caller configured `{}`: no token was sent",
-            address(&named_host),
-            address(&self.host)
-        )))
-    }
-
     fn profile(env: &Env) -> Result<Profile, Error> {
         let configured = ["DATABRICKS_HOST", "DATABRICKS_TOKEN", "DATABRICKS_CLIENT_ID"];
         let named = env.get("DATABRICKS_CONFIG_PROFILE");
@@ -192,7 +178,7 @@ pub(super) fn address(host: &Url) -> String {
 }
 
 /// The address to talk to: HTTPS, or a loopback address.
-fn safe_host(text: &str) -> Result<Url, Error> {
+pub(super) fn safe_host(text: &str) -> Result<Url, Error> {
     let full = if text.contains("://") { text.to_owned() } else { format!("https://{text}") };
     let mut url = Url::parse(&full)
         .map_err(|error| Error::Settings(format!("host `{text}` is not an address: {error}")))?;
@@ -294,15 +280,6 @@ mod tests {
                 .contains("more than one")
         );
         assert!(refusal(&[host, ("DATABRICKS_AUTH_TYPE", "magic")]).contains("oauth-m2m"));
-    }
-
-    #[test]
-    fn a_foreign_host_in_the_repository_is_refused() {
-        let env = env(&[("DATABRICKS_HOST", "https://ours.test"), ("DATABRICKS_TOKEN", "x")]);
-        let settings = Settings::resolve(&env, None).unwrap();
-        assert!(settings.confirm_host("databricks.yml", "https://ours.test/").is_ok());
-        let refused = settings.confirm_host("databricks.yml", "https://evil.test").unwrap_err();
-        assert!(refused.to_string().contains("no token was sent"));
     }
 
     #[test]

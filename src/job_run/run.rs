@@ -235,10 +235,10 @@ async fn explain(ctx: &Ctx, run: &Run, report: &mut Report) -> String {
 /// What the notebooks returned, by task.
 async fn notebook_results(ctx: &Ctx, run: &Run) -> Value {
     let mut values = serde_json::Map::new();
-    for task in
-        run.tasks.iter().filter(|task| task.state.result_state.as_deref() == Some("SUCCESS"))
-    {
-        // A task that is no notebook has no result, and its output may be large: skip errors.
+    let succeeded =
+        run.tasks.iter().filter(|task| task.state.result_state.as_deref() == Some("SUCCESS"));
+    for task in succeeded.filter(|task| task.notebook_task.is_some()) {
+        // The run has passed: a result that cannot be read does not change that.
         if let Ok(output) = ctx.client.run_output(task.run_id).await
             && let Some(result) = output.notebook_output.and_then(|output| output.result)
         {

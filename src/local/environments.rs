@@ -15,11 +15,11 @@ use crate::names::Sha256;
 use crate::report::Fault;
 use crate::sys::{clock, fs, process};
 
-/// The newest Python first; what MLflow and scikit-learn have wheels for.
-const PYTHONS: [&str; 5] = ["python3.13", "python3.12", "python3.11", "python3.10", "python3"];
+/// The plain name first, as it is what the user calls Python; then the newest.
+const PYTHONS: [&str; 5] = ["python3", "python3.14", "python3.13", "python3.12", "python3.11"];
 
 /// What the packages of the starter project need.
-const OLDEST: (u32, u32) = (3, 10);
+const OLDEST: (u32, u32) = (3, 11);
 
 /// Written last: an environment without it was never finished.
 const COMPLETE: &str = ".lakegate-complete";
@@ -73,12 +73,13 @@ pub(crate) async fn prepare(
         } else if let Some(file) = dependency.strip_prefix("-r ") {
             let path =
                 workspace.workspace_file(file.trim()).with_context(|| format!("find `{file}`"))?;
-            packages.extend(requirement_lines(&fs::read_text(path)?));
+            let lines = requirement_lines(&fs::read_text(path)?);
+            packages.extend(lines.with_context(|| format!("read the requirements in `{file}`"))?);
         } else {
             packages.push(dependency.clone());
         }
     }
-    let python = base_python(workspace)?;
+    let python = base_python(workspace).await?;
     let mut overlays = Vec::new();
     for wheel in &wheels {
         let unpacked = unpack(workspace, &python, wheel).await?;
@@ -99,28 +100,48 @@ pub(crate) async fn prepare(
     Ok(Prepared { python, variables })
 }
 
-/// The packages in the text of a `requirements.txt`. An environment is keyed by
-/// them, so there is one reader.
-pub fn requirement_lines(text: &str) -> Vec<String> {
-    let lines = text.lines().map(|line| line.split(" #").next().unwrap_or_default().trim());
-    lines
-        .filter(|line| !line.is_empty() && !line.starts_with(['#', '-']))
-        .map(str::to_owned)
-        .collect()
+/// The packages in the text of a `requirements.txt`, and the options that say
+/// where they come from. An environment is keyed by them, so there is one reader.
+///
+/// # Errors
+/// An option that names another file: the environment would not be keyed by it.
+pub fn requirement_lines(text: &str) -> Result<Vec<String>, Fault> {
+    const KNOWN: [&str; 6] =
+        ["--index-url", "--extra-index-url", "--find-links", "--only-binary", "--no-binary", "--pre"];
+    let joined = text.replace("\\\r\n", " ").replace("\\\n", " ");
+    let mut found = Vec::new();
+    for line in joined.lines() {
+        let line = line.split(" #").next().unwrap_or_default().trim();
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        let option = line.split(['=', ' ']).next().unwrap_or_default();
+        if line.starts_with('-') && !KNOWN.contains(&option) {
+            let fault = Fault::usage(format!("a requirements file holds `{line}`"));
+            return Err(fault
+                .hint(format!("list packages in it; the options it may hold: {}", KNOWN.join(" "))));
+        }
+        found.push(line.to_owned());
+    }
+    Ok(found)
 }
 
-fn base_python(workspace: &Workspace) -> Result<PathBuf> {
+/// The Python that was chosen, or the first on the PATH that is new enough.
+async fn base_python(workspace: &Workspace) -> Result<PathBuf> {
     if let Some(chosen) = workspace.env.get("LAKEGATE_PYTHON") {
         return Ok(PathBuf::from(chosen));
     }
-    // The plain name first: it is what the user calls Python.
-    let plain = process::find("python3", &workspace.env);
-    plain
-        .or_else(|| PYTHONS.iter().find_map(|name| process::find(name, &workspace.env)))
-        .ok_or_else(|| {
-            let fault = Fault::usage("no Python was found on the PATH");
-            fault.hint("install Python 3.10 or newer, or set LAKEGATE_PYTHON").into()
-        })
+    let mut unfit = None;
+    for python in PYTHONS.iter().filter_map(|name| process::find(name, &workspace.env)) {
+        match version(workspace, &python).await {
+            Ok(_) => return Ok(python),
+            Err(error) => unfit = unfit.or(Some(error)),
+        }
+    }
+    Err(unfit.unwrap_or_else(|| {
+        let fault = Fault::usage("no Python was found on the PATH");
+        fault.hint("install Python 3.11 or newer, or set LAKEGATE_PYTHON").into()
+    }))
 }
 
 /// The wheel's files in a folder of their own, and what it requires.
@@ -184,7 +205,7 @@ async fn version(workspace: &Workspace, python: &Path) -> Result<String> {
     ask.args(["-c", "import sys; print(sys.version)"]);
     let wrong = |reason: String| {
         Fault::usage(format!("use the Python at `{}`: {reason}", python.display()))
-            .hint("install Python 3.10 or newer, or set LAKEGATE_PYTHON to one")
+            .hint("install Python 3.11 or newer, or set LAKEGATE_PYTHON to one")
     };
     let text =
         run(ask, "ask for its version").await.map_err(|error| wrong(format!("{error:#}")))?;
@@ -226,4 +247,26 @@ async fn run(mut command: tokio::process::Command, what: &str) -> Result<String>
         bail!("{what}: {}", tail.into_iter().rev().collect::<Vec<_>>().join(" · "));
     }
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requirements_keep_their_options_and_refuse_other_files() {
+        let text = "# pinned\n--extra-index-url https://packages.test/simple\npandas==3.1.1  # frames\n\npytest \\\n  --hash=sha256:ab\n";
+        assert_eq!(
+            requirement_lines(text).unwrap(),
+            [
+                "--extra-index-url https://packages.test/simple",
+                "pandas==3.1.1",
+                "pytest    --hash=sha256:ab"
+            ]
+        );
+        for line in ["-r other.txt", "-e .", "--constraint c.txt", "-cother.txt"] {
+            let refused = requirement_lines(line).unwrap_err().to_string();
+            assert!(refused.contains(line), "{refused}");
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! Faults on demand, for tests: the control endpoint sets rules, and calls
 //! that match them fail as real ones do.
 
+use std::collections::HashSet;
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -42,7 +43,8 @@ pub(crate) struct Rule {
     /// Sends only this many bytes of the answer's body, then hangs up.
     cut_body_at: Option<usize>,
     retry_after: Option<String>,
-    /// Answers 404 to the first read after a create.
+    /// Answers 404 to the first read of each object, as a catalog does that has
+    /// not heard of its creation yet.
     #[serde(default)]
     stale: bool,
     /// How many calls are hit; 0 for all.
@@ -62,6 +64,25 @@ struct Active {
     rule: Rule,
     path: GlobMatcher,
     seen: u32,
+    /// The objects that a stale read has been given of.
+    read: HashSet<String>,
+}
+
+impl Active {
+    fn fits(&self, method: &str, path: &str, query: &str) -> bool {
+        let rule = &self.rule;
+        let spent = rule.times > 0 && self.seen >= rule.offset + rule.times;
+        let told = rule.stale && (method != "GET" || self.read.contains(&object(path, query)));
+        (rule.method.is_empty() || rule.method.eq_ignore_ascii_case(method))
+            && !spent
+            && !told
+            && self.path.is_match(path)
+    }
+}
+
+/// What a read is of: some calls name their object in the query.
+fn object(path: &str, query: &str) -> String {
+    format!("{path}?{query}")
 }
 
 #[derive(Debug, Default)]
@@ -79,18 +100,15 @@ pub(crate) struct Strike {
 
 impl Faults {
     /// The fault for this call, if a rule says so. Counts the call.
-    pub(crate) fn strike(&self, method: &str, path: &str) -> Option<Strike> {
+    pub(crate) fn strike(&self, method: &str, path: &str, query: &str) -> Option<Strike> {
         let mut rules = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let active = rules.iter_mut().find(|active| {
-            let method_fits =
-                active.rule.method.is_empty() || active.rule.method.eq_ignore_ascii_case(method);
-            let spent =
-                active.rule.times > 0 && active.seen >= active.rule.offset + active.rule.times;
-            method_fits && !spent && active.path.is_match(path)
-        })?;
+        let active = rules.iter_mut().find(|active| active.fits(method, path, query))?;
         active.seen += 1;
         if active.seen <= active.rule.offset {
             return None;
+        }
+        if active.rule.stale {
+            active.read.insert(object(path, query));
         }
         let rule = &active.rule;
         let stale = rule.stale.then_some(StatusCode::NOT_FOUND);
@@ -113,7 +131,7 @@ async fn set(State(workspace): State<Shared>, Json(rule): Json<Rule>) -> Answer<
         .map_err(|error| ApiFault::invalid(error.to_string()))?
         .compile_matcher();
     let mut rules = workspace.faults.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    rules.push(Active { rule, path, seen: 0 });
+    rules.push(Active { rule, path, seen: 0, read: HashSet::new() });
     Ok(Json(json!({ "rules": rules.len() })))
 }
 

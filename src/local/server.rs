@@ -119,8 +119,12 @@ async fn authenticate(State(workspace): State<Shared>, request: Request, next: N
 async fn strike(State(workspace): State<Shared>, request: Request, next: Next) -> Response {
     let path = request.uri().path();
     let control = path.starts_with("/__lakegate/");
-    let strike =
-        if control { None } else { workspace.faults.strike(request.method().as_str(), path) };
+    let query = request.uri().query().unwrap_or_default();
+    let strike = if control {
+        None
+    } else {
+        workspace.faults.strike(request.method().as_str(), path, query)
+    };
     let Some(strike) = strike else { return next.run(request).await };
     tokio::time::sleep(strike.latency).await;
     if strike.when == When::Before && strike.status.is_some() {

@@ -36,5 +36,5 @@ fn is_scratch(path: &Path) -> bool {
 
 /// The packages that the project's environment needs.
 pub(super) fn requirements(folder: &Path) -> Result<Vec<String>> {
-    Ok(requirement_lines(&fs::read_text(folder.join("requirements.txt"))?))
+    Ok(requirement_lines(&fs::read_text(folder.join("requirements.txt"))?)?)
 }

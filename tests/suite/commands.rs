@@ -145,7 +145,7 @@ fn a_missing_python_is_told() {
     let mut command = lakegate();
     command.args(["tour", "--until", "environment", "--dir"]).arg(dir.path());
     command.env("LAKEGATE_PYTHON", "/nowhere/python3");
-    refused(told(&mut command), &["`/nowhere/python3`", "help: install Python 3.10 or newer"]);
+    refused(told(&mut command), &["`/nowhere/python3`", "help: install Python 3.11 or newer"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -114,7 +114,7 @@ pub(crate) fn python() -> &'static Path {
     PYTHON.get_or_init(|| {
         let text =
             std::fs::read_to_string(root().join("templates/project/requirements.txt")).unwrap();
-        let packages = lakegate::local::requirement_lines(&text);
+        let packages = lakegate::local::requirement_lines(&text).unwrap();
         let mut env = lakegate::sys::Env::capture();
         env.set("LAKEGATE_CACHE", cache().to_str().unwrap());
         let dir = tempfile::tempdir().unwrap();
