@@ -31,6 +31,14 @@ impl Ctx {
     }
 }
 
+/// What a step was asked to do.
+pub trait Request {
+    /// Whether it can be done only where a workspace is configured.
+    fn needs_workspace(&self) -> bool {
+        true
+    }
+}
+
 /// Turns true once, when the step was asked to end.
 #[derive(Debug, Clone)]
 pub struct Cancel(watch::Receiver<bool>);

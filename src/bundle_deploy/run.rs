@@ -12,7 +12,7 @@ use crate::bundle::{self, Action, Bundle, FileDigests, Lock, Plan, State};
 use crate::checkout::{self, BundleChoice};
 use crate::names::Sha256;
 use crate::report::{Document, Fault, FaultKind, Outcome, Report, Table, Verdict};
-use crate::step::Ctx;
+use crate::step::{self, Ctx};
 use crate::sys::fs;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +29,8 @@ pub struct Request {
     pub allow_destroy: bool,
     pub step_key: Option<String>,
 }
+
+impl step::Request for Request {}
 
 pub async fn run(ctx: Ctx, request: Request) -> Result<Outcome> {
     let mut bundle =

@@ -59,12 +59,16 @@ impl Connection {
         config: &Config,
         env: &Env,
         host: &Host,
+        needed: bool,
     ) -> Result<Connected> {
         let named = self.warehouse.clone().or_else(|| config.workspace.warehouse.clone());
         if self.local {
             return self.embedded(env, host).await;
         }
-        let settings = Settings::resolve(env, self.host.as_deref())?;
+        let settings = match Settings::resolve(env, self.host.as_deref()) {
+            Err(_) if !needed => Settings::nowhere(env)?,
+            settings => settings?,
+        };
         Ok(Connected {
             client: Client::new(&settings, masker(host))?,
             warehouse: named,

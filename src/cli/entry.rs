@@ -14,7 +14,7 @@ use super::{exit, stdout};
 use crate::config::{Config, ConfigError};
 use crate::host::{Context, Dialect, Host};
 use crate::report::{Finding, Outcome, Place, Severity};
-use crate::step::{Cancel, Ctx};
+use crate::step::{self, Cancel, Ctx};
 use crate::sys::{Env, fs};
 use crate::{bundle_deploy, drift_check, job_run, model_gate, model_promote};
 
@@ -35,6 +35,7 @@ fn alone<A, R, F>(
 ) -> ExitCode
 where
     A: clap::Args,
+    R: step::Request,
     F: Future<Output = Result<Outcome>>,
 {
     let env = Arc::new(Env::capture());
@@ -159,6 +160,7 @@ async fn run<A, R, F>(
 ) -> u8
 where
     A: clap::Args,
+    R: step::Request,
     F: Future<Output = Result<Outcome>>,
 {
     // With --json, standard output holds the JSON and nothing else.
@@ -178,7 +180,8 @@ where
     let work = async {
         let config = step.connection.config()?;
         let request = request(step.own, &config)?;
-        let connected = step.connection.connect(&config, env, &host).await?;
+        let needed = request.needs_workspace();
+        let connected = step.connection.connect(&config, env, &host, needed).await?;
         let ctx = Ctx {
             env: env.clone(),
             host: host.clone(),

@@ -1,9 +1,12 @@
 //! `drift`: when data counts as drifted, and what follows.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::names::TableName;
+use crate::names::Source;
+use crate::stats::correction::Correction;
 
 /// What a drift verdict does.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -16,40 +19,151 @@ pub enum OnDrift {
     Retrain,
 }
 
+/// How far a column moved, as one number.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Statistic {
+    /// Population stability index over bins of equal mass, or over categories.
+    Psi,
+    /// Jensen-Shannon distance in nats, over the same.
+    JensenShannon,
+    Hellinger,
+    /// The share of rows that would have to change their bin or category.
+    TotalVariation,
+    /// The largest change of one bin's or category's share.
+    LInfinity,
+    /// The largest distance of the distribution functions: numbers only.
+    KolmogorovSmirnov,
+    /// First Wasserstein distance in deviations of the baseline: numbers only.
+    Wasserstein,
+    /// Change of the mean in deviations of the baseline: numbers only.
+    MeanShift,
+    /// Categories only.
+    CramersV,
+}
+
+impl Statistic {
+    pub const ALL: [Self; 9] = [
+        Self::Psi,
+        Self::JensenShannon,
+        Self::Hellinger,
+        Self::TotalVariation,
+        Self::LInfinity,
+        Self::KolmogorovSmirnov,
+        Self::Wasserstein,
+        Self::MeanShift,
+        Self::CramersV,
+    ];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Psi => "psi",
+            Self::JensenShannon => "jensen_shannon",
+            Self::Hellinger => "hellinger",
+            Self::TotalVariation => "total_variation",
+            Self::LInfinity => "l_infinity",
+            Self::KolmogorovSmirnov => "kolmogorov_smirnov",
+            Self::Wasserstein => "wasserstein",
+            Self::MeanShift => "mean_shift",
+            Self::CramersV => "cramers_v",
+        }
+    }
+
+    pub fn fits_numbers(self) -> bool {
+        self != Self::CramersV
+    }
+
+    pub fn fits_categories(self) -> bool {
+        !matches!(self, Self::KolmogorovSmirnov | Self::Wasserstein | Self::MeanShift)
+    }
+
+    /// What counts as drift when nothing else is said.
+    pub fn usual_threshold(self) -> f64 {
+        match self {
+            Self::Psi => 0.2,
+            Self::MeanShift => 0.25,
+            _ => 0.1,
+        }
+    }
+}
+
+/// A statistic and the value from which it counts as drift.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Limit {
+    pub statistic: Statistic,
+    /// 0.2 for `psi`, 0.25 for `mean_shift`, 0.1 for the others when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub threshold: Option<f64>,
+}
+
+impl Limit {
+    pub fn threshold(self) -> f64 {
+        self.threshold.unwrap_or_else(|| self.statistic.usual_threshold())
+    }
+}
+
+impl Default for Limit {
+    fn default() -> Self {
+        Self { statistic: Statistic::JensenShannon, threshold: None }
+    }
+}
+
 /// The policy of `drift-check`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Drift {
-    /// The table that shows how the data was when the model was made.
+    /// How the data was when the model was made: a table, or Parquet, CSV or
+    /// Arrow files (a path, a folder or a pattern).
     #[schemars(with = "String")]
-    pub baseline: TableName,
-    /// A condition on the baseline's rows, as SQL.
+    pub baseline: Source,
+    /// A condition on the baseline's rows, as SQL; tables only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub baseline_where: Option<String>,
-    /// The table with the data as it is now.
+    /// The data as it is now.
     #[schemars(with = "String")]
-    pub current: TableName,
+    pub current: Source,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub current_where: Option<String>,
-    /// The columns to look at; all that both tables have when empty.
+    /// The columns to look at; all of the baseline's when empty.
     #[serde(default)]
     pub columns: Vec<String>,
     /// Columns to leave out: identifiers and times always differ.
     #[serde(default)]
     pub exclude: Vec<String>,
-    /// A column drifted when its population stability index is above this and
-    /// the difference is significant.
-    #[serde(default = "psi")]
-    pub psi: f64,
-    /// The level of significance, shared between the columns (Benjamini-Hochberg).
+    /// How columns of numbers are judged: Jensen-Shannon distance from 0.1 on
+    /// when left out.
+    #[serde(default)]
+    pub numeric: Limit,
+    /// How columns of categories are judged.
+    #[serde(default)]
+    pub categorical: Limit,
+    /// Columns that are judged in another way.
+    #[serde(default)]
+    pub limits: BTreeMap<String, Limit>,
+    /// From this part of its threshold on, a column is watched.
+    #[serde(default = "watch")]
+    pub watch: f64,
+    /// Bins of equal mass in the baseline, for numbers.
+    #[serde(default = "bins")]
+    pub bins: u32,
+    /// The level of significance, shared between all columns.
     #[serde(default = "alpha")]
     pub alpha: f64,
+    /// What is held at that level.
+    #[serde(default)]
+    pub correction: Correction,
     /// A change of the share of nulls above this is drift of its own.
     #[serde(default = "nulls")]
     pub nulls: f64,
-    /// The table drifted when at least this share of its columns did.
+    /// The table drifted when columns of at least this share of the weight did.
     #[serde(default = "share")]
     pub share: f64,
+    /// How much a column counts in that share; 1 when left out.
+    #[serde(default)]
+    pub weights: BTreeMap<String, f64>,
     /// One of these alone makes the table drift.
     #[serde(default)]
     pub critical: Vec<String>,
@@ -63,8 +177,12 @@ pub struct Drift {
     pub retrain_job: Option<String>,
 }
 
-fn psi() -> f64 {
-    0.2
+fn watch() -> f64 {
+    0.5
+}
+
+fn bins() -> u32 {
+    10
 }
 
 fn alpha() -> f64 {
@@ -84,16 +202,76 @@ fn min_rows() -> u64 {
 }
 
 impl Drift {
-    pub(super) fn check(&self) -> Result<(), String> {
-        for (name, value) in [("psi", self.psi), ("nulls", self.nulls)] {
-            if !(value.is_finite() && value > 0.0) {
-                return Err(format!("`{name}` must be a positive number"));
-            }
+    /// The usual policy for two sources.
+    pub fn between(baseline: Source, current: Source) -> Self {
+        Self {
+            baseline,
+            baseline_where: None,
+            current,
+            current_where: None,
+            columns: Vec::new(),
+            exclude: Vec::new(),
+            numeric: Limit::default(),
+            categorical: Limit::default(),
+            limits: BTreeMap::new(),
+            watch: watch(),
+            bins: bins(),
+            alpha: alpha(),
+            correction: Correction::default(),
+            nulls: nulls(),
+            share: share(),
+            weights: BTreeMap::new(),
+            critical: Vec::new(),
+            min_rows: min_rows(),
+            on_drift: OnDrift::default(),
+            retrain_job: None,
         }
-        for (name, value) in [("alpha", self.alpha), ("share", self.share)] {
+    }
+
+    /// How a column is judged.
+    pub fn limit(&self, column: &str, numeric: bool) -> Limit {
+        let usual = if numeric { self.numeric } else { self.categorical };
+        self.limits.get(column).copied().unwrap_or(usual)
+    }
+
+    pub fn weight(&self, column: &str) -> f64 {
+        self.weights.get(column).copied().unwrap_or(1.0)
+    }
+
+    pub(super) fn check(&self) -> Result<(), String> {
+        let positive = |name: &str, value: f64| {
+            if value.is_finite() && value > 0.0 {
+                Ok(())
+            } else {
+                Err(format!("`{name}` must be a positive number"))
+            }
+        };
+        positive("nulls", self.nulls)?;
+        for (name, limit) in [("numeric", self.numeric), ("categorical", self.categorical)] {
+            positive(&format!("{name}.threshold"), limit.threshold())?;
+        }
+        for (column, limit) in &self.limits {
+            positive(&format!("limits.{column}.threshold"), limit.threshold())?;
+        }
+        for (column, weight) in &self.weights {
+            positive(&format!("weights.{column}"), *weight)?;
+        }
+        for (name, value) in [("alpha", self.alpha), ("share", self.share), ("watch", self.watch)] {
             if !(value > 0.0 && value <= 1.0) {
                 return Err(format!("`{name}` must lie between 0 and 1"));
             }
+        }
+        if !(2..=1000).contains(&self.bins) {
+            return Err("`bins` must lie between 2 and 1000".into());
+        }
+        let unfit = |name: &str, kind: &str, statistic: Statistic| {
+            Err(format!("`{name}`: `{}` is not defined for {kind}", statistic.as_str()))
+        };
+        if !self.numeric.statistic.fits_numbers() {
+            return unfit("numeric.statistic", "numbers", self.numeric.statistic);
+        }
+        if !self.categorical.statistic.fits_categories() {
+            return unfit("categorical.statistic", "categories", self.categorical.statistic);
         }
         if self.on_drift == OnDrift::Retrain && self.retrain_job.is_none() {
             return Err("`on_drift: retrain` needs `retrain_job`".into());

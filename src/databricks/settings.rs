@@ -100,6 +100,13 @@ impl Settings {
         Ok(settings)
     }
 
+    /// Settings for work that calls no workspace; a call would find nobody.
+    pub fn nowhere(env: &Env) -> Result<Self, Error> {
+        let mut settings = Self::loopback("https://no-workspace.invalid", &Secret::new("none"))?;
+        settings.env = env.clone();
+        Ok(settings)
+    }
+
     /// Settings for a workspace on this machine.
     pub fn loopback(host: &str, token: &Secret) -> Result<Self, Error> {
         let env = Env::from([

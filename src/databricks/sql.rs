@@ -115,24 +115,45 @@ impl Client {
         &self,
         warehouse: &str,
         statement: &Statement,
-    ) -> Result<Vec<RecordBatch>, Error> {
+    ) -> anyhow::Result<Vec<RecordBatch>> {
+        let mut batches = Vec::new();
+        let keep = |batch| {
+            batches.push(batch);
+            Ok(())
+        };
+        self.sql_arrow_each(warehouse, statement, keep).await?;
+        Ok(batches)
+    }
+
+    /// Runs a query and hands on its rows as they arrive: no more than a chunk
+    /// is held.
+    pub async fn sql_arrow_each(
+        &self,
+        warehouse: &str,
+        statement: &Statement,
+        mut each: impl FnMut(RecordBatch) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
         let answer = self.execute(warehouse, statement, "EXTERNAL_LINKS", "ARROW_STREAM").await?;
         let id = answer.statement_id;
         let manifest = answer.manifest.unwrap_or_default();
-        let mut batches = Vec::new();
+        let mut rows = 0;
         let mut chunk = answer.result.unwrap_or_default();
         loop {
             let mut next = chunk.next_chunk_index;
             for link in &chunk.external_links {
                 let bytes = self.http.fetch_signed(&link.external_link).await?;
-                read_stream(&id, &bytes, &mut batches)?;
+                for batch in stream(&id, &bytes)? {
+                    let batch = batch.map_err(|error| broken(&id, &error))?;
+                    rows += batch.num_rows() as u64;
+                    each(batch)?;
+                }
                 next = link.next_chunk_index;
             }
             let Some(index) = next else { break };
             chunk = self.chunk(&id, index).await?;
         }
-        check_count(&id, &manifest, batches.iter().map(|batch| batch.num_rows() as u64).sum())?;
-        Ok(batches)
+        check_count(&id, &manifest, rows)?;
+        Ok(())
     }
 
     async fn chunk(&self, id: &str, index: u64) -> Result<Chunk, Error> {
@@ -181,15 +202,15 @@ impl Client {
     }
 }
 
-fn read_stream(id: &str, bytes: &[u8], batches: &mut Vec<RecordBatch>) -> Result<(), Error> {
-    let fail = |error: arrow::error::ArrowError| Error::Result {
+fn stream<'a>(id: &str, bytes: &'a [u8]) -> Result<StreamReader<&'a [u8]>, Error> {
+    StreamReader::try_new(bytes, None).map_err(|error| broken(id, &error))
+}
+
+fn broken(id: &str, error: &arrow::error::ArrowError) -> Error {
+    Error::Result {
         id: id.to_owned(),
         reason: format!("a chunk is not a whole Arrow stream: {error}"),
-    };
-    for batch in StreamReader::try_new(bytes, None).map_err(fail)? {
-        batches.push(batch.map_err(fail)?);
     }
-    Ok(())
 }
 
 fn check_count(id: &str, manifest: &Manifest, got: u64) -> Result<(), Error> {

@@ -3,8 +3,8 @@
 use anyhow::Result;
 
 use super::run::Request;
-use crate::config::{Config, OnDrift};
-use crate::names::{SchemaName, TableName, pairs};
+use crate::config::{Config, Drift, OnDrift};
+use crate::names::{SchemaName, Source, pairs};
 use crate::report::Fault;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -17,15 +17,15 @@ enum Reaction {
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The table that shows how the data was (default: drift.baseline)
-    #[arg(long, env = "LAKEGATE_BASELINE", value_name = "TABLE")]
-    baseline: Option<TableName>,
-    /// A condition on the baseline's rows, as SQL
+    /// How the data was: a table, or Parquet, CSV or Arrow files (default: drift.baseline)
+    #[arg(long, env = "LAKEGATE_BASELINE", value_name = "TABLE|PATH")]
+    baseline: Option<Source>,
+    /// A condition on the baseline's rows, as SQL; tables only
     #[arg(long, env = "LAKEGATE_BASELINE_WHERE", value_name = "SQL")]
     baseline_where: Option<String>,
-    /// The table with the data as it is now (default: drift.current)
-    #[arg(long, env = "LAKEGATE_CURRENT", value_name = "TABLE")]
-    current: Option<TableName>,
+    /// The data as it is now (default: drift.current)
+    #[arg(long, env = "LAKEGATE_CURRENT", value_name = "TABLE|PATH")]
+    current: Option<Source>,
     /// A condition on its rows, as SQL
     #[arg(long, env = "LAKEGATE_CURRENT_WHERE", value_name = "SQL")]
     current_where: Option<String>,
@@ -46,14 +46,24 @@ pub struct Args {
         value_delimiter = '\n'
     )]
     retrain_params: Vec<String>,
+    /// How many columns are read at a time (default: one per processor)
+    #[arg(long, env = "LAKEGATE_THREADS", value_name = "N")]
+    threads: Option<std::num::NonZeroUsize>,
 }
 
 impl Args {
     pub fn request(self, config: &Config) -> Result<Request> {
-        let mut policy = config.drift.clone().ok_or_else(|| {
-            Fault::usage("lakegate.yml has no section `drift`")
-                .hint("name the baseline and the current table in it")
-        })?;
+        let mut policy = match (&config.drift, &self.baseline, &self.current) {
+            (Some(policy), ..) => policy.clone(),
+            (None, Some(baseline), Some(current)) => {
+                Drift::between(baseline.clone(), current.clone())
+            }
+            _ => {
+                let fault = Fault::usage("lakegate.yml has no section `drift`");
+                let hint = "name both sides in it, or with --baseline and --current";
+                return Err(fault.hint(hint).into());
+            }
+        };
         policy.baseline = self.baseline.unwrap_or(policy.baseline);
         policy.current = self.current.unwrap_or(policy.current);
         policy.baseline_where = self.baseline_where.or(policy.baseline_where);
@@ -71,6 +81,13 @@ impl Args {
         }
         let retrain_parameters = pairs("parameter", &self.retrain_params)?;
         let record = config.record.schema.as_deref().map(str::parse::<SchemaName>).transpose()?;
-        Ok(Request { policy, window: self.window, retrain_parameters, record })
+        let threads = self.threads.or_else(|| std::thread::available_parallelism().ok());
+        Ok(Request {
+            policy,
+            window: self.window,
+            retrain_parameters,
+            record,
+            threads: threads.map_or(1, std::num::NonZeroUsize::get),
+        })
     }
 }

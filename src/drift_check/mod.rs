@@ -1,9 +1,11 @@
 //! `drift-check`: data now against data then, and what follows.
 
 mod args;
-mod columns;
+mod compare;
 mod decide;
+mod describe;
 mod run;
+mod schema;
 
 pub use args::Args;
 pub use run::{Request, run};

@@ -1,23 +1,24 @@
 //! Reads both sides, decides, records, and starts the retraining.
 
 use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::{Context as _, Result};
-use arrow::array::RecordBatch;
 
-use super::columns::{Compared, Shape, compare};
-use super::decide::{Decision, decide};
+use super::compare::{Compared, compare};
+use super::decide::{Decision, Judged, State, decide};
+use super::describe;
+use super::schema::{Chosen, Common, choose};
 use crate::checkout;
-use crate::config::{Drift, OnDrift};
+use crate::config::{Drift, OnDrift, Statistic};
 use crate::databricks::jobs::RunNow;
-use crate::databricks::unity::TableInfo;
-use crate::lake::{self, Lake};
-use crate::names::{SchemaName, Sha256};
+use crate::lake::parquet::Scratch;
+use crate::lake::{Lake, Side, Wanted};
+use crate::names::{SchemaName, Sha256, Source};
 use crate::record::DriftRow;
-use crate::report::{
-    Chart, Fault, Finding, Outcome, Report, Series, Severity, Table, Verdict, number,
-};
-use crate::step::Ctx;
+use crate::report::{Document, Fault, Outcome, Report};
+use crate::step::{self, Ctx};
 use crate::sys::clock;
 
 #[derive(Debug, Clone)]
@@ -26,139 +27,171 @@ pub struct Request {
     pub window: Option<String>,
     pub retrain_parameters: BTreeMap<String, String>,
     pub record: Option<SchemaName>,
+    /// How many columns are read at a time.
+    pub threads: usize,
 }
 
-/// Charts in the report: the worst columns.
-const CHARTS: usize = 8;
+impl step::Request for Request {
+    /// Files can be compared without a workspace, as long as nothing follows.
+    fn needs_workspace(&self) -> bool {
+        let policy = &self.policy;
+        let tables = [&policy.baseline, &policy.current]
+            .into_iter()
+            .any(|source| matches!(source, Source::Table(_)));
+        tables || self.record.is_some() || policy.on_drift == OnDrift::Retrain
+    }
+}
+
+/// A side with its name for the record, the version included.
+struct Opened {
+    side: Side,
+    identity: String,
+}
 
 pub async fn run(ctx: Ctx, request: Request) -> Result<Outcome> {
-    let lake = Lake { client: &ctx.client, warehouse: ctx.warehouse()? };
     let policy = &request.policy;
-    let (baseline, current) =
-        (lake.table(&policy.baseline).await?, lake.table(&policy.current).await?);
-    let columns = choose(policy, &baseline, &current)?;
-    let (base_version, version) =
-        (lake.version(&policy.baseline).await?, lake.version(&policy.current).await?);
+    let mut baseline = open(&ctx, &policy.baseline, policy.baseline_where.as_deref()).await?;
+    let mut current = open(&ctx, &policy.current, policy.current_where.as_deref()).await?;
+    let chosen = choose(policy, baseline.side.schema(), current.side.schema())?;
     ctx.host.progress(&format!(
         "compare {} columns of {} with {}",
-        columns.len(),
+        chosen.common.len(),
         policy.current,
         policy.baseline
     ));
-    let before = lake
-        .read(&policy.baseline, base_version, &columns, policy.baseline_where.as_deref())
-        .await?;
-    let now =
-        lake.read(&policy.current, version, &columns, policy.current_where.as_deref()).await?;
-    let rows =
-        [&before, &now].map(|side| side.iter().map(|batch| batch.num_rows() as u64).sum::<u64>());
+    load(&ctx, &mut baseline.side, &chosen, 0).await?;
+    load(&ctx, &mut current.side, &chosen, 1).await?;
+    let rows = [baseline.side.rows(), current.side.rows()];
     refuse_empty(policy, rows)?;
-    let (compared, skipped) = compare_all(&columns, &before, &now)?;
-    let decision = decide(policy, rows, compared);
+    let compared = compare_all(&request, &chosen, [&baseline.side, &current.side])?;
+    let decision = decide(policy, rows, &chosen.changes, compared);
     // The same data under the same policy is the same window.
-    let window = request.window.clone().unwrap_or_else(|| {
-        format!(
-            "{} version {version} {}",
-            policy.current,
-            policy.current_where.as_deref().unwrap_or_default()
-        )
-        .trim()
-        .to_owned()
-    });
+    let window = request.window.clone().unwrap_or_else(|| current.identity.clone());
     let reaction = react(&ctx, &request, &decision, &window).await?;
     if let Some(schema) = &request.record {
-        lake.record(schema, &drift_rows(policy, &decision, &window, base_version, reaction.name))
-            .await?;
+        let lake = Lake { client: &ctx.client, warehouse: ctx.warehouse()? };
+        let rows = drift_rows(policy, &decision, &window, &baseline.identity, reaction.name);
+        lake.record(schema, &rows).await?;
     }
-    Ok(outcome(policy, rows, &decision, &window, &skipped, &reaction))
+    Ok(outcome(policy, rows, &decision, &window, &chosen, &reaction))
+}
+
+async fn open(ctx: &Ctx, source: &Source, filter: Option<&str>) -> Result<Opened> {
+    match source {
+        Source::Files(path) => {
+            if filter.is_some() {
+                let fault =
+                    Fault::usage(format!("a condition cannot be put on the files `{path}`"));
+                return Err(fault
+                    .hint("write the rows that count to files of their own, or use a table")
+                    .into());
+            }
+            Ok(Opened { side: Side::files(path)?, identity: path.clone() })
+        }
+        Source::Table(table) => {
+            let lake = Lake { client: &ctx.client, warehouse: ctx.warehouse()? };
+            let info = lake.table(table).await?;
+            let version = lake.version(table).await?;
+            let condition = filter.map(|filter| format!(" {filter}")).unwrap_or_default();
+            Ok(Opened {
+                side: Side::table(&info, table, version, filter),
+                identity: format!("{table} version {version}{condition}"),
+            })
+        }
+    }
+}
+
+async fn load(ctx: &Ctx, side: &mut Side, chosen: &Chosen, at: usize) -> Result<()> {
+    let wanted: Vec<Wanted<'_>> =
+        chosen.common.iter().map(|common| (&common.fields[at], common.measure)).collect();
+    let lake = ctx.warehouse.as_deref().map(|warehouse| Lake { client: &ctx.client, warehouse });
+    side.load(lake, &wanted).await
 }
 
 /// Missing data is a broken feed, never "no drift".
 fn refuse_empty(policy: &Drift, rows: [u64; 2]) -> Result<(), Fault> {
-    for (rows, table, filter) in [
+    for (rows, source, filter) in [
         (rows[0], &policy.baseline, &policy.baseline_where),
         (rows[1], &policy.current, &policy.current_where),
     ] {
         if rows == 0 {
             let filter =
                 filter.as_ref().map(|filter| format!(" where {filter}")).unwrap_or_default();
-            return Err(Fault::usage(format!(
-                "the table `{table}`{filter} has no rows to compare"
-            )));
+            return Err(Fault::usage(format!("`{source}`{filter} has no rows to compare")));
         }
     }
     Ok(())
 }
 
-/// Each column's differences, and the columns whose type has none.
-fn compare_all(
-    columns: &[String],
-    before: &[RecordBatch],
-    now: &[RecordBatch],
-) -> Result<(Vec<Compared>, Vec<String>)> {
-    let mut compared = Vec::new();
-    let mut skipped = Vec::new();
-    for name in columns {
-        let (base, current) = (lake::column(before, name)?, lake::column(now, name)?);
-        match (Shape::of(base.data_type()), Shape::of(current.data_type())) {
-            (Some(shape), Some(other)) if shape == other => {
-                compared.push(compare(name, shape, [&base, &current])?);
-            }
-            (None, None) => skipped.push(name.clone()),
-            _ => {
-                let (then, now) = (base.data_type(), current.data_type());
-                let message = format!("column `{name}` is {then} in the baseline and {now} now");
-                return Err(Fault::usage(message).into());
-            }
+/// Compares the columns, several at a time. Each worker keeps its buffers from
+/// column to column, so that memory does not grow with their number.
+fn compare_all(request: &Request, chosen: &Chosen, sides: [&Side; 2]) -> Result<Vec<Compared>> {
+    let next = AtomicUsize::new(0);
+    let found = Mutex::new(Vec::new());
+    let work = || {
+        let mut scratch = Scratch::default();
+        let mut spare = [None, None];
+        loop {
+            let at = next.fetch_add(1, Ordering::Relaxed);
+            let Some(common) = chosen.common.get(at) else { return };
+            let compared = one(request, common, sides, &mut spare, &mut scratch);
+            found.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push((at, compared));
         }
-    }
-    Ok((compared, skipped))
-}
-
-/// The columns that both tables have, without those that are left out.
-fn choose(policy: &Drift, baseline: &TableInfo, current: &TableInfo) -> Result<Vec<String>, Fault> {
-    for columns in [&policy.columns, &policy.critical] {
-        lake::require_columns(baseline, columns)?;
-        lake::require_columns(current, columns)?;
-    }
-    lake::require_columns(baseline, &policy.exclude)?;
-    let in_current = |name: &str| current.columns.iter().any(|column| column.name == name);
-    let all = baseline.columns.iter().map(|column| column.name.clone());
-    let chosen: Vec<String> = if policy.columns.is_empty() {
-        all.filter(|name| in_current(name) && !policy.exclude.contains(name)).collect()
-    } else {
-        policy.columns.clone()
     };
-    if chosen.is_empty() {
-        return Err(Fault::usage(format!(
-            "`{}` and `{}` have no column in common",
-            baseline.full_name, current.full_name
-        )));
+    std::thread::scope(|scope| {
+        for _ in 0..request.threads.clamp(1, chosen.common.len().max(1)) {
+            scope.spawn(work);
+        }
+    });
+    let mut found = found.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+    found.sort_by_key(|(at, _)| *at);
+    if found.len() != chosen.common.len() {
+        anyhow::bail!("the comparison of a column ended early");
     }
-    Ok(chosen)
+    found.into_iter().map(|(_, compared)| compared).collect()
 }
 
-#[derive(Debug)]
+fn one(
+    request: &Request,
+    common: &Common,
+    sides: [&Side; 2],
+    spare: &mut [Option<crate::stats::column::Column>; 2],
+    scratch: &mut Scratch,
+) -> Result<Compared> {
+    let mut read = |at: usize| {
+        sides[at].column((&common.fields[at], common.measure), spare[at].take(), scratch)
+    };
+    let columns = [read(0)?, read(1)?];
+    let compared = compare(common.name(), [&columns[0], &columns[1]], request.policy.bins);
+    *spare = columns.map(Some);
+    Ok(compared)
+}
+
+/// What was done about a verdict.
 struct Reaction {
     name: &'static str,
     run: Option<(i64, String)>,
 }
 
-/// A retraining is keyed by its window: however often the check is repeated,
-/// it starts once.
 async fn react(
     ctx: &Ctx,
     request: &Request,
     decision: &Decision,
     window: &str,
 ) -> Result<Reaction> {
-    if decision.verdict != Verdict::Fail {
-        return Ok(Reaction { name: "none", run: None });
-    }
+    let name = match decision.state {
+        State::None | State::Watch => "nothing",
+        // Retraining on a broken feed would make the model worse.
+        State::Inconclusive | State::Broken => "notify",
+        State::Drift => "drift",
+    };
     let (OnDrift::Retrain, Some(job)) = (request.policy.on_drift, &request.policy.retrain_job)
     else {
-        return Ok(Reaction { name: "notify", run: None });
+        return Ok(Reaction { name: if name == "drift" { "notify" } else { name }, run: None });
     };
+    if name != "drift" {
+        return Ok(Reaction { name, run: None });
+    }
     let job_id = checkout::find_job(ctx, job, None).await?.job_id;
     let parts = ["drift", &job_id.to_string(), &request.policy.current.to_string(), window]
         .map(str::to_owned);
@@ -181,33 +214,46 @@ fn drift_rows(
     policy: &Drift,
     decision: &Decision,
     window: &str,
-    base_version: u64,
+    baseline: &str,
     reaction: &'static str,
 ) -> Vec<DriftRow> {
-    let baseline = format!("{} version {base_version}", policy.baseline);
     let at = clock::now().to_string();
     let policy_digest = Sha256::of(serde_json::to_vec(policy).unwrap_or_default()).to_string();
-    let row = |column: &super::decide::Judged| DriftRow {
-        event_id: Sha256::of_parts([
-            window,
-            baseline.as_str(),
-            &policy_digest,
-            &column.compared.column,
-        ])
-        .to_string(),
-        baseline: baseline.clone(),
-        current: policy.current.to_string(),
-        window: window.to_owned(),
-        column: column.compared.column.clone(),
-        kind: column.compared.shape.as_str(),
-        psi: Some(column.compared.psi),
-        statistic: Some(column.compared.tested.statistic),
-        p_value: Some(column.p_value),
-        null_share_baseline: column.compared.nulls[0],
-        null_share_current: column.compared.nulls[1],
-        drifted: column.drifted,
-        decision: reaction,
-        at: at.clone(),
+    let row = |column: &Judged| {
+        let compared = &column.compared;
+        let value = |statistic| compared.effect(statistic).map(|effect| effect.value);
+        let event = [window, baseline, &policy_digest, &compared.column];
+        let tested = |name: &str| (compared.test == name).then_some(compared.tested);
+        let profile = compared.profiles.each_ref();
+        let mean = |at: usize| profile[at].facts.map(|facts| facts.mean);
+        DriftRow {
+            event_id: Sha256::of_parts(event).to_string(),
+            baseline: baseline.to_owned(),
+            current: policy.current.to_string(),
+            window: window.to_owned(),
+            column: compared.column.clone(),
+            kind: compared.kind.as_str(),
+            count_delta: profile[1].rows as f64 - profile[0].rows as f64,
+            mean_delta: mean(1).zip(mean(0)).map(|(now, then)| now - then),
+            null_share_baseline: profile[0].missing_share(),
+            null_share_current: profile[1].missing_share(),
+            psi: value(Statistic::Psi),
+            js_distance: value(Statistic::JensenShannon),
+            tv_distance: value(Statistic::TotalVariation),
+            l_infinity_distance: value(Statistic::LInfinity),
+            wasserstein_distance: value(Statistic::Wasserstein),
+            ks: tested("ks"),
+            chi_squared: tested("chi²"),
+            statistic: column.effect.map(|effect| effect.statistic.as_str()),
+            effect: column.effect.map(|effect| effect.corrected),
+            threshold: column.threshold,
+            p_value: column.p_value,
+            state: column.state.as_str(),
+            reason: column.reason.clone(),
+            drifted: column.state == State::Drift,
+            decision: reaction,
+            at: at.clone(),
+        }
     };
     decision.columns.iter().map(row).collect()
 }
@@ -217,27 +263,24 @@ fn outcome(
     rows: [u64; 2],
     decision: &Decision,
     window: &str,
-    skipped: &[String],
+    chosen: &Chosen,
     reaction: &Reaction,
 ) -> Outcome {
     let mut report = Report::new("drift-check", format!("Drift of {}", policy.current));
+    report.fact("state", decision.state.as_str());
     report.fact("baseline", policy.baseline.to_string());
     report.fact("rows", format!("{} then, {} now", rows[0], rows[1]));
     report.fact("window", window);
-    describe(&mut report, decision);
-    if !skipped.is_empty() {
-        let title =
-            format!("not compared, as their type has no drift of its own: {}", skipped.join(", "));
-        report.findings.push(Finding::new(Severity::Notice, "drift/skipped", title));
-    }
+    describe::describe(&mut report, decision, chosen);
     let drifted = decision
         .columns
         .iter()
-        .filter(|column| column.drifted)
+        .filter(|column| column.state == State::Drift)
         .map(|column| column.compared.column.as_str());
     let drifted = drifted.collect::<Vec<_>>().join(",");
     let mut reason = decision.reason.clone();
     let mut outputs = vec![
+        ("state".to_owned(), decision.state.as_str().to_owned()),
         ("decision".to_owned(), reaction.name.to_owned()),
         ("drifted-columns".to_owned(), drifted),
     ];
@@ -245,58 +288,9 @@ fn outcome(
         reason = format!("{reason}; retraining run {run_id} for this window: {url}");
         outputs.push(("retrain-run-id".to_owned(), run_id.to_string()));
     }
-    let mut outcome = Outcome::new(report.concluded(decision.verdict, reason));
+    let mut outcome = Outcome::new(report.concluded(decision.state.verdict(), reason));
     outcome.outputs = outputs;
+    let content = describe::document(decision, chosen, rows);
+    outcome.document = Some(Document { name: "result", content });
     outcome
-}
-
-/// The columns as a table, as findings, and the worst of them as pictures.
-fn describe(report: &mut Report, decision: &Decision) {
-    let mut table =
-        Table::new("Columns", ["column", "psi", "test", "p (adjusted)", "nulls", "reason"]);
-    for column in &decision.columns {
-        let verdict = if column.drifted { Verdict::Fail } else { Verdict::Pass };
-        let compared = &column.compared;
-        let test = match compared.shape {
-            Shape::Numeric => format!("ks {}", number(compared.tested.statistic)),
-            Shape::Categorical => format!("chi² {}", number(compared.tested.statistic)),
-        };
-        let nulls = format!("{} → {}", number(compared.nulls[0]), number(compared.nulls[1]));
-        table.row(
-            Some(verdict),
-            [
-                compared.column.clone(),
-                number(compared.psi),
-                test,
-                p_value(column.p_value),
-                nulls,
-                column.reason.clone(),
-            ],
-        );
-        if column.drifted {
-            report.findings.push(Finding::new(
-                Severity::Warning,
-                "drift/column",
-                format!("{} drifted: {}", compared.column, column.reason),
-            ));
-        }
-    }
-    report.tables.push(table);
-    for column in decision.columns.iter().take(CHARTS) {
-        let [base, current] = &column.compared.shares;
-        report.charts.push(Chart {
-            title: column.compared.column.clone(),
-            labels: column.compared.labels.clone(),
-            series: vec![
-                Series { name: "baseline".into(), values: base.clone() },
-                Series { name: "current".into(), values: current.clone() },
-            ],
-            limit: None,
-        });
-    }
-}
-
-/// A p-value that underflowed is small, not zero.
-fn p_value(p: f64) -> String {
-    if p == 0.0 { "< 1e-300".into() } else { number(p) }
 }

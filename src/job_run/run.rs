@@ -11,7 +11,7 @@ use crate::checkout;
 use crate::databricks;
 use crate::databricks::jobs::{Run, RunNow};
 use crate::report::{Fault, FaultKind, Finding, Outcome, Report, Severity, Table, Verdict};
-use crate::step::{Cancel, Ctx};
+use crate::step::{self, Cancel, Ctx};
 use crate::sys::clock;
 
 /// Everything that one `job-run` needs to know.
@@ -27,6 +27,8 @@ pub struct Request {
     pub rerun_infrastructure: bool,
     pub step_key: Option<String>,
 }
+
+impl step::Request for Request {}
 
 /// A run that was started, and the job it belongs to.
 #[derive(Debug, Clone)]

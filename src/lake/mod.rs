@@ -1,5 +1,12 @@
 //! Tables in and out as Arrow, through a SQL warehouse.
 
+mod files;
+pub mod parquet;
+mod side;
+mod types;
+
+pub use side::{Side, Wanted};
+
 use anyhow::{Context as _, Result};
 use arrow::array::{Array as _, ArrayRef, RecordBatch};
 use arrow::compute::concat;
@@ -55,16 +62,23 @@ impl Lake<'_> {
         columns: &[String],
         filter: Option<&str>,
     ) -> Result<Vec<RecordBatch>> {
-        let quoted: Vec<String> =
-            columns.iter().map(|column| format!("`{}`", column.replace('`', "``"))).collect();
-        let filter = filter.map(|filter| format!(" WHERE ({filter})")).unwrap_or_default();
-        let text = format!(
-            "SELECT {} FROM {} VERSION AS OF {version}{filter}",
-            quoted.join(", "),
-            table.quoted()
-        );
-        let batches = self.client.sql_arrow(self.warehouse, &Statement::new(text)).await;
+        let statement = select(table, version, columns, filter);
+        let batches = self.client.sql_arrow(self.warehouse, &statement).await;
         batches.with_context(|| format!("read `{table}`"))
+    }
+
+    /// The same, a batch at a time as they arrive.
+    pub async fn read_each(
+        &self,
+        table: &TableName,
+        version: u64,
+        columns: &[String],
+        filter: Option<&str>,
+        each: impl FnMut(RecordBatch) -> Result<()>,
+    ) -> Result<()> {
+        let statement = select(table, version, columns, filter);
+        let read = self.client.sql_arrow_each(self.warehouse, &statement, each).await;
+        read.with_context(|| format!("read `{table}`"))
     }
 
     /// Adds rows to their table, which is made when it is missing.
@@ -85,6 +99,17 @@ impl Lake<'_> {
         }
         Ok(())
     }
+}
+
+fn select(table: &TableName, version: u64, columns: &[String], filter: Option<&str>) -> Statement {
+    let quoted: Vec<String> =
+        columns.iter().map(|column| format!("`{}`", column.replace('`', "``"))).collect();
+    let filter = filter.map(|filter| format!(" WHERE ({filter})")).unwrap_or_default();
+    Statement::new(format!(
+        "SELECT {} FROM {} VERSION AS OF {version}{filter}",
+        quoted.join(", "),
+        table.quoted()
+    ))
 }
 
 /// Refuses columns that the table lacks, with the near names.

@@ -106,8 +106,14 @@ pub(crate) async fn prepare(
 /// # Errors
 /// An option that names another file: the environment would not be keyed by it.
 pub fn requirement_lines(text: &str) -> Result<Vec<String>, Fault> {
-    const KNOWN: [&str; 6] =
-        ["--index-url", "--extra-index-url", "--find-links", "--only-binary", "--no-binary", "--pre"];
+    const KNOWN: [&str; 6] = [
+        "--index-url",
+        "--extra-index-url",
+        "--find-links",
+        "--only-binary",
+        "--no-binary",
+        "--pre",
+    ];
     let joined = text.replace("\\\r\n", " ").replace("\\\n", " ");
     let mut found = Vec::new();
     for line in joined.lines() {
@@ -118,8 +124,10 @@ pub fn requirement_lines(text: &str) -> Result<Vec<String>, Fault> {
         let option = line.split(['=', ' ']).next().unwrap_or_default();
         if line.starts_with('-') && !KNOWN.contains(&option) {
             let fault = Fault::usage(format!("a requirements file holds `{line}`"));
-            return Err(fault
-                .hint(format!("list packages in it; the options it may hold: {}", KNOWN.join(" "))));
+            return Err(fault.hint(format!(
+                "list packages in it; the options it may hold: {}",
+                KNOWN.join(" ")
+            )));
         }
         found.push(line.to_owned());
     }

@@ -18,7 +18,7 @@ use crate::report::{
 };
 use crate::stats::bootstrap;
 use crate::stats::metrics::Metric;
-use crate::step::Ctx;
+use crate::step::{self, Ctx};
 use crate::sys::clock;
 
 #[derive(Debug, Clone)]
@@ -31,6 +31,8 @@ pub struct Request {
     pub filter: Option<String>,
     pub record: Option<SchemaName>,
 }
+
+impl step::Request for Request {}
 
 pub async fn run(ctx: Ctx, request: Request) -> Result<Outcome> {
     let lake = Lake { client: &ctx.client, warehouse: ctx.warehouse()? };

@@ -11,7 +11,7 @@ use crate::names::{Alias, ModelName, ModelVersion, SchemaName, Sha256};
 use crate::record::PromotionRow;
 use crate::record::evidence::Evidence;
 use crate::report::{Fault, FaultKind, Finding, Outcome, Report, Severity, Verdict};
-use crate::step::Ctx;
+use crate::step::{self, Ctx};
 use crate::sys::{clock, fs};
 
 #[derive(Debug, Clone)]
@@ -21,6 +21,8 @@ pub struct Request {
     pub max_age_days: f64,
     pub record: Option<SchemaName>,
 }
+
+impl step::Request for Request {}
 
 pub async fn run(ctx: Ctx, request: Request) -> Result<Outcome> {
     let text = fs::read_text_if_exists(&request.evidence)?.ok_or_else(|| {

@@ -6,10 +6,12 @@
 
 mod digest;
 mod secret;
+mod source;
 mod three_level;
 
 pub use digest::Sha256;
 pub use secret::Secret;
+pub use source::{FILE_KINDS, Source};
 pub use three_level::{ModelName, SchemaName, TableName};
 
 use std::collections::BTreeMap;

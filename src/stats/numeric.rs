@@ -1,7 +1,7 @@
 //! Differences between two samples of numbers.
 
 use super::quantile;
-use super::special::kolmogorov_sf;
+use super::special::{self, kolmogorov_sf};
 
 /// A test's statistic and its p-value.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -28,6 +28,18 @@ pub fn kolmogorov_smirnov(baseline: &[f64], current: &[f64]) -> Tested {
         largest = largest.max((i as f64 / n - j as f64 / m).abs());
     }
     Tested { statistic: largest, p_value: kolmogorov_sf((n * m / (n + m)).sqrt() * largest) }
+}
+
+/// The p-value of the statistic: exact (for samples without ties) where that
+/// costs little, else of Kolmogorov's limit.
+pub fn kolmogorov_p(statistic: f64, n: u64, m: u64) -> f64 {
+    /// As scipy chooses.
+    const EXACT_UP_TO: u64 = 10_000;
+    if n.max(m) <= EXACT_UP_TO {
+        return special::kolmogorov_exact(n, m, statistic);
+    }
+    let (n, m) = (n as f64, m as f64);
+    kolmogorov_sf((n * m / (n + m)).sqrt() * statistic)
 }
 
 /// The area between the empirical distribution functions of sorted, finite

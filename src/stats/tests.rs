@@ -46,26 +46,65 @@ fn sorted(values: &[f64]) -> Vec<f64> {
     values
 }
 
+/// A sample with its facts, as a pass over the column leaves them.
+fn numbers(values: &[f64]) -> column::Numbers {
+    let mut numbers = column::Numbers::new(keys::Scale::Float);
+    numbers.push(&values.iter().map(|value| keys::of_float(*value)).collect::<Vec<_>>());
+    numbers
+}
+
 #[test]
 fn numeric_statistics_match_scipy() {
     let (golden, base, current) = (golden(), csv("num_base"), csv("num_cur"));
     for (name, expected) in golden["numeric"].as_object().unwrap() {
-        let (base, current) = (sorted(&base[name]), sorted(&current[name]));
-        let tested = numeric::kolmogorov_smirnov(&base, &current);
-        close(tested.statistic, &expected["ks_auto"]["statistic"], &format!("{name} ks"));
-        close(tested.p_value, &expected["ks_p_kolmogorov_limit"], &format!("{name} ks p"));
-        close(
-            numeric::wasserstein(&base, &current),
-            &expected["wasserstein1"],
-            &format!("{name} w1"),
+        let [a, b] = [numbers(&base[name]), numbers(&current[name])];
+        let scale = keys::Scale::Float;
+        let bins = pair::Bins::Quantiles(10);
+        let found = pair::compare(scale, [&a.sample, &b.sample], &[], &bins);
+        let check = |value: f64, path: &str, what: &str| {
+            close(value, expected.pointer(path).unwrap(), &format!("{name} {what}"));
+        };
+        check(found.ks, "/ks_auto/statistic", "ks");
+        let (n, m) = (a.facts.values, b.facts.values);
+        check(numeric::kolmogorov_p(found.ks, n, m), "/ks_exact/pvalue", "ks p");
+        let limit = (n as f64 * m as f64 / (n + m) as f64).sqrt() * found.ks;
+        check(special::kolmogorov_sf(limit), "/ks_p_kolmogorov_limit", "ks p in the limit");
+        check(found.wasserstein, "/wasserstein1", "w1");
+        check(
+            found.wasserstein / a.facts.deviation().max(1e-3),
+            "/wasserstein1_over_std_base_ddof0",
+            "w1 by deviation",
         );
-        let edges = numeric::decile_edges(&base);
-        let (p, q) = (numeric::bin_counts(&base, &edges), numeric::bin_counts(&current, &edges));
-        close(
-            categorical::psi(&p, &q),
-            &expected["deciles_of_base"]["psi_eps1e-4_only_zero_bins"],
-            &format!("{name} psi"),
-        );
+        check(a.facts.mean, "/mean_std_base/0", "mean");
+        check(a.facts.deviation(), "/mean_std_base/1", "deviation");
+        let [p, q] = &found.counts;
+        let zero = shares::Zero::default();
+        check(shares::psi(p, q, zero), "/deciles_of_base/psi_eps1e-4_only_zero_bins", "psi");
+        check(shares::jensen_shannon(p, q), "/deciles_of_base/js_distance_ln", "js");
+        check(shares::jensen_shannon_base2(p, q), "/deciles_of_base/js_distance_base2", "js 2");
+        check(shares::hellinger(p, q), "/deciles_of_base/hellinger", "hellinger");
+        check(shares::total_variation(p, q), "/deciles_of_base/tv", "tv");
+        check(shares::l_infinity(p, q), "/deciles_of_base/linf", "linf");
+        let ordered = ordered::Ordered::new(scale, [&a.sample, &b.sample]);
+        check(ordered.energy_distance(), "/energy_distance", "energy");
+        let tested = ordered.mann_whitney();
+        check(tested.statistic, "/mannwhitney/u", "u");
+        check(tested.p_value, "/mannwhitney/pvalue", "u p");
+        if name == "const" {
+            // Everything is one value: scipy has no answer or one of rounding.
+            assert!(ordered.anderson_darling().statistic.is_nan());
+            assert!(means::welch(&a.facts, &b.facts).p_value.is_nan());
+            continue;
+        }
+        let tested = ordered.cramer_von_mises();
+        check(tested.statistic, "/cvm/statistic", "cvm");
+        // scipy stops its series early and subtracts from 1.
+        let expected_p = expected["cvm"]["pvalue"].as_f64().unwrap();
+        assert!((tested.p_value - expected_p).abs() < 1e-9, "{name} cvm p");
+        check(ordered.anderson_darling().statistic, "/anderson_ksamp_midrank", "anderson");
+        let tested = means::welch(&a.facts, &b.facts);
+        check(tested.statistic, "/welch_t/t", "welch");
+        check(tested.p_value, "/welch_t/pvalue", "welch p");
     }
 }
 
@@ -73,23 +112,36 @@ fn numeric_statistics_match_scipy() {
 fn categorical_statistics_match_scipy() {
     for (name, expected) in golden()["categorical"].as_object().unwrap() {
         let counts: Vec<Vec<u64>> = serde_json::from_value(expected["counts"].clone()).unwrap();
-        let tested = categorical::chi_squared(&counts[0], &counts[1]);
-        close(
-            tested.statistic,
-            &expected["chi2_contingency"]["statistic"],
-            &format!("{name} chi2"),
-        );
-        close(tested.p_value, &expected["chi2_contingency"]["pvalue"], &format!("{name} chi2 p"));
-        close(
-            categorical::psi(&counts[0], &counts[1]),
-            &expected["psi_eps1e-4_only_zero_bins"],
-            &format!("{name} psi"),
-        );
-        if let Some(z) = expected.get("two_prop_z") {
-            let totals = [counts[0].iter().sum(), counts[1].iter().sum()];
-            let tested = categorical::two_proportions([counts[0][0], counts[1][0]], totals);
-            close(tested.statistic, &z["z"], "z");
-            close(tested.p_value, &z["pvalue"], "z p");
+        let [a, b] = [&counts[0][..], &counts[1][..]];
+        let check = |value: f64, path: &str| {
+            close(value, expected.pointer(path).unwrap(), &format!("{name} {path}"));
+        };
+        for (tested, key) in [
+            (categorical::chi_squared(a, b), "chi2_contingency"),
+            (categorical::chi_squared_yates(a, b), "chi2_contingency_yates"),
+            (categorical::g_test(a, b), "g_test"),
+        ] {
+            check(tested.statistic, &format!("/{key}/statistic"));
+            check(tested.p_value, &format!("/{key}/pvalue"));
+        }
+        let fit = categorical::goodness_of_fit(a, b);
+        check(fit.p_value, "/chisquare_gof_cur_vs_scaled_base/pvalue");
+        check(categorical::cramers_v(a, b), "/cramers_v");
+        let zero = shares::Zero::default();
+        check(shares::psi(a, b, zero), "/psi_eps1e-4_only_zero_bins");
+        check(shares::kullback_leibler(a, b, zero), "/kl_base_given_cur_eps1e-4");
+        check(shares::jensen_shannon(a, b), "/js_distance_ln");
+        check(shares::jensen_shannon_base2(a, b), "/js_distance_base2");
+        check(shares::hellinger(a, b), "/hellinger");
+        check(shares::total_variation(a, b), "/tv");
+        check(shares::l_infinity(a, b), "/linf");
+        if expected.get("two_prop_z").is_some() {
+            let totals = [a.iter().sum(), b.iter().sum()];
+            let tested = categorical::two_proportions([a[0], b[0]], totals);
+            check(tested.statistic, "/two_prop_z/z");
+            check(tested.p_value, "/two_prop_z/pvalue");
+            let fisher = categorical::fisher([[a[0], a[1]], [b[0], b[1]]]);
+            check(fisher.p_value, "/fisher_exact_p");
         }
     }
 }
@@ -138,9 +190,17 @@ fn corrections_match_statsmodels() {
     let text = fs::read_text("tests/golden/pvalues.csv").unwrap();
     let p_values: Vec<f64> =
         text.lines().skip(1).filter_map(|line| line.rsplit(',').next()?.parse().ok()).collect();
-    let expected = &golden()["multiple_testing"]["fdr_bh"]["adjusted"];
-    for (at, adjusted) in benjamini_hochberg(&p_values).into_iter().enumerate() {
-        close(adjusted, &expected[at], &format!("bh {at}"));
+    let golden = golden();
+    for (correction, name) in [
+        (correction::Correction::BenjaminiHochberg, "fdr_bh"),
+        (correction::Correction::BenjaminiYekutieli, "fdr_by"),
+        (correction::Correction::Holm, "holm"),
+        (correction::Correction::Bonferroni, "bonferroni"),
+    ] {
+        let expected = &golden["multiple_testing"][name]["adjusted"];
+        for (at, adjusted) in correction.adjust(&p_values).into_iter().enumerate() {
+            close(adjusted, &expected[at], &format!("{name} {at}"));
+        }
     }
 }
 

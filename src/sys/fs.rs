@@ -89,6 +89,12 @@ pub fn create_dir_all(path: impl AsRef<Path>) -> Result<()> {
     std::fs::create_dir_all(path).with_context(|| format!("make the folder `{}`", path.display()))
 }
 
+/// Opens a file for reading.
+pub fn open(path: impl AsRef<Path>) -> Result<std::fs::File> {
+    let path = path.as_ref();
+    std::fs::File::open(path).with_context(|| format!("open `{}`", path.display()))
+}
+
 /// Opens a file for writing from its start, for streams too long for memory.
 pub fn create(path: impl AsRef<Path>) -> Result<std::fs::File> {
     let path = path.as_ref();
@@ -200,5 +206,49 @@ mod tests {
     fn errors_name_the_path() {
         let error = read("/nowhere/file").unwrap_err();
         assert!(format!("{error:#}").starts_with("read `/nowhere/file`"));
+    }
+}
+
+/// A file that threads read at places of their own: there is no common offset.
+#[derive(Debug)]
+pub struct ReadAt {
+    file: std::fs::File,
+    len: u64,
+}
+
+impl ReadAt {
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        let open = || -> std::io::Result<Self> {
+            let file = std::fs::File::open(path)?;
+            let len = file.metadata()?.len();
+            Ok(Self { file, len })
+        };
+        open().with_context(|| format!("open `{}`", path.display()))
+    }
+
+    #[expect(clippy::len_without_is_empty, reason = "an empty file is nothing special here")]
+    pub fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// Fills `bytes` from what lies at `start`.
+    #[cfg(unix)]
+    pub fn fill(&self, start: u64, bytes: &mut [u8]) -> std::io::Result<()> {
+        std::os::unix::fs::FileExt::read_exact_at(&self.file, bytes, start)
+    }
+
+    /// Fills `bytes` from what lies at `start`.
+    #[cfg(windows)]
+    pub fn fill(&self, mut start: u64, mut bytes: &mut [u8]) -> std::io::Result<()> {
+        while !bytes.is_empty() {
+            let read = std::os::windows::fs::FileExt::seek_read(&self.file, bytes, start)?;
+            if read == 0 {
+                return Err(std::io::ErrorKind::UnexpectedEof.into());
+            }
+            start += read as u64;
+            bytes = &mut bytes[read..];
+        }
+        Ok(())
     }
 }

@@ -1,0 +1,228 @@
+//! `drift-check` beside the tools it replaces: whole processes, from two
+//! Parquet files to a result, taking turns in one run.
+//!
+//! `cargo bench --no-default-features --bench drift`
+//!
+//! | variable | meaning | default |
+//! |---|---|---|
+//! | `LAKEGATE_BENCH_ROWS` | sizes, with commas | `100000,1000000` |
+//! | `LAKEGATE_BENCH_PEERS` | names of peers, `all` or `none` | `scipy,duckdb,polars,numpy,numba` |
+//! | `LAKEGATE_BENCH_RUNS` | counted runs of each, after one that is not | 5 |
+//!
+//! The peers are installed with their pinned versions below `target/bench`.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::disallowed_methods,
+    reason = "a benchmark fails by panicking, and prints its table"
+)]
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use arrow::datatypes::{DataType, Field, Schema};
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::{
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
+};
+
+/// A peer, the environment it lives in, and what it is told beside the files.
+struct Peer {
+    name: &'static str,
+    environment: &'static str,
+    more: &'static [&'static str],
+    does: &'static str,
+}
+
+const PEERS: [Peer; 8] = [
+    peer("evidently", "evidently", &["default"], "its preset: W1 by deviation, JS"),
+    peer("whylogs", "whylogs", &[], "profiles and drift scores from sketches"),
+    peer("nannyml", "nannyml", &["default"], "KS, JS, W1; chi², JS, L∞; 10 chunks"),
+    peer("scipy", "arrays", &[], "KS, W1; chi², JS, TV, L∞"),
+    peer("duckdb", "arrays", &[], "the same and PSI, exact, in SQL"),
+    peer("polars", "arrays", &[], "the same, exact"),
+    peer("numpy", "arrays", &[], "the same, exact, 2 threads"),
+    peer("numba", "arrays", &[], "the same, exact, SIMD sort, compiled merge, 2 threads"),
+];
+
+const fn peer(
+    name: &'static str,
+    environment: &'static str,
+    more: &'static [&'static str],
+    does: &'static str,
+) -> Peer {
+    Peer { name, environment, more, does }
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Used {
+    wall: f64,
+    cpu: f64,
+    megabytes: f64,
+}
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().collect();
+    if let [_, mode, files @ ..] = &arguments[..]
+        && mode == "decode"
+    {
+        return decode(files);
+    }
+    let sizes = setting("ROWS", "100000,1000000");
+    let names = setting("PEERS", "scipy,duckdb,polars,numpy,numba");
+    let runs: usize = setting("RUNS", "5").parse().unwrap();
+    let peers: Vec<&Peer> = PEERS
+        .iter()
+        .filter(|peer| names == "all" || names.split(',').any(|name| name == peer.name))
+        .collect();
+    for rows in sizes.split(',') {
+        bench(rows, &peers, runs);
+    }
+}
+
+fn setting(name: &str, default: &str) -> String {
+    std::env::var(format!("LAKEGATE_BENCH_{name}")).unwrap_or_else(|_| default.to_owned())
+}
+
+fn bench(rows: &str, peers: &[&Peer], runs: usize) {
+    let data = data(rows);
+    let files = ["baseline", "current"].map(|side| {
+        let found = std::fs::read_dir(&data).unwrap().map(|entry| entry.unwrap().path());
+        let name = |path: &Path| path.file_name().unwrap().to_string_lossy().into_owned();
+        found.into_iter().find(|path| name(path).starts_with(side)).unwrap()
+    });
+    let [baseline, current] = files.map(|file| file.display().to_string());
+    let out = data.join("out").display().to_string();
+    let mut commands: Vec<(&str, &str, Vec<String>)> = Vec::new();
+    let decode = std::env::current_exe().unwrap().display().to_string();
+    commands.push((
+        "decode alone",
+        "arrow-rs reads every column and does nothing",
+        vec![decode, "decode".into(), baseline.clone(), current.clone()],
+    ));
+    let ours = env!("CARGO_BIN_EXE_lakegate-drift-check").to_owned();
+    let report = format!("--report-dir={out}");
+    commands.push((
+        "lakegate",
+        "all its statistics, profile, decision, reports",
+        [&ours, "--baseline", &baseline, "--current", &current, "--fail-on=never", &report]
+            .map(ToOwned::to_owned)
+            .to_vec(),
+    ));
+    for peer in peers {
+        let python = environment(peer.environment);
+        let script = root().join(format!("benches/peers/with_{}.py", peer.name));
+        let mut command = vec![python, script.display().to_string()];
+        command.extend([baseline.clone(), current.clone(), out.clone() + ".json"]);
+        command.extend(peer.more.iter().map(|&word| word.to_owned()));
+        commands.push((peer.name, peer.does, command));
+    }
+    let mut used = vec![Vec::new(); commands.len()];
+    for run in 0..=runs {
+        for (at, (name, _, command)) in commands.iter().enumerate() {
+            let this = measure(name, command);
+            if run > 0 {
+                used[at].push(this);
+            }
+        }
+    }
+    print(rows, &commands, &used);
+}
+
+fn print(rows: &str, commands: &[(&str, &str, Vec<String>)], used: &[Vec<Used>]) {
+    let middle = |at: usize, of: fn(&Used) -> f64| {
+        let mut values: Vec<f64> = used[at].iter().map(of).collect();
+        values.sort_by(f64::total_cmp);
+        values[values.len() / 2]
+    };
+    println!("\n{rows} rows x 40 columns on each side, medians of {} runs\n", used[0].len());
+    println!(
+        "| tool | what it computes | wall s | CPU s | peak MB | CPU / decode | CPU / lakegate | wall / lakegate |"
+    );
+    println!("|---|---|---|---|---|---|---|---|");
+    for (at, (name, does, _)) in commands.iter().enumerate() {
+        let (wall, cpu) = (middle(at, |used| used.wall), middle(at, |used| used.cpu));
+        println!(
+            "| {name} | {does} | {wall:.3} | {cpu:.3} | {:.0} | {:.2} | {:.2} | {:.2} |",
+            middle(at, |used| used.megabytes),
+            cpu / middle(0, |used| used.cpu),
+            cpu / middle(1, |used| used.cpu),
+            wall / middle(1, |used| used.wall),
+        );
+    }
+}
+
+fn measure(name: &str, command: &[String]) -> Used {
+    let mut measured = Command::new("python3");
+    measured.arg(root().join("benches/measure.py")).args(command);
+    let output = measured.env("NO_COLOR", "1").output().unwrap();
+    let told = String::from_utf8_lossy(&output.stdout);
+    let told: serde_json::Value = serde_json::from_str(told.trim()).unwrap_or_default();
+    assert!(told["code"] == 0, "{name} failed: {told} {}", String::from_utf8_lossy(&output.stderr));
+    let number = |key: &str| told[key].as_f64().unwrap();
+    Used { wall: number("wall"), cpu: number("cpu"), megabytes: number("megabytes") }
+}
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The Python of an environment with pinned packages, made when it is missing.
+fn environment(name: &str) -> String {
+    let folder = root().join("target/bench").join(name);
+    let python = folder.join("bin/python");
+    let done = folder.join("complete");
+    if !done.exists() {
+        eprintln!("installing {name} …");
+        run(Command::new("python3").args(["-m", "venv"]).arg(&folder));
+        let list = root().join(format!("benches/peers/{name}.txt"));
+        run(Command::new(&python).args(["-m", "pip", "install", "-q", "-r"]).arg(list));
+        std::fs::write(done, "").unwrap();
+    }
+    python.display().to_string()
+}
+
+fn data(rows: &str) -> PathBuf {
+    let folder = root().join("target/bench/data").join(rows);
+    if !folder.join("complete").exists() {
+        eprintln!("making {rows} rows …");
+        std::fs::create_dir_all(&folder).unwrap();
+        let generate = root().join("benches/generate.py");
+        run(Command::new(environment("arrays")).arg(generate).arg(rows).arg(&folder));
+        std::fs::write(folder.join("complete"), "").unwrap();
+    }
+    folder
+}
+
+fn run(command: &mut Command) {
+    let status = command.status().unwrap();
+    assert!(status.success(), "{command:?}: {status}");
+}
+
+/// What reading costs: every column, one after the other, with strings left as
+/// dictionaries.
+fn decode(files: &[String]) {
+    let mut rows = 0;
+    for file in files {
+        let open = || std::fs::File::open(file).unwrap();
+        let read = ArrowReaderMetadata::load(&open(), ArrowReaderOptions::new()).unwrap();
+        let text = DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8));
+        let fields = read.schema().fields().iter().map(|field| match field.data_type() {
+            DataType::Utf8 => Field::new(field.name(), text.clone(), field.is_nullable()),
+            _ => field.as_ref().clone(),
+        });
+        let options =
+            ArrowReaderOptions::new().with_schema(Schema::new(fields.collect::<Vec<_>>()).into());
+        let read = ArrowReaderMetadata::try_new(read.metadata().clone(), options).unwrap();
+        for column in 0..read.schema().fields().len() {
+            let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(open(), read.clone());
+            let mask = ProjectionMask::roots(builder.parquet_schema(), [column]);
+            let batches = builder.with_projection(mask).with_batch_size(8192).build().unwrap();
+            rows += batches.map(|batch| batch.unwrap().num_rows()).sum::<usize>();
+        }
+    }
+    assert!(rows > 0);
+}

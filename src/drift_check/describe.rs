@@ -1,0 +1,201 @@
+//! What was found, for people and for programs.
+
+use serde_json::{Value, json};
+
+use super::compare::{Compared, Kind, Profile, QUANTILES};
+use super::decide::{Decision, Judged, State};
+use super::schema::Chosen;
+use crate::report::{Chart, Finding, Report, Series, Severity, Table, number};
+
+/// Charts in the report: the worst columns.
+const CHARTS: usize = 8;
+/// Columns in the table, when fewer than these have moved.
+const SHOWN: usize = 20;
+/// Categories that a finding names.
+const NAMED: usize = 5;
+
+/// The columns as a table, as findings, and the worst of them as pictures.
+pub(super) fn describe(report: &mut Report, decision: &Decision, chosen: &Chosen) {
+    for change in &chosen.changes {
+        let severity = if change.breaks { Severity::Error } else { Severity::Notice };
+        let title = format!("column {} {}", change.column, change.what);
+        report.findings.push(Finding::new(severity, "drift/schema", title));
+    }
+    let mut table = Table::new("Columns", ["column", "effect", "p (adjusted)", "nulls", "reason"]);
+    let told = |column: &&Judged| column.state != State::None;
+    let shown = decision.columns.iter().filter(told).count().max(SHOWN);
+    for column in decision.columns.iter().take(shown) {
+        let effect = column.effect.map_or_else(
+            || "none".to_owned(),
+            |effect| {
+                let (size, limit) = (number(effect.corrected), number(column.threshold));
+                format!("{} {size} of {limit}", effect.statistic.as_str())
+            },
+        );
+        let [before, now] = column.compared.profiles.each_ref().map(Profile::missing_share);
+        let nulls = format!("{} → {}", number(before), number(now));
+        let verdict = (column.state != State::Watch).then(|| column.state.verdict());
+        table.row(
+            verdict,
+            [
+                column.compared.column.clone(),
+                effect,
+                p_value(column.p_value),
+                nulls,
+                column.reason.clone(),
+            ],
+        );
+        report.findings.extend(findings(column));
+    }
+    if let Some(more) = decision.columns.len().checked_sub(shown).filter(|more| *more > 0) {
+        let rest = format!("… {more} more columns, none of them moved");
+        table.row(None, [rest, String::new(), String::new(), String::new(), String::new()]);
+    }
+    report.tables.push(table);
+    let drawn = decision.columns.iter().filter(|column| !column.compared.labels.is_empty());
+    report.charts.extend(drawn.take(CHARTS).map(|column| chart(&column.compared)));
+    if !chosen.skipped.is_empty() {
+        let title = format!(
+            "not compared, as their type has no drift of its own: {}",
+            chosen.skipped.join(", ")
+        );
+        report.findings.push(Finding::new(Severity::Notice, "drift/skipped", title));
+    }
+}
+
+fn findings(column: &Judged) -> Vec<Finding> {
+    let name = &column.compared.column;
+    let mut found = Vec::new();
+    match column.state {
+        State::Drift => found.push(Finding::new(
+            Severity::Warning,
+            "drift/column",
+            format!("{name} drifted: {}", column.reason),
+        )),
+        State::Watch => found.push(Finding::new(
+            Severity::Notice,
+            "drift/watch",
+            format!("{name} moves: {}", column.reason),
+        )),
+        State::None | State::Inconclusive | State::Broken => {}
+    }
+    for (categories, what) in
+        [(&column.compared.new, "new"), (&column.compared.vanished, "vanished")]
+    {
+        // Rare categories come and go by chance; a drifted column explains itself by them.
+        if column.state == State::Drift && !categories.is_empty() {
+            let shown: Vec<&str> = categories.iter().take(NAMED).map(String::as_str).collect();
+            let more = categories.len().saturating_sub(NAMED);
+            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+            found.push(Finding::new(
+                Severity::Notice,
+                format!("drift/{what}-categories"),
+                format!("{name} has {what} categories: {}{more}", shown.join(", ")),
+            ));
+        }
+    }
+    found
+}
+
+fn chart(compared: &Compared) -> Chart {
+    let [base, current] = &compared.shares;
+    Chart {
+        title: compared.column.clone(),
+        labels: compared.labels.clone(),
+        series: vec![
+            Series { name: "baseline".into(), values: base.clone() },
+            Series { name: "current".into(), values: current.clone() },
+        ],
+        limit: None,
+    }
+}
+
+/// A p-value that underflowed is small, not zero.
+fn p_value(p: f64) -> String {
+    if p == 0.0 { "< 1e-300".into() } else { number(p) }
+}
+
+/// Everything that was computed, in a form that does not change with the report.
+pub(super) fn document(decision: &Decision, chosen: &Chosen, rows: [u64; 2]) -> Value {
+    let change = |change: &super::schema::Change| json!({ "column": change.column, "what": change.what, "breaks": change.breaks });
+    json!({
+        "schema_version": 1,
+        "state": decision.state.as_str(),
+        "reason": decision.reason,
+        "rows": { "baseline": rows[0], "current": rows[1] },
+        "schema_changes": chosen.changes.iter().map(change).collect::<Vec<_>>(),
+        "not_compared": chosen.skipped,
+        "columns": decision.columns.iter().map(column).collect::<Vec<_>>(),
+    })
+}
+
+fn column(judged: &Judged) -> Value {
+    let compared = &judged.compared;
+    let effects: serde_json::Map<String, Value> = compared
+        .effects
+        .iter()
+        .map(|effect| {
+            let sizes = json!({ "value": effect.value, "without_chance": effect.corrected });
+            (effect.statistic.as_str().to_owned(), sizes)
+        })
+        .collect();
+    json!({
+        "column": compared.column,
+        "kind": compared.kind.as_str(),
+        "state": judged.state.as_str(),
+        "reason": judged.reason,
+        "statistic": judged.effect.map(|effect| effect.statistic.as_str()),
+        "threshold": judged.threshold,
+        "p_value_adjusted": judged.p_value,
+        "effects": effects,
+        "test": {
+            "name": compared.test,
+            "statistic": compared.tested.statistic,
+            "p_value": compared.tested.p_value,
+        },
+        "nulls_test": {
+            "z": compared.nulls_tested.statistic,
+            "p_value": compared.nulls_tested.p_value,
+        },
+        "baseline": profile(&compared.profiles[0], compared.kind),
+        "current": profile(&compared.profiles[1], compared.kind),
+        "bins": {
+            "labels": compared.labels,
+            "baseline": compared.shares[0],
+            "current": compared.shares[1],
+        },
+        "new_categories": compared.new,
+        "vanished_categories": compared.vanished,
+    })
+}
+
+fn profile(profile: &Profile, kind: Kind) -> Value {
+    let mut told = json!({ "rows": profile.rows, "nulls": profile.nulls });
+    let object = told.as_object_mut();
+    let Some(told_in) = object else { return told };
+    if let (Kind::Numbers, Some(facts)) = (kind, profile.facts) {
+        told_in.insert("nans".into(), facts.nans.into());
+        told_in.insert("infinities".into(), facts.infinities.into());
+        if facts.values > 0 {
+            told_in.insert("zeros".into(), facts.zeros.into());
+            for (name, value) in [
+                ("min", facts.min),
+                ("max", facts.max),
+                ("mean", facts.mean),
+                ("deviation", facts.deviation()),
+            ] {
+                told_in.insert(name.into(), json!(value));
+            }
+            let quantiles: serde_json::Map<String, Value> = QUANTILES
+                .iter()
+                .zip(&profile.quantiles)
+                .map(|(place, value)| (place.to_string(), json!(value)))
+                .collect();
+            told_in.insert("quantiles".into(), quantiles.into());
+        }
+    }
+    if let Some(distinct) = profile.distinct {
+        told_in.insert("distinct".into(), distinct.into());
+    }
+    told
+}

@@ -1,0 +1,180 @@
+//! The columns of both sides: which can be compared, and what changed.
+
+use arrow::datatypes::{DataType, Field, Schema};
+
+use crate::config::Drift;
+use crate::report::Fault;
+use crate::stats::arrow::measure;
+use crate::stats::column::Measure;
+
+/// A column that both sides have.
+#[derive(Debug, Clone)]
+pub(super) struct Common {
+    pub(super) fields: [Field; 2],
+    pub(super) measure: Measure,
+}
+
+impl Common {
+    pub(super) fn name(&self) -> &str {
+        self.fields[0].name()
+    }
+}
+
+/// A change of the schema itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Change {
+    pub(super) column: String,
+    pub(super) what: String,
+    /// Whether what reads the data cannot go on: a fault of the feed, no drift.
+    pub(super) breaks: bool,
+}
+
+#[derive(Debug, Clone, Default)]
+pub(super) struct Chosen {
+    pub(super) common: Vec<Common>,
+    pub(super) changes: Vec<Change>,
+    /// Columns whose type has no drift of its own.
+    pub(super) skipped: Vec<String>,
+}
+
+/// # Errors
+/// When the policy names a column that the baseline lacks.
+pub(super) fn choose(policy: &Drift, baseline: &Schema, current: &Schema) -> Result<Chosen, Fault> {
+    let known: Vec<&str> = baseline.fields().iter().map(|field| field.name().as_str()).collect();
+    let named = policy.columns.iter().chain(&policy.exclude).chain(&policy.critical);
+    let named = named.chain(policy.limits.keys()).chain(policy.weights.keys());
+    for column in named {
+        if !known.contains(&column.as_str()) {
+            let fault = Fault::usage(format!(
+                "the baseline `{}` has no column `{column}`",
+                policy.baseline
+            ));
+            return Err(fault.or_near(column, known.iter().copied()));
+        }
+    }
+    let mut chosen = Chosen::default();
+    let wanted = |name: &String| {
+        !policy.exclude.contains(name)
+            && (policy.columns.is_empty() || policy.columns.contains(name))
+    };
+    for field in baseline.fields().iter().filter(|field| wanted(field.name())) {
+        match current.field_with_name(field.name()) {
+            Ok(other) => chosen.pair(policy, field, other)?,
+            Err(_) => chosen.change(field.name(), "is missing now".into(), true),
+        }
+    }
+    for field in current.fields() {
+        if policy.columns.is_empty() && baseline.field_with_name(field.name()).is_err() {
+            chosen.change(field.name(), "is new".into(), false);
+        }
+    }
+    if chosen.common.is_empty() && chosen.changes.is_empty() && chosen.skipped.is_empty() {
+        let (a, b) = (&policy.baseline, &policy.current);
+        return Err(Fault::usage(format!("`{a}` and `{b}` have no column that can be compared")));
+    }
+    Ok(chosen)
+}
+
+impl Chosen {
+    fn change(&mut self, column: &str, what: String, breaks: bool) {
+        self.changes.push(Change { column: column.to_owned(), what, breaks });
+    }
+
+    fn pair(&mut self, policy: &Drift, then: &Field, now: &Field) -> Result<(), Fault> {
+        let (old, new) = (then.data_type(), now.data_type());
+        let measures = (measure(old), measure(new));
+        let common = measures.0.zip(measures.1).and_then(|(a, b)| a.common(b));
+        // A side that is null throughout may have lost its type.
+        let common = common
+            .or_else(|| measures.1.filter(|_| *old == DataType::Null))
+            .or_else(|| measures.0.filter(|_| *new == DataType::Null));
+        if let Some(measure) = common {
+            let numeric = matches!(measure, Measure::Numbers(_));
+            let statistic = policy.limit(then.name(), numeric).statistic;
+            let fits = if numeric { statistic.fits_numbers() } else { statistic.fits_categories() };
+            if !fits {
+                let kind = if numeric { "numbers" } else { "categories" };
+                return Err(Fault::usage(format!(
+                    "`limits.{}`: `{}` is not defined for {kind}",
+                    then.name(),
+                    statistic.as_str()
+                )));
+            }
+            if plain(old) != plain(new) {
+                self.change(then.name(), format!("was {old} and is {new}"), false);
+            }
+            self.common.push(Common { fields: [then.clone(), now.clone()], measure });
+        } else if measures == (None, None) {
+            if plain(old) != plain(new) {
+                self.change(then.name(), format!("was {old} and is {new}"), true);
+            }
+            self.skipped.push(then.name().clone());
+        } else {
+            self.change(then.name(), format!("was {old} and is {new}"), true);
+        }
+        Ok(())
+    }
+}
+
+/// Ways to store text are all text.
+fn plain(data_type: &DataType) -> DataType {
+    match data_type {
+        DataType::LargeUtf8 | DataType::Utf8View => DataType::Utf8,
+        DataType::Dictionary(_, values) => plain(values),
+        other => other.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stats::keys::Scale;
+
+    fn chosen(
+        policy: &str,
+        base: &[(&str, DataType)],
+        now: &[(&str, DataType)],
+    ) -> Result<Chosen, Fault> {
+        let schema = |fields: &[(&str, DataType)]| {
+            let field = |(name, kind): &(&str, DataType)| Field::new(*name, kind.clone(), true);
+            Schema::new(fields.iter().map(field).collect::<Vec<_>>())
+        };
+        let text = format!("drift: {{baseline: a.csv, current: b.csv{policy}}}");
+        let policy = crate::config::Config::parse("t", &text).unwrap().drift.unwrap();
+        choose(&policy, &schema(base), &schema(now))
+    }
+
+    #[test]
+    fn a_column_that_went_missing_breaks_and_a_new_one_does_not() {
+        let both = [("a", DataType::Int64), ("b", DataType::Utf8)];
+        let found = chosen("", &both, &[("a", DataType::Int64), ("c", DataType::Utf8)]).unwrap();
+        let told: Vec<_> =
+            found.changes.iter().map(|change| (change.column.as_str(), change.breaks)).collect();
+        assert_eq!(told, [("b", true), ("c", false)]);
+        assert_eq!(found.common.len(), 1);
+        assert!(chosen(", exclude: [b]", &both, &both[..1]).unwrap().changes.is_empty());
+    }
+
+    #[test]
+    fn numbers_stay_comparable_and_text_is_no_number() {
+        let of = |kind: DataType| [("a", kind)];
+        let found = chosen("", &of(DataType::Int32), &of(DataType::Float64)).unwrap();
+        assert_eq!(found.common[0].measure, Measure::Numbers(Scale::Float));
+        assert!(!found.changes[0].breaks);
+        let found = chosen("", &of(DataType::Int32), &of(DataType::Utf8)).unwrap();
+        assert!(found.changes[0].breaks && found.common.is_empty());
+        let found = chosen("", &of(DataType::Utf8), &of(DataType::LargeUtf8)).unwrap();
+        assert!(found.changes.is_empty());
+        let found = chosen("", &of(DataType::Date32), &of(DataType::Date32)).unwrap();
+        assert_eq!(found.skipped, ["a"]);
+    }
+
+    #[test]
+    fn a_name_that_is_wrong_is_told_with_the_near_one() {
+        let fields = [("temperature", DataType::Float64)];
+        let refused = chosen(", critical: [temprature]", &fields, &fields).unwrap_err();
+        assert!(refused.hint.unwrap().contains("`temperature`"));
+        let refused = chosen(", limits: {temperature: {statistic: cramers_v}}", &fields, &fields);
+        assert!(refused.unwrap_err().message.contains("not defined for numbers"));
+    }
+}

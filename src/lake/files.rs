@@ -1,0 +1,169 @@
+//! Files of this machine: which ones a path names, and their rows.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result};
+use arrow::array::{RecordBatch, RecordBatchReader};
+use arrow::csv::reader::{Format, ReaderBuilder};
+use arrow::datatypes::{Schema, SchemaRef};
+use arrow::ipc::reader::{FileReader, StreamReader};
+use globset::Glob;
+
+use crate::names::FILE_KINDS;
+use crate::report::Fault;
+use crate::sys::fs;
+
+/// The data files that a path, a folder or a pattern names, in order.
+pub(super) fn expand(text: &str) -> Result<Vec<PathBuf>> {
+    let path = Path::new(text);
+    if path.is_file() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let (root, pattern) = if path.is_dir() {
+        if path.join("_delta_log").is_dir() {
+            let fault = Fault::usage(format!("`{text}` is a Delta table"));
+            return Err(fault
+                .hint("name it by its catalog, so that a warehouse reads the version that counts")
+                .into());
+        }
+        (path.to_owned(), None)
+    } else if text.contains(['*', '?', '[']) {
+        let glob = Glob::new(text)
+            .map_err(|error| Fault::usage(format!("`{text}` is no pattern: {error}")))?
+            .compile_matcher();
+        (fixed_part(text), Some(glob))
+    } else {
+        return Err(Fault::usage(format!("`{text}` does not exist")).into());
+    };
+    let below = if root.is_dir() { fs::files_below(&root)? } else { Vec::new() };
+    let wanted = |file: &PathBuf| match &pattern {
+        Some(glob) => glob.is_match(root.join(file)),
+        None => is_data(file),
+    };
+    let found: Vec<PathBuf> =
+        below.into_iter().filter(wanted).map(|file| root.join(file)).collect();
+    if found.is_empty() {
+        let fault = Fault::usage(format!("`{text}` names no data files"));
+        return Err(fault.hint(format!("data files end with {}", FILE_KINDS.join(", "))).into());
+    }
+    Ok(found)
+}
+
+/// Hidden files and those of other systems' bookkeeping are no data.
+fn is_data(file: &Path) -> bool {
+    let hidden = file
+        .components()
+        .any(|part| part.as_os_str().to_str().is_some_and(|name| name.starts_with(['.', '_'])));
+    !hidden && FILE_KINDS.contains(&ending(file).as_str())
+}
+
+/// The folders in front of a pattern's first wildcard.
+fn fixed_part(pattern: &str) -> PathBuf {
+    let fixed = pattern.split(['*', '?', '[']).next().unwrap_or_default();
+    match fixed.rsplit_once('/') {
+        Some(("", _)) => PathBuf::from("/"),
+        Some((folder, _)) => PathBuf::from(folder),
+        None => PathBuf::from("."),
+    }
+}
+
+fn ending(path: &Path) -> String {
+    path.extension().and_then(|ending| ending.to_str()).unwrap_or_default().to_ascii_lowercase()
+}
+
+/// What a file is, by its ending.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Parquet,
+    Csv,
+    Arrow,
+}
+
+pub(super) fn kind(path: &Path) -> Result<Kind, Fault> {
+    match ending(path).as_str() {
+        "parquet" | "pq" => Ok(Kind::Parquet),
+        "csv" => Ok(Kind::Csv),
+        "arrow" | "arrows" | "feather" | "ipc" => Ok(Kind::Arrow),
+        _ => {
+            let fault = Fault::usage(format!("`{}` is no data file that is known", path.display()));
+            Err(fault.hint(format!("data files end with {}", FILE_KINDS.join(", "))))
+        }
+    }
+}
+
+/// A reader of batches; `wanted` are the only columns that are read.
+pub(super) fn batches(
+    path: &Path,
+    kind: Kind,
+    wanted: Option<&[usize]>,
+) -> Result<Box<dyn RecordBatchReader>> {
+    let projection = wanted.map(<[usize]>::to_vec);
+    let unreadable = |error: arrow::error::ArrowError| {
+        Fault::usage(format!("read `{}`: {error}", path.display()))
+    };
+    if kind == Kind::Csv {
+        let schema = csv_schema(path)?;
+        let mut builder = ReaderBuilder::new(schema).with_header(true);
+        if let Some(projection) = projection {
+            builder = builder.with_projection(projection);
+        }
+        return Ok(Box::new(builder.build(open(path)?).map_err(unreadable)?));
+    }
+    let mut magic = [0; 6];
+    let is_file = fs::ReadAt::open(path)?.fill(0, &mut magic).is_ok() && &magic == b"ARROW1";
+    Ok(if is_file {
+        Box::new(FileReader::try_new(open(path)?, projection).map_err(unreadable)?)
+    } else {
+        Box::new(StreamReader::try_new(open(path)?, projection).map_err(unreadable)?)
+    })
+}
+
+/// Types from all rows: those of the first ones may mislead.
+fn csv_schema(path: &Path) -> Result<SchemaRef> {
+    let format = Format::default().with_header(true);
+    let (schema, _) = format
+        .infer_schema(open(path)?, None)
+        .map_err(|error| Fault::usage(format!("read `{}`: {error}", path.display())))?;
+    if schema.fields().is_empty() {
+        return Err(Fault::usage(format!("`{}` has no header", path.display())).into());
+    }
+    Ok(Arc::new(schema))
+}
+
+fn open(path: &Path) -> Result<std::io::BufReader<std::fs::File>> {
+    fs::open(path).map(std::io::BufReader::new)
+}
+
+/// The schema that all files share.
+pub(super) fn same_schema(files: &[PathBuf], schemas: Vec<SchemaRef>) -> Result<SchemaRef> {
+    let mut schemas = schemas.into_iter().zip(files);
+    let (first, file) = schemas.next().context("no file was named")?;
+    for (other, path) in schemas {
+        if plain(&other) != plain(&first) {
+            let fault = Fault::usage(format!(
+                "`{}` has other columns or types than `{}`",
+                path.display(),
+                file.display()
+            ));
+            return Err(fault.hint("compare files of one schema at a time").into());
+        }
+    }
+    Ok(first)
+}
+
+fn plain(schema: &Schema) -> Vec<(&str, String)> {
+    schema
+        .fields()
+        .iter()
+        .map(|field| (field.name().as_str(), field.data_type().to_string()))
+        .collect()
+}
+
+/// Whether a batch can be counted without surprise.
+pub(super) fn checked(
+    path: &Path,
+    batch: Result<RecordBatch, arrow::error::ArrowError>,
+) -> Result<RecordBatch, Fault> {
+    batch.map_err(|error| Fault::usage(format!("read `{}`: {error}", path.display())))
+}

@@ -1,0 +1,15 @@
+//! Parquet files, a column at a time.
+//!
+//! Strings and repeated numbers are counted by the indices of the file's own
+//! dictionaries, so that a row is never hashed or sorted. Flat columns in the
+//! usual encodings are decoded here, straight into what counts them; everything
+//! else goes through the Arrow reader.
+
+mod chunk;
+mod file;
+mod hybrid;
+mod index;
+mod raw;
+
+pub use chunk::Scratch;
+pub use file::ParquetFile;

@@ -1,0 +1,345 @@
+//! Two samples of numbers, compared exactly without sorting them.
+//!
+//! The Kolmogorov-Smirnov and the first Wasserstein distance look at the gap
+//! `D = F - G` between the two empirical distribution functions. `D` moves by a
+//! step at each value, so
+//!
+//! `W1 = sum over the values v of v (|D before v| - |D after v|)`,
+//!
+//! and where `D` keeps its sign over a whole cell of the axis, the cell's part
+//! is a difference of two sums. Values are therefore tallied into some ten
+//! thousand cells; only cells in which `D` may change its sign, in which the
+//! largest `|D|` may lie, or in which a quantile or an edge lies are looked at
+//! value by value. The result is that of sorting both samples.
+
+use super::cells::{self, Cells};
+use super::gap::{Kept, Runs, Tally, Walked};
+use super::keys::{self, Float, Key, Scale, Signed, Unsigned};
+use super::place;
+
+/// The finite values of one side, in any order.
+#[derive(Debug, Clone, Default)]
+pub struct Sample {
+    /// One key per value.
+    pub keys: Vec<u64>,
+    /// Keys that are known to repeat, with their counts. A key may stand in
+    /// both lists, and in this one several times.
+    pub counted: Vec<(u64, u64)>,
+}
+
+impl Sample {
+    /// The number of values.
+    pub fn len(&self) -> u64 {
+        self.keys.len() as u64 + self.counted.iter().map(|(_, count)| count).sum::<u64>()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.keys.is_empty() && self.counted.iter().all(|(_, count)| *count == 0)
+    }
+
+    pub fn clear(&mut self) {
+        self.keys.clear();
+        self.counted.clear();
+    }
+}
+
+/// Where the axis is cut into bins. Bins are closed on the right, the outer
+/// ones are open.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Bins {
+    /// This many bins of equal mass in the baseline; equal edges become one.
+    Quantiles(u32),
+    /// Rising interior edges.
+    Edges(Vec<f64>),
+}
+
+/// What was found out about two samples.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Comparison {
+    /// `sup |F - G|`.
+    pub ks: f64,
+    /// `integral |F - G|`, in the unit of the values.
+    pub wasserstein: f64,
+    /// The quantiles that were asked for, of both sides (type 7).
+    pub quantiles: [Vec<f64>; 2],
+    pub edges: Vec<f64>,
+    /// The values in each bin, of both sides.
+    pub counts: [Vec<u64>; 2],
+}
+
+/// Compares two samples that are not empty.
+pub fn compare(scale: Scale, sides: [&Sample; 2], quantiles: &[f64], bins: &Bins) -> Comparison {
+    match scale {
+        Scale::Float => Work::<Float>::new(scale, sides).compare(quantiles, bins),
+        Scale::Signed { .. } => Work::<Signed>::new(scale, sides).compare(quantiles, bins),
+        Scale::Unsigned => Work::<Unsigned>::new(scale, sides).compare(quantiles, bins),
+    }
+}
+
+/// Samples with at most this many entries are looked at value by value.
+const SMALL: usize = 1 << 12;
+/// Keys that the cut of the axis is learnt from.
+const LEARNT_FROM: usize = 1 << 14;
+/// Values per cell that make the bookkeeping cheap beside the values.
+const PER_CELL: usize = 16;
+
+/// Looked at value by value.
+const OPEN: u8 = 1;
+/// Its values are kept, since a quantile or an edge lies here.
+const KEPT: u8 = 2;
+
+struct Work<'a, K> {
+    scale: Scale,
+    sides: [&'a Sample; 2],
+    totals: [u64; 2],
+    cells: Cells,
+    /// Values are summed from here, so that far ones do not drown the near.
+    centre: f64,
+    kind: std::marker::PhantomData<K>,
+}
+
+impl<'a, K: Key> Work<'a, K> {
+    fn new(scale: Scale, sides: [&'a Sample; 2]) -> Self {
+        let entries: usize = sides.iter().map(|side| side.keys.len() + side.counted.len()).sum();
+        let mut learnt = Vec::new();
+        for side in sides {
+            let step = |len: usize| (len / (LEARNT_FROM / 4)).max(1);
+            learnt.extend(side.keys.iter().step_by(step(side.keys.len())));
+            let counted = side.counted.iter().step_by(step(side.counted.len()));
+            learnt.extend(counted.map(|(key, _)| key));
+        }
+        learnt.sort_unstable();
+        let centre = learnt.get(learnt.len() / 2).map_or(0.0, |key| K::value(*key));
+        let count = if entries <= SMALL { 1 } else { (entries / PER_CELL).min(cells::MOST) };
+        Self {
+            scale,
+            sides,
+            totals: sides.map(Sample::len),
+            cells: Cells::learn(&learnt, count),
+            centre,
+            kind: std::marker::PhantomData,
+        }
+    }
+
+    fn compare(&self, quantiles: &[f64], bins: &Bins) -> Comparison {
+        let tallies = self.sides.map(|side| self.tally(side));
+        let cuts = match bins {
+            Bins::Quantiles(count) => {
+                (1..*count).map(|at| f64::from(at) / f64::from(*count)).collect()
+            }
+            Bins::Edges(_) => Vec::new(),
+        };
+        let asked: Vec<f64> = quantiles.iter().chain(&cuts).copied().collect();
+        let ranks = [ranks(&asked, self.totals[0]), ranks(quantiles, self.totals[1])];
+        let mut flags = self.flag_gaps(&tallies);
+        for side in [0, 1] {
+            self.flag_ranks(
+                &mut flags,
+                &tallies[side],
+                &ranks[side],
+                side == 0 && !cuts.is_empty(),
+            );
+        }
+        if let Bins::Edges(edges) = bins {
+            for edge in edges {
+                flags[usize::from(self.cells.of(self.key_up_to(*edge)))] |= OPEN | KEPT;
+            }
+        }
+        let walked = self.walk(&tallies, &flags, &ranks);
+        let of = |side: usize, wanted: &[f64]| -> Vec<f64> {
+            let values = &walked.at_ranks[side];
+            wanted
+                .iter()
+                .map(|q| interpolate(*q, self.totals[side], &ranks[side], values))
+                .collect()
+        };
+        let edges = match bins {
+            Bins::Edges(edges) => edges.clone(),
+            Bins::Quantiles(_) => {
+                let mut edges = of(0, &cuts);
+                edges.dedup();
+                edges
+            }
+        };
+        let counts = self.bin(&edges, &walked.kept);
+        Comparison {
+            ks: walked.ks,
+            wasserstein: walked.wasserstein.max(0.0) * self.scale.unit(),
+            quantiles: [of(0, quantiles), of(1, quantiles)],
+            edges,
+            counts,
+        }
+    }
+
+    fn tally(&self, side: &Sample) -> Vec<Tally> {
+        let mut tallies = vec![[0.0; 2]; self.cells.len()];
+        let cells = &self.cells;
+        for key in &side.keys {
+            let tally = &mut tallies[usize::from(cells.of(*key))];
+            tally[0] += 1.0;
+            tally[1] += K::value(*key) - self.centre;
+        }
+        for (key, count) in &side.counted {
+            let tally = &mut tallies[usize::from(cells.of(*key))];
+            tally[0] += *count as f64;
+            tally[1] += *count as f64 * (K::value(*key) - self.centre);
+        }
+        tallies
+    }
+
+    /// Opens the cells in which the gap may change its sign or be the largest.
+    fn flag_gaps(&self, tallies: &[Vec<Tally>; 2]) -> Vec<u8> {
+        let [n, m] = self.totals.map(|total| total as f64);
+        let steps = || {
+            let mut before = [0.0; 2];
+            tallies[0].iter().zip(&tallies[1]).map(move |(a, b)| {
+                let start = before[0] / n - before[1] / m;
+                before = [before[0] + a[0], before[1] + b[0]];
+                (start, before[0] / n - before[1] / m, start + a[0] / n, start - b[0] / m)
+            })
+        };
+        let largest = steps().fold(0.0f64, |largest, (_, end, _, _)| largest.max(end.abs()));
+        steps()
+            .map(|(start, _, highest, lowest)| {
+                let one_sign = lowest >= 0.0 || highest <= 0.0;
+                let may_be_largest = highest.max(-lowest) > largest && highest != lowest;
+                let still = highest == start && lowest == start;
+                if still || one_sign && !may_be_largest { 0 } else { OPEN }
+            })
+            .collect()
+    }
+
+    /// Opens the cells of the values at `ranks`. With `between`, also those
+    /// from a rank to the next: an edge may lie there.
+    fn flag_ranks(&self, flags: &mut [u8], tallies: &[Tally], ranks: &[u64], between: bool) {
+        let mut ranks = ranks.iter().peekable();
+        let mut before = 0;
+        let mut last: Option<(u64, usize)> = None;
+        for (cell, tally) in tallies.iter().enumerate() {
+            before += tally[0] as u64;
+            while let Some(rank) = ranks.next_if(|rank| **rank < before) {
+                flags[cell] |= OPEN | KEPT;
+                if let Some((_, from)) = last.filter(|(lower, _)| between && lower + 1 == *rank) {
+                    flags[from..cell].iter_mut().for_each(|flag| *flag |= OPEN | KEPT);
+                }
+                last = Some((*rank, cell));
+            }
+        }
+    }
+
+    fn walk<'r>(
+        &self,
+        tallies: &[Vec<Tally>; 2],
+        flags: &[u8],
+        ranks: &'r [Vec<u64>; 2],
+    ) -> Walked<'r> {
+        let mut opened = self.sides.map(|side| self.gather(side, flags));
+        let mut runs = opened.each_mut().map(Runs::of);
+        let mut walked = Walked::new(self.totals, ranks);
+        for (cell, flag) in flags.iter().enumerate() {
+            if *flag == 0 {
+                walked.close(tallies[0][cell], tallies[1][cell]);
+                continue;
+            }
+            if flag & KEPT != 0 {
+                walked.keep(cell as u16, f64::NEG_INFINITY);
+            }
+            while let Some(key) = self.next_key(&runs, cell) {
+                let counts = [runs[0].take(key), runs[1].take(key)];
+                walked.point(K::value(key) - self.centre, self.scale.value(key), counts);
+                if flag & KEPT != 0 {
+                    walked.keep(cell as u16, self.scale.value(key));
+                }
+            }
+        }
+        walked
+    }
+
+    /// The smallest key of both sides that is left in this cell.
+    fn next_key(&self, runs: &[Runs<'_>; 2], cell: usize) -> Option<u64> {
+        let key = match [runs[0].first(), runs[1].first()] {
+            [Some(a), Some(b)] => a.min(b),
+            [Some(only), None] | [None, Some(only)] => only,
+            [None, None] => return None,
+        };
+        (usize::from(self.cells.of(key)) == cell).then_some(key)
+    }
+
+    fn gather(&self, side: &Sample, flags: &[u8]) -> Sample {
+        let is_open = |key: u64| flags[usize::from(self.cells.of(key))] != 0;
+        let mut keys: Vec<u64> = side.keys.iter().copied().filter(|key| is_open(*key)).collect();
+        let mut counted: Vec<(u64, u64)> =
+            side.counted.iter().copied().filter(|(key, _)| is_open(*key)).collect();
+        keys.sort_unstable();
+        counted.sort_unstable();
+        Sample { keys, counted }
+    }
+
+    /// The values up to each edge are those of the cells before, and those of
+    /// its own cell that are not above it.
+    fn bin(&self, edges: &[f64], kept: &[Kept]) -> [Vec<u64>; 2] {
+        let up_to: Vec<[u64; 2]> = edges
+            .iter()
+            .map(|edge| {
+                let cell = self.cells.of(self.key_up_to(*edge));
+                let after = kept.partition_point(|kept| {
+                    kept.cell < cell || kept.cell == cell && kept.value <= *edge
+                });
+                after.checked_sub(1).map_or([0; 2], |at| kept[at].up_to)
+            })
+            .chain([self.totals])
+            .collect();
+        [0, 1].map(|side| {
+            let mut before = 0;
+            up_to
+                .iter()
+                .map(|up_to| {
+                    let count = up_to[side] - before;
+                    before = up_to[side];
+                    count
+                })
+                .collect()
+        })
+    }
+
+    /// The largest key whose number is not above `edge`.
+    fn key_up_to(&self, edge: f64) -> u64 {
+        let digits = match self.scale {
+            Scale::Float => return keys::of_float(edge),
+            Scale::Unsigned => return edge.floor() as u64,
+            Scale::Signed { digits } => digits,
+        };
+        let key = keys::of_signed((edge * 10f64.powi(i32::from(digits))).floor() as i64);
+        // The product may have been rounded down below a whole number.
+        let next = key.saturating_add(1);
+        if self.scale.value(next) <= edge { next } else { key }
+    }
+}
+
+/// The ranks that the quantiles lie between, rising, each once.
+fn ranks(quantiles: &[f64], total: u64) -> Vec<u64> {
+    let mut ranks: Vec<u64> = quantiles
+        .iter()
+        .flat_map(|q| {
+            let place = place(*q, total);
+            [place.floor() as u64, place.ceil() as u64]
+        })
+        .collect();
+    ranks.sort_unstable();
+    ranks.dedup();
+    ranks
+}
+
+fn interpolate(q: f64, total: u64, ranks: &[u64], values: &[f64]) -> f64 {
+    let place = place(q, total);
+    let at = |rank: f64| {
+        let found = ranks.binary_search(&(rank as u64)).ok();
+        found.and_then(|at| values.get(at)).copied().unwrap_or(f64::NAN)
+    };
+    let (low, high) = (at(place.floor()), at(place.ceil()));
+    low + (high - low) * (place - place.floor())
+}
+
+#[cfg(test)]
+#[path = "pair_tests.rs"]
+mod tests;
