@@ -184,6 +184,9 @@ fn unresolved(error: Unresolved, variables: &BTreeMap<String, Value>) -> BundleE
                 variables.keys().map(|variable| format!("var.{variable}")).collect();
             let known: Vec<&str> = known.iter().map(String::as_str).collect();
             let error = BundleError::new(ROOT, format!("the reference ${{{name}}} leads nowhere"));
+            if known.is_empty() && name.starts_with("var.") {
+                return error.hint("declare it under `variables`");
+            }
             resources::did_you_mean(error, &name, &known)
         }
         Unresolved::Cycle { chain } => {

@@ -71,6 +71,21 @@ impl Statistic {
         }
     }
 
+    /// What a table has room for.
+    pub fn short(self) -> &'static str {
+        match self {
+            Self::Psi => "psi",
+            Self::JensenShannon => "js",
+            Self::Hellinger => "hellinger",
+            Self::TotalVariation => "tv",
+            Self::LInfinity => "l∞",
+            Self::KolmogorovSmirnov => "ks",
+            Self::Wasserstein => "w1/σ",
+            Self::MeanShift => "Δmean/σ",
+            Self::CramersV => "V",
+        }
+    }
+
     pub fn fits_numbers(self) -> bool {
         self != Self::CramersV
     }
@@ -111,6 +126,58 @@ impl Default for Limit {
     }
 }
 
+/// How the current rows are cut into windows; one of `rows` and `every`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Windows {
+    /// A window has this many rows, in the order of the data.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rows: Option<u64>,
+    /// A window is this long: `6h`, `7d`. Needs `column`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub every: Option<String>,
+    /// The column of times.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub column: Option<String>,
+    /// The table drifted when the newest window and at least this many ...
+    pub at_least: usize,
+    /// ... of this many newest windows did. 1 of 1 when left out.
+    pub of: usize,
+}
+
+impl Windows {
+    /// The length of a window in milliseconds.
+    pub fn milliseconds(&self) -> Option<i64> {
+        let text = self.every.as_deref()?.trim();
+        let (number, unit) = text.split_at(text.find(|char: char| !char.is_ascii_digit())?);
+        let unit = match unit.trim() {
+            "m" => 60_000,
+            "h" => 3_600_000,
+            "d" => 86_400_000,
+            "w" => 7 * 86_400_000,
+            _ => return None,
+        };
+        number.parse::<i64>().ok()?.checked_mul(unit).filter(|length| *length > 0)
+    }
+
+    fn check(&self) -> Result<(), String> {
+        match (self.rows, &self.every, &self.column) {
+            (Some(1..), None, None) => {}
+            (None, Some(_), Some(_)) if self.milliseconds().is_some() => {}
+            (None, Some(every), Some(_)) => {
+                return Err(format!(
+                    "`windows.every` is `{every}`: give a number of m, h, d or w, such as 7d"
+                ));
+            }
+            _ => return Err("`windows` needs `rows`, or `every` with `column`".into()),
+        }
+        if self.at_least > self.of.max(1) {
+            return Err("`windows.at_least` must not be above `windows.of`".into());
+        }
+        Ok(())
+    }
+}
+
 /// The policy of `drift-check`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -119,7 +186,9 @@ pub struct Drift {
     /// Arrow files (a path, a folder or a pattern).
     #[schemars(with = "String")]
     pub baseline: Source,
-    /// A condition on the baseline's rows, as SQL; tables only.
+    /// A condition on the baseline's rows, as SQL. A warehouse knows all of the
+    /// language; files know columns, constants, comparisons, AND, OR, NOT, IN,
+    /// BETWEEN and IS NULL.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub baseline_where: Option<String>,
     /// The data as it is now.
@@ -170,6 +239,15 @@ pub struct Drift {
     /// Fewer rows than this on either side give no answer.
     #[serde(default = "min_rows")]
     pub min_rows: u64,
+    /// Rows that are looked at by themselves too: a column, for each of its
+    /// values, or a condition such as `distance > 1000`. A slice that drifted
+    /// makes the table watched.
+    #[serde(default)]
+    pub slices: Vec<String>,
+    /// The current rows window by window, each against the baseline and against
+    /// the window before; these decide then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub windows: Option<Windows>,
     #[serde(default)]
     pub on_drift: OnDrift,
     /// The job that `on_drift: retrain` starts: a name, an id or a bundle key.
@@ -223,6 +301,8 @@ impl Drift {
             weights: BTreeMap::new(),
             critical: Vec::new(),
             min_rows: min_rows(),
+            slices: Vec::new(),
+            windows: None,
             on_drift: OnDrift::default(),
             retrain_job: None,
         }
@@ -272,6 +352,9 @@ impl Drift {
         }
         if !self.categorical.statistic.fits_categories() {
             return unfit("categorical.statistic", "categories", self.categorical.statistic);
+        }
+        if let Some(windows) = &self.windows {
+            windows.check()?;
         }
         if self.on_drift == OnDrift::Retrain && self.retrain_job.is_none() {
             return Err("`on_drift: retrain` needs `retrain_job`".into());

@@ -7,7 +7,7 @@ mod drift;
 mod gate;
 mod promotion;
 
-pub use drift::{Drift, Limit, OnDrift, Statistic};
+pub use drift::{Drift, Limit, OnDrift, Statistic, Windows};
 pub use gate::{Gate, Problem, Rule};
 pub use promotion::Promotion;
 

@@ -4,7 +4,7 @@
 
 use super::compare::{Compared, Effect, Kind, Profile};
 use super::schema::Change;
-use crate::config::Drift;
+use crate::config::{Drift, Windows};
 use crate::report::{Verdict, number};
 
 /// What has become of a column, or of the whole table.
@@ -60,50 +60,156 @@ impl Judged {
     }
 }
 
+/// Two sets of rows that were compared.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Decision {
+pub(super) struct Scoped {
+    pub(super) scope: Against,
+    pub(super) rows: [u64; 2],
+    pub(super) columns: Vec<Compared>,
+}
+
+/// Which rows stand against which.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Against {
+    /// All current rows against all of the baseline.
+    All,
+    /// A slice of both sides.
+    Slice(String),
+    /// A window of the current rows against the whole baseline.
+    Window(String),
+    /// A window against the one before.
+    Before(String),
+}
+
+/// What is thought of one scope.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Part {
+    pub(super) scope: Against,
+    pub(super) rows: [u64; 2],
     pub(super) state: State,
     pub(super) reason: String,
     /// Worst first.
     pub(super) columns: Vec<Judged>,
 }
 
-pub(super) fn decide(
-    policy: &Drift,
-    rows: [u64; 2],
-    changes: &[Change],
-    compared: Vec<Compared>,
-) -> Decision {
-    let asked: Vec<f64> = compared
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Decision {
+    pub(super) state: State,
+    pub(super) reason: String,
+    /// All current rows against the baseline.
+    pub(super) whole: Part,
+    pub(super) slices: Vec<Part>,
+    /// Against the baseline, in the order of time.
+    pub(super) windows: Vec<Part>,
+    /// Each against the window before.
+    pub(super) steps: Vec<Part>,
+}
+
+impl Decision {
+    /// The columns of all current rows, worst first.
+    pub(super) fn columns(&self) -> &[Judged] {
+        &self.whole.columns
+    }
+}
+
+/// Judges all scopes under one level of significance.
+pub(super) fn decide(policy: &Drift, changes: &[Change], scopes: Vec<Scoped>) -> Decision {
+    let asked: Vec<f64> = scopes
         .iter()
+        .flat_map(|scope| &scope.columns)
         .flat_map(|column| [column.tested.p_value, column.nulls_tested.p_value])
         .collect();
     let adjusted = policy.correction.adjust(&asked);
-    let mut columns: Vec<Judged> = compared
-        .into_iter()
-        .zip(adjusted.chunks(2))
-        .map(|(compared, adjusted)| judge(policy, compared, adjusted[0], adjusted[1]))
-        .collect();
-    columns.sort_by(|a, b| b.state.cmp(&a.state).then(b.severity().total_cmp(&a.severity())));
-    let (state, reason) = conclude(policy, rows, changes, &columns);
-    Decision { state, reason, columns }
+    let mut adjusted = adjusted.chunks(2);
+    let mut parts = scopes.into_iter().map(|scoped| {
+        let judged = scoped.columns.into_iter().map(|column| {
+            // A column that was not asked about cannot have drifted.
+            let [p_value, p_nulls] = adjusted.next().map_or([1.0; 2], |pair| [pair[0], pair[1]]);
+            judge(policy, column, p_value, p_nulls)
+        });
+        let mut columns: Vec<Judged> = judged.collect();
+        columns.sort_by(|a, b| b.state.cmp(&a.state).then(b.severity().total_cmp(&a.severity())));
+        let (state, reason) = conclude(policy, scoped.rows, &columns);
+        Part { scope: scoped.scope, rows: scoped.rows, state, reason, columns }
+    });
+    let whole = parts.next().unwrap_or_else(|| Part {
+        scope: Against::All,
+        rows: [0, 0],
+        state: State::Inconclusive,
+        reason: "nothing was compared".into(),
+        columns: Vec::new(),
+    });
+    let (mut slices, mut windows, mut steps) = (Vec::new(), Vec::new(), Vec::new());
+    for part in parts {
+        match part.scope {
+            Against::All | Against::Slice(_) => slices.push(part),
+            Against::Window(_) => windows.push(part),
+            Against::Before(_) => steps.push(part),
+        }
+    }
+    let (state, reason) = overall(policy, changes, &whole, &slices, &windows);
+    Decision { state, reason, whole, slices, windows, steps }
 }
 
-fn conclude(
+/// The table's state from those of its parts.
+fn overall(
     policy: &Drift,
-    rows: [u64; 2],
     changes: &[Change],
-    columns: &[Judged],
+    whole: &Part,
+    slices: &[Part],
+    windows: &[Part],
 ) -> (State, String) {
     let broken: Vec<&Change> = changes.iter().filter(|change| change.breaks).collect();
     if let Some(first) = broken.first() {
-        let others = if broken.len() > 1 {
-            format!(" (and {} more)", broken.len() - 1)
-        } else {
-            String::new()
+        let others = match broken.len() {
+            1 => String::new(),
+            more => format!(" (and {} more)", more - 1),
         };
         return (State::Broken, format!("column {} {}{others}", first.column, first.what));
     }
+    let (state, reason) = match &policy.windows {
+        Some(rule) => newest(rule, windows),
+        None => (whole.state, whole.reason.clone()),
+    };
+    let drifted = slices.iter().find(|slice| slice.state == State::Drift);
+    match drifted {
+        Some(slice) if state < State::Watch => {
+            let Against::Slice(name) = &slice.scope else { return (state, reason) };
+            (State::Watch, format!("the slice {name} drifted: {}", slice.reason))
+        }
+        _ => (state, reason),
+    }
+}
+
+/// Drift is what the newest windows agree on: one alone may be a holiday.
+fn newest(rule: &Windows, windows: &[Part]) -> (State, String) {
+    let (at_least, of) = (rule.at_least.max(1), rule.of.max(1));
+    let newest: Vec<&Part> = windows.iter().rev().take(of).collect();
+    let Some(last) = newest.first() else {
+        return (State::Inconclusive, "there is no window with rows".into());
+    };
+    let drifted = newest.iter().filter(|part| part.state == State::Drift).count();
+    let name = match &last.scope {
+        Against::Window(name) | Against::Slice(name) | Against::Before(name) => name.as_str(),
+        Against::All => "all rows",
+    };
+    let counted = format!("{drifted} of the {} newest windows drifted", newest.len());
+    match last.state {
+        State::Drift if drifted >= at_least => {
+            (State::Drift, format!("{counted}, the newest is {name}: {}", last.reason))
+        }
+        State::Drift => (
+            State::Watch,
+            format!("{counted}, {at_least} would be drift; the newest is {name}: {}", last.reason),
+        ),
+        State::Inconclusive => {
+            (State::Inconclusive, format!("the newest window {name}: {}", last.reason))
+        }
+        other => (other, format!("{counted}, the newest is {name}: {}", last.reason)),
+    }
+}
+
+fn conclude(policy: &Drift, rows: [u64; 2], columns: &[Judged]) -> (State, String) {
     if rows.iter().any(|rows| *rows < policy.min_rows) {
         let reason = format!(
             "{} and {} rows are too few, at least {} are needed on each side",
@@ -148,7 +254,7 @@ fn conclude(
 
 fn judge(policy: &Drift, compared: Compared, p_value: f64, p_nulls: f64) -> Judged {
     let limit = policy.limit(&compared.column, compared.kind == Kind::Numbers);
-    let (name, threshold) = (limit.statistic.as_str(), limit.threshold());
+    let (name, threshold) = (limit.statistic.short(), limit.threshold());
     let effect = compared.effect(limit.statistic);
     let [before, now] = compared.profiles.each_ref().map(Profile::missing_share);
     let holes = (now - before).abs();
@@ -237,8 +343,12 @@ mod tests {
         Config::parse("t", &text).unwrap().drift.unwrap()
     }
 
+    fn whole(rows: [u64; 2], columns: Vec<Compared>) -> Vec<Scoped> {
+        vec![Scoped { scope: Against::All, rows, columns }]
+    }
+
     fn state(more: &str, columns: Vec<Compared>) -> State {
-        decide(&policy(more), [1000, 1000], &[], columns).state
+        decide(&policy(more), &[], whole([1000, 1000], columns)).state
     }
 
     const FLAT: [u64; 2] = [0, 0];
@@ -285,20 +395,20 @@ mod tests {
     fn what_cannot_be_compared_is_no_pass() {
         let mut empty = column("a", 0.0, 1.0, [1000, 990]);
         empty.effects.clear();
-        let decision = decide(&policy(""), [1000, 1000], &[], vec![empty]);
-        assert_eq!(decision.columns[0].state, State::Inconclusive);
+        let decision = decide(&policy(""), &[], whole([1000, 1000], vec![empty]));
+        assert_eq!(decision.columns()[0].state, State::Inconclusive);
         assert_eq!(decision.state, State::Inconclusive);
         let mut nan = column("a", f64::NAN, 1e-9, FLAT);
         nan.effects[0].corrected = f64::NAN;
-        let decision = decide(&policy(""), [1000, 1000], &[], vec![nan]);
-        assert_eq!(decision.columns[0].state, State::Inconclusive);
+        let decision = decide(&policy(""), &[], whole([1000, 1000], vec![nan]));
+        assert_eq!(decision.columns()[0].state, State::Inconclusive);
     }
 
     #[test]
     fn a_broken_feed_comes_before_everything_else() {
         let change = Change { column: "b".into(), what: "is missing now".into(), breaks: true };
         let decision =
-            decide(&policy(""), [1000, 10], &[change], vec![column("a", 0.9, 1e-12, FLAT)]);
+            decide(&policy(""), &[change], whole([1000, 10], vec![column("a", 0.9, 1e-12, FLAT)]));
         assert_eq!(
             (decision.state, decision.reason.as_str()),
             (State::Broken, "column b is missing now")
@@ -307,8 +417,49 @@ mod tests {
 
     #[test]
     fn too_little_data_is_no_answer() {
-        let few = decide(&policy(""), [1000, 10], &[], vec![column("a", 0.9, 1e-12, FLAT)]);
+        let few = decide(&policy(""), &[], whole([1000, 10], vec![column("a", 0.9, 1e-12, FLAT)]));
         assert_eq!(few.state.verdict(), Verdict::Inconclusive);
         assert_eq!(state("", Vec::new()), State::Inconclusive);
+    }
+
+    fn window(name: &str, psi: f64) -> Scoped {
+        Scoped {
+            scope: Against::Window(name.into()),
+            rows: [1000, 1000],
+            columns: vec![column("a", psi, 1e-12, FLAT)],
+        }
+    }
+
+    #[test]
+    fn the_newest_windows_decide_together() {
+        let of = |more: &str, sizes: &[f64]| {
+            let mut scopes = whole([1000, 1000], vec![column("a", 0.9, 1e-12, FLAT)]);
+            scopes.extend(sizes.iter().enumerate().map(|(at, psi)| window(&at.to_string(), *psi)));
+            decide(&policy(&format!(", windows: {{rows: 9{more}}}")), &[], scopes).state
+        };
+        assert_eq!(of("", &[0.9, 0.0]), State::None, "the whole does not decide");
+        assert_eq!(of("", &[0.0, 0.9]), State::Drift);
+        let rule = ", at_least: 2, of: 3";
+        assert_eq!(of(rule, &[0.0, 0.0, 0.9]), State::Watch);
+        assert_eq!(of(rule, &[0.9, 0.0, 0.9]), State::Drift);
+        assert_eq!(of(rule, &[0.9, 0.9, 0.0]), State::None);
+        assert_eq!(of("", &[]), State::Inconclusive);
+    }
+
+    #[test]
+    fn a_slice_that_drifted_makes_the_table_watched() {
+        let mut scopes = whole([1000, 1000], vec![column("a", 0.0, 1.0, FLAT)]);
+        scopes.push(Scoped {
+            scope: Against::Slice("carrier = AA".into()),
+            rows: [1000, 1000],
+            columns: vec![column("a", 0.9, 1e-12, FLAT)],
+        });
+        let decision = decide(&policy(""), &[], scopes);
+        assert_eq!(decision.state, State::Watch);
+        assert!(
+            decision.reason.starts_with("the slice carrier = AA drifted"),
+            "{}",
+            decision.reason
+        );
     }
 }

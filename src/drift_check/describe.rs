@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::compare::{Compared, Kind, Profile, QUANTILES};
-use super::decide::{Decision, Judged, State};
+use super::decide::{Against, Decision, Judged, Part, State};
 use super::schema::Chosen;
 use crate::report::{Chart, Finding, Report, Series, Severity, Table, number};
 
@@ -23,13 +23,13 @@ pub(super) fn describe(report: &mut Report, decision: &Decision, chosen: &Chosen
     }
     let mut table = Table::new("Columns", ["column", "effect", "p (adjusted)", "nulls", "reason"]);
     let told = |column: &&Judged| column.state != State::None;
-    let shown = decision.columns.iter().filter(told).count().max(SHOWN);
-    for column in decision.columns.iter().take(shown) {
+    let shown = decision.columns().iter().filter(told).count().max(SHOWN);
+    for column in decision.columns().iter().take(shown) {
         let effect = column.effect.map_or_else(
             || "none".to_owned(),
             |effect| {
                 let (size, limit) = (number(effect.corrected), number(column.threshold));
-                format!("{} {size} of {limit}", effect.statistic.as_str())
+                format!("{} {size} of {limit}", effect.statistic.short())
             },
         );
         let [before, now] = column.compared.profiles.each_ref().map(Profile::missing_share);
@@ -47,12 +47,20 @@ pub(super) fn describe(report: &mut Report, decision: &Decision, chosen: &Chosen
         );
         report.findings.extend(findings(column));
     }
-    if let Some(more) = decision.columns.len().checked_sub(shown).filter(|more| *more > 0) {
+    if let Some(more) = decision.columns().len().checked_sub(shown).filter(|more| *more > 0) {
         let rest = format!("… {more} more columns, none of them moved");
         table.row(None, [rest, String::new(), String::new(), String::new(), String::new()]);
     }
     report.tables.push(table);
-    let drawn = decision.columns.iter().filter(|column| !column.compared.labels.is_empty());
+    report.tables.extend(parts("Windows against the baseline", "window", &decision.windows));
+    report.tables.extend(parts("Windows against the one before", "window", &decision.steps));
+    report.tables.extend(parts("Slices", "slice", &decision.slices));
+    report.charts.extend(time_line(decision));
+    for slice in decision.slices.iter().filter(|slice| slice.state == State::Drift) {
+        let title = format!("the slice {} drifted: {}", name(&slice.scope), slice.reason);
+        report.findings.push(Finding::new(Severity::Warning, "drift/slice", title));
+    }
+    let drawn = decision.columns().iter().filter(|column| !column.compared.labels.is_empty());
     report.charts.extend(drawn.take(CHARTS).map(|column| chart(&column.compared)));
     if !chosen.skipped.is_empty() {
         let title = format!(
@@ -61,6 +69,61 @@ pub(super) fn describe(report: &mut Report, decision: &Decision, chosen: &Chosen
         );
         report.findings.push(Finding::new(Severity::Notice, "drift/skipped", title));
     }
+}
+
+fn name(scope: &Against) -> &str {
+    match scope {
+        Against::All => "all rows",
+        Against::Slice(name) | Against::Window(name) | Against::Before(name) => name,
+    }
+}
+
+/// One row per scope. Windows stay in their order, slices come worst first.
+fn parts(title: &str, what: &str, parts: &[Part]) -> Option<Table> {
+    if parts.is_empty() {
+        return None;
+    }
+    let mut table = Table::new(title, [what, "rows", "state", "worst column", "reason"]);
+    for part in parts {
+        let worst = part
+            .columns
+            .first()
+            .map(|column| format!("{} {}", column.compared.column, number(column.severity())));
+        table.row(
+            (part.state != State::Watch).then(|| part.state.verdict()),
+            [
+                name(&part.scope).to_owned(),
+                part.rows[1].to_string(),
+                part.state.as_str().to_owned(),
+                worst.unwrap_or_default(),
+                part.reason.clone(),
+            ],
+        );
+    }
+    if what == "slice" {
+        table.worst_first();
+    }
+    Some(table)
+}
+
+/// How the worst columns came to where they are.
+fn time_line(decision: &Decision) -> Option<Chart> {
+    const LINES: usize = 2;
+    let last = decision.windows.last()?;
+    let of = |part: &Part, column: &str| {
+        let found = part.columns.iter().find(|judged| judged.compared.column == column);
+        found.map_or(0.0, Judged::severity)
+    };
+    let series = last.columns.iter().take(LINES).map(|worst| Series {
+        name: worst.compared.column.clone(),
+        values: decision.windows.iter().map(|part| of(part, &worst.compared.column)).collect(),
+    });
+    Some(Chart {
+        title: "Effect over its threshold, window by window".into(),
+        labels: decision.windows.iter().map(|part| name(&part.scope).to_owned()).collect(),
+        series: series.collect(),
+        limit: Some(1.0),
+    })
 }
 
 fn findings(column: &Judged) -> Vec<Finding> {
@@ -116,7 +179,18 @@ fn p_value(p: f64) -> String {
 }
 
 /// Everything that was computed, in a form that does not change with the report.
-pub(super) fn document(decision: &Decision, chosen: &Chosen, rows: [u64; 2]) -> Value {
+pub(super) fn document(decision: &Decision, chosen: &Chosen) -> Value {
+    let rows = decision.whole.rows;
+    let scope = |part: &Part| {
+        json!({
+            "name": name(&part.scope),
+            "rows": { "baseline": part.rows[0], "current": part.rows[1] },
+            "state": part.state.as_str(),
+            "reason": part.reason,
+            "columns": part.columns.iter().map(brief).collect::<Vec<_>>(),
+        })
+    };
+    let scopes = |parts: &[Part]| parts.iter().map(scope).collect::<Vec<_>>();
     let change = |change: &super::schema::Change| json!({ "column": change.column, "what": change.what, "breaks": change.breaks });
     json!({
         "schema_version": 1,
@@ -125,7 +199,23 @@ pub(super) fn document(decision: &Decision, chosen: &Chosen, rows: [u64; 2]) -> 
         "rows": { "baseline": rows[0], "current": rows[1] },
         "schema_changes": chosen.changes.iter().map(change).collect::<Vec<_>>(),
         "not_compared": chosen.skipped,
-        "columns": decision.columns.iter().map(column).collect::<Vec<_>>(),
+        "columns": decision.columns().iter().map(column).collect::<Vec<_>>(),
+        "windows": scopes(&decision.windows),
+        "windows_against_the_one_before": scopes(&decision.steps),
+        "slices": scopes(&decision.slices),
+    })
+}
+
+/// A column of a slice or window: what decided, without the profile.
+fn brief(judged: &Judged) -> Value {
+    json!({
+        "column": judged.compared.column,
+        "state": judged.state.as_str(),
+        "statistic": judged.effect.map(|effect| effect.statistic.as_str()),
+        "effect": judged.effect.map(|effect| effect.corrected),
+        "threshold": judged.threshold,
+        "p_value_adjusted": judged.p_value,
+        "null_share": judged.compared.profiles[1].missing_share(),
     })
 }
 

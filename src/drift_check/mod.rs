@@ -6,6 +6,7 @@ mod decide;
 mod describe;
 mod run;
 mod schema;
+mod scopes;
 
 pub use args::Args;
 pub use run::{Request, run};

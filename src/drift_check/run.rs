@@ -7,17 +7,18 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use anyhow::{Context as _, Result};
 
 use super::compare::{Compared, compare};
-use super::decide::{Decision, Judged, State, decide};
-use super::describe;
+use super::decide::{Against, Decision, Judged, Scoped, State, decide};
 use super::schema::{Chosen, Common, choose};
+use super::{describe, scopes};
 use crate::checkout;
 use crate::config::{Drift, OnDrift, Statistic};
 use crate::databricks::jobs::RunNow;
 use crate::lake::parquet::Scratch;
-use crate::lake::{Lake, Side, Wanted};
+use crate::lake::{Group, Grouping, Lake, Scope, Side, Wanted};
 use crate::names::{SchemaName, Sha256, Source};
 use crate::record::DriftRow;
 use crate::report::{Document, Fault, Outcome, Report};
+use crate::stats::column::Column;
 use crate::step::{self, Ctx};
 use crate::sys::clock;
 
@@ -46,12 +47,13 @@ impl step::Request for Request {
 struct Opened {
     side: Side,
     identity: String,
+    grouping: Grouping,
 }
 
 pub async fn run(ctx: Ctx, request: Request) -> Result<Outcome> {
     let policy = &request.policy;
-    let mut baseline = open(&ctx, &policy.baseline, policy.baseline_where.as_deref()).await?;
-    let mut current = open(&ctx, &policy.current, policy.current_where.as_deref()).await?;
+    let baseline = open(&ctx, &policy.baseline, policy.baseline_where.as_deref()).await?;
+    let current = open(&ctx, &policy.current, policy.current_where.as_deref()).await?;
     let chosen = choose(policy, baseline.side.schema(), current.side.schema())?;
     ctx.host.progress(&format!(
         "compare {} columns of {} with {}",
@@ -59,12 +61,8 @@ pub async fn run(ctx: Ctx, request: Request) -> Result<Outcome> {
         policy.current,
         policy.baseline
     ));
-    load(&ctx, &mut baseline.side, &chosen, 0).await?;
-    load(&ctx, &mut current.side, &chosen, 1).await?;
-    let rows = [baseline.side.rows(), current.side.rows()];
-    refuse_empty(policy, rows)?;
-    let compared = compare_all(&request, &chosen, [&baseline.side, &current.side])?;
-    let decision = decide(policy, rows, &chosen.changes, compared);
+    let scopes = compare_sides(&ctx, &request, &chosen, &baseline, &current).await?;
+    let decision = decide(policy, &chosen.changes, scopes);
     // The same data under the same policy is the same window.
     let window = request.window.clone().unwrap_or_else(|| current.identity.clone());
     let reaction = react(&ctx, &request, &decision, &window).await?;
@@ -73,39 +71,88 @@ pub async fn run(ctx: Ctx, request: Request) -> Result<Outcome> {
         let rows = drift_rows(policy, &decision, &window, &baseline.identity, reaction.name);
         lake.record(schema, &rows).await?;
     }
-    Ok(outcome(policy, rows, &decision, &window, &chosen, &reaction))
+    Ok(outcome(policy, &decision, &window, &chosen, &reaction))
 }
 
 async fn open(ctx: &Ctx, source: &Source, filter: Option<&str>) -> Result<Opened> {
+    let condition = filter.map(|filter| format!(" where {filter}")).unwrap_or_default();
     match source {
-        Source::Files(path) => {
-            if filter.is_some() {
-                let fault =
-                    Fault::usage(format!("a condition cannot be put on the files `{path}`"));
-                return Err(fault
-                    .hint("write the rows that count to files of their own, or use a table")
-                    .into());
-            }
-            Ok(Opened { side: Side::files(path)?, identity: path.clone() })
-        }
+        Source::Files(path) => Ok(Opened {
+            side: Side::files(path)?,
+            identity: format!("{path}{condition}"),
+            grouping: Grouping {
+                filter: filter.map(str::parse).transpose()?,
+                ..Grouping::default()
+            },
+        }),
         Source::Table(table) => {
             let lake = Lake { client: &ctx.client, warehouse: ctx.warehouse()? };
             let info = lake.table(table).await?;
             let version = lake.version(table).await?;
-            let condition = filter.map(|filter| format!(" {filter}")).unwrap_or_default();
             Ok(Opened {
                 side: Side::table(&info, table, version, filter),
                 identity: format!("{table} version {version}{condition}"),
+                grouping: Grouping::default(),
             })
         }
     }
 }
 
-async fn load(ctx: &Ctx, side: &mut Side, chosen: &Chosen, at: usize) -> Result<()> {
+/// Compares all rows, and the slices and windows that the policy names.
+async fn compare_sides(
+    ctx: &Ctx,
+    request: &Request,
+    chosen: &Chosen,
+    baseline: &Opened,
+    current: &Opened,
+) -> Result<Vec<Scoped>> {
+    let policy = &request.policy;
+    let sides = [&baseline.side, &current.side];
+    let simple = baseline.grouping.is_empty() && current.grouping.is_empty();
+    if simple
+        && policy.slices.is_empty()
+        && policy.windows.is_none()
+        && sides.iter().all(|side| side.reads_columns())
+    {
+        let rows = sides.map(|side| side.rows().unwrap_or_default());
+        refuse_empty(policy, rows)?;
+        let columns = compare_all(request, chosen, sides)?;
+        return Ok(vec![Scoped { scope: Against::All, rows, columns }]);
+    }
+    let before = groups(ctx, policy, chosen, baseline, 0).await?;
+    let now = groups(ctx, policy, chosen, current, 1).await?;
+    refuse_empty(policy, [rows_of(before.get(&Scope::All)), rows_of(now.get(&Scope::All))])?;
+    Ok(scopes::compare(policy, chosen, &before, &now))
+}
+
+fn rows_of(group: Option<&Group>) -> u64 {
+    group.map_or(0, |group| group.rows)
+}
+
+async fn groups(
+    ctx: &Ctx,
+    policy: &Drift,
+    chosen: &Chosen,
+    opened: &Opened,
+    at: usize,
+) -> Result<BTreeMap<Scope, Group>> {
+    let schema = opened.side.schema();
+    let known: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
+    let mut grouping = opened.grouping.clone();
+    for slice in &policy.slices {
+        grouping.slices.push(Grouping::slice(slice, &known)?);
+    }
+    if at == 1 {
+        grouping.window = policy.windows.as_ref().and_then(scopes::window);
+    }
+    if let Some(missing) = grouping.columns().iter().find(|name| !known.contains(&name.as_str())) {
+        let fault = Fault::usage(format!("the data has no column `{missing}`"));
+        return Err(fault.or_near(missing, known.iter().copied()).into());
+    }
     let wanted: Vec<Wanted<'_>> =
         chosen.common.iter().map(|common| (&common.fields[at], common.measure)).collect();
     let lake = ctx.warehouse.as_deref().map(|warehouse| Lake { client: &ctx.client, warehouse });
-    side.load(lake, &wanted).await
+    opened.side.groups(lake, &wanted, &grouping).await
 }
 
 /// Missing data is a broken feed, never "no drift".
@@ -155,7 +202,7 @@ fn one(
     request: &Request,
     common: &Common,
     sides: [&Side; 2],
-    spare: &mut [Option<crate::stats::column::Column>; 2],
+    spare: &mut [Option<Column>; 2],
     scratch: &mut Scratch,
 ) -> Result<Compared> {
     let mut read = |at: usize| {
@@ -255,12 +302,11 @@ fn drift_rows(
             at: at.clone(),
         }
     };
-    decision.columns.iter().map(row).collect()
+    decision.columns().iter().map(row).collect()
 }
 
 fn outcome(
     policy: &Drift,
-    rows: [u64; 2],
     decision: &Decision,
     window: &str,
     chosen: &Chosen,
@@ -269,11 +315,12 @@ fn outcome(
     let mut report = Report::new("drift-check", format!("Drift of {}", policy.current));
     report.fact("state", decision.state.as_str());
     report.fact("baseline", policy.baseline.to_string());
+    let rows = decision.whole.rows;
     report.fact("rows", format!("{} then, {} now", rows[0], rows[1]));
     report.fact("window", window);
     describe::describe(&mut report, decision, chosen);
     let drifted = decision
-        .columns
+        .columns()
         .iter()
         .filter(|column| column.state == State::Drift)
         .map(|column| column.compared.column.as_str());
@@ -290,7 +337,7 @@ fn outcome(
     }
     let mut outcome = Outcome::new(report.concluded(decision.state.verdict(), reason));
     outcome.outputs = outputs;
-    let content = describe::document(decision, chosen, rows);
+    let content = describe::document(decision, chosen);
     outcome.document = Some(Document { name: "result", content });
     outcome
 }

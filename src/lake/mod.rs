@@ -1,10 +1,14 @@
 //! Tables in and out as Arrow, through a SQL warehouse.
 
 mod files;
+mod groups;
 pub mod parquet;
+mod predicate;
 mod side;
 mod types;
 
+pub use groups::{Group, Grouping, Scope, Slice, Window};
+pub use predicate::Predicate;
 pub use side::{Side, Wanted};
 
 use anyhow::{Context as _, Result};

@@ -1,21 +1,19 @@
 //! One side of a comparison, ready to be counted column by column.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Mutex;
 
 use anyhow::{Context as _, Result};
 use arrow::array::{RecordBatch, RecordBatchReader as _};
 use arrow::datatypes::{Field, SchemaRef};
 
-use super::Lake;
 use super::files::{self, Kind};
+use super::groups::{Group, Grouping, Groups, Scope};
 use super::parquet::{ParquetFile, Scratch};
-use super::types;
+use super::{Lake, types};
 use crate::databricks::unity::TableInfo;
 use crate::names::TableName;
 use crate::report::Fault;
-use crate::stats;
 use crate::stats::column::{Column, Measure};
 
 /// A column and what it is counted as.
@@ -32,12 +30,7 @@ pub struct Side {
 enum Rows {
     /// Read column by column, each when it is asked for.
     Parquet(Vec<ParquetFile>),
-    /// Read in one go; columns are handed out once.
-    Counted {
-        rows: u64,
-        columns: Mutex<HashMap<String, Column>>,
-    },
-    /// Not read yet.
+    /// Read batch by batch.
     Files {
         kind: Kind,
         files: Vec<PathBuf>,
@@ -56,8 +49,8 @@ impl Side {
         let kinds = files.iter().map(|file| files::kind(file)).collect::<Result<Vec<_>, _>>()?;
         let kind = *kinds.first().context("no file was named")?;
         if let Some(at) = kinds.iter().position(|other| *other != kind) {
-            let message =
-                format!("`{}` is not of the kind of `{}`", files[at].display(), files[0].display());
+            let (one, other) = (files[at].display(), files[0].display());
+            let message = format!("`{one}` is not of the kind of `{other}`");
             return Err(Fault::usage(message).hint("name files of one kind").into());
         }
         if kind == Kind::Parquet {
@@ -75,7 +68,7 @@ impl Side {
         Ok(Self { schema, rows: Rows::Files { kind, files } })
     }
 
-    /// A table as it was at `version`.
+    /// A table as it was at `version`; the warehouse evaluates `filter`.
     pub fn table(info: &TableInfo, table: &TableName, version: u64, filter: Option<&str>) -> Self {
         let rows = Rows::Table { table: table.clone(), version, filter: filter.map(str::to_owned) };
         Self { schema: types::schema(info), rows }
@@ -85,97 +78,81 @@ impl Side {
         &self.schema
     }
 
-    /// Reads what cannot be read column by column.
-    pub async fn load(&mut self, lake: Option<Lake<'_>>, wanted: &[Wanted<'_>]) -> Result<()> {
-        let mut counting = Counting::new(wanted);
-        match &self.rows {
-            Rows::Parquet(_) | Rows::Counted { .. } => return Ok(()),
-            Rows::Files { kind, files } => {
-                let places: Vec<usize> = wanted
-                    .iter()
-                    .map(|(field, _)| self.schema.index_of(field.name()))
-                    .collect::<Result<_, _>>()?;
-                for file in files {
-                    for batch in files::batches(file, *kind, Some(&places))? {
-                        counting.push(&files::checked(file, batch)?)?;
-                    }
-                }
-            }
-            Rows::Table { table, version, filter } => {
-                let lake = lake.context("a table needs a warehouse")?;
-                let names: Vec<String> =
-                    wanted.iter().map(|(field, _)| field.name().clone()).collect();
-                lake.read_each(table, *version, &names, filter.as_deref(), |batch| {
-                    counting.push(&batch)
-                })
-                .await?;
-            }
-        }
-        self.rows = counting.done();
-        Ok(())
+    /// Whether a single column can be read without the others.
+    pub fn reads_columns(&self) -> bool {
+        matches!(self.rows, Rows::Parquet(_))
     }
 
-    /// The number of rows; what was not loaded yet has none.
-    pub fn rows(&self) -> u64 {
+    /// The number of rows, where it is known without reading them.
+    pub fn rows(&self) -> Option<u64> {
         match &self.rows {
-            Rows::Parquet(files) => files.iter().map(ParquetFile::rows).sum(),
-            Rows::Counted { rows, .. } => *rows,
-            Rows::Files { .. } | Rows::Table { .. } => 0,
+            Rows::Parquet(files) => Some(files.iter().map(ParquetFile::rows).sum()),
+            Rows::Files { .. } | Rows::Table { .. } => None,
         }
     }
 
-    /// Counts a column. `spare` is an empty column to use the room of.
+    /// Counts a column by itself, in the room of `column`.
     pub fn column(
         &self,
         (field, measure): Wanted<'_>,
         spare: Option<Column>,
         scratch: &mut Scratch,
     ) -> Result<Column> {
+        let Rows::Parquet(files) = &self.rows else {
+            anyhow::bail!("column `{}` cannot be read by itself", field.name());
+        };
+        let mut column = Column::reuse(measure, spare);
+        for file in files {
+            file.read(field, &mut column, scratch)?;
+        }
+        Ok(column)
+    }
+
+    /// Counts all columns in one pass over the rows, told apart by `grouping`.
+    pub async fn groups(
+        &self,
+        lake: Option<Lake<'_>>,
+        wanted: &[Wanted<'_>],
+        grouping: &Grouping,
+    ) -> Result<BTreeMap<Scope, Group>> {
+        let mut groups = Groups::new(wanted, grouping);
+        let mut names: Vec<String> = wanted.iter().map(|(field, _)| field.name().clone()).collect();
+        names.extend(grouping.columns());
+        names.sort();
+        names.dedup();
+        self.each(lake, &names, |batch| groups.push(&batch)).await?;
+        Ok(groups.done())
+    }
+
+    /// The rows, batch by batch, with these columns only.
+    async fn each(
+        &self,
+        lake: Option<Lake<'_>>,
+        names: &[String],
+        mut each: impl FnMut(RecordBatch) -> Result<()>,
+    ) -> Result<()> {
         match &self.rows {
             Rows::Parquet(files) => {
-                let mut column = Column::reuse(measure, spare);
                 for file in files {
-                    file.read(field, &mut column, scratch)?;
+                    file.each(names, &mut each)?;
                 }
-                Ok(column)
             }
-            Rows::Counted { columns, .. } => {
-                let mut columns = columns.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-                columns
-                    .remove(field.name())
-                    .with_context(|| format!("column `{}` was not read", field.name()))
+            Rows::Files { kind, files } => {
+                let places: Vec<usize> = names
+                    .iter()
+                    .map(|name| self.schema.index_of(name))
+                    .collect::<Result<_, _>>()?;
+                for file in files {
+                    for batch in files::batches(file, *kind, Some(&places))? {
+                        each(files::checked(file, batch)?)?;
+                    }
+                }
             }
-            Rows::Files { .. } | Rows::Table { .. } => {
-                anyhow::bail!("column `{}` was not read", field.name())
+            Rows::Table { table, version, filter } => {
+                let lake = lake.context("a table needs a warehouse")?;
+                lake.read_each(table, *version, names, filter.as_deref(), each).await?;
             }
-        }
-    }
-}
-
-/// Batches into columns.
-struct Counting {
-    rows: u64,
-    columns: Vec<(String, Column)>,
-}
-
-impl Counting {
-    fn new(wanted: &[Wanted<'_>]) -> Self {
-        let column = |(field, measure): &Wanted<'_>| (field.name().clone(), Column::new(*measure));
-        Self { rows: 0, columns: wanted.iter().map(column).collect() }
-    }
-
-    fn push(&mut self, batch: &RecordBatch) -> Result<()> {
-        self.rows += batch.num_rows() as u64;
-        for (name, column) in &mut self.columns {
-            let array = batch
-                .column_by_name(name)
-                .with_context(|| format!("column `{name}` is missing in the answer"))?;
-            stats::arrow::push(column, array).with_context(|| format!("read column `{name}`"))?;
         }
         Ok(())
-    }
-
-    fn done(self) -> Rows {
-        Rows::Counted { rows: self.rows, columns: Mutex::new(self.columns.into_iter().collect()) }
     }
 }

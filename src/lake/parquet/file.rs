@@ -4,14 +4,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
-use arrow::datatypes::{DataType, Field, SchemaRef};
+use arrow::array::RecordBatch;
+use arrow::datatypes::{Field, SchemaRef};
 use bytes::{Buf as _, Bytes};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
 };
 use parquet::errors::{ParquetError, Result as ParquetResult};
-use parquet::file::metadata::ParquetMetaData;
+use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData};
 use parquet::file::reader::{ChunkReader, Length};
 
 use super::chunk::{self, Scratch};
@@ -89,7 +90,7 @@ impl ParquetFile {
     ) -> Result<()> {
         for (number, group) in self.raw().row_groups().iter().enumerate() {
             let meta = group.column(leaf);
-            let (start, length) = meta.byte_range();
+            let (start, length) = place(meta)?;
             if start.checked_add(length).is_none_or(|end| end > self.file.len()) {
                 return Err(Fault::usage("a column reaches beyond the end of the file").into());
             }
@@ -102,22 +103,49 @@ impl ParquetFile {
         Ok(())
     }
 
-    fn read_arrow(&self, field: &Field, column: &mut Column) -> Result<()> {
+    /// The rows with these columns, batch by batch.
+    pub fn each(
+        &self,
+        names: &[String],
+        mut each: impl FnMut(RecordBatch) -> Result<()>,
+    ) -> Result<()> {
         let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(
             self.file.clone(),
             self.metadata.clone(),
         );
-        let mask = ProjectionMask::columns(builder.parquet_schema(), [field.name().as_str()]);
-        for batch in builder.with_projection(mask).build()? {
-            let batch = batch.map_err(|error| Fault::usage(error.to_string()))?;
-            crate::stats::arrow::push(column, batch.column(0))?;
+        let known = names.iter().map(String::as_str);
+        let mask = ProjectionMask::columns(builder.parquet_schema(), known);
+        let mut batches = builder.with_projection(mask).build()?;
+        while let Some(batch) = self.guarded(|| batches.next())? {
+            let unreadable = |error: arrow::error::ArrowError| {
+                Fault::usage(format!("read `{}`: {error}", self.path.display()))
+            };
+            each(batch.map_err(unreadable)?)?;
         }
         Ok(())
     }
 
-    /// The Arrow type of a column, if the file has it.
-    pub fn data_type(&self, name: &str) -> Option<&DataType> {
-        self.schema().field_with_name(name).ok().map(Field::data_type)
+    /// The library's decoders panic at some files that lie.
+    fn guarded<T>(&self, decode: impl FnOnce() -> T) -> Result<T, Fault> {
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(decode)).map_err(|_panic| {
+            Fault::usage(format!("`{}` is damaged: it cannot be decoded", self.path.display()))
+        })
+    }
+
+    fn read_arrow(&self, field: &Field, column: &mut Column) -> Result<()> {
+        self.each(std::slice::from_ref(field.name()), |batch| {
+            crate::stats::arrow::push(column, batch.column(0))
+        })
+    }
+}
+
+/// Where a column chunk lies. The library's own look-up does not bear negative
+/// numbers, which a broken footer may hold.
+fn place(meta: &ColumnChunkMetaData) -> Result<(u64, u64), Fault> {
+    let start = meta.dictionary_page_offset().unwrap_or_else(|| meta.data_page_offset());
+    match (u64::try_from(start), u64::try_from(meta.compressed_size())) {
+        (Ok(start), Ok(length)) => Ok((start, length)),
+        _ => Err(Fault::usage("the footer puts a column before the file's start")),
     }
 }
 

@@ -13,3 +13,6 @@ mod raw;
 
 pub use chunk::Scratch;
 pub use file::ParquetFile;
+
+#[cfg(test)]
+mod tests;

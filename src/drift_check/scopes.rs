@@ -1,0 +1,97 @@
+//! Groups of rows of both sides, paired and compared.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use rayon::prelude::*;
+
+use super::compare::{Compared, compare as compare_column};
+use super::decide::{Against, Scoped};
+use super::schema::Chosen;
+use crate::config::{Drift, Windows};
+use crate::lake::{Group, Scope, Window};
+
+/// Slices of a column beyond the largest ones are left out.
+const SLICES: usize = 50;
+
+/// How the current rows are cut, if the policy cuts them.
+pub(super) fn window(windows: &Windows) -> Option<Window> {
+    match (windows.rows, &windows.column, windows.milliseconds()) {
+        (Some(rows), ..) => Some(Window::Rows(rows)),
+        (None, Some(column), Some(every)) => Some(Window::Time { column: column.clone(), every }),
+        _ => None,
+    }
+}
+
+/// All rows first, then slices, then windows against the baseline and against
+/// the window before.
+pub(super) fn compare(
+    policy: &Drift,
+    chosen: &Chosen,
+    before: &BTreeMap<Scope, Group>,
+    now: &BTreeMap<Scope, Group>,
+) -> Vec<Scoped> {
+    let mut pairs: Vec<(Against, Option<&Group>, Option<&Group>)> =
+        vec![(Against::All, before.get(&Scope::All), now.get(&Scope::All))];
+    let mut slices: Vec<(&Scope, &Group)> =
+        now.iter().filter(|(scope, _)| matches!(scope, Scope::Slice(_))).collect();
+    slices.sort_by_key(|(_, group)| std::cmp::Reverse(group.rows));
+    for (scope, group) in slices.into_iter().take(SLICES) {
+        if let Scope::Slice(name) = scope {
+            pairs.push((Against::Slice(name.clone()), before.get(scope), Some(group)));
+        }
+    }
+    let mut last: Option<&Group> = None;
+    let mut steps = Vec::new();
+    for (scope, group) in now {
+        let Scope::Window(start) = scope else { continue };
+        let name = label(policy, *start);
+        if last.is_some() {
+            steps.push((Against::Before(name.clone()), last, Some(group)));
+        }
+        pairs.push((Against::Window(name), before.get(&Scope::All), Some(group)));
+        last = Some(group);
+    }
+    pairs.extend(steps);
+    pairs
+        .into_par_iter()
+        .map(|(scope, before, now)| {
+            let rows = [before, now].map(|group| group.map_or(0, |group| group.rows));
+            Scoped { scope, rows, columns: columns(policy, chosen, before, now) }
+        })
+        .collect()
+}
+
+fn columns(
+    policy: &Drift,
+    chosen: &Chosen,
+    before: Option<&Group>,
+    now: Option<&Group>,
+) -> Vec<Compared> {
+    let (Some(before), Some(now)) = (before, now) else { return Vec::new() };
+    let pair = |name: &str| Some((before.columns.get(name)?, now.columns.get(name)?));
+    chosen
+        .common
+        .par_iter()
+        .filter_map(|common| {
+            let (a, b) = pair(common.name())?;
+            Some(compare_column(common.name(), [a, b], policy.bins))
+        })
+        .collect()
+}
+
+/// A window's start, as people write it.
+fn label(policy: &Drift, start: i64) -> String {
+    let windows = policy.windows.as_ref();
+    if let Some(rows) = windows.and_then(|windows| windows.rows) {
+        let first = u64::try_from(start).unwrap_or(0);
+        return format!("rows {first} to {}", first + rows - 1);
+    }
+    let whole_days =
+        windows.and_then(Windows::milliseconds).is_some_and(|every| every % 86_400_000 == 0);
+    match Timestamp::from_millisecond(start) {
+        Ok(time) if whole_days => time.to_string().chars().take(10).collect(),
+        Ok(time) => time.to_string(),
+        Err(_) => start.to_string(),
+    }
+}

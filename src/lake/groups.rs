@@ -1,0 +1,236 @@
+//! Rows told apart while they go by: all of them, slices, windows of time or of
+//! a number of rows.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context as _, Result};
+use arrow::array::{Array, ArrayRef, AsArray as _, BooleanArray, RecordBatch};
+use arrow::compute::{cast, filter};
+use arrow::datatypes::{DataType, Field, TimeUnit, TimestampMillisecondType};
+
+use super::Predicate;
+use super::side::Wanted;
+use crate::report::Fault;
+use crate::stats;
+use crate::stats::column::Column;
+
+/// Rows that belong together.
+#[derive(Debug, Clone)]
+pub enum Slice {
+    /// One slice per value of a column.
+    Values(String),
+    /// The rows that fulfil a condition.
+    Where(Predicate),
+}
+
+/// A stretch of rows.
+#[derive(Debug, Clone)]
+pub enum Window {
+    /// This many rows, in the order of the data.
+    Rows(u64),
+    /// A time column, cut every so many milliseconds since 1970 (UTC).
+    Time { column: String, every: i64 },
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct Grouping {
+    /// Rows that do not fulfil it are not there.
+    pub filter: Option<Predicate>,
+    pub slices: Vec<Slice>,
+    pub window: Option<Window>,
+}
+
+/// Which rows a group has. Windows are in the order of time.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Scope {
+    All,
+    /// `column = value`, or the condition's text.
+    Slice(String),
+    /// The window's start in milliseconds, or the number of its first row.
+    Window(i64),
+}
+
+/// The columns of some rows.
+#[derive(Debug)]
+pub struct Group {
+    pub rows: u64,
+    pub columns: BTreeMap<String, Column>,
+}
+
+/// A column with more values than this is no slice.
+const VALUES: usize = 1000;
+
+impl Grouping {
+    pub fn is_empty(&self) -> bool {
+        self.filter.is_none() && self.slices.is_empty() && self.window.is_none()
+    }
+
+    /// The columns that must be read beside those that are compared.
+    pub fn columns(&self) -> Vec<String> {
+        let mut names: Vec<String> = self.filter.iter().flat_map(Predicate::columns).collect();
+        for slice in &self.slices {
+            match slice {
+                Slice::Values(column) => names.push(column.clone()),
+                Slice::Where(condition) => names.extend(condition.columns()),
+            }
+        }
+        if let Some(Window::Time { column, .. }) = &self.window {
+            names.push(column.clone());
+        }
+        names
+    }
+
+    /// A plain name that is a column is one; everything else is a condition.
+    pub fn slice(text: &str, known: &[&str]) -> Result<Slice, Fault> {
+        if known.contains(&text) {
+            return Ok(Slice::Values(text.to_owned()));
+        }
+        let condition: Predicate = text.parse()?;
+        match condition.columns().iter().find(|column| !known.contains(&column.as_str())) {
+            None => Ok(Slice::Where(condition)),
+            Some(missing) => {
+                Err(Fault::usage(format!("the slice `{text}`: there is no column `{missing}`"))
+                    .or_near(missing, known.iter().copied()))
+            }
+        }
+    }
+}
+
+/// Batches into the columns of their groups.
+#[derive(Debug)]
+pub(super) struct Groups<'a> {
+    wanted: &'a [Wanted<'a>],
+    grouping: &'a Grouping,
+    groups: BTreeMap<Scope, Group>,
+    /// Rows that went by.
+    seen: u64,
+}
+
+impl<'a> Groups<'a> {
+    pub(super) fn new(wanted: &'a [Wanted<'a>], grouping: &'a Grouping) -> Self {
+        let mut groups = Self { wanted, grouping, groups: BTreeMap::new(), seen: 0 };
+        groups.groups.insert(Scope::All, groups.group());
+        groups
+    }
+
+    fn group(&self) -> Group {
+        let column = |(field, measure): &Wanted<'_>| (field.name().clone(), Column::new(*measure));
+        Group { rows: 0, columns: self.wanted.iter().map(column).collect() }
+    }
+
+    pub(super) fn push(&mut self, batch: &RecordBatch) -> Result<()> {
+        let kept = match &self.grouping.filter {
+            Some(condition) => {
+                &arrow::compute::filter_record_batch(batch, &condition.select(batch)?)?
+            }
+            None => batch,
+        };
+        self.add(Scope::All, kept, None)?;
+        for slice in &self.grouping.slices {
+            match slice {
+                Slice::Where(condition) => {
+                    let rows = condition.select(kept)?;
+                    self.add(Scope::Slice(condition.as_str().to_owned()), kept, Some(&rows))?;
+                }
+                Slice::Values(column) => self.values(column, kept)?,
+            }
+        }
+        if let Some(window) = &self.grouping.window {
+            self.windows(window, kept)?;
+        }
+        self.seen += kept.num_rows() as u64;
+        Ok(())
+    }
+
+    fn values(&mut self, name: &str, batch: &RecordBatch) -> Result<()> {
+        let array = cast(column(batch, name)?, &DataType::LargeUtf8)
+            .with_context(|| format!("read the slices of `{name}` as text"))?;
+        let text = array.as_string::<i64>();
+        let mut rows = BTreeMap::<&str, Vec<bool>>::new();
+        for row in (0..text.len()).filter(|row| text.is_valid(*row)) {
+            let none = || vec![false; text.len()];
+            rows.entry(text.value(row)).or_insert_with(none)[row] = true;
+        }
+        for (value, rows) in rows {
+            self.add(Scope::Slice(format!("{name} = {value}")), batch, Some(&rows.into()))?;
+        }
+        let known = self.groups.len();
+        if known > VALUES {
+            let fault = Fault::usage(format!(
+                "the column `{name}` has over {VALUES} values: it makes no slices"
+            ));
+            return Err(fault.hint("name conditions instead, such as `distance > 1000`").into());
+        }
+        Ok(())
+    }
+
+    fn windows(&mut self, window: &Window, batch: &RecordBatch) -> Result<()> {
+        let starts: Vec<Option<i64>> = match window {
+            Window::Rows(size) => {
+                let start = |row: u64| i64::try_from((self.seen + row) / size * size).ok();
+                (0..batch.num_rows() as u64).map(start).collect()
+            }
+            Window::Time { column: name, every } => {
+                let times = milliseconds(name, column(batch, name)?)?;
+                let times = times.as_primitive::<TimestampMillisecondType>();
+                times.iter().map(|time| time.map(|time| time.div_euclid(*every) * every)).collect()
+            }
+        };
+        let mut distinct: Vec<i64> = starts.iter().flatten().copied().collect();
+        distinct.sort_unstable();
+        distinct.dedup();
+        for start in distinct {
+            let rows: BooleanArray =
+                starts.iter().map(|other| Some(*other == Some(start))).collect();
+            self.add(Scope::Window(start), batch, Some(&rows))?;
+        }
+        Ok(())
+    }
+
+    fn add(
+        &mut self,
+        scope: Scope,
+        batch: &RecordBatch,
+        rows: Option<&BooleanArray>,
+    ) -> Result<()> {
+        if !self.groups.contains_key(&scope) {
+            let fresh = self.group();
+            self.groups.insert(scope.clone(), fresh);
+        }
+        let Some(group) = self.groups.get_mut(&scope) else { return Ok(()) };
+        group.rows += rows.map_or(batch.num_rows(), BooleanArray::true_count) as u64;
+        for (field, _) in self.wanted {
+            let name: &Field = field;
+            let array = column(batch, name.name())?;
+            let Some(target) = group.columns.get_mut(name.name()) else { continue };
+            let push = match rows {
+                Some(rows) => stats::arrow::push(target, &filter(array, rows)?),
+                None => stats::arrow::push(target, array),
+            };
+            push.with_context(|| format!("read column `{}`", name.name()))?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn done(self) -> BTreeMap<Scope, Group> {
+        self.groups
+    }
+}
+
+fn column<'b>(batch: &'b RecordBatch, name: &str) -> Result<&'b ArrayRef> {
+    batch.column_by_name(name).with_context(|| format!("column `{name}` is missing in the answer"))
+}
+
+/// A time column; whole numbers and text are not guessed at.
+fn milliseconds(name: &str, array: &ArrayRef) -> Result<ArrayRef> {
+    let kind = array.data_type();
+    if !matches!(kind, DataType::Timestamp(..) | DataType::Date32 | DataType::Date64) {
+        let fault = Fault::usage(format!(
+            "the windows' column `{name}` is of type {kind}, a time is needed"
+        ));
+        return Err(fault.into());
+    }
+    let whole = cast(array, &DataType::Timestamp(TimeUnit::Millisecond, None))
+        .with_context(|| format!("read `{name}` as times"))?;
+    Ok(whole)
+}
