@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::Quality;
 use crate::names::Source;
 use crate::stats::correction::Correction;
 
@@ -145,19 +146,24 @@ pub struct Windows {
     pub of: usize,
 }
 
+/// `30m`, `6h`, `7d` or `2w` in milliseconds.
+pub(super) fn milliseconds(text: &str) -> Option<i64> {
+    let text = text.trim();
+    let (number, unit) = text.split_at(text.find(|char: char| !char.is_ascii_digit())?);
+    let unit = match unit.trim() {
+        "m" => 60_000,
+        "h" => 3_600_000,
+        "d" => 86_400_000,
+        "w" => 7 * 86_400_000,
+        _ => return None,
+    };
+    number.parse::<i64>().ok()?.checked_mul(unit).filter(|length| *length > 0)
+}
+
 impl Windows {
     /// The length of a window in milliseconds.
     pub fn milliseconds(&self) -> Option<i64> {
-        let text = self.every.as_deref()?.trim();
-        let (number, unit) = text.split_at(text.find(|char: char| !char.is_ascii_digit())?);
-        let unit = match unit.trim() {
-            "m" => 60_000,
-            "h" => 3_600_000,
-            "d" => 86_400_000,
-            "w" => 7 * 86_400_000,
-            _ => return None,
-        };
-        number.parse::<i64>().ok()?.checked_mul(unit).filter(|length| *length > 0)
+        milliseconds(self.every.as_deref()?)
     }
 
     fn check(&self) -> Result<(), String> {
@@ -248,6 +254,10 @@ pub struct Drift {
     /// the window before; these decide then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub windows: Option<Windows>,
+    /// What the current data must be like by itself. A rule that is broken is a
+    /// fault of the feed: the table is broken, and nothing is retrained.
+    #[serde(default)]
+    pub quality: Vec<Quality>,
     #[serde(default)]
     pub on_drift: OnDrift,
     /// The job that `on_drift: retrain` starts: a name, an id or a bundle key.
@@ -303,6 +313,7 @@ impl Drift {
             min_rows: min_rows(),
             slices: Vec::new(),
             windows: None,
+            quality: Vec::new(),
             on_drift: OnDrift::default(),
             retrain_job: None,
         }
@@ -355,6 +366,9 @@ impl Drift {
         }
         if let Some(windows) = &self.windows {
             windows.check()?;
+        }
+        for (at, rule) in self.quality.iter().enumerate() {
+            rule.check().map_err(|message| format!("`quality[{at}]` {message}"))?;
         }
         if self.on_drift == OnDrift::Retrain && self.retrain_job.is_none() {
             return Err("`on_drift: retrain` needs `retrain_job`".into());

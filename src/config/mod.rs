@@ -6,10 +6,12 @@
 mod drift;
 mod gate;
 mod promotion;
+mod quality;
 
 pub use drift::{Drift, Limit, OnDrift, Statistic, Windows};
 pub use gate::{Gate, Problem, Rule};
 pub use promotion::Promotion;
+pub use quality::Quality;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -15,6 +15,13 @@ enum Reaction {
     Retrain,
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Checks {
+    All,
+    Drift,
+    Quality,
+}
+
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// How the data was: a table, or Parquet, CSV or Arrow files (default: drift.baseline)
@@ -46,6 +53,9 @@ pub struct Args {
         value_delimiter = '\n'
     )]
     retrain_params: Vec<String>,
+    /// What is checked: drift against the baseline, the quality of the current data, or both
+    #[arg(long, env = "LAKEGATE_CHECKS", value_enum, default_value_t = Checks::All)]
+    checks: Checks,
     /// How many columns are read at a time (default: one per processor)
     #[arg(long, env = "LAKEGATE_THREADS", value_name = "N")]
     threads: Option<std::num::NonZeroUsize>,
@@ -81,12 +91,22 @@ impl Args {
         }
         let retrain_parameters = pairs("parameter", &self.retrain_params)?;
         let record = config.record.schema.as_deref().map(str::parse::<SchemaName>).transpose()?;
+        match self.checks {
+            Checks::All => {}
+            Checks::Drift => policy.quality.clear(),
+            Checks::Quality if policy.quality.is_empty() => {
+                let fault = Fault::usage("there are no rules of quality to check");
+                return Err(fault.hint("write them under `drift.quality`").into());
+            }
+            Checks::Quality => {}
+        }
         let threads = self.threads.or_else(|| std::thread::available_parallelism().ok());
         Ok(Request {
             policy,
             window: self.window,
             retrain_parameters,
             record,
+            drift: self.checks != Checks::Quality,
             threads: threads.map_or(1, std::num::NonZeroUsize::get),
         })
     }

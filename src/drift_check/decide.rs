@@ -106,6 +106,16 @@ pub(super) struct Decision {
 }
 
 impl Decision {
+    /// Where nothing was compared, the rules of quality decide.
+    pub(super) fn judge_quality_alone(&mut self, changes: &[Change], rules: usize) {
+        if changes.iter().any(|change| change.breaks) {
+            return;
+        }
+        let broken = changes.len();
+        self.state = if broken > 0 { State::Watch } else { State::None };
+        self.reason = format!("{} of {rules} rules of quality hold", rules - broken.min(rules));
+    }
+
     /// The columns of all current rows, worst first.
     pub(super) fn columns(&self) -> &[Judged] {
         &self.whole.columns
@@ -165,7 +175,7 @@ fn overall(
             1 => String::new(),
             more => format!(" (and {} more)", more - 1),
         };
-        return (State::Broken, format!("column {} {}{others}", first.column, first.what));
+        return (State::Broken, format!("{} {}{others}", first.column, first.what));
     }
     let (state, reason) = match &policy.windows {
         Some(rule) => newest(rule, windows),
@@ -307,159 +317,5 @@ fn weigh(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::config::{Config, Statistic};
-    use crate::stats::numeric::Tested;
-
-    fn column(name: &str, psi: f64, p_value: f64, nulls: [u64; 2]) -> Compared {
-        let profile = |nulls: u64| Profile {
-            rows: 1000,
-            nulls,
-            facts: None,
-            quantiles: Vec::new(),
-            distinct: None,
-        };
-        let tested = |p_value| Tested { statistic: 0.1, p_value };
-        Compared {
-            column: name.into(),
-            kind: Kind::Numbers,
-            profiles: nulls.map(profile),
-            effects: vec![Effect { statistic: Statistic::Psi, value: psi, corrected: psi }],
-            test: "ks",
-            tested: tested(p_value),
-            nulls_tested: tested(if nulls[0] == nulls[1] { 1.0 } else { 1e-9 }),
-            labels: Vec::new(),
-            shares: [Vec::new(), Vec::new()],
-            new: Vec::new(),
-            vanished: Vec::new(),
-        }
-    }
-
-    fn policy(more: &str) -> Drift {
-        let text = format!(
-            "drift: {{baseline: a.b.c, current: a.b.d, share: 0.5, numeric: {{statistic: psi}}{more}}}"
-        );
-        Config::parse("t", &text).unwrap().drift.unwrap()
-    }
-
-    fn whole(rows: [u64; 2], columns: Vec<Compared>) -> Vec<Scoped> {
-        vec![Scoped { scope: Against::All, rows, columns }]
-    }
-
-    fn state(more: &str, columns: Vec<Compared>) -> State {
-        decide(&policy(more), &[], whole([1000, 1000], columns)).state
-    }
-
-    const FLAT: [u64; 2] = [0, 0];
-
-    #[test]
-    fn significance_without_size_is_no_drift_and_neither_is_size_without_significance() {
-        assert_eq!(state("", vec![column("a", 0.01, 1e-12, FLAT)]), State::None);
-        assert_eq!(state("", vec![column("a", 0.9, 0.2, FLAT)]), State::None);
-        assert_eq!(state("", vec![column("a", 0.9, 1e-12, FLAT)]), State::Drift);
-        assert_eq!(state("", vec![column("a", 0.15, 1e-12, FLAT)]), State::Watch);
-    }
-
-    #[test]
-    fn one_column_of_many_is_no_drift_of_the_table_unless_it_counts() {
-        let columns = || {
-            let mut columns: Vec<_> =
-                (0..9).map(|n| column(&n.to_string(), 0.0, 0.5, FLAT)).collect();
-            columns.push(column("temp", 0.9, 1e-12, FLAT));
-            columns
-        };
-        assert_eq!(state("", columns()), State::Watch);
-        assert_eq!(state(", critical: [temp]", columns()), State::Drift);
-        assert_eq!(state(", weights: {temp: 20}", columns()), State::Drift);
-        assert_eq!(state(", weights: {temp: 0.1}", columns()), State::Watch);
-    }
-
-    #[test]
-    fn a_column_can_have_a_limit_of_its_own() {
-        let drifted = || vec![column("a", 0.3, 1e-12, FLAT)];
-        assert_eq!(state("", drifted()), State::Drift);
-        assert_eq!(
-            state(", limits: {a: {statistic: psi, threshold: 0.8}}", drifted()),
-            State::None
-        );
-    }
-
-    #[test]
-    fn a_change_of_nulls_is_drift() {
-        assert_eq!(state("", vec![column("a", 0.0, 1.0, [0, 300])]), State::Drift);
-        assert_eq!(state("", vec![column("a", 0.0, 1.0, [0, 10])]), State::None);
-    }
-
-    #[test]
-    fn what_cannot_be_compared_is_no_pass() {
-        let mut empty = column("a", 0.0, 1.0, [1000, 990]);
-        empty.effects.clear();
-        let decision = decide(&policy(""), &[], whole([1000, 1000], vec![empty]));
-        assert_eq!(decision.columns()[0].state, State::Inconclusive);
-        assert_eq!(decision.state, State::Inconclusive);
-        let mut nan = column("a", f64::NAN, 1e-9, FLAT);
-        nan.effects[0].corrected = f64::NAN;
-        let decision = decide(&policy(""), &[], whole([1000, 1000], vec![nan]));
-        assert_eq!(decision.columns()[0].state, State::Inconclusive);
-    }
-
-    #[test]
-    fn a_broken_feed_comes_before_everything_else() {
-        let change = Change { column: "b".into(), what: "is missing now".into(), breaks: true };
-        let decision =
-            decide(&policy(""), &[change], whole([1000, 10], vec![column("a", 0.9, 1e-12, FLAT)]));
-        assert_eq!(
-            (decision.state, decision.reason.as_str()),
-            (State::Broken, "column b is missing now")
-        );
-    }
-
-    #[test]
-    fn too_little_data_is_no_answer() {
-        let few = decide(&policy(""), &[], whole([1000, 10], vec![column("a", 0.9, 1e-12, FLAT)]));
-        assert_eq!(few.state.verdict(), Verdict::Inconclusive);
-        assert_eq!(state("", Vec::new()), State::Inconclusive);
-    }
-
-    fn window(name: &str, psi: f64) -> Scoped {
-        Scoped {
-            scope: Against::Window(name.into()),
-            rows: [1000, 1000],
-            columns: vec![column("a", psi, 1e-12, FLAT)],
-        }
-    }
-
-    #[test]
-    fn the_newest_windows_decide_together() {
-        let of = |more: &str, sizes: &[f64]| {
-            let mut scopes = whole([1000, 1000], vec![column("a", 0.9, 1e-12, FLAT)]);
-            scopes.extend(sizes.iter().enumerate().map(|(at, psi)| window(&at.to_string(), *psi)));
-            decide(&policy(&format!(", windows: {{rows: 9{more}}}")), &[], scopes).state
-        };
-        assert_eq!(of("", &[0.9, 0.0]), State::None, "the whole does not decide");
-        assert_eq!(of("", &[0.0, 0.9]), State::Drift);
-        let rule = ", at_least: 2, of: 3";
-        assert_eq!(of(rule, &[0.0, 0.0, 0.9]), State::Watch);
-        assert_eq!(of(rule, &[0.9, 0.0, 0.9]), State::Drift);
-        assert_eq!(of(rule, &[0.9, 0.9, 0.0]), State::None);
-        assert_eq!(of("", &[]), State::Inconclusive);
-    }
-
-    #[test]
-    fn a_slice_that_drifted_makes_the_table_watched() {
-        let mut scopes = whole([1000, 1000], vec![column("a", 0.0, 1.0, FLAT)]);
-        scopes.push(Scoped {
-            scope: Against::Slice("carrier = AA".into()),
-            rows: [1000, 1000],
-            columns: vec![column("a", 0.9, 1e-12, FLAT)],
-        });
-        let decision = decide(&policy(""), &[], scopes);
-        assert_eq!(decision.state, State::Watch);
-        assert!(
-            decision.reason.starts_with("the slice carrier = AA drifted"),
-            "{}",
-            decision.reason
-        );
-    }
-}
+#[path = "decide_tests.rs"]
+mod tests;

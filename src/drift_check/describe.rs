@@ -18,8 +18,8 @@ const NAMED: usize = 5;
 pub(super) fn describe(report: &mut Report, decision: &Decision, chosen: &Chosen) {
     for change in &chosen.changes {
         let severity = if change.breaks { Severity::Error } else { Severity::Notice };
-        let title = format!("column {} {}", change.column, change.what);
-        report.findings.push(Finding::new(severity, "drift/schema", title));
+        let title = format!("{} {}", change.column, change.what);
+        report.findings.push(Finding::new(severity, change.rule, title));
     }
     let mut table = Table::new("Columns", ["column", "effect", "p (adjusted)", "nulls", "reason"]);
     let told = |column: &&Judged| column.state != State::None;
@@ -191,13 +191,20 @@ pub(super) fn document(decision: &Decision, chosen: &Chosen) -> Value {
         })
     };
     let scopes = |parts: &[Part]| parts.iter().map(scope).collect::<Vec<_>>();
-    let change = |change: &super::schema::Change| json!({ "column": change.column, "what": change.what, "breaks": change.breaks });
+    let change = |change: &super::schema::Change| {
+        json!({
+            "rule": change.rule,
+            "column": change.column,
+            "what": change.what,
+            "breaks": change.breaks,
+        })
+    };
     json!({
         "schema_version": 1,
         "state": decision.state.as_str(),
         "reason": decision.reason,
         "rows": { "baseline": rows[0], "current": rows[1] },
-        "schema_changes": chosen.changes.iter().map(change).collect::<Vec<_>>(),
+        "faults": chosen.changes.iter().map(change).collect::<Vec<_>>(),
         "not_compared": chosen.skipped,
         "columns": decision.columns().iter().map(column).collect::<Vec<_>>(),
         "windows": scopes(&decision.windows),

@@ -4,9 +4,13 @@ mod args;
 mod compare;
 mod decide;
 mod describe;
+mod quality;
 mod run;
 mod schema;
 mod scopes;
+
+#[cfg(test)]
+mod alarms_tests;
 
 pub use args::Args;
 pub use run::{Request, run};

@@ -8,6 +8,7 @@ use anyhow::{Context as _, Result};
 
 use super::compare::{Compared, compare};
 use super::decide::{Against, Decision, Judged, Scoped, State, decide};
+use super::quality::{self, Kept};
 use super::schema::{Chosen, Common, choose};
 use super::{describe, scopes};
 use crate::checkout;
@@ -18,7 +19,8 @@ use crate::lake::{Group, Grouping, Lake, Scope, Side, Wanted};
 use crate::names::{SchemaName, Sha256, Source};
 use crate::record::DriftRow;
 use crate::report::{Document, Fault, Outcome, Report};
-use crate::stats::column::Column;
+use crate::stats;
+use crate::stats::column::{Column, Measure};
 use crate::step::{self, Ctx};
 use crate::sys::clock;
 
@@ -28,6 +30,8 @@ pub struct Request {
     pub window: Option<String>,
     pub retrain_parameters: BTreeMap<String, String>,
     pub record: Option<SchemaName>,
+    /// Whether both sides are compared, or the current one is looked at alone.
+    pub drift: bool,
     /// How many columns are read at a time.
     pub threads: usize,
 }
@@ -54,15 +58,26 @@ pub async fn run(ctx: Ctx, request: Request) -> Result<Outcome> {
     let policy = &request.policy;
     let baseline = open(&ctx, &policy.baseline, policy.baseline_where.as_deref()).await?;
     let current = open(&ctx, &policy.current, policy.current_where.as_deref()).await?;
-    let chosen = choose(policy, baseline.side.schema(), current.side.schema())?;
-    ctx.host.progress(&format!(
-        "compare {} columns of {} with {}",
-        chosen.common.len(),
-        policy.current,
-        policy.baseline
-    ));
+    let mut chosen = if request.drift {
+        choose(policy, baseline.side.schema(), current.side.schema())?
+    } else {
+        Chosen::default()
+    };
+    ctx.host.progress(&if request.drift {
+        let columns = chosen.common.len();
+        format!("compare {columns} columns of {} with {}", policy.current, policy.baseline)
+    } else {
+        format!("check the rules of quality on {}", policy.current)
+    });
     let scopes = compare_sides(&ctx, &request, &chosen, &baseline, &current).await?;
-    let decision = decide(policy, &chosen.changes, scopes);
+    let rows = scopes.first().map(|scope| scope.rows).unwrap_or_default();
+    let kept = quality_of(&ctx, policy, &current, rows).await?;
+    let rules = kept.rules;
+    chosen.changes.extend(kept.broken);
+    let mut decision = decide(policy, &chosen.changes, scopes);
+    if !request.drift {
+        decision.judge_quality_alone(&chosen.changes, rules);
+    }
     // The same data under the same policy is the same window.
     let window = request.window.clone().unwrap_or_else(|| current.identity.clone());
     let reaction = react(&ctx, &request, &decision, &window).await?;
@@ -153,6 +168,45 @@ async fn groups(
         chosen.common.iter().map(|common| (&common.fields[at], common.measure)).collect();
     let lake = ctx.warehouse.as_deref().map(|warehouse| Lake { client: &ctx.client, warehouse });
     opened.side.groups(lake, &wanted, &grouping).await
+}
+
+/// Reads the columns that rules are about, and checks them.
+async fn quality_of(ctx: &Ctx, policy: &Drift, current: &Opened, rows: [u64; 2]) -> Result<Kept> {
+    let mut kept = quality::of_rows(&policy.quality, rows);
+    let schema = current.side.schema();
+    let mut names: Vec<&str> =
+        policy.quality.iter().filter_map(|rule| rule.column.as_deref()).collect();
+    names.sort_unstable();
+    names.dedup();
+    let mut wanted: Vec<Wanted<'_>> = Vec::new();
+    for name in names {
+        let Ok(field) = schema.field_with_name(name) else {
+            let known = schema.fields().iter().map(|field| field.name().as_str());
+            let fault = Fault::usage(format!("`quality`: the data has no column `{name}`"));
+            return Err(fault.or_near(name, known).into());
+        };
+        let kind = field.data_type();
+        let times = quality::scale_of_times(kind).map(Measure::Numbers);
+        let Some(measure) = stats::arrow::measure(kind).or(times) else {
+            let message = format!("`quality`: `{name}` is of type {kind}, which has no rules");
+            return Err(Fault::usage(message).into());
+        };
+        wanted.push((field, measure));
+    }
+    if wanted.is_empty() {
+        return Ok(kept);
+    }
+    let lake = ctx.warehouse.as_deref().map(|warehouse| Lake { client: &ctx.client, warehouse });
+    let grouping = Grouping { filter: current.grouping.filter.clone(), ..Grouping::default() };
+    let mut groups = current.side.groups(lake, &wanted, &grouping).await?;
+    let all = groups.remove(&Scope::All).context("the rows were not read")?;
+    let now = clock::now_ms();
+    for (field, _) in &wanted {
+        let Some(column) = all.columns.get(field.name()) else { continue };
+        let rules = &policy.quality;
+        kept.add(quality::of_column(rules, field.name(), field.data_type(), column, now));
+    }
+    Ok(kept)
 }
 
 /// Missing data is a broken feed, never "no drift".
@@ -312,7 +366,8 @@ fn outcome(
     chosen: &Chosen,
     reaction: &Reaction,
 ) -> Outcome {
-    let mut report = Report::new("drift-check", format!("Drift of {}", policy.current));
+    let what = if chosen.common.is_empty() { "Quality" } else { "Drift" };
+    let mut report = Report::new("drift-check", format!("{what} of {}", policy.current));
     report.fact("state", decision.state.as_str());
     report.fact("baseline", policy.baseline.to_string());
     let rows = decision.whole.rows;

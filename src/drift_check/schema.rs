@@ -20,13 +20,15 @@ impl Common {
     }
 }
 
-/// A change of the schema itself.
+/// A change of the schema itself, or a rule of quality that is broken.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Change {
     pub(super) column: String,
     pub(super) what: String,
     /// Whether what reads the data cannot go on: a fault of the feed, no drift.
     pub(super) breaks: bool,
+    /// The rule that it is reported under.
+    pub(super) rule: &'static str,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -77,7 +79,8 @@ pub(super) fn choose(policy: &Drift, baseline: &Schema, current: &Schema) -> Res
 
 impl Chosen {
     fn change(&mut self, column: &str, what: String, breaks: bool) {
-        self.changes.push(Change { column: column.to_owned(), what, breaks });
+        let column = column.to_owned();
+        self.changes.push(Change { column, what, breaks, rule: "drift/schema" });
     }
 
     fn pair(&mut self, policy: &Drift, then: &Field, now: &Field) -> Result<(), Fault> {

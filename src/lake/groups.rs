@@ -20,7 +20,7 @@ pub enum Slice {
     /// One slice per value of a column.
     Values(String),
     /// The rows that fulfil a condition.
-    Where(Predicate),
+    Where(Box<Predicate>),
 }
 
 /// A stretch of rows.
@@ -87,7 +87,7 @@ impl Grouping {
         }
         let condition: Predicate = text.parse()?;
         match condition.columns().iter().find(|column| !known.contains(&column.as_str())) {
-            None => Ok(Slice::Where(condition)),
+            None => Ok(Slice::Where(Box::new(condition))),
             Some(missing) => {
                 Err(Fault::usage(format!("the slice `{text}`: there is no column `{missing}`"))
                     .or_near(missing, known.iter().copied()))
@@ -125,12 +125,12 @@ impl<'a> Groups<'a> {
             }
             None => batch,
         };
-        self.add(Scope::All, kept, None)?;
+        self.add(&Scope::All, kept, None)?;
         for slice in &self.grouping.slices {
             match slice {
                 Slice::Where(condition) => {
                     let rows = condition.select(kept)?;
-                    self.add(Scope::Slice(condition.as_str().to_owned()), kept, Some(&rows))?;
+                    self.add(&Scope::Slice(condition.as_str().to_owned()), kept, Some(&rows))?;
                 }
                 Slice::Values(column) => self.values(column, kept)?,
             }
@@ -152,7 +152,7 @@ impl<'a> Groups<'a> {
             rows.entry(text.value(row)).or_insert_with(none)[row] = true;
         }
         for (value, rows) in rows {
-            self.add(Scope::Slice(format!("{name} = {value}")), batch, Some(&rows.into()))?;
+            self.add(&Scope::Slice(format!("{name} = {value}")), batch, Some(&rows.into()))?;
         }
         let known = self.groups.len();
         if known > VALUES {
@@ -182,22 +182,22 @@ impl<'a> Groups<'a> {
         for start in distinct {
             let rows: BooleanArray =
                 starts.iter().map(|other| Some(*other == Some(start))).collect();
-            self.add(Scope::Window(start), batch, Some(&rows))?;
+            self.add(&Scope::Window(start), batch, Some(&rows))?;
         }
         Ok(())
     }
 
     fn add(
         &mut self,
-        scope: Scope,
+        scope: &Scope,
         batch: &RecordBatch,
         rows: Option<&BooleanArray>,
     ) -> Result<()> {
-        if !self.groups.contains_key(&scope) {
+        if !self.groups.contains_key(scope) {
             let fresh = self.group();
             self.groups.insert(scope.clone(), fresh);
         }
-        let Some(group) = self.groups.get_mut(&scope) else { return Ok(()) };
+        let Some(group) = self.groups.get_mut(scope) else { return Ok(()) };
         group.rows += rows.map_or(batch.num_rows(), BooleanArray::true_count) as u64;
         for (field, _) in self.wanted {
             let name: &Field = field;

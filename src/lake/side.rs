@@ -118,6 +118,10 @@ impl Side {
         let mut groups = Groups::new(wanted, grouping);
         let mut names: Vec<String> = wanted.iter().map(|(field, _)| field.name().clone()).collect();
         names.extend(grouping.columns());
+        // Rows of no columns cannot be counted.
+        if names.is_empty() {
+            names.extend(self.schema.fields().first().map(|field| field.name().clone()));
+        }
         names.sort();
         names.dedup();
         self.each(lake, &names, |batch| groups.push(&batch)).await?;

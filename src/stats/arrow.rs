@@ -44,7 +44,8 @@ pub fn push(column: &mut Column, array: &ArrayRef) -> Result<()> {
 
 fn push_numbers(numbers: &mut Numbers, array: &ArrayRef) -> Result<()> {
     let kind = array.data_type();
-    if !(kind.is_numeric() || matches!(kind, DataType::Dictionary(..) | DataType::Null)) {
+    let known = kind.is_numeric() || kind.is_temporal();
+    if !known && !matches!(kind, DataType::Dictionary(..) | DataType::Null) {
         bail!("a column of type {kind} does not hold numbers");
     }
     let to =

@@ -5,6 +5,7 @@
 //! statsmodels (see `tests/golden`).
 
 pub mod arrow;
+pub mod binned;
 pub mod bootstrap;
 pub mod categorical;
 mod cells;

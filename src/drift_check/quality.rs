@@ -1,0 +1,274 @@
+//! Rules that the current data must keep by itself.
+
+use arrow::datatypes::{DataType, TimeUnit};
+
+use super::schema::Change;
+use crate::config::Quality;
+use crate::report::number;
+use crate::stats::column::{Column, Numbers};
+use crate::stats::keys::Scale;
+
+/// What the rules of one column, or of the table, came to.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Kept {
+    pub(super) rules: usize,
+    pub(super) broken: Vec<Change>,
+}
+
+impl Kept {
+    pub(super) fn add(&mut self, other: Self) {
+        self.rules += other.rules;
+        self.broken.extend(other.broken);
+    }
+
+    fn rule(&mut self, subject: &str, warn_only: bool, broken: Option<String>) {
+        self.rules += 1;
+        if let Some(what) = broken {
+            self.broken.push(Change {
+                column: subject.to_owned(),
+                what,
+                breaks: !warn_only,
+                rule: "drift/quality",
+            });
+        }
+    }
+}
+
+/// The rules about the number of rows.
+pub(super) fn of_rows(rules: &[Quality], [before, now]: [u64; 2]) -> Kept {
+    let mut kept = Kept::default();
+    for rule in rules.iter().filter(|rule| rule.column.is_none()) {
+        let mut check = |broken| kept.rule("number of rows", rule.warn_only, broken);
+        if let Some(least) = rule.min_rows {
+            check((now < least).then(|| format!("is {now}, at least {least} are needed")));
+        }
+        if let Some(most) = rule.max_rows {
+            check((now > most).then(|| format!("is {now}, at most {most} are allowed")));
+        }
+        if let Some(limit) = rule.rows_change {
+            let change = (now as f64 - before as f64).abs() / before as f64;
+            let wrong = change.is_nan() || change > limit;
+            check(wrong.then(|| {
+                format!("went from {before} to {now}: more than {} % apart", number(limit * 100.0))
+            }));
+        }
+    }
+    kept
+}
+
+/// The rules about one column. `now` is in milliseconds since 1970.
+pub(super) fn of_column(
+    rules: &[Quality],
+    name: &str,
+    data_type: &DataType,
+    column: &Column,
+    now: i64,
+) -> Kept {
+    let mut kept = Kept::default();
+    for rule in rules.iter().filter(|rule| rule.column.as_deref() == Some(name)) {
+        let mut check = |broken| kept.rule(name, rule.warn_only, broken);
+        if let Some(limit) = rule.nulls {
+            let share = missing(column) as f64 / column.rows() as f64;
+            let wrong = share.is_nan() || share > limit;
+            check(wrong.then(|| {
+                format!("is null in a share of {}, at most {}", number(share), number(limit))
+            }));
+        }
+        match column {
+            Column::Numbers(numbers) => {
+                let facts = numbers.facts;
+                if let Some(least) = rule.min {
+                    let low = facts.values > 0 && facts.min < least;
+                    check(low.then(|| {
+                        format!("goes down to {}, at least {}", number(facts.min), number(least))
+                    }));
+                }
+                if let Some(most) = rule.max {
+                    let high = facts.values > 0 && facts.max > most;
+                    check(high.then(|| {
+                        format!("goes up to {}, at most {}", number(facts.max), number(most))
+                    }));
+                }
+                if let Some(age) = rule.max_age() {
+                    check(too_old(facts.values, facts.max, data_type, now, age));
+                }
+                if rule.unique {
+                    let repeated = repeats(numbers);
+                    check((repeated > 0).then(|| format!("repeats {repeated} of its values")));
+                }
+                if rule.values.is_some() || rule.pattern.is_some() {
+                    check(Some(format!(
+                        "is of type {data_type}: `values` and `pattern` are for text"
+                    )));
+                }
+            }
+            Column::Categories(categories) => {
+                let texts = || categories.counts.keys().map(|bytes| String::from_utf8_lossy(bytes));
+                if let Some(allowed) = &rule.values {
+                    let foreign = texts().filter(|text| !allowed.iter().any(|known| known == text));
+                    check(named(
+                        foreign.map(|text| text.into_owned()).collect(),
+                        "that are not allowed",
+                    ));
+                }
+                if let Some(Ok(pattern)) = rule.pattern.as_deref().map(regex::Regex::new) {
+                    let unfit = texts().filter(|text| !pattern.is_match(text));
+                    check(named(
+                        unfit.map(|text| text.into_owned()).collect(),
+                        "that do not fit the pattern",
+                    ));
+                }
+                if rule.unique {
+                    let repeated = categories.counts.values().filter(|count| **count > 1).count();
+                    check((repeated > 0).then(|| format!("repeats {repeated} of its values")));
+                }
+                if rule.min.is_some() || rule.max.is_some() || rule.fresh_within.is_some() {
+                    check(Some(format!(
+                        "is of type {data_type}: `min`, `max` and `fresh_within` are for numbers and times"
+                    )));
+                }
+            }
+        }
+    }
+    kept
+}
+
+fn missing(column: &Column) -> u64 {
+    match column {
+        Column::Numbers(numbers) => {
+            let facts = numbers.facts;
+            facts.nulls + facts.nans + facts.infinities
+        }
+        Column::Categories(categories) => categories.nulls,
+    }
+}
+
+fn named(mut wrong: Vec<String>, what: &str) -> Option<String> {
+    const SHOWN: usize = 3;
+    if wrong.is_empty() {
+        return None;
+    }
+    wrong.sort();
+    let count = wrong.len();
+    wrong.truncate(SHOWN);
+    Some(format!("holds {count} values {what}, such as {}", wrong.join(", ")))
+}
+
+/// How many values stand more than once.
+fn repeats(numbers: &Numbers) -> usize {
+    let mut entries: Vec<(u64, u64)> = numbers.sample.counted.clone();
+    entries.extend(numbers.sample.keys.iter().map(|key| (*key, 1)));
+    entries.sort_unstable();
+    entries
+        .chunk_by(|a, b| a.0 == b.0)
+        .filter(|same| same.iter().map(|(_, count)| count).sum::<u64>() > 1)
+        .count()
+}
+
+fn too_old(values: u64, newest: f64, data_type: &DataType, now: i64, age: i64) -> Option<String> {
+    let per_millisecond = match data_type {
+        DataType::Timestamp(TimeUnit::Second, _) => 1e-3,
+        DataType::Timestamp(TimeUnit::Millisecond, _) | DataType::Date64 => 1.0,
+        DataType::Timestamp(TimeUnit::Microsecond, _) => 1e3,
+        DataType::Timestamp(TimeUnit::Nanosecond, _) => 1e6,
+        DataType::Date32 => 1.0 / 86_400_000.0,
+        other => return Some(format!("is of type {other}, `fresh_within` needs a time")),
+    };
+    if values == 0 {
+        return Some("holds no time at all".into());
+    }
+    let old = now as f64 - newest / per_millisecond;
+    (old > age as f64).then(|| {
+        let hours = old / 3_600_000.0;
+        format!(
+            "is {} hours old at its newest, at most {}",
+            number(hours),
+            number(age as f64 / 3_600_000.0)
+        )
+    })
+}
+
+/// What a column is counted as when only rules ask for it.
+pub(super) fn scale_of_times(data_type: &DataType) -> Option<Scale> {
+    data_type.is_temporal().then_some(Scale::Signed { digits: 0 })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+    use crate::stats;
+    use crate::stats::column::Measure;
+    use arrow::array::{ArrayRef, Int64Array, StringArray, TimestampMillisecondArray};
+    use std::sync::Arc;
+
+    fn rules(text: &str) -> Vec<Quality> {
+        let text = format!("drift: {{baseline: a.csv, current: b.csv, quality: [{text}]}}");
+        Config::parse("t", &text).unwrap().drift.unwrap().quality
+    }
+
+    fn broken(rule: &str, array: &ArrayRef) -> Vec<String> {
+        let kind = array.data_type();
+        let times = scale_of_times(kind).map(Measure::Numbers);
+        let mut column = Column::new(stats::arrow::measure(kind).or(times).unwrap());
+        stats::arrow::push(&mut column, array).unwrap();
+        let now = 10 * 86_400_000;
+        let kept = of_column(&rules(&format!("{{column: c, {rule}}}")), "c", kind, &column, now);
+        assert!(kept.rules > 0);
+        kept.broken.into_iter().map(|change| change.what).collect()
+    }
+
+    #[test]
+    fn each_rule_tells_what_it_saw() {
+        let numbers: ArrayRef = Arc::new(Int64Array::from(vec![Some(1), Some(5), Some(5), None]));
+        assert_eq!(broken("min: 1, max: 5, nulls: 0.25", &numbers), [""; 0]);
+        assert_eq!(broken("min: 2", &numbers), ["goes down to 1, at least 2"]);
+        assert_eq!(broken("max: 4", &numbers), ["goes up to 5, at most 4"]);
+        assert_eq!(broken("nulls: 0.2", &numbers), ["is null in a share of 0.25, at most 0.2"]);
+        assert_eq!(broken("unique: true", &numbers), ["repeats 1 of its values"]);
+        let text: ArrayRef = Arc::new(StringArray::from(vec!["AA", "UA", "x1"]));
+        assert_eq!(broken("unique: true, values: [AA, UA, x1]", &text), [""; 0]);
+        assert_eq!(
+            broken("values: [AA]", &text),
+            ["holds 2 values that are not allowed, such as UA, x1"]
+        );
+        assert_eq!(
+            broken("pattern: '^[A-Z]+$'", &text),
+            ["holds 1 values that do not fit the pattern, such as x1"]
+        );
+        assert!(broken("min: 3", &text)[0].contains("for numbers"));
+    }
+
+    #[test]
+    fn freshness_counts_from_the_newest_time() {
+        let day = 86_400_000;
+        let times: ArrayRef = Arc::new(TimestampMillisecondArray::from(vec![day, 8 * day]));
+        assert_eq!(broken("fresh_within: 2d", &times), [""; 0]);
+        assert_eq!(
+            broken("fresh_within: 24h", &times),
+            ["is 48 hours old at its newest, at most 24"]
+        );
+        let empty: ArrayRef = Arc::new(TimestampMillisecondArray::from(vec![None]));
+        assert_eq!(broken("fresh_within: 2d", &empty), ["holds no time at all"]);
+    }
+
+    #[test]
+    fn the_number_of_rows_has_rules_too() {
+        let of = |rule: &str, rows| of_rows(&rules(rule), rows).broken.len();
+        assert_eq!(of("{min_rows: 10, max_rows: 20, rows_change: 0.5}", [14, 20]), 0);
+        assert_eq!(of("{min_rows: 10, max_rows: 20, rows_change: 0.5}", [14, 22]), 2);
+        assert_eq!(of("{rows_change: 0.5}", [0, 0]), 1);
+    }
+
+    #[test]
+    fn rules_that_say_nothing_are_refused() {
+        let refused = |rule: &str| {
+            let text = format!("drift: {{baseline: a.csv, current: b.csv, quality: [{rule}]}}");
+            Config::parse("t", &text).unwrap_err().message
+        };
+        assert!(refused("{column: c}").contains("says nothing"));
+        assert!(refused("{unique: true}").contains("names no `column`"));
+        assert!(refused("{column: c, pattern: '('}").contains("pattern"));
+        assert!(refused("{column: c, fresh_within: soon}").contains("fresh_within"));
+    }
+}
