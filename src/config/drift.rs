@@ -20,6 +20,19 @@ pub enum OnDrift {
     Retrain,
 }
 
+/// Where the counting is done.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Engine {
+    /// Here, and on the warehouse from 20 million rows on.
+    #[default]
+    Auto,
+    /// Here, value by value.
+    Exact,
+    /// On the SQL warehouse, by bins: distances come with a bound of their error.
+    Warehouse,
+}
+
 /// How far a column moved, as one number.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
@@ -259,6 +272,8 @@ pub struct Drift {
     #[serde(default)]
     pub quality: Vec<Quality>,
     #[serde(default)]
+    pub engine: Engine,
+    #[serde(default)]
     pub on_drift: OnDrift,
     /// The job that `on_drift: retrain` starts: a name, an id or a bundle key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -314,6 +329,7 @@ impl Drift {
             slices: Vec::new(),
             windows: None,
             quality: Vec::new(),
+            engine: Engine::default(),
             on_drift: OnDrift::default(),
             retrain_job: None,
         }

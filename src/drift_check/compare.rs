@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::config::Statistic;
+use crate::stats::binned::Bounded;
 use crate::stats::chance::{Additive, without_drift};
 use crate::stats::column::{Categories, Column, Facts, Numbers};
 use crate::stats::numeric::{self, Tested};
@@ -57,6 +58,16 @@ pub(super) struct Effect {
     pub(super) value: f64,
     /// Without the part that is expected when nothing has changed.
     pub(super) corrected: f64,
+    /// How far off both may be; 0 where everything was looked at.
+    pub(super) error: f64,
+}
+
+impl Effect {
+    fn bounded(statistic: Statistic, size: Bounded, by_chance: f64) -> Self {
+        let value = size.middle();
+        let corrected = (value - by_chance).max(0.0);
+        Self { statistic, value, corrected, error: size.error() }
+    }
 }
 
 /// What was found in one column.
@@ -116,41 +127,67 @@ fn numbers(column: &str, sides: [&Numbers; 2], bins: u32) -> Compared {
     }
     let samples = sides.map(|side| &side.sample);
     let found = pair::compare(sides[0].scale, samples, &QUANTILES, &Bins::Quantiles(bins));
+    let [first, second] = found.quantiles;
+    let measured = Measured {
+        ks: Bounded::exact(found.ks),
+        wasserstein: Bounded::exact(found.wasserstein),
+        spread: spread(&first),
+        edges: found.edges,
+        counts: found.counts,
+    };
+    of_numbers(column, facts, [profile(0, first), profile(1, second)], &measured)
+}
+
+/// What is known of two samples of numbers.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Measured {
+    pub(super) ks: Bounded,
+    /// In the unit of the values.
+    pub(super) wasserstein: Bounded,
+    /// `integral sqrt(F (1 - F))` of the baseline.
+    pub(super) spread: f64,
+    pub(super) edges: Vec<f64>,
+    pub(super) counts: [Vec<u64>; 2],
+}
+
+/// The effects of a column of numbers, both sides of which have values.
+pub(super) fn of_numbers(
+    column: &str,
+    facts: [Facts; 2],
+    profiles: [Profile; 2],
+    measured: &Measured,
+) -> Compared {
     let [n, m] = facts.map(|facts| facts.values);
     let noise = (1.0 / n as f64 + 1.0 / m as f64).sqrt();
-    let mut effects = of_counts(&found.counts);
-    effects.push(Effect {
-        statistic: Statistic::KolmogorovSmirnov,
-        value: found.ks,
-        // The mean of Kolmogorov's distribution.
-        corrected: (found.ks - KOLMOGOROV_MEAN * noise).max(0.0),
-    });
+    let mut effects = of_counts(&measured.counts);
+    // The first is the mean of Kolmogorov's distribution.
+    effects.push(Effect::bounded(
+        Statistic::KolmogorovSmirnov,
+        measured.ks,
+        KOLMOGOROV_MEAN * noise,
+    ));
     let deviation = facts[0].deviation();
     let in_deviations = |distance: f64| if distance == 0.0 { 0.0 } else { distance / deviation };
-    let by_chance = HALF_NORMAL_MEAN * noise * spread(&found.quantiles[0]);
-    effects.push(Effect {
-        statistic: Statistic::Wasserstein,
-        value: in_deviations(found.wasserstein),
-        corrected: in_deviations((found.wasserstein - by_chance).max(0.0)),
-    });
-    let shift = means::shift(&facts[0], &facts[1]).abs();
-    effects.push(Effect {
-        statistic: Statistic::MeanShift,
-        value: shift,
-        corrected: (shift - HALF_NORMAL_MEAN * noise).max(0.0),
-    });
-    let tested = Tested { statistic: found.ks, p_value: numeric::kolmogorov_p(found.ks, n, m) };
-    let [first, second] = found.quantiles;
+    let distance = Bounded {
+        low: in_deviations(measured.wasserstein.low),
+        high: in_deviations(measured.wasserstein.high),
+    };
+    let by_chance = in_deviations(HALF_NORMAL_MEAN * noise * measured.spread);
+    effects.push(Effect::bounded(Statistic::Wasserstein, distance, by_chance));
+    let shift = Bounded::exact(means::shift(&facts[0], &facts[1]).abs());
+    effects.push(Effect::bounded(Statistic::MeanShift, shift, HALF_NORMAL_MEAN * noise));
+    // The smaller distance: nothing is called significant that may not be.
+    let ks = measured.ks.low;
     Compared {
         column: column.to_owned(),
         kind: Kind::Numbers,
         nulls_tested: Tested { statistic: 0.0, p_value: 1.0 },
-        profiles: [profile(0, first), profile(1, second)],
+        profiles,
         effects,
         test: "ks",
-        tested,
-        labels: bin_labels(&found.edges),
-        shares: [shares::shares(&found.counts[0]), shares::shares(&found.counts[1])],
+        tested: Tested { statistic: ks, p_value: numeric::kolmogorov_p(ks, n, m) },
+        labels: bin_labels(&measured.edges),
+        shares: [shares::shares(&measured.counts[0]), shares::shares(&measured.counts[1])],
         new: Vec::new(),
         vanished: Vec::new(),
     }
@@ -164,7 +201,7 @@ const HALF_NORMAL_MEAN: f64 = 0.797_884_560_802_865_4;
 
 /// `integral sqrt(F (1 - F))` of a distribution whose quantiles are known, in
 /// straight lines between them: how far its distance to itself is by chance.
-fn spread(quantiles: &[f64]) -> f64 {
+pub(super) fn spread(quantiles: &[f64]) -> f64 {
     let height = |q: f64| (q * (1.0 - q)).sqrt();
     let steps = quantiles.windows(2).zip(QUANTILES.windows(2));
     steps
@@ -181,7 +218,7 @@ fn bin_labels(edges: &[f64]) -> Vec<String> {
     labels
 }
 
-fn categories(column: &str, sides: [&Categories; 2]) -> Compared {
+pub(super) fn categories(column: &str, sides: [&Categories; 2]) -> Compared {
     let profiles = sides.map(|side| Profile {
         rows: side.rows(),
         nulls: side.nulls,
@@ -233,6 +270,7 @@ fn of_counts([a, b]: &[Vec<u64>; 2]) -> Vec<Effect> {
         statistic,
         value,
         corrected: corrected.max(0.0),
+        error: 0.0,
     };
     let chance = |measure| without_drift(measure, a, b);
     let psi = shares::psi(a, b, Zero::default());
@@ -258,7 +296,7 @@ fn cramers_v([a, b]: &[Vec<u64>; 2]) -> Effect {
     let value = categorical::cramers_v(a, b);
     let freedom = a.len() as f64 - 1.0;
     let corrected = (value * value - freedom / (total - 1.0)).max(0.0).sqrt();
-    Effect { statistic: Statistic::CramersV, value, corrected }
+    Effect { statistic: Statistic::CramersV, value, corrected, error: 0.0 }
 }
 
 /// A test that holds its level also where counts are small: categories with
@@ -299,7 +337,7 @@ impl Compared {
 }
 
 /// With no values on a side there is nothing to compare but the nulls.
-fn nothing_to_compare(column: &str, kind: Kind, profiles: [Profile; 2]) -> Compared {
+pub(super) fn nothing_to_compare(column: &str, kind: Kind, profiles: [Profile; 2]) -> Compared {
     Compared {
         column: column.to_owned(),
         kind,
@@ -337,99 +375,5 @@ fn fold(labels: Vec<String>, shares: [Vec<f64>; 2]) -> (Vec<String>, [Vec<f64>; 
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::stats::{self, column::Measure};
-    use arrow::array::{ArrayRef, Float64Array, Int32Array, StringArray};
-    use std::sync::Arc;
-
-    fn compared(base: &ArrayRef, current: &ArrayRef) -> Compared {
-        let measure = stats::arrow::measure(base.data_type()).unwrap();
-        let column = |array: &ArrayRef| {
-            let mut column = Column::new(measure);
-            stats::arrow::push(&mut column, array).unwrap();
-            column
-        };
-        compare("c", [&column(base), &column(current)], 10)
-    }
-
-    fn psi(result: &Compared) -> Effect {
-        result.effect(Statistic::Psi).unwrap()
-    }
-
-    #[test]
-    fn the_same_data_does_not_drift() {
-        let data: ArrayRef = Arc::new(Int32Array::from_iter_values(0..1000));
-        let same = compared(&data, &data);
-        assert_eq!((psi(&same).corrected, same.tested.p_value), (0.0, 1.0));
-        assert!(same.effects.iter().all(|effect| effect.value.abs() < 1e-12));
-        assert_eq!(same.effects.len(), 8);
-    }
-
-    #[test]
-    fn many_categories_alone_are_no_drift() {
-        // Two samples of 2000 rows from the same 400 categories.
-        let draw = |side: &str| -> ArrayRef {
-            let values = (0..2000).map(|row| {
-                let seed = crate::names::Sha256::of(format!("{side}{row}")).seed();
-                format!("c{}", seed % 400)
-            });
-            Arc::new(StringArray::from_iter_values(values))
-        };
-        let result = compared(&draw("base"), &draw("current"));
-        assert!(psi(&result).value > 0.3, "chance alone makes it large");
-        assert!(
-            result.effects.iter().all(|effect| effect.corrected < 0.06),
-            "{:?}",
-            result.effects
-        );
-        assert!(result.tested.p_value > 0.01);
-        assert_eq!(result.labels.len(), SHOWN);
-    }
-
-    #[test]
-    fn nulls_and_what_is_not_finite_are_drift_of_their_own() {
-        let base: ArrayRef =
-            Arc::new(Float64Array::from_iter((0..400).map(|row| Some(f64::from(row)))));
-        let holes = (0..400).map(|row| {
-            (row % 4 != 0).then(|| if row % 4 == 1 { f64::NAN } else { f64::from(row) })
-        });
-        let current: ArrayRef = Arc::new(Float64Array::from_iter(holes));
-        let result = compared(&base, &current);
-        assert_eq!(result.profiles.each_ref().map(Profile::missing_share), [0.0, 0.5]);
-        assert!(result.nulls_tested.p_value < 1e-10);
-        assert!(psi(&result).corrected < 0.01);
-    }
-
-    #[test]
-    fn a_column_without_values_is_told_by_its_nulls() {
-        let base: ArrayRef = Arc::new(Float64Array::from(vec![1.0, 2.0]));
-        let current: ArrayRef = Arc::new(Float64Array::from(vec![None, None]));
-        let result = compared(&base, &current);
-        assert!(result.effects.is_empty());
-        assert_eq!(result.profiles[1].missing_share(), 1.0);
-    }
-
-    #[test]
-    fn what_lies_outside_of_the_other_side_is_as_far_as_it_can_be() {
-        let base: ArrayRef = Arc::new(Int32Array::from_iter_values(0..1000));
-        let current: ArrayRef = Arc::new(Int32Array::from_iter_values(5000..6000));
-        let result = compared(&base, &current);
-        let of = |statistic| result.effect(statistic).unwrap().value;
-        assert_eq!(of(Statistic::KolmogorovSmirnov), 1.0);
-        assert!((of(Statistic::TotalVariation) - 0.9).abs() < 1e-9);
-        assert!(of(Statistic::Wasserstein) > 17.0);
-    }
-
-    #[test]
-    fn new_and_vanished_categories_are_named_the_frequent_first() {
-        let of = |values: &[&str]| -> ArrayRef { Arc::new(StringArray::from(values.to_vec())) };
-        let result = compared(&of(&["a", "b", "c", "c"]), &of(&["a", "x", "y", "y"]));
-        assert_eq!(
-            (result.new, result.vanished),
-            (vec!["y".into(), "x".into()], vec!["c".into(), "b".into()])
-        );
-        assert_eq!(result.test, "chi²");
-        assert_eq!(Measure::Categories.common(Measure::Categories), Some(Measure::Categories));
-    }
-}
+#[path = "compare_tests.rs"]
+mod tests;

@@ -294,7 +294,11 @@ fn weigh(
     p_value: f64,
 ) -> (State, String) {
     let size = effect.corrected;
-    let shown = number(size);
+    let shown = if effect.error > 0.0 {
+        format!("{} ± {}", number(size), number(effect.error))
+    } else {
+        number(size)
+    };
     let significant = p_value < policy.alpha;
     // What is not a number passes nothing.
     if !size.is_finite() {

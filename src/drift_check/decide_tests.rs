@@ -17,7 +17,7 @@ fn column(name: &str, psi: f64, p_value: f64, nulls: [u64; 2]) -> Compared {
         column: name.into(),
         kind: Kind::Numbers,
         profiles: nulls.map(profile),
-        effects: vec![Effect { statistic: Statistic::Psi, value: psi, corrected: psi }],
+        effects: vec![Effect { statistic: Statistic::Psi, value: psi, corrected: psi, error: 0.0 }],
         test: "ks",
         tested: tested(p_value),
         nulls_tested: tested(if nulls[0] == nulls[1] { 1.0 } else { 1e-9 }),

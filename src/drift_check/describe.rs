@@ -232,7 +232,11 @@ fn column(judged: &Judged) -> Value {
         .effects
         .iter()
         .map(|effect| {
-            let sizes = json!({ "value": effect.value, "without_chance": effect.corrected });
+            let sizes = json!({
+                "value": effect.value,
+                "without_chance": effect.corrected,
+                "error": effect.error,
+            });
             (effect.statistic.as_str().to_owned(), sizes)
         })
         .collect();

@@ -4,10 +4,12 @@ mod args;
 mod compare;
 mod decide;
 mod describe;
+mod pushdown;
 mod quality;
 mod run;
 mod schema;
 mod scopes;
+mod warehouse;
 
 #[cfg(test)]
 mod alarms_tests;

@@ -5,7 +5,7 @@ use arrow::datatypes::{DataType, TimeUnit};
 use super::schema::Change;
 use crate::config::Quality;
 use crate::report::number;
-use crate::stats::column::{Column, Numbers};
+use crate::stats::column::{Categories, Column, Numbers};
 use crate::stats::keys::Scale;
 
 /// What the rules of one column, or of the table, came to.
@@ -66,71 +66,82 @@ pub(super) fn of_column(
 ) -> Kept {
     let mut kept = Kept::default();
     for rule in rules.iter().filter(|rule| rule.column.as_deref() == Some(name)) {
-        let mut check = |broken| kept.rule(name, rule.warn_only, broken);
+        let mut found = Vec::new();
         if let Some(limit) = rule.nulls {
             let share = missing(column) as f64 / column.rows() as f64;
             let wrong = share.is_nan() || share > limit;
-            check(wrong.then(|| {
+            found.push(wrong.then(|| {
                 format!("is null in a share of {}, at most {}", number(share), number(limit))
             }));
         }
         match column {
-            Column::Numbers(numbers) => {
-                let facts = numbers.facts;
-                if let Some(least) = rule.min {
-                    let low = facts.values > 0 && facts.min < least;
-                    check(low.then(|| {
-                        format!("goes down to {}, at least {}", number(facts.min), number(least))
-                    }));
-                }
-                if let Some(most) = rule.max {
-                    let high = facts.values > 0 && facts.max > most;
-                    check(high.then(|| {
-                        format!("goes up to {}, at most {}", number(facts.max), number(most))
-                    }));
-                }
-                if let Some(age) = rule.max_age() {
-                    check(too_old(facts.values, facts.max, data_type, now, age));
-                }
-                if rule.unique {
-                    let repeated = repeats(numbers);
-                    check((repeated > 0).then(|| format!("repeats {repeated} of its values")));
-                }
-                if rule.values.is_some() || rule.pattern.is_some() {
-                    check(Some(format!(
-                        "is of type {data_type}: `values` and `pattern` are for text"
-                    )));
-                }
-            }
-            Column::Categories(categories) => {
-                let texts = || categories.counts.keys().map(|bytes| String::from_utf8_lossy(bytes));
-                if let Some(allowed) = &rule.values {
-                    let foreign = texts().filter(|text| !allowed.iter().any(|known| known == text));
-                    check(named(
-                        foreign.map(|text| text.into_owned()).collect(),
-                        "that are not allowed",
-                    ));
-                }
-                if let Some(Ok(pattern)) = rule.pattern.as_deref().map(regex::Regex::new) {
-                    let unfit = texts().filter(|text| !pattern.is_match(text));
-                    check(named(
-                        unfit.map(|text| text.into_owned()).collect(),
-                        "that do not fit the pattern",
-                    ));
-                }
-                if rule.unique {
-                    let repeated = categories.counts.values().filter(|count| **count > 1).count();
-                    check((repeated > 0).then(|| format!("repeats {repeated} of its values")));
-                }
-                if rule.min.is_some() || rule.max.is_some() || rule.fresh_within.is_some() {
-                    check(Some(format!(
-                        "is of type {data_type}: `min`, `max` and `fresh_within` are for numbers and times"
-                    )));
-                }
-            }
+            Column::Numbers(numbers) => of_numbers(rule, numbers, data_type, now, &mut found),
+            Column::Categories(categories) => of_text(rule, categories, data_type, &mut found),
+        }
+        for broken in found {
+            kept.rule(name, rule.warn_only, broken);
         }
     }
     kept
+}
+
+/// What is wrong with each condition, in order; nothing where it holds.
+type Found = Vec<Option<String>>;
+
+fn of_numbers(
+    rule: &Quality,
+    numbers: &Numbers,
+    data_type: &DataType,
+    now: i64,
+    found: &mut Found,
+) {
+    let facts = numbers.facts;
+    let any = facts.values > 0;
+    if let Some(least) = rule.min {
+        found
+            .push((any && facts.min < least).then(|| {
+                format!("goes down to {}, at least {}", number(facts.min), number(least))
+            }));
+    }
+    if let Some(most) = rule.max {
+        found.push(
+            (any && facts.max > most)
+                .then(|| format!("goes up to {}, at most {}", number(facts.max), number(most))),
+        );
+    }
+    if let Some(age) = rule.max_age() {
+        found.push(too_old(facts.values, facts.max, data_type, now, age));
+    }
+    if rule.unique {
+        found.push(repeated(repeats(numbers)));
+    }
+    if rule.values.is_some() || rule.pattern.is_some() {
+        found.push(Some(format!("is of type {data_type}: `values` and `pattern` are for text")));
+    }
+}
+
+fn of_text(rule: &Quality, categories: &Categories, data_type: &DataType, found: &mut Found) {
+    let texts =
+        || categories.counts.keys().map(|bytes| String::from_utf8_lossy(bytes).into_owned());
+    if let Some(allowed) = &rule.values {
+        let foreign = texts().filter(|text| !allowed.contains(text));
+        found.push(named(foreign.collect(), "that are not allowed"));
+    }
+    if let Some(Ok(pattern)) = rule.pattern.as_deref().map(regex::Regex::new) {
+        let unfit = texts().filter(|text| !pattern.is_match(text));
+        found.push(named(unfit.collect(), "that do not fit the pattern"));
+    }
+    if rule.unique {
+        found.push(repeated(categories.counts.values().filter(|count| **count > 1).count()));
+    }
+    if rule.min.is_some() || rule.max.is_some() || rule.fresh_within.is_some() {
+        let names = "`min`, `max` and `fresh_within` are for numbers and times";
+        found.push(Some(format!("is of type {data_type}: {names}")));
+    }
+}
+
+fn repeated(values: usize) -> Option<String> {
+    (values > 0).then(|| format!("repeats {values} of its values"))
 }
 
 fn missing(column: &Column) -> u64 {

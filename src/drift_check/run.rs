@@ -10,7 +10,7 @@ use super::compare::{Compared, compare};
 use super::decide::{Against, Decision, Judged, Scoped, State, decide};
 use super::quality::{self, Kept};
 use super::schema::{Chosen, Common, choose};
-use super::{describe, scopes};
+use super::{describe, scopes, warehouse};
 use crate::checkout;
 use crate::config::{Drift, OnDrift, Statistic};
 use crate::databricks::jobs::RunNow;
@@ -48,10 +48,12 @@ impl step::Request for Request {
 }
 
 /// A side with its name for the record, the version included.
-struct Opened {
+pub(super) struct Opened {
     side: Side,
     identity: String,
     grouping: Grouping,
+    /// The table as it stands in a FROM clause, and the condition on it.
+    pub(super) table: Option<(String, Option<String>)>,
 }
 
 pub async fn run(ctx: Ctx, request: Request) -> Result<Outcome> {
@@ -99,6 +101,7 @@ async fn open(ctx: &Ctx, source: &Source, filter: Option<&str>) -> Result<Opened
                 filter: filter.map(str::parse).transpose()?,
                 ..Grouping::default()
             },
+            table: None,
         }),
         Source::Table(table) => {
             let lake = Lake { client: &ctx.client, warehouse: ctx.warehouse()? };
@@ -108,6 +111,10 @@ async fn open(ctx: &Ctx, source: &Source, filter: Option<&str>) -> Result<Opened
                 side: Side::table(&info, table, version, filter),
                 identity: format!("{table} version {version}{condition}"),
                 grouping: Grouping::default(),
+                table: Some((
+                    format!("{} VERSION AS OF {version}", table.quoted()),
+                    filter.map(str::to_owned),
+                )),
             })
         }
     }
@@ -123,6 +130,10 @@ async fn compare_sides(
 ) -> Result<Vec<Scoped>> {
     let policy = &request.policy;
     let sides = [&baseline.side, &current.side];
+    if let Some(scopes) = warehouse::compare(ctx, request, chosen, [baseline, current]).await? {
+        refuse_empty(policy, scopes.rows)?;
+        return Ok(vec![scopes]);
+    }
     let simple = baseline.grouping.is_empty() && current.grouping.is_empty();
     if simple
         && policy.slices.is_empty()
@@ -224,23 +235,35 @@ fn refuse_empty(policy: &Drift, rows: [u64; 2]) -> Result<(), Fault> {
     Ok(())
 }
 
+/// What the values of all columns that are at work may take.
+const MEMORY: u64 = 256 << 20;
+
+/// How many columns are at work at a time: as many as there are threads, and
+/// fewer when the columns are so long that they would fill the memory.
+fn workers(threads: usize, columns: usize, rows: [u64; 2]) -> usize {
+    let column = (rows[0] + rows[1]).saturating_mul(8).max(1);
+    let fit = usize::try_from(MEMORY / column).unwrap_or(usize::MAX);
+    threads.min(fit).min(columns).max(1)
+}
+
 /// Compares the columns, several at a time. Each worker keeps its buffers from
 /// column to column, so that memory does not grow with their number.
 fn compare_all(request: &Request, chosen: &Chosen, sides: [&Side; 2]) -> Result<Vec<Compared>> {
     let next = AtomicUsize::new(0);
     let found = Mutex::new(Vec::new());
+    let rows = sides.map(|side| side.rows().unwrap_or_default());
+    let workers = workers(request.threads, chosen.common.len(), rows);
     let work = || {
-        let mut scratch = Scratch::default();
-        let mut spare = [None, None];
+        let mut buffers = [Buffers::default(), Buffers::default()];
         loop {
             let at = next.fetch_add(1, Ordering::Relaxed);
             let Some(common) = chosen.common.get(at) else { return };
-            let compared = one(request, common, sides, &mut spare, &mut scratch);
+            let compared = one(request, common, sides, &mut buffers, workers < request.threads);
             found.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push((at, compared));
         }
     };
     std::thread::scope(|scope| {
-        for _ in 0..request.threads.clamp(1, chosen.common.len().max(1)) {
+        for _ in 0..workers {
             scope.spawn(work);
         }
     });
@@ -252,19 +275,35 @@ fn compare_all(request: &Request, chosen: &Chosen, sides: [&Side; 2]) -> Result<
     found.into_iter().map(|(_, compared)| compared).collect()
 }
 
+/// What a worker keeps for one side from column to column.
+#[derive(Default)]
+struct Buffers {
+    spare: Option<Column>,
+    scratch: Scratch,
+}
+
 fn one(
     request: &Request,
     common: &Common,
     sides: [&Side; 2],
-    spare: &mut [Option<Column>; 2],
-    scratch: &mut Scratch,
+    buffers: &mut [Buffers; 2],
+    at_once: bool,
 ) -> Result<Compared> {
-    let mut read = |at: usize| {
-        sides[at].column((&common.fields[at], common.measure), spare[at].take(), scratch)
+    let read = |at: usize, buffers: &mut Buffers| {
+        let wanted = (&common.fields[at], common.measure);
+        sides[at].column(wanted, buffers.spare.take(), &mut buffers.scratch)
     };
-    let columns = [read(0)?, read(1)?];
+    let [first, second] = &mut *buffers;
+    let (a, b) = if at_once {
+        rayon::join(|| read(0, first), || read(1, second))
+    } else {
+        (read(0, first), read(1, second))
+    };
+    let columns = [a?, b?];
     let compared = compare(common.name(), [&columns[0], &columns[1]], request.policy.bins);
-    *spare = columns.map(Some);
+    for (buffers, column) in buffers.iter_mut().zip(columns) {
+        buffers.spare = Some(column);
+    }
     Ok(compared)
 }
 

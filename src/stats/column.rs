@@ -39,6 +39,13 @@ impl Default for Facts {
 }
 
 impl Facts {
+    /// The facts of values whose moments are known. `squares` is the sum of
+    /// squared deviations from the mean.
+    pub fn of_moments(values: u64, mean: f64, squares: f64, range: [f64; 2]) -> Self {
+        let [min, max] = range;
+        Self { values, mean, squares, min, max, ..Self::default() }
+    }
+
     pub fn rows(&self) -> u64 {
         self.values + self.nulls + self.nans + self.infinities
     }

@@ -83,6 +83,9 @@ const LEARNT_FROM: usize = 1 << 14;
 /// Values per cell that make the bookkeeping cheap beside the values.
 const PER_CELL: usize = 16;
 
+/// From this many values on, both sides are gone through at once.
+const PARALLEL: usize = 1 << 22;
+
 /// Looked at value by value.
 const OPEN: u8 = 1;
 /// Its values are kept, since a quantile or an edge lies here.
@@ -122,7 +125,7 @@ impl<'a, K: Key> Work<'a, K> {
     }
 
     fn compare(&self, quantiles: &[f64], bins: &Bins) -> Comparison {
-        let tallies = self.sides.map(|side| self.tally(side));
+        let tallies = self.both(|side| self.tally(side));
         let cuts = match bins {
             Bins::Quantiles(count) => {
                 (1..*count).map(|at| f64::from(at) / f64::from(*count)).collect()
@@ -169,6 +172,16 @@ impl<'a, K: Key> Work<'a, K> {
             edges,
             counts,
         }
+    }
+
+    /// Does the same to both sides; at once where that is worth a thread.
+    fn both<T: Send>(&self, work: impl Fn(&Sample) -> T + Sync) -> [T; 2] {
+        let [a, b] = self.sides;
+        if a.keys.len().max(b.keys.len()) < PARALLEL {
+            return [work(a), work(b)];
+        }
+        let (a, b) = rayon::join(|| work(a), || work(b));
+        [a, b]
     }
 
     fn tally(&self, side: &Sample) -> Vec<Tally> {
@@ -233,7 +246,7 @@ impl<'a, K: Key> Work<'a, K> {
         flags: &[u8],
         ranks: &'r [Vec<u64>; 2],
     ) -> Walked<'r> {
-        let mut opened = self.sides.map(|side| self.gather(side, flags));
+        let mut opened = self.both(|side| self.gather(side, flags));
         let mut runs = opened.each_mut().map(Runs::of);
         let mut walked = Walked::new(self.totals, ranks);
         for (cell, flag) in flags.iter().enumerate() {

@@ -11,6 +11,7 @@
 mod architecture;
 mod commands;
 mod conformance;
+mod drift;
 mod durability;
 mod support;
 mod tour;

@@ -1,0 +1,91 @@
+//! What is seen in two sides of a column.
+
+use super::*;
+use crate::stats::{self, column::Measure};
+use arrow::array::{ArrayRef, Float64Array, Int32Array, StringArray};
+use std::sync::Arc;
+
+fn compared(base: &ArrayRef, current: &ArrayRef) -> Compared {
+    let measure = stats::arrow::measure(base.data_type()).unwrap();
+    let column = |array: &ArrayRef| {
+        let mut column = Column::new(measure);
+        stats::arrow::push(&mut column, array).unwrap();
+        column
+    };
+    compare("c", [&column(base), &column(current)], 10)
+}
+
+fn psi(result: &Compared) -> Effect {
+    result.effect(Statistic::Psi).unwrap()
+}
+
+#[test]
+fn the_same_data_does_not_drift() {
+    let data: ArrayRef = Arc::new(Int32Array::from_iter_values(0..1000));
+    let same = compared(&data, &data);
+    assert_eq!((psi(&same).corrected, same.tested.p_value), (0.0, 1.0));
+    assert!(same.effects.iter().all(|effect| effect.value.abs() < 1e-12));
+    assert_eq!(same.effects.len(), 8);
+}
+
+#[test]
+fn many_categories_alone_are_no_drift() {
+    // Two samples of 2000 rows from the same 400 categories.
+    let draw = |side: &str| -> ArrayRef {
+        let values = (0..2000).map(|row| {
+            let seed = crate::names::Sha256::of(format!("{side}{row}")).seed();
+            format!("c{}", seed % 400)
+        });
+        Arc::new(StringArray::from_iter_values(values))
+    };
+    let result = compared(&draw("base"), &draw("current"));
+    assert!(psi(&result).value > 0.3, "chance alone makes it large");
+    assert!(result.effects.iter().all(|effect| effect.corrected < 0.06), "{:?}", result.effects);
+    assert!(result.tested.p_value > 0.01);
+    assert_eq!(result.labels.len(), SHOWN);
+}
+
+#[test]
+fn nulls_and_what_is_not_finite_are_drift_of_their_own() {
+    let base: ArrayRef =
+        Arc::new(Float64Array::from_iter((0..400).map(|row| Some(f64::from(row)))));
+    let holes = (0..400)
+        .map(|row| (row % 4 != 0).then(|| if row % 4 == 1 { f64::NAN } else { f64::from(row) }));
+    let current: ArrayRef = Arc::new(Float64Array::from_iter(holes));
+    let result = compared(&base, &current);
+    assert_eq!(result.profiles.each_ref().map(Profile::missing_share), [0.0, 0.5]);
+    assert!(result.nulls_tested.p_value < 1e-10);
+    assert!(psi(&result).corrected < 0.01);
+}
+
+#[test]
+fn a_column_without_values_is_told_by_its_nulls() {
+    let base: ArrayRef = Arc::new(Float64Array::from(vec![1.0, 2.0]));
+    let current: ArrayRef = Arc::new(Float64Array::from(vec![None, None]));
+    let result = compared(&base, &current);
+    assert!(result.effects.is_empty());
+    assert_eq!(result.profiles[1].missing_share(), 1.0);
+}
+
+#[test]
+fn what_lies_outside_of_the_other_side_is_as_far_as_it_can_be() {
+    let base: ArrayRef = Arc::new(Int32Array::from_iter_values(0..1000));
+    let current: ArrayRef = Arc::new(Int32Array::from_iter_values(5000..6000));
+    let result = compared(&base, &current);
+    let of = |statistic| result.effect(statistic).unwrap().value;
+    assert_eq!(of(Statistic::KolmogorovSmirnov), 1.0);
+    assert!((of(Statistic::TotalVariation) - 0.9).abs() < 1e-9);
+    assert!(of(Statistic::Wasserstein) > 17.0);
+}
+
+#[test]
+fn new_and_vanished_categories_are_named_the_frequent_first() {
+    let of = |values: &[&str]| -> ArrayRef { Arc::new(StringArray::from(values.to_vec())) };
+    let result = compared(&of(&["a", "b", "c", "c"]), &of(&["a", "x", "y", "y"]));
+    assert_eq!(
+        (result.new, result.vanished),
+        (vec!["y".into(), "x".into()], vec!["c".into(), "b".into()])
+    );
+    assert_eq!(result.test, "chi²");
+    assert_eq!(Measure::Categories.common(Measure::Categories), Some(Measure::Categories));
+}

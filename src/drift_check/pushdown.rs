@@ -1,0 +1,336 @@
+//! The comparison as SQL: a warehouse counts, what comes back is a few rows per
+//! column, and the statistics are finished from them.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context as _, Result};
+
+use super::compare::{
+    Compared, Kind, Measured, Profile, categories, nothing_to_compare, of_numbers, spread,
+};
+use super::schema::Common;
+use crate::stats::binned::{self, Bin};
+use crate::stats::column::{Categories, Column, Facts, Measure};
+use crate::stats::pair::{self, Bins};
+
+/// Bins per decile. More of them bound the distances tighter and cost the
+/// warehouse a comparison per row each.
+const PER_BIN: u32 = 6;
+/// Columns in one statement.
+pub(super) const TOGETHER: usize = 25;
+/// Rows that the cut of the axis is learnt from.
+pub(super) const LEARNT_FROM: u64 = 20_000;
+/// Categories that are fetched of a column; more of them are no categories.
+const CATEGORIES: usize = 10_000;
+
+/// Where a column's axis is cut, and what its values are summed from.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Cut {
+    /// Rising, each once; bins are closed on the right.
+    pub(super) edges: Vec<f64>,
+    /// Those that bound the bins of the statistics.
+    pub(super) outer: Vec<f64>,
+    pub(super) centre: f64,
+    pub(super) spread: f64,
+}
+
+impl Cut {
+    /// Learns from some rows of the baseline; without values there, the axis
+    /// stays whole.
+    pub(super) fn learn(column: &Column, bins: u32) -> Self {
+        let Column::Numbers(numbers) = column else { return Self::default() };
+        if numbers.sample.is_empty() {
+            return Self::default();
+        }
+        let (scale, sample) = (numbers.scale, &numbers.sample);
+        let cut = |count| {
+            let bins = Bins::Quantiles(count);
+            pair::compare(scale, [sample, sample], &super::compare::QUANTILES, &bins)
+        };
+        let (fine, coarse) = (cut(bins * PER_BIN), cut(bins));
+        let mut edges = fine.edges;
+        edges.extend(&coarse.edges);
+        edges.sort_by(f64::total_cmp);
+        edges.dedup();
+        let quantiles = &coarse.quantiles[0];
+        Self { edges, outer: coarse.edges, centre: numbers.facts.mean, spread: spread(quantiles) }
+    }
+}
+
+/// A table as it stands in a FROM clause, with its condition.
+pub(super) struct From<'a> {
+    pub(super) table: &'a str,
+    pub(super) filter: Option<&'a str>,
+}
+
+impl From<'_> {
+    fn column(&self, name: &str, kind: &str) -> String {
+        let filter = self.filter.map(|filter| format!(" WHERE ({filter})")).unwrap_or_default();
+        format!("SELECT CAST({} AS {kind}) AS x FROM {}{filter}", quoted(name), self.table)
+    }
+}
+
+fn quoted(name: &str) -> String {
+    format!("`{}`", name.replace('`', "``"))
+}
+
+/// A double, to its last bit, in a form that is a double to every engine.
+fn double(value: f64) -> String {
+    format!("{value:e}")
+}
+
+/// What is no finite number, by the number of its bin.
+const NULL: i64 = -1;
+const NAN: i64 = -2;
+const INFINITE: i64 = -3;
+
+/// Counts a column of numbers by bin.
+fn numbers(from: &From<'_>, number: usize, name: &str, cut: &Cut) -> String {
+    let steps: String = cut
+        .edges
+        .iter()
+        .enumerate()
+        .map(|(bin, edge)| format!("\n    WHEN x <= {} THEN {bin}", double(*edge)))
+        .collect();
+    let off = format!("(x - {})", double(cut.centre));
+    format!(
+        "SELECT {number} AS column_number, CAST(bin AS STRING) AS bin, COUNT(*) AS row_count,\n  \
+         SUM{off} AS total, SUM({off} * {off}) AS squares, MIN(x) AS low, MAX(x) AS high\n\
+         FROM (SELECT x, CASE\n    WHEN x IS NULL THEN {NULL}\n    WHEN isnan(x) THEN {NAN}\n    \
+         WHEN abs(x) = CAST('Infinity' AS DOUBLE) THEN {INFINITE}{steps}\n    ELSE {}\n  \
+         END AS bin FROM ({}) AS v) AS b\nGROUP BY bin",
+        cut.edges.len(),
+        from.column(name, "DOUBLE"),
+    )
+}
+
+/// Counts a column of categories by value.
+fn values(from: &From<'_>, number: usize, name: &str) -> String {
+    format!(
+        "SELECT {number} AS column_number, x AS bin, COUNT(*) AS row_count,\n  \
+         CAST(NULL AS DOUBLE) AS total, CAST(NULL AS DOUBLE) AS squares, CAST(NULL AS DOUBLE) AS low, CAST(NULL AS DOUBLE) AS high\n\
+         FROM ({}) AS v\nGROUP BY x",
+        from.column(name, "STRING"),
+    )
+}
+
+/// A column with its number and, for numbers, its cut.
+pub(super) type Asked<'a> = (usize, &'a Common, Option<&'a Cut>);
+
+/// One statement that counts some columns of one side.
+pub(super) fn statement(from: &From<'_>, columns: &[Asked<'_>]) -> String {
+    let parts = columns.iter().filter_map(|(number, common, cut)| match (common.measure, cut) {
+        (Measure::Numbers(_), Some(cut)) => Some(numbers(from, *number, common.name(), cut)),
+        (Measure::Numbers(_), None) => None,
+        (Measure::Categories, _) => Some(values(from, *number, common.name())),
+    });
+    parts.collect::<Vec<_>>().join("\nUNION ALL\n")
+}
+
+/// Some rows of the baseline, for the cut.
+pub(super) fn sample(from: &From<'_>, names: &[&str], rows: u64) -> String {
+    let columns: Vec<String> = names.iter().map(|name| quoted(name)).collect();
+    let mut conditions: Vec<String> =
+        from.filter.iter().map(|filter| format!("({filter})")).collect();
+    if rows > LEARNT_FROM {
+        conditions.push(format!("random() < {}", double(LEARNT_FROM as f64 / rows as f64)));
+    }
+    let filter = if conditions.is_empty() {
+        String::new()
+    } else {
+        format!(" WHERE {}", conditions.join(" AND "))
+    };
+    format!("SELECT {} FROM {}{filter}", columns.join(", "), from.table)
+}
+
+pub(super) fn count(from: &From<'_>) -> String {
+    let filter = from.filter.map(|filter| format!(" WHERE ({filter})")).unwrap_or_default();
+    format!("SELECT COUNT(*) AS row_count FROM {}{filter}", from.table)
+}
+
+/// What a side's statements gave, by column and bin or value.
+pub(super) type Counted = BTreeMap<usize, Vec<Line>>;
+
+/// One row of an answer.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Line {
+    bin: Option<String>,
+    rows: u64,
+    numbers: [Option<f64>; 4],
+}
+
+/// Takes in the rows of an answer.
+pub(super) fn take(counted: &mut Counted, rows: Vec<Vec<Option<String>>>) -> Result<()> {
+    for row in rows {
+        let mut cells = row.into_iter();
+        let number = cells.next().flatten().and_then(|number| number.parse().ok());
+        let number = number.context("a row of the answer names no column")?;
+        let bin = cells.next().flatten();
+        let count = cells.next().flatten().context("a row of the answer has no count")?;
+        let count = count.parse().with_context(|| format!("read the count `{count}`"))?;
+        let mut numbers = [None; 4];
+        for (number, cell) in numbers.iter_mut().zip(cells) {
+            *number = cell
+                .map(|cell| cell.parse().with_context(|| format!("read `{cell}`")))
+                .transpose()?;
+        }
+        counted.entry(number).or_default().push(Line { bin, rows: count, numbers });
+    }
+    Ok(())
+}
+
+/// Finishes one column from what both sides counted.
+pub(super) fn finish((number, common, cut): Asked<'_>, sides: [&Counted; 2]) -> Result<Compared> {
+    let name = common.name();
+    let lines = sides.map(|side| side.get(&number).map(Vec::as_slice).unwrap_or_default());
+    match (common.measure, cut) {
+        (Measure::Categories, _) => {
+            let [a, b] = lines.map(categories_of);
+            for side in [&a, &b] {
+                if side.counts.len() > CATEGORIES {
+                    anyhow::bail!("column `{name}` has over {CATEGORIES} values: exclude it");
+                }
+            }
+            Ok(categories(name, [&a, &b]))
+        }
+        (Measure::Numbers(_), None) => of_bins(name, &Cut::default(), lines),
+        (Measure::Numbers(_), Some(cut)) => of_bins(name, cut, lines),
+    }
+}
+
+fn categories_of(lines: &[Line]) -> Categories {
+    let mut found = Categories::default();
+    for line in lines {
+        match &line.bin {
+            Some(value) => found.push(value.as_bytes(), line.rows),
+            None => found.push_nulls(line.rows),
+        }
+    }
+    found
+}
+
+fn of_bins(name: &str, cut: &Cut, lines: [&[Line]; 2]) -> Result<Compared> {
+    let [(bins_a, facts_a), (bins_b, facts_b)] =
+        [side(name, cut, lines[0])?, side(name, cut, lines[1])?];
+    let profile = |facts: Facts| Profile {
+        rows: facts.rows(),
+        nulls: facts.nulls,
+        facts: Some(facts),
+        quantiles: Vec::new(),
+        distinct: None,
+    };
+    let profiles = [profile(facts_a), profile(facts_b)];
+    // An axis that was not cut tells nothing of how far its values moved.
+    if facts_a.values == 0 || facts_b.values == 0 || cut.edges.is_empty() {
+        return Ok(nothing_to_compare(name, Kind::Numbers, profiles));
+    }
+    let found = binned::distances(&bins_a, &bins_b, cut.centre);
+    let measured = Measured {
+        ks: found.ks,
+        wasserstein: found.wasserstein,
+        spread: cut.spread,
+        edges: cut.outer.clone(),
+        counts: [&bins_a, &bins_b].map(|bins| coarse(cut, bins)),
+    };
+    Ok(of_numbers(name, [facts_a, facts_b], profiles, &measured))
+}
+
+/// The counts between the outer edges.
+fn coarse(cut: &Cut, bins: &[Bin]) -> Vec<u64> {
+    let mut counts = vec![0; cut.outer.len() + 1];
+    for (at, bin) in bins.iter().enumerate() {
+        let place = cut
+            .edges
+            .get(at)
+            .map_or(cut.outer.len(), |edge| cut.outer.partition_point(|outer| outer < edge));
+        counts[place] += bin.count;
+    }
+    counts
+}
+
+fn side(name: &str, cut: &Cut, lines: &[Line]) -> Result<(Vec<Bin>, Facts)> {
+    let mut bins = vec![Bin::EMPTY; cut.edges.len() + 1];
+    let (mut nulls, mut nans, mut infinities) = (0, 0, 0);
+    let (mut count, mut sum, mut squares) = (0, 0.0, 0.0);
+    for line in lines {
+        let bin: i64 = line
+            .bin
+            .as_deref()
+            .and_then(|bin| bin.parse().ok())
+            .with_context(|| format!("column `{name}`: a bin of the answer has no number"))?;
+        match bin {
+            NULL => nulls += line.rows,
+            NAN => nans += line.rows,
+            INFINITE => infinities += line.rows,
+            bin => {
+                let place = usize::try_from(bin).ok().and_then(|at| bins.get_mut(at));
+                let place = place.with_context(|| format!("column `{name}` has no bin {bin}"))?;
+                let [Some(total), Some(of_squares), Some(min), Some(max)] = line.numbers else {
+                    anyhow::bail!("column `{name}`: a bin of the answer has no sums");
+                };
+                *place = Bin { count: line.rows, sum: total, min, max };
+                count += line.rows;
+                sum += total;
+                squares += of_squares;
+            }
+        }
+    }
+    let values = count as f64;
+    let around = (squares - sum * sum / values).max(0.0);
+    let range = [
+        bins.iter().map(|bin| bin.min).fold(f64::INFINITY, f64::min),
+        bins.iter().map(|bin| bin.max).fold(f64::NEG_INFINITY, f64::max),
+    ];
+    let mean = if count == 0 { 0.0 } else { cut.centre + sum / values };
+    let mut facts = Facts::of_moments(count, mean, if count == 0 { 0.0 } else { around }, range);
+    (facts.nulls, facts.nans, facts.infinities) = (nulls, nans, infinities);
+    Ok((bins, facts))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stats::keys::Scale;
+    use arrow::datatypes::{DataType, Field};
+
+    fn common(name: &str, measure: Measure) -> Common {
+        let field = Field::new(name, DataType::Float64, true);
+        Common { fields: [field.clone(), field], measure }
+    }
+
+    fn cut() -> Cut {
+        Cut { edges: vec![-0.5, 0.0, 2.5], outer: vec![0.0], centre: 0.1, spread: 1.0 }
+    }
+
+    #[test]
+    fn statements_can_be_read_and_quote_every_name() {
+        let from = From { table: "`m`.`s`.`t` VERSION AS OF 3", filter: Some("month = 7") };
+        let number = common("a`b", Measure::Numbers(Scale::Float));
+        let category = common("it's", Measure::Categories);
+        let cut = cut();
+        insta::assert_snapshot!(statement(
+            &from,
+            &[(0, &number, Some(&cut)), (1, &category, None)]
+        ));
+        insta::assert_snapshot!(sample(&from, &["a`b", "c"], 1_000_000));
+    }
+
+    #[test]
+    fn what_an_answer_lacks_is_an_error() {
+        let row = |cells: &[Option<&str>]| {
+            vec![cells.iter().map(|cell| cell.map(str::to_owned)).collect::<Vec<_>>()]
+        };
+        let mut counted = Counted::new();
+        assert!(take(&mut counted, row(&[None, Some("0"), Some("3")])).is_err());
+        assert!(take(&mut counted, row(&[Some("4"), Some("0"), Some("many")])).is_err());
+        take(
+            &mut counted,
+            row(&[Some("4"), Some("9"), Some("3"), Some("1"), Some("1"), Some("1"), Some("1")]),
+        )
+        .unwrap();
+        let common = common("c", Measure::Numbers(Scale::Float));
+        let told =
+            finish((4, &common, Some(&cut())), [&counted, &counted]).unwrap_err().to_string();
+        assert!(told.contains("no bin 9"), "{told}");
+    }
+}
