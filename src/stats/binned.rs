@@ -78,7 +78,12 @@ pub fn distances(baseline: &[Bin], current: &[Bin], centre: f64) -> Distances {
             if lowest >= 0.0 || highest <= 0.0 || width == 0.0 {
                 Bounded::exact(signed.abs())
             } else {
-                let most = highest.max(-lowest) * width;
+                // Away from either end, the gap is at most what has been added since.
+                let down_to =
+                    |bin: &Bin, size: f64| (bin.sum - bin.count as f64 * (low - centre)) / size;
+                let from_start = gap.abs() * width + up_to(a, n) + up_to(b, m);
+                let from_end = end.abs() * width + down_to(a, n) + down_to(b, m);
+                let most = (highest.max(-lowest) * width).min(from_start).min(from_end);
                 Bounded { low: signed.abs().min(most), high: most }
             },
         );

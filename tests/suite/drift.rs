@@ -1,14 +1,15 @@
 //! `drift-check` on tables and files, through every engine.
 
 use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::support::{Served, lakegate, text, within};
+use crate::support::{Served, cache, lakegate, root, text, within};
 
 /// Runs the command and gives its exit code and its result document.
-fn check(command: &mut std::process::Command, dir: &Path) -> (i32, Value, String) {
+fn check(command: &mut Command, dir: &Path) -> (i32, Value, String) {
     let output = within(Duration::from_secs(120), command.current_dir(dir));
     let told = text(&output.stdout) + &text(&output.stderr);
     let result = dir.join(".lakegate/reports/drift-check.result.json");
@@ -19,6 +20,35 @@ fn check(command: &mut std::process::Command, dir: &Path) -> (i32, Value, String
 fn column<'a>(result: &'a Value, name: &str) -> &'a Value {
     let columns = result["columns"].as_array().unwrap();
     columns.iter().find(|column| column["column"] == name).unwrap()
+}
+
+/// What the warehouse counted is what the exact engine found, within the bounds
+/// that stand beside it. `bins` is how far the bins' statistics may be apart.
+fn same(exact: &Value, counted: &Value, names: &[&str], bins: f64) {
+    assert_eq!(exact["rows"], counted["rows"]);
+    for name in names {
+        let (one, other) = (column(exact, name), column(counted, name));
+        assert_eq!(one["state"], other["state"], "{name}: {one} {other}");
+        for side in ["baseline", "current"] {
+            for fact in ["rows", "nulls", "nans", "infinities", "min", "max", "distinct"] {
+                assert_eq!(one[side][fact], other[side][fact], "{name} {side} {fact}");
+            }
+            for fact in ["mean", "deviation"] {
+                let Some(value) = one[side][fact].as_f64() else { continue };
+                let off = (value - other[side][fact].as_f64().unwrap()).abs();
+                assert!(off < 1e-9 * (1.0 + value.abs()), "{name} {side} {fact}: {off}");
+            }
+        }
+        for (statistic, effect) in one["effects"].as_object().unwrap() {
+            let size = |of: &Value| of["value"].as_f64().unwrap();
+            let other = &other["effects"][statistic];
+            let exact = ["kolmogorov_smirnov", "wasserstein", "mean_shift"];
+            let slack = if exact.contains(&statistic.as_str()) { 1e-6 } else { bins };
+            let off = (size(effect) - size(other)).abs();
+            let bound = other["error"].as_f64().unwrap() + slack;
+            assert!(off <= bound, "{name} {statistic}: {off} > {bound}");
+        }
+    }
 }
 
 const TABLE: &str = "SELECT value AS id, \
@@ -50,29 +80,7 @@ async fn the_warehouse_counts_what_the_exact_engine_counts() {
     let (code, counted, told) = run();
     assert_eq!(code, 0, "{told}");
     assert!(told.contains("the warehouse counts 6000 and 5950 rows"), "{told}");
-    assert_eq!(exact["rows"], counted["rows"]);
-    for name in ["a`b", "n", "c", "f", "nothing"] {
-        let (one, other) = (column(&exact, name), column(&counted, name));
-        assert_eq!(one["state"], other["state"], "{name}: {one} {other}");
-        for side in ["baseline", "current"] {
-            for fact in ["rows", "nulls", "nans", "min", "max", "distinct"] {
-                assert_eq!(one[side][fact], other[side][fact], "{name} {side} {fact}");
-            }
-            if let Some(mean) = one[side]["mean"].as_f64() {
-                assert!((mean - other[side]["mean"].as_f64().unwrap()).abs() < 1e-9, "{name}");
-                let deviation = |of: &Value| of[side]["deviation"].as_f64().unwrap();
-                assert!((deviation(one) - deviation(other)).abs() < 1e-9, "{name}");
-            }
-        }
-        for (statistic, effect) in one["effects"].as_object().unwrap() {
-            let size = |of: &Value| of["value"].as_f64().unwrap();
-            let other = &other["effects"][statistic];
-            let off = (size(effect) - size(other)).abs();
-            // Edges were learnt from all rows: the bins are the same.
-            let bound = other["error"].as_f64().unwrap() + 1e-9;
-            assert!(off <= bound, "{name} {statistic}: {off} > {bound}");
-        }
-    }
+    same(&exact, &counted, &["a`b", "n", "c", "f", "nothing"], 1e-9);
     let ks = &column(&counted, "a`b")["effects"]["kolmogorov_smirnov"];
     assert!(ks["error"].as_f64().unwrap() < 0.02, "{ks}");
 }
@@ -147,4 +155,73 @@ async fn two_checks_at_once_start_one_retraining() {
         .sql("SELECT count(*), count(DISTINCT event_id) FROM main.default.drift_results")
         .await;
     assert_eq!(rows[0], [Some("1".to_owned()), Some("1".to_owned())]);
+}
+
+/// A Python with Spark, installed from its list of requirements.
+fn spark() -> std::path::PathBuf {
+    let folder = cache().join("spark");
+    let python = folder.join("bin/python");
+    let list = root().join("tests/spark/requirements.txt");
+    let wanted = std::fs::read_to_string(&list).unwrap();
+    let done = folder.join("installed");
+    if std::fs::read_to_string(&done).is_ok_and(|installed| installed == wanted) {
+        return python;
+    }
+    let run = |command: &mut Command| {
+        let output = within(Duration::from_secs(900), command);
+        assert!(output.status.success(), "{}", text(&output.stderr));
+    };
+    run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder));
+    run(Command::new(&python).args(["-m", "pip", "install", "-q", "-r"]).arg(&list));
+    std::fs::write(done, wanted).unwrap();
+    python
+}
+
+/// Spark needs Java; without it this is told, and in CI it is a failure.
+#[test]
+fn spark_counts_what_the_exact_engine_counts() {
+    if Command::new("java").arg("-version").output().is_err() {
+        assert!(std::env::var_os("CI").is_none(), "CI needs Java for the test with Spark");
+        eprintln!("skipped: there is no Java, which Spark needs");
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let mut warehouse = Command::new(spark())
+        .arg(root().join("tests/spark/warehouse.py"))
+        .arg(dir.path())
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut first = String::new();
+    let mut reader = std::io::BufReader::new(warehouse.stdout.take().unwrap());
+    std::io::BufRead::read_line(&mut reader, &mut first).unwrap();
+    let policy =
+        "drift: {baseline: main.default.then, current: main.default.now, engine: warehouse}\n";
+    std::fs::write(dir.path().join("lakegate.yml"), policy).unwrap();
+    let mut counting = lakegate();
+    counting.args(["drift-check", "--fail-on=never"]).envs([
+        ("DATABRICKS_HOST", first.trim()),
+        ("DATABRICKS_TOKEN", "spark"),
+        ("DATABRICKS_WAREHOUSE_ID", "spark"),
+    ]);
+    let (code, counted, told) = check(&mut counting, dir.path());
+    warehouse.kill().unwrap();
+    warehouse.wait().unwrap();
+    assert_eq!(code, 0, "{told}");
+    std::fs::write(dir.path().join("lakegate.yml"), "").unwrap();
+    let mut exactly = lakegate();
+    exactly.args(["drift-check", "--fail-on=never"]);
+    exactly.args(["--baseline", "then.parquet", "--current", "now.parquet"]);
+    let (code, exact, told) = check(&mut exactly, dir.path());
+    assert_eq!(code, 0, "{told}");
+    // The warehouse's edges come from a sample: its bins are not quite the same.
+    let names = ["heavy", "a`b", "whole", "constant", "words", "flag"];
+    same(&exact, &counted, &names, 0.02);
+    let error = |name: &str, statistic: &str| {
+        column(&counted, name)["effects"][statistic]["error"].as_f64().unwrap()
+    };
+    for name in ["heavy", "a`b", "whole"] {
+        assert!(error(name, "kolmogorov_smirnov") < 0.02 && error(name, "wasserstein") < 0.1);
+    }
 }
