@@ -33,6 +33,15 @@ pub enum Engine {
     Warehouse,
 }
 
+/// A tool whose verdicts are given instead of ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Compat {
+    /// Evidently 0.7 with its defaults: its choice of tests, without a
+    /// correction for many columns; half of the columns make the table drift.
+    Evidently,
+}
+
 /// How far a column moved, as one number.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
@@ -271,6 +280,9 @@ pub struct Drift {
     /// fault of the feed: the table is broken, and nothing is retrained.
     #[serde(default)]
     pub quality: Vec<Quality>,
+    /// Judges as another tool does, for comparison with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compat: Option<Compat>,
     #[serde(default)]
     pub engine: Engine,
     #[serde(default)]
@@ -329,6 +341,7 @@ impl Drift {
             slices: Vec::new(),
             windows: None,
             quality: Vec::new(),
+            compat: None,
             engine: Engine::default(),
             on_drift: OnDrift::default(),
             retrain_job: None,

@@ -8,7 +8,7 @@ mod gate;
 mod promotion;
 mod quality;
 
-pub use drift::{Drift, Engine, Limit, OnDrift, Statistic, Windows};
+pub use drift::{Compat, Drift, Engine, Limit, OnDrift, Statistic, Windows};
 pub use gate::{Gate, Problem, Rule};
 pub use promotion::Promotion;
 pub use quality::Quality;

@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use super::run::Request;
-use crate::config::{Config, Drift, OnDrift};
+use crate::config::{Compat, Config, Drift, OnDrift};
 use crate::names::{SchemaName, Source, pairs};
 use crate::report::Fault;
 
@@ -13,6 +13,12 @@ enum Reaction {
     Notify,
     /// Start the retraining job, once per window
     Retrain,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Foreign {
+    /// Evidently 0.7 with its defaults
+    Evidently,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -56,6 +62,9 @@ pub struct Args {
     /// What is checked: drift against the baseline, the quality of the current data, or both
     #[arg(long, env = "LAKEGATE_CHECKS", value_enum, default_value_t = Checks::All)]
     checks: Checks,
+    /// Judge as another tool does (default: drift.compat)
+    #[arg(long, env = "LAKEGATE_COMPAT", value_enum)]
+    compat: Option<Foreign>,
     /// How many columns are read at a time (default: one per processor)
     #[arg(long, env = "LAKEGATE_THREADS", value_name = "N")]
     threads: Option<std::num::NonZeroUsize>,
@@ -91,6 +100,9 @@ impl Args {
         }
         let retrain_parameters = pairs("parameter", &self.retrain_params)?;
         let record = config.record.schema.as_deref().map(str::parse::<SchemaName>).transpose()?;
+        if let Some(Foreign::Evidently) = self.compat {
+            policy.compat = Some(Compat::Evidently);
+        }
         match self.checks {
             Checks::All => {}
             Checks::Drift => policy.quality.clear(),

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::config::Statistic;
+use super::compat::{self, Foreign};
+use super::schema::Common;
+use crate::config::{Compat, Drift, Statistic};
 use crate::stats::binned::Bounded;
 use crate::stats::chance::{Additive, without_drift};
 use crate::stats::column::{Categories, Column, Facts, Numbers};
@@ -87,6 +89,8 @@ pub(super) struct Compared {
     /// Categories that only the current side, or only the baseline has.
     pub(super) new: Vec<String>,
     pub(super) vanished: Vec<String>,
+    /// Another tool's verdict, where it is asked for.
+    pub(super) foreign: Option<Foreign>,
 }
 
 impl Compared {
@@ -101,6 +105,16 @@ pub(super) const QUANTILES: [f64; 17] =
 
 /// Categories beyond this many are drawn together.
 const SHOWN: usize = 12;
+
+/// Compares a column of both sides as the policy wants it.
+pub(super) fn under(policy: &Drift, common: &Common, sides: [&Column; 2]) -> Compared {
+    let mut compared = compare(common.name(), sides, policy.bins);
+    if policy.compat == Some(Compat::Evidently) {
+        let whole = common.fields[0].data_type().is_integer();
+        compared.foreign = compat::evidently(whole, sides);
+    }
+    compared
+}
 
 /// Compares a column of both sides, counted as the same kind.
 pub(super) fn compare(column: &str, sides: [&Column; 2], bins: u32) -> Compared {
@@ -190,6 +204,7 @@ pub(super) fn of_numbers(
         shares: [shares::shares(&measured.counts[0]), shares::shares(&measured.counts[1])],
         new: Vec::new(),
         vanished: Vec::new(),
+        foreign: None,
     }
     .with_nulls_tested()
 }
@@ -260,6 +275,7 @@ pub(super) fn categories(column: &str, sides: [&Categories; 2]) -> Compared {
         shares: folded,
         new: only(1),
         vanished: only(0),
+        foreign: None,
     }
     .with_nulls_tested()
 }
@@ -350,6 +366,7 @@ pub(super) fn nothing_to_compare(column: &str, kind: Kind, profiles: [Profile; 2
         shares: [Vec::new(), Vec::new()],
         new: Vec::new(),
         vanished: Vec::new(),
+        foreign: None,
     }
     .with_nulls_tested()
 }

@@ -3,8 +3,9 @@
 //! shared between all questions that are asked.
 
 use super::compare::{Compared, Effect, Kind, Profile};
+use super::compat::{self, Foreign};
 use super::schema::Change;
-use crate::config::{Drift, Windows};
+use crate::config::{Compat, Drift, Windows};
 use crate::report::{Verdict, number};
 
 /// What has become of a column, or of the whole table.
@@ -220,10 +221,15 @@ fn newest(rule: &Windows, windows: &[Part]) -> (State, String) {
 }
 
 fn conclude(policy: &Drift, rows: [u64; 2], columns: &[Judged]) -> (State, String) {
-    if rows.iter().any(|rows| *rows < policy.min_rows) {
+    // Another tool's verdicts come with its own bounds.
+    let (least, share_of_drift) = match policy.compat {
+        Some(Compat::Evidently) => (1, compat::EVIDENTLY_SHARE),
+        None => (policy.min_rows, policy.share),
+    };
+    if rows.iter().any(|rows| *rows < least) {
         let reason = format!(
             "{} and {} rows are too few, at least {} are needed on each side",
-            rows[0], rows[1], policy.min_rows
+            rows[0], rows[1], least
         );
         return (State::Inconclusive, reason);
     }
@@ -242,7 +248,7 @@ fn conclude(policy: &Drift, rows: [u64; 2], columns: &[Judged]) -> (State, Strin
     };
     let share = weight(&drifted) / weight(&columns.iter().collect::<Vec<_>>());
     let count = format!("{} of {} columns drifted", drifted.len(), columns.len());
-    if !drifted.is_empty() && share >= policy.share {
+    if !drifted.is_empty() && share >= share_of_drift {
         return (
             State::Drift,
             format!("{count}, worst {} ({})", name(drifted[0]), drifted[0].reason),
@@ -257,7 +263,7 @@ fn conclude(policy: &Drift, rows: [u64; 2], columns: &[Judged]) -> (State, Strin
         1 => ", 1 is watched".into(),
         more => format!(", {more} are watched"),
     };
-    let limit = number(policy.share * 100.0);
+    let limit = number(share_of_drift * 100.0);
     let state = if drifted.is_empty() && watched == 0 { State::None } else { State::Watch };
     (state, format!("{count}{watched_too}; {limit} % of them would be drift of the table"))
 }
@@ -268,6 +274,9 @@ fn judge(policy: &Drift, compared: Compared, p_value: f64, p_nulls: f64) -> Judg
     let effect = compared.effect(limit.statistic);
     let [before, now] = compared.profiles.each_ref().map(Profile::missing_share);
     let holes = (now - before).abs();
+    if let Some(foreign) = compared.foreign {
+        return foreign_verdict(compared, foreign, threshold, effect, p_value);
+    }
     let (state, reason) = if holes > policy.nulls && p_nulls < policy.alpha {
         let reason = format!(
             "nulls {} → {}: more than {} apart",
@@ -284,6 +293,19 @@ fn judge(policy: &Drift, compared: Compared, p_value: f64, p_nulls: f64) -> Judg
     // Both sides without a value is how it was.
     let state = if effect.is_none() && before == 1.0 && now == 1.0 { State::None } else { state };
     Judged { effect, threshold, p_value, state, reason, compared }
+}
+
+fn foreign_verdict(
+    compared: Compared,
+    foreign: Foreign,
+    threshold: f64,
+    effect: Option<Effect>,
+    p_value: f64,
+) -> Judged {
+    let state = if foreign.drifted { State::Drift } else { State::None };
+    let (score, limit) = (number(foreign.score), number(foreign.threshold));
+    let reason = format!("{} {score}, threshold {limit}", foreign.method);
+    Judged { compared, effect, threshold, p_value, state, reason }
 }
 
 fn weigh(

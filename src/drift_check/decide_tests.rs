@@ -25,6 +25,7 @@ fn column(name: &str, psi: f64, p_value: f64, nulls: [u64; 2]) -> Compared {
         shares: [Vec::new(), Vec::new()],
         new: Vec::new(),
         vanished: Vec::new(),
+        foreign: None,
     }
 }
 

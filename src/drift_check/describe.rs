@@ -265,6 +265,12 @@ fn column(judged: &Judged) -> Value {
             "baseline": compared.shares[0],
             "current": compared.shares[1],
         },
+        "compat": compared.foreign.map(|foreign| json!({
+            "method": foreign.method,
+            "score": foreign.score,
+            "threshold": foreign.threshold,
+            "drifted": foreign.drifted,
+        })),
         "new_categories": compared.new,
         "vanished_categories": compared.vanished,
     })

@@ -2,6 +2,7 @@
 
 mod args;
 mod compare;
+mod compat;
 mod decide;
 mod describe;
 mod pushdown;

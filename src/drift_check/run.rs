@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::{Context as _, Result};
 
-use super::compare::{Compared, compare};
+use super::compare::{Compared, under};
 use super::decide::{Against, Decision, Judged, Scoped, State, decide};
 use super::quality::{self, Kept};
 use super::schema::{Chosen, Common, choose};
@@ -300,7 +300,7 @@ fn one(
         (read(0, first), read(1, second))
     };
     let columns = [a?, b?];
-    let compared = compare(common.name(), [&columns[0], &columns[1]], request.policy.bins);
+    let compared = under(&request.policy, common, [&columns[0], &columns[1]]);
     for (buffers, column) in buffers.iter_mut().zip(columns) {
         buffers.spare = Some(column);
     }

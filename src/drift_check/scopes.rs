@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use rayon::prelude::*;
 
-use super::compare::{Compared, compare as compare_column};
+use super::compare::{Compared, under};
 use super::decide::{Against, Scoped};
 use super::schema::Chosen;
 use crate::config::{Drift, Windows};
@@ -75,7 +75,7 @@ fn columns(
         .par_iter()
         .filter_map(|common| {
             let (a, b) = pair(common.name())?;
-            Some(compare_column(common.name(), [a, b], policy.bins))
+            Some(under(policy, common, [a, b]))
         })
         .collect()
 }

@@ -25,7 +25,7 @@ pub(super) async fn compare(
     sides: [&Opened; 2],
 ) -> Result<Option<Scoped>> {
     let policy = &request.policy;
-    let grouped = !policy.slices.is_empty() || policy.windows.is_some();
+    let grouped = !policy.slices.is_empty() || policy.windows.is_some() || policy.compat.is_some();
     let asked = policy.engine == Engine::Warehouse;
     let [Some(baseline), Some(current)] = sides.map(|side| side.table.as_ref()) else {
         if asked {
@@ -35,8 +35,9 @@ pub(super) async fn compare(
         return Ok(None);
     };
     if grouped && asked {
-        let fault = Fault::usage("the warehouse does not count slices and windows");
-        return Err(fault.hint("set `engine: exact`, or leave both out").into());
+        let fault =
+            Fault::usage("the warehouse counts no slices and windows, and not for `compat`");
+        return Err(fault.hint("set `engine: exact`, or leave them out").into());
     }
     if policy.engine == Engine::Exact || grouped || chosen.common.is_empty() {
         return Ok(None);
