@@ -265,7 +265,7 @@ fn conclude(policy: &Drift, rows: [u64; 2], columns: &[Judged]) -> (State, Strin
     };
     let limit = number(share_of_drift * 100.0);
     let state = if drifted.is_empty() && watched == 0 { State::None } else { State::Watch };
-    (state, format!("{count}{watched_too}; {limit} % of them would be drift of the table"))
+    (state, format!("{count} (limit {limit} %){watched_too}"))
 }
 
 fn judge(policy: &Drift, compared: Compared, p_value: f64, p_nulls: f64) -> Judged {

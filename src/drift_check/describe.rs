@@ -52,6 +52,12 @@ pub(super) fn describe(report: &mut Report, decision: &Decision, chosen: &Chosen
         table.row(None, [rest, String::new(), String::new(), String::new(), String::new()]);
     }
     report.tables.push(table);
+    let watched = decision.columns().iter().filter(|column| column.state == State::Watch);
+    let watched: Vec<&str> = watched.map(|column| column.compared.column.as_str()).collect();
+    if !watched.is_empty() {
+        let title = format!("watched, as they move and are not there yet: {}", watched.join(", "));
+        report.findings.push(Finding::new(Severity::Notice, "drift/watch", title));
+    }
     report.tables.extend(parts("Windows against the baseline", "window", &decision.windows));
     report.tables.extend(parts("Windows against the one before", "window", &decision.steps));
     report.tables.extend(parts("Slices", "slice", &decision.slices));
@@ -135,12 +141,7 @@ fn findings(column: &Judged) -> Vec<Finding> {
             "drift/column",
             format!("{name} drifted: {}", column.reason),
         )),
-        State::Watch => found.push(Finding::new(
-            Severity::Notice,
-            "drift/watch",
-            format!("{name} moves: {}", column.reason),
-        )),
-        State::None | State::Inconclusive | State::Broken => {}
+        State::Watch | State::None | State::Inconclusive | State::Broken => {}
     }
     for (categories, what) in
         [(&column.compared.new, "new"), (&column.compared.vanished, "vanished")]

@@ -27,6 +27,8 @@ const WIDTH: f64 = 640.0;
 const HEIGHT: f64 = 180.0;
 const BASELINE: f64 = 150.0;
 const LEFT: f64 = 46.0;
+/// The width of a character of a label, roughly.
+const CHARACTER: f64 = 6.4;
 
 impl Chart {
     /// The chart as one `<svg>` element that scales with the page.
@@ -88,7 +90,7 @@ impl Chart {
             }
             // Labels that would overlap are left to the table and the tooltips.
             if slot >= 30.0 || index % (30.0 / slot).ceil() as usize == 0 {
-                let short: String = label.chars().take(((slot.max(30.0)) / 5.5) as usize).collect();
+                let short = shortened(label, (slot.max(30.0) / CHARACTER) as usize);
                 _ = write!(
                     out,
                     "<text class=\"tick\" x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{}</text>",
@@ -105,6 +107,16 @@ impl Chart {
         let top = values.copied().filter(|value| value.is_finite()).fold(0.0, f64::max);
         if top > 0.0 { top * 1.05 } else { 1.0 }
     }
+}
+
+/// The label, or its end when that is what tells it from its neighbours' labels.
+fn shortened(label: &str, room: usize) -> String {
+    let length = label.chars().count();
+    if length <= room {
+        return label.to_owned();
+    }
+    let kept = room.saturating_sub(1);
+    format!("…{}", label.chars().skip(length - kept).collect::<String>())
 }
 
 fn escape(text: &str) -> String {
