@@ -280,6 +280,10 @@ pub struct Drift {
     /// fault of the feed: the table is broken, and nothing is retrained.
     #[serde(default)]
     pub quality: Vec<Quality>,
+    /// Computes the rank tests, the tests of means and the energy distance too;
+    /// they cost a sort, decide nothing, and stand in the result document.
+    #[serde(default)]
+    pub all_tests: bool,
     /// Judges as another tool does, for comparison with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub compat: Option<Compat>,
@@ -341,6 +345,7 @@ impl Drift {
             slices: Vec::new(),
             windows: None,
             quality: Vec::new(),
+            all_tests: false,
             compat: None,
             engine: Engine::default(),
             on_drift: OnDrift::default(),

@@ -1,7 +1,6 @@
 //! Two sides of a column: what is in them, and how far apart they are.
 
-use std::collections::BTreeMap;
-
+use super::categories::{categories, counts_of, joined};
 use super::compat::{self, Foreign};
 use super::schema::Common;
 use crate::config::{Compat, Drift, Statistic};
@@ -9,6 +8,7 @@ use crate::stats::binned::Bounded;
 use crate::stats::chance::{Additive, without_drift};
 use crate::stats::column::{Categories, Column, Facts, Numbers};
 use crate::stats::numeric::{self, Tested};
+use crate::stats::ordered::Ordered;
 use crate::stats::pair::{self, Bins};
 use crate::stats::shares::{self, Zero};
 use crate::stats::{categorical, means};
@@ -91,6 +91,8 @@ pub(super) struct Compared {
     pub(super) vanished: Vec<String>,
     /// Another tool's verdict, where it is asked for.
     pub(super) foreign: Option<Foreign>,
+    /// Tests that decide nothing, by their name.
+    pub(super) more: Vec<(&'static str, Tested)>,
 }
 
 impl Compared {
@@ -103,9 +105,6 @@ impl Compared {
 pub(super) const QUANTILES: [f64; 17] =
     [0.0, 0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.975, 0.99, 1.0];
 
-/// Categories beyond this many are drawn together.
-const SHOWN: usize = 12;
-
 /// Compares a column of both sides as the policy wants it.
 pub(super) fn under(policy: &Drift, common: &Common, sides: [&Column; 2]) -> Compared {
     let mut compared = compare(common.name(), sides, policy.bins);
@@ -113,7 +112,37 @@ pub(super) fn under(policy: &Drift, common: &Common, sides: [&Column; 2]) -> Com
         let whole = common.fields[0].data_type().is_integer();
         compared.foreign = compat::evidently(whole, sides);
     }
+    if policy.all_tests && !compared.effects.is_empty() {
+        compared.more = more_tests(sides);
+    }
     compared
+}
+
+/// Every other test; the energy distance has no p-value.
+fn more_tests(sides: [&Column; 2]) -> Vec<(&'static str, Tested)> {
+    match sides {
+        [Column::Numbers(a), Column::Numbers(b)] => {
+            let ordered = Ordered::new(a.scale, [&a.sample, &b.sample]);
+            let energy = Tested { statistic: ordered.energy_distance(), p_value: f64::NAN };
+            vec![
+                ("anderson_darling", ordered.anderson_darling()),
+                ("cramer_von_mises", ordered.cramer_von_mises()),
+                ("mann_whitney", ordered.mann_whitney()),
+                ("student_t", means::student(&a.facts, &b.facts)),
+                ("welch_t", means::welch(&a.facts, &b.facts)),
+                ("energy_distance", energy),
+            ]
+        }
+        [Column::Categories(a), Column::Categories(b)] => {
+            let [a, b] = counts_of(&joined([a, b]));
+            vec![
+                ("chi_squared", categorical::chi_squared(&a, &b)),
+                ("chi_squared_yates", categorical::chi_squared_yates(&a, &b)),
+                ("g_test", categorical::g_test(&a, &b)),
+            ]
+        }
+        _ => Vec::new(),
+    }
 }
 
 /// Compares a column of both sides, counted as the same kind.
@@ -205,6 +234,7 @@ pub(super) fn of_numbers(
         new: Vec::new(),
         vanished: Vec::new(),
         foreign: None,
+        more: Vec::new(),
     }
     .with_nulls_tested()
 }
@@ -233,55 +263,8 @@ fn bin_labels(edges: &[f64]) -> Vec<String> {
     labels
 }
 
-pub(super) fn categories(column: &str, sides: [&Categories; 2]) -> Compared {
-    let profiles = sides.map(|side| Profile {
-        rows: side.rows(),
-        nulls: side.nulls,
-        facts: None,
-        quantiles: Vec::new(),
-        distinct: Some(side.counts.len() as u64),
-    });
-    if sides.iter().any(|side| side.counts.is_empty()) {
-        return nothing_to_compare(column, Kind::Categories, profiles);
-    }
-    // In the order of their bytes: sums come out the same whatever the hashing.
-    let mut joined = BTreeMap::<&[u8], [u64; 2]>::new();
-    for (at, side) in sides.into_iter().enumerate() {
-        for (category, count) in &side.counts {
-            joined.entry(category).or_default()[at] = *count;
-        }
-    }
-    let counts = [0, 1].map(|side| joined.values().map(|pair| pair[side]).collect::<Vec<u64>>());
-    let name = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    let only = |side: usize| -> Vec<String> {
-        let mut found: Vec<_> = joined.iter().filter(|(_, pair)| pair[1 - side] == 0).collect();
-        found.sort_by_key(|(_, pair)| std::cmp::Reverse(pair[side]));
-        found.into_iter().map(|(category, _)| name(category)).collect()
-    };
-    let (test, tested) = independence(&counts);
-    let mut effects = of_counts(&counts);
-    effects.push(cramers_v(&counts));
-    let labels = joined.keys().map(|category| name(category)).collect();
-    let (labels, folded) = fold(labels, [shares::shares(&counts[0]), shares::shares(&counts[1])]);
-    Compared {
-        column: column.to_owned(),
-        kind: Kind::Categories,
-        profiles,
-        effects,
-        test,
-        tested,
-        nulls_tested: Tested { statistic: 0.0, p_value: 1.0 },
-        labels,
-        shares: folded,
-        new: only(1),
-        vanished: only(0),
-        foreign: None,
-    }
-    .with_nulls_tested()
-}
-
 /// The divergences of two sets of counts.
-fn of_counts([a, b]: &[Vec<u64>; 2]) -> Vec<Effect> {
+pub(super) fn of_counts([a, b]: &[Vec<u64>; 2]) -> Vec<Effect> {
     let effect = |statistic, value: f64, corrected: f64| Effect {
         statistic,
         value,
@@ -306,43 +289,8 @@ fn of_counts([a, b]: &[Vec<u64>; 2]) -> Vec<Effect> {
     ]
 }
 
-/// Cramer's V, and without its bias (Bergsma 2013).
-fn cramers_v([a, b]: &[Vec<u64>; 2]) -> Effect {
-    let total = (a.iter().sum::<u64>() + b.iter().sum::<u64>()) as f64;
-    let value = categorical::cramers_v(a, b);
-    let freedom = a.len() as f64 - 1.0;
-    let corrected = (value * value - freedom / (total - 1.0)).max(0.0).sqrt();
-    Effect { statistic: Statistic::CramersV, value, corrected, error: 0.0 }
-}
-
-/// A test that holds its level also where counts are small: categories with
-/// less than five expected values on a side are taken together (Cochran 1954),
-/// and a table of two small categories is tested exactly.
-fn independence([a, b]: &[Vec<u64>; 2]) -> (&'static str, Tested) {
-    const ENOUGH: f64 = 5.0;
-    let (n, m) = (a.iter().sum::<u64>() as f64, b.iter().sum::<u64>() as f64);
-    let smaller = n.min(m) / (n + m);
-    let (mut kept, mut rest) = ([Vec::new(), Vec::new()], [0, 0]);
-    for (x, y) in a.iter().zip(b) {
-        if (x + y) as f64 * smaller < ENOUGH {
-            rest = [rest[0] + x, rest[1] + y];
-        } else {
-            kept[0].push(*x);
-            kept[1].push(*y);
-        }
-    }
-    if a.len() == 2 && rest != [0, 0] {
-        return ("fisher", categorical::fisher([[a[0], a[1]], [b[0], b[1]]]));
-    }
-    if rest != [0, 0] {
-        kept[0].push(rest[0]);
-        kept[1].push(rest[1]);
-    }
-    ("chi²", categorical::chi_squared(&kept[0], &kept[1]))
-}
-
 impl Compared {
-    fn with_nulls_tested(mut self) -> Self {
+    pub(super) fn with_nulls_tested(mut self) -> Self {
         let missing = [self.profiles[0].missing(), self.profiles[1].missing()];
         let rows = [self.profiles[0].rows, self.profiles[1].rows];
         if rows.iter().all(|rows| *rows > 0) {
@@ -367,28 +315,9 @@ pub(super) fn nothing_to_compare(column: &str, kind: Kind, profiles: [Profile; 2
         new: Vec::new(),
         vanished: Vec::new(),
         foreign: None,
+        more: Vec::new(),
     }
     .with_nulls_tested()
-}
-
-/// The most frequent categories, and the rest in one.
-fn fold(labels: Vec<String>, shares: [Vec<f64>; 2]) -> (Vec<String>, [Vec<f64>; 2]) {
-    if labels.len() <= SHOWN {
-        return (labels, shares);
-    }
-    let mut order: Vec<usize> = (0..labels.len()).collect();
-    order.sort_by(|a, b| {
-        (shares[0][*b] + shares[1][*b]).total_cmp(&(shares[0][*a] + shares[1][*a]))
-    });
-    let (top, rest) = order.split_at(SHOWN - 1);
-    let mut names: Vec<String> = top.iter().map(|at| labels[*at].clone()).collect();
-    names.push("other".into());
-    let folded = shares.map(|side| {
-        let mut kept: Vec<f64> = top.iter().map(|at| side[*at]).collect();
-        kept.push(rest.iter().map(|at| side[*at]).sum());
-        kept
-    });
-    (names, folded)
 }
 
 #[cfg(test)]

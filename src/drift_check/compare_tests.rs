@@ -1,5 +1,6 @@
 //! What is seen in two sides of a column.
 
+use super::super::categories::SHOWN;
 use super::*;
 use crate::stats::{self, column::Measure};
 use arrow::array::{ArrayRef, Float64Array, Int32Array, StringArray};

@@ -255,6 +255,10 @@ fn column(judged: &Judged) -> Value {
             "statistic": compared.tested.statistic,
             "p_value": compared.tested.p_value,
         },
+        "more_tests": compared.more.iter().map(|(name, tested)| {
+            let told = json!({ "statistic": tested.statistic, "p_value": tested.p_value });
+            ((*name).to_owned(), told)
+        }).collect::<serde_json::Map<String, Value>>(),
         "nulls_test": {
             "z": compared.nulls_tested.statistic,
             "p_value": compared.nulls_tested.p_value,

@@ -1,12 +1,14 @@
 //! `drift-check`: data now against data then, and what follows.
 
 mod args;
+mod categories;
 mod compare;
 mod compat;
 mod decide;
 mod describe;
 mod pushdown;
 mod quality;
+mod rows;
 mod run;
 mod schema;
 mod scopes;

@@ -5,9 +5,8 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context as _, Result};
 
-use super::compare::{
-    Compared, Kind, Measured, Profile, categories, nothing_to_compare, of_numbers, spread,
-};
+use super::categories::categories;
+use super::compare::{Compared, Kind, Measured, Profile, nothing_to_compare, of_numbers, spread};
 use super::schema::Common;
 use crate::stats::binned::{self, Bin};
 use crate::stats::column::{Categories, Column, Facts, Measure};

@@ -7,17 +7,17 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use anyhow::{Context as _, Result};
 
 use super::compare::{Compared, under};
-use super::decide::{Against, Decision, Judged, Scoped, State, decide};
+use super::decide::{Against, Decision, Scoped, State, decide};
+use super::pushdown::From;
 use super::quality::{self, Kept};
 use super::schema::{Chosen, Common, choose};
-use super::{describe, scopes, warehouse};
+use super::{describe, rows, scopes, warehouse};
 use crate::checkout;
-use crate::config::{Drift, OnDrift, Statistic};
+use crate::config::{Drift, OnDrift};
 use crate::databricks::jobs::RunNow;
 use crate::lake::parquet::Scratch;
 use crate::lake::{Group, Grouping, Lake, Scope, Side, Wanted};
 use crate::names::{SchemaName, Sha256, Source};
-use crate::record::DriftRow;
 use crate::report::{Document, Fault, Outcome, Report};
 use crate::stats;
 use crate::stats::column::{Column, Measure};
@@ -48,12 +48,19 @@ impl step::Request for Request {
 }
 
 /// A side with its name for the record, the version included.
-pub(super) struct Opened {
+struct Opened {
     side: Side,
     identity: String,
     grouping: Grouping,
     /// The table as it stands in a FROM clause, and the condition on it.
-    pub(super) table: Option<(String, Option<String>)>,
+    table: Option<(String, Option<String>)>,
+}
+
+impl Opened {
+    fn from(&self) -> Option<From<'_>> {
+        let (table, filter) = self.table.as_ref()?;
+        Some(From { table, filter: filter.as_deref() })
+    }
 }
 
 pub async fn run(ctx: Ctx, request: Request) -> Result<Outcome> {
@@ -85,7 +92,8 @@ pub async fn run(ctx: Ctx, request: Request) -> Result<Outcome> {
     let reaction = react(&ctx, &request, &decision, &window).await?;
     if let Some(schema) = &request.record {
         let lake = Lake { client: &ctx.client, warehouse: ctx.warehouse()? };
-        let rows = drift_rows(policy, &decision, &window, &baseline.identity, reaction.name);
+        let at = clock::now().to_string();
+        let rows = rows::of(policy, &decision, [&window, &baseline.identity], reaction.name, &at);
         lake.record(schema, &rows).await?;
     }
     Ok(outcome(policy, &decision, &window, &chosen, &reaction))
@@ -130,7 +138,9 @@ async fn compare_sides(
 ) -> Result<Vec<Scoped>> {
     let policy = &request.policy;
     let sides = [&baseline.side, &current.side];
-    if let Some(scopes) = warehouse::compare(ctx, request, chosen, [baseline, current]).await? {
+    if let Some(scopes) =
+        warehouse::compare(ctx, policy, chosen, [baseline.from(), current.from()]).await?
+    {
         refuse_empty(policy, scopes.rows)?;
         return Ok(vec![scopes]);
     }
@@ -348,54 +358,6 @@ async fn react(
         .with_context(|| format!("start the retraining job `{job}`"))?;
     let run = ctx.client.run_get(run_id).await.context("look at the retraining run")?;
     Ok(Reaction { name: "retrain", run: Some((run_id, run.run_page_url)) })
-}
-
-fn drift_rows(
-    policy: &Drift,
-    decision: &Decision,
-    window: &str,
-    baseline: &str,
-    reaction: &'static str,
-) -> Vec<DriftRow> {
-    let at = clock::now().to_string();
-    let policy_digest = Sha256::of(serde_json::to_vec(policy).unwrap_or_default()).to_string();
-    let row = |column: &Judged| {
-        let compared = &column.compared;
-        let value = |statistic| compared.effect(statistic).map(|effect| effect.value);
-        let event = [window, baseline, &policy_digest, &compared.column];
-        let tested = |name: &str| (compared.test == name).then_some(compared.tested);
-        let profile = compared.profiles.each_ref();
-        let mean = |at: usize| profile[at].facts.map(|facts| facts.mean);
-        DriftRow {
-            event_id: Sha256::of_parts(event).to_string(),
-            baseline: baseline.to_owned(),
-            current: policy.current.to_string(),
-            window: window.to_owned(),
-            column: compared.column.clone(),
-            kind: compared.kind.as_str(),
-            count_delta: profile[1].rows as f64 - profile[0].rows as f64,
-            mean_delta: mean(1).zip(mean(0)).map(|(now, then)| now - then),
-            null_share_baseline: profile[0].missing_share(),
-            null_share_current: profile[1].missing_share(),
-            psi: value(Statistic::Psi),
-            js_distance: value(Statistic::JensenShannon),
-            tv_distance: value(Statistic::TotalVariation),
-            l_infinity_distance: value(Statistic::LInfinity),
-            wasserstein_distance: value(Statistic::Wasserstein),
-            ks: tested("ks"),
-            chi_squared: tested("chi²"),
-            statistic: column.effect.map(|effect| effect.statistic.as_str()),
-            effect: column.effect.map(|effect| effect.corrected),
-            threshold: column.threshold,
-            p_value: column.p_value,
-            state: column.state.as_str(),
-            reason: column.reason.clone(),
-            drifted: column.state == State::Drift,
-            decision: reaction,
-            at: at.clone(),
-        }
-    };
-    decision.columns().iter().map(row).collect()
 }
 
 fn outcome(

@@ -6,9 +6,8 @@ use anyhow::{Context as _, Result};
 
 use super::decide::{Against, Scoped};
 use super::pushdown::{self, Asked, Counted, Cut, From, TOGETHER};
-use super::run::{Opened, Request};
 use super::schema::{Chosen, Common};
-use crate::config::Engine;
+use crate::config::{Drift, Engine};
 use crate::databricks::sql::Statement;
 use crate::report::Fault;
 use crate::stats::column::{Column, Measure};
@@ -20,14 +19,13 @@ const LARGE: u64 = 20_000_000;
 /// Compares two tables by SQL, or does nothing when that is not what is wanted.
 pub(super) async fn compare(
     ctx: &Ctx,
-    request: &Request,
+    policy: &Drift,
     chosen: &Chosen,
-    sides: [&Opened; 2],
+    tables: [Option<From<'_>>; 2],
 ) -> Result<Option<Scoped>> {
-    let policy = &request.policy;
     let grouped = !policy.slices.is_empty() || policy.windows.is_some() || policy.compat.is_some();
     let asked = policy.engine == Engine::Warehouse;
-    let [Some(baseline), Some(current)] = sides.map(|side| side.table.as_ref()) else {
+    let [Some(baseline), Some(current)] = tables else {
         if asked {
             let fault = Fault::usage("the warehouse cannot count files");
             return Err(fault.hint("compare two tables, or leave `engine` out").into());
@@ -42,8 +40,7 @@ pub(super) async fn compare(
     if policy.engine == Engine::Exact || grouped || chosen.common.is_empty() {
         return Ok(None);
     }
-    let from = [baseline, current].map(|(table, filter)| From { table, filter: filter.as_deref() });
-    let work = Work { ctx, chosen, from };
+    let work = Work { ctx, chosen, from: [baseline, current] };
     let rows = [work.rows(0).await?, work.rows(1).await?];
     let large = rows.iter().any(|rows| *rows >= LARGE);
     if rows.contains(&0) || !(asked || large) {

@@ -9,10 +9,12 @@ use arrow::compute::{cast, filter};
 use arrow::datatypes::{DataType, Field, TimeUnit, TimestampMillisecondType};
 
 use super::Predicate;
-use super::side::Wanted;
 use crate::report::Fault;
 use crate::stats;
-use crate::stats::column::Column;
+use crate::stats::column::{Column, Measure};
+
+/// A column and what it is counted as.
+pub type Wanted<'a> = (&'a Field, Measure);
 
 /// Rows that belong together.
 #[derive(Debug, Clone)]

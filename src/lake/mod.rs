@@ -7,9 +7,9 @@ mod predicate;
 mod side;
 mod types;
 
-pub use groups::{Group, Grouping, Scope, Slice, Window};
+pub use groups::{Group, Grouping, Scope, Slice, Wanted, Window};
 pub use predicate::Predicate;
-pub use side::{Side, Wanted};
+pub use side::Side;
 
 use anyhow::{Context as _, Result};
 use arrow::array::{Array as _, ArrayRef, RecordBatch};

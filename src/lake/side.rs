@@ -5,19 +5,16 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 use arrow::array::{RecordBatch, RecordBatchReader as _};
-use arrow::datatypes::{Field, SchemaRef};
+use arrow::datatypes::SchemaRef;
 
 use super::files::{self, Kind};
-use super::groups::{Group, Grouping, Groups, Scope};
+use super::groups::{Group, Grouping, Groups, Scope, Wanted};
 use super::parquet::{ParquetFile, Scratch};
 use super::{Lake, types};
 use crate::databricks::unity::TableInfo;
 use crate::names::TableName;
 use crate::report::Fault;
-use crate::stats::column::{Column, Measure};
-
-/// A column and what it is counted as.
-pub type Wanted<'a> = (&'a Field, Measure);
+use crate::stats::column::Column;
 
 /// Rows that are read once the columns are known.
 #[derive(Debug)]

@@ -107,6 +107,15 @@ fn files_need_no_workspace_and_a_missing_column_is_no_pass() {
     assert_eq!((code, &result["state"]), (0, &Value::from("none")), "{told}");
     let (code, result, told) = run("moved.csv");
     assert_eq!((code, &result["state"]), (1, &Value::from("drift")), "{told}");
+    let policy =
+        "drift: {baseline: then.csv, current: moved.csv, all_tests: true, compat: evidently}\n";
+    std::fs::write(dir.path().join("lakegate.yml"), policy).unwrap();
+    let (code, result, told) = run("moved.csv");
+    assert_eq!((code, &result["state"]), (1, &Value::from("drift")), "{told}");
+    let tests = column(&result, "n")["more_tests"].as_object().unwrap();
+    assert!(tests.len() == 6 && tests["mann_whitney"]["p_value"].as_f64().unwrap() < 1e-9);
+    assert_eq!(column(&result, "n")["compat"]["drifted"], true);
+    std::fs::remove_file(dir.path().join("lakegate.yml")).unwrap();
     let (code, result, told) = run("other.csv");
     assert_eq!((code, &result["state"]), (1, &Value::from("broken")), "{told}");
     assert!(told.contains("n is missing now"), "{told}");

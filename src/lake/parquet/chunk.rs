@@ -10,9 +10,10 @@ use parquet::column::page::{Page, PageReader as _};
 use parquet::file::metadata::ColumnChunkMetaData;
 use parquet::file::serialized_reader::SerializedPageReader;
 
-use super::file::Part;
+use super::bytes::Part;
 use super::hybrid::{self, Malformed, Present, take};
-use super::index::{Count, LookUp, indices};
+use super::index::{AT_ONCE, Count, LookUp, indices};
+use super::page::{Values, values_of};
 use super::raw::Raw;
 use crate::stats::column::{Column, Numbers};
 
@@ -54,13 +55,6 @@ pub(super) fn knows(encoding: Encoding) -> bool {
         )
 }
 
-/// What a page holds behind its levels.
-pub(super) struct Values {
-    pub(super) bytes: Bytes,
-    encoding: Encoding,
-    pub(super) count: usize,
-}
-
 pub(super) fn read(
     part: Arc<Part>,
     meta: &ColumnChunkMetaData,
@@ -94,49 +88,6 @@ pub(super) fn read(
     }
     target.finish();
     Ok(())
-}
-
-/// Takes the levels off a page.
-fn values_of(page: Page, optional: bool) -> Result<Values> {
-    match page {
-        Page::DataPage { buf, num_values, encoding, def_level_encoding, .. } => {
-            let mut bytes = &buf[..];
-            let mut count = num_values as usize;
-            if optional {
-                if def_level_encoding != Encoding::RLE {
-                    bail!("levels in the encoding {def_level_encoding} are too old to be read");
-                }
-                let mut length = [0; 4];
-                length.copy_from_slice(take(&mut bytes, 4)?);
-                let levels = take(&mut bytes, u32::from_le_bytes(length) as usize)?;
-                let mut present = Present::default();
-                hybrid::decode(levels, 1, count, &mut present)?;
-                count = present.0;
-            }
-            let rest = buf.len() - bytes.len();
-            Ok(Values { bytes: buf.slice(rest..), encoding, count })
-        }
-        Page::DataPageV2 {
-            buf,
-            num_values,
-            encoding,
-            num_nulls,
-            def_levels_byte_len,
-            rep_levels_byte_len,
-            ..
-        } => {
-            let levels = def_levels_byte_len as usize + rep_levels_byte_len as usize;
-            if levels > buf.len() || num_nulls > num_values {
-                return Err(Malformed("a page's header contradicts itself").into());
-            }
-            Ok(Values {
-                bytes: buf.slice(levels..),
-                encoding,
-                count: (num_values - num_nulls) as usize,
-            })
-        }
-        Page::DictionaryPage { .. } => bail!("a dictionary stands between the pages"),
-    }
 }
 
 /// Where the values of the chunk go.
@@ -287,9 +238,6 @@ impl NumberTarget<'_> {
         Ok(())
     }
 }
-
-/// Values that are handed on together: what fits the first-level cache.
-pub(super) const AT_ONCE: usize = 1024;
 
 fn next_bytes(rest: &mut Bytes) -> Result<Bytes, Malformed> {
     let short = Malformed("a string reaches beyond its page");

@@ -6,19 +6,17 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result};
 use arrow::array::RecordBatch;
 use arrow::datatypes::{Field, SchemaRef};
-use bytes::{Buf as _, Bytes};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
 };
-use parquet::errors::{ParquetError, Result as ParquetResult};
 use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData};
-use parquet::file::reader::{ChunkReader, Length};
+use parquet::file::reader::{ChunkReader as _, Length as _};
 
+use super::bytes::{Part, Positioned};
 use super::chunk::{self, Scratch};
 use crate::report::Fault;
 use crate::stats::column::Column;
-use crate::sys::fs::ReadAt;
 
 /// An open file. Its columns can be read by several threads at once.
 #[derive(Debug, Clone)]
@@ -32,7 +30,7 @@ impl ParquetFile {
     /// # Errors
     /// When there is no such file, or it is not whole.
     pub fn open(path: &Path) -> Result<Self> {
-        let file = Positioned(Arc::new(ReadAt::open(path)?));
+        let file = Positioned::open(path)?;
         let metadata =
             ArrowReaderMetadata::load(&file, ArrowReaderOptions::new()).map_err(|error| {
                 Fault::usage(format!("`{}` is not a whole Parquet file: {error}", path.display()))
@@ -95,7 +93,7 @@ impl ParquetFile {
                 return Err(Fault::usage("a column reaches beyond the end of the file").into());
             }
             let bytes = self.file.get_bytes(start, usize::try_from(length)?)?;
-            let part = Part { start, bytes, len: self.file.len() };
+            let part = Part::new(start, bytes, self.file.len());
             let rows = usize::try_from(group.num_rows())?;
             chunk::read(Arc::new(part), meta, rows, field.data_type(), column, scratch)
                 .with_context(|| format!("row group {number}"))?;
@@ -146,88 +144,5 @@ fn place(meta: &ColumnChunkMetaData) -> Result<(u64, u64), Fault> {
     match (u64::try_from(start), u64::try_from(meta.compressed_size())) {
         (Ok(start), Ok(length)) => Ok((start, length)),
         _ => Err(Fault::usage("the footer puts a column before the file's start")),
-    }
-}
-
-/// Reads by place: threads do not move each other's offset.
-#[derive(Debug, Clone)]
-struct Positioned(Arc<ReadAt>);
-
-impl Length for Positioned {
-    fn len(&self) -> u64 {
-        self.0.len()
-    }
-}
-
-impl ChunkReader for Positioned {
-    type T = std::io::BufReader<From>;
-
-    fn get_read(&self, start: u64) -> ParquetResult<Self::T> {
-        Ok(std::io::BufReader::new(From { file: self.0.clone(), at: start }))
-    }
-
-    fn get_bytes(&self, start: u64, length: usize) -> ParquetResult<Bytes> {
-        let end = start.saturating_add(length as u64);
-        if end > self.0.len() {
-            return Err(ParquetError::EOF(format!("the file ends before byte {end}")));
-        }
-        let mut bytes = vec![0; length];
-        self.0.fill(start, &mut bytes)?;
-        Ok(bytes.into())
-    }
-}
-
-#[derive(Debug)]
-struct From {
-    file: Arc<ReadAt>,
-    at: u64,
-}
-
-impl std::io::Read for From {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        let left = self.file.len().saturating_sub(self.at);
-        let count = usize::try_from(left).unwrap_or(usize::MAX).min(buffer.len());
-        self.file.fill(self.at, &mut buffer[..count])?;
-        self.at += count as u64;
-        Ok(count)
-    }
-}
-
-/// The bytes of one column chunk, under their places in the file.
-#[derive(Debug)]
-pub(super) struct Part {
-    start: u64,
-    bytes: Bytes,
-    len: u64,
-}
-
-impl Part {
-    fn from(&self, start: u64) -> ParquetResult<Bytes> {
-        let at = start.checked_sub(self.start).and_then(|at| usize::try_from(at).ok());
-        let at = at.filter(|at| *at <= self.bytes.len());
-        let outside = || ParquetError::EOF("a page lies outside of its column".into());
-        Ok(self.bytes.slice(at.ok_or_else(outside)?..))
-    }
-}
-
-impl Length for Part {
-    fn len(&self) -> u64 {
-        self.len
-    }
-}
-
-impl ChunkReader for Part {
-    type T = bytes::buf::Reader<Bytes>;
-
-    fn get_read(&self, start: u64) -> ParquetResult<Self::T> {
-        Ok(self.from(start)?.reader())
-    }
-
-    fn get_bytes(&self, start: u64, length: usize) -> ParquetResult<Bytes> {
-        let bytes = self.from(start)?;
-        if length > bytes.len() {
-            return Err(ParquetError::EOF("a page reaches beyond its column".into()));
-        }
-        Ok(bytes.slice(..length))
     }
 }

@@ -1,8 +1,11 @@
 //! Indices into a dictionary: counted, or looked up.
 
-use super::chunk::{AT_ONCE, Values};
 use super::hybrid::{self, Malformed, Sink, take};
+use super::page::Values;
 use crate::stats::column::Numbers;
+
+/// Values that are handed on together: what fits the first-level cache.
+pub(super) const AT_ONCE: usize = 1024;
 
 pub(super) trait Indexed: Sink {
     fn outside(&self) -> bool;

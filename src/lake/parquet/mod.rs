@@ -5,10 +5,12 @@
 //! usual encodings are decoded here, straight into what counts them; everything
 //! else goes through the Arrow reader.
 
+mod bytes;
 mod chunk;
 mod file;
 mod hybrid;
 mod index;
+mod page;
 mod raw;
 
 pub use chunk::Scratch;

@@ -1,0 +1,125 @@
+//! Two sides of a column of categories.
+
+use std::collections::BTreeMap;
+
+use super::compare::{Compared, Effect, Kind, Profile, nothing_to_compare, of_counts};
+use crate::config::Statistic;
+use crate::stats::column::Categories;
+use crate::stats::numeric::Tested;
+use crate::stats::{categorical, shares};
+
+/// Categories beyond this many are drawn together.
+pub(super) const SHOWN: usize = 12;
+
+/// The counts of both sides by category, in the order of their bytes: sums come
+/// out the same whatever the hashing.
+pub(super) fn joined(sides: [&Categories; 2]) -> BTreeMap<&[u8], [u64; 2]> {
+    let mut joined = BTreeMap::<&[u8], [u64; 2]>::new();
+    for (at, side) in sides.into_iter().enumerate() {
+        for (category, count) in &side.counts {
+            joined.entry(category).or_default()[at] = *count;
+        }
+    }
+    joined
+}
+
+pub(super) fn counts_of(joined: &BTreeMap<&[u8], [u64; 2]>) -> [Vec<u64>; 2] {
+    [0, 1].map(|side| joined.values().map(|pair| pair[side]).collect())
+}
+
+pub(super) fn categories(column: &str, sides: [&Categories; 2]) -> Compared {
+    let profiles = sides.map(|side| Profile {
+        rows: side.rows(),
+        nulls: side.nulls,
+        facts: None,
+        quantiles: Vec::new(),
+        distinct: Some(side.counts.len() as u64),
+    });
+    if sides.iter().any(|side| side.counts.is_empty()) {
+        return nothing_to_compare(column, Kind::Categories, profiles);
+    }
+    let joined = joined(sides);
+    let counts = counts_of(&joined);
+    let name = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let only = |side: usize| -> Vec<String> {
+        let mut found: Vec<_> = joined.iter().filter(|(_, pair)| pair[1 - side] == 0).collect();
+        found.sort_by_key(|(_, pair)| std::cmp::Reverse(pair[side]));
+        found.into_iter().map(|(category, _)| name(category)).collect()
+    };
+    let (test, tested) = independence(&counts);
+    let mut effects = of_counts(&counts);
+    effects.push(cramers_v(&counts));
+    let labels = joined.keys().map(|category| name(category)).collect();
+    let (labels, folded) = fold(labels, [shares::shares(&counts[0]), shares::shares(&counts[1])]);
+    Compared {
+        column: column.to_owned(),
+        kind: Kind::Categories,
+        profiles,
+        effects,
+        test,
+        tested,
+        nulls_tested: Tested { statistic: 0.0, p_value: 1.0 },
+        labels,
+        shares: folded,
+        new: only(1),
+        vanished: only(0),
+        foreign: None,
+        more: Vec::new(),
+    }
+    .with_nulls_tested()
+}
+
+/// Cramer's V, and without its bias (Bergsma 2013).
+fn cramers_v([a, b]: &[Vec<u64>; 2]) -> Effect {
+    let total = (a.iter().sum::<u64>() + b.iter().sum::<u64>()) as f64;
+    let value = categorical::cramers_v(a, b);
+    let freedom = a.len() as f64 - 1.0;
+    let corrected = (value * value - freedom / (total - 1.0)).max(0.0).sqrt();
+    Effect { statistic: Statistic::CramersV, value, corrected, error: 0.0 }
+}
+
+/// A test that holds its level also where counts are small: categories with
+/// less than five expected values on a side are taken together (Cochran 1954),
+/// and a table of two small categories is tested exactly.
+fn independence([a, b]: &[Vec<u64>; 2]) -> (&'static str, Tested) {
+    const ENOUGH: f64 = 5.0;
+    let (n, m) = (a.iter().sum::<u64>() as f64, b.iter().sum::<u64>() as f64);
+    let smaller = n.min(m) / (n + m);
+    let (mut kept, mut rest) = ([Vec::new(), Vec::new()], [0, 0]);
+    for (x, y) in a.iter().zip(b) {
+        if (x + y) as f64 * smaller < ENOUGH {
+            rest = [rest[0] + x, rest[1] + y];
+        } else {
+            kept[0].push(*x);
+            kept[1].push(*y);
+        }
+    }
+    if a.len() == 2 && rest != [0, 0] {
+        return ("fisher", categorical::fisher([[a[0], a[1]], [b[0], b[1]]]));
+    }
+    if rest != [0, 0] {
+        kept[0].push(rest[0]);
+        kept[1].push(rest[1]);
+    }
+    ("chi²", categorical::chi_squared(&kept[0], &kept[1]))
+}
+
+/// The most frequent categories, and the rest in one.
+fn fold(labels: Vec<String>, shares: [Vec<f64>; 2]) -> (Vec<String>, [Vec<f64>; 2]) {
+    if labels.len() <= SHOWN {
+        return (labels, shares);
+    }
+    let mut order: Vec<usize> = (0..labels.len()).collect();
+    order.sort_by(|a, b| {
+        (shares[0][*b] + shares[1][*b]).total_cmp(&(shares[0][*a] + shares[1][*a]))
+    });
+    let (top, rest) = order.split_at(SHOWN - 1);
+    let mut names: Vec<String> = top.iter().map(|at| labels[*at].clone()).collect();
+    names.push("other".into());
+    let folded = shares.map(|side| {
+        let mut kept: Vec<f64> = top.iter().map(|at| side[*at]).collect();
+        kept.push(rest.iter().map(|at| side[*at]).sum());
+        kept
+    });
+    (names, folded)
+}
