@@ -36,5 +36,6 @@ pub mod report;
 pub mod stats;
 pub mod step;
 pub mod sys;
+pub mod telemetry;
 #[cfg(feature = "local")]
 pub mod tour;

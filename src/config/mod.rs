@@ -7,11 +7,13 @@ mod drift;
 mod gate;
 mod promotion;
 mod quality;
+mod telemetry;
 
 pub use drift::{Compat, Drift, Engine, Limit, OnDrift, Statistic, Windows};
 pub use gate::{Gate, Problem, Rule};
 pub use promotion::Promotion;
 pub use quality::Quality;
+pub use telemetry::{AzureMonitor, Telemetry};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -24,6 +26,8 @@ pub struct Config {
     pub workspace: Workspace,
     /// Where results are recorded.
     pub record: Record,
+    /// Where the records of `drift-check` go beside that.
+    pub telemetry: Telemetry,
     /// When a model version passes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gate: Option<Gate>,
@@ -91,6 +95,7 @@ impl Config {
         if let Some(drift) = &self.drift {
             drift.check().map_err(|message| format!("`drift`: {message}"))?;
         }
+        self.telemetry.check().map_err(|message| format!("`telemetry`: {message}"))?;
         self.promotion.check().map_err(|message| format!("`promotion`: {message}"))?;
         if let Some(schema) = &self.record.schema {
             schema

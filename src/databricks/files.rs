@@ -5,8 +5,8 @@ use reqwest::Method;
 use serde::Deserialize;
 
 use super::http::path as encoded;
-use super::retry::Class;
 use super::{Client, Error};
+use crate::sys::retry::Class;
 
 #[derive(Debug, Clone, Deserialize)]
 pub struct DirectoryEntry {

@@ -11,11 +11,10 @@ use serde::de::DeserializeOwned;
 use super::Masker;
 use super::auth::Authenticator;
 use super::error::{ApiError, Error};
-use super::retry::{self, Attempt, Class};
 use super::settings::{Settings, address};
+use crate::sys::https::{self, plain_reason};
+use crate::sys::retry::{self, Attempt, Class};
 
-/// No byte for this long ends a call.
-const IDLE: Duration = Duration::from_secs(30);
 /// One attempt of an ordinary call, a drip of bytes included.
 const WHOLE_CALL: Duration = Duration::from_secs(120);
 /// How much of an error's body is kept.
@@ -105,12 +104,7 @@ impl Http {
 }
 
 fn client() -> Result<reqwest::Client, Error> {
-    reqwest::Client::builder()
-        .redirect(reqwest::redirect::Policy::none())
-        .user_agent(concat!("lakegate/", env!("CARGO_PKG_VERSION")))
-        .connect_timeout(Duration::from_secs(15))
-        .read_timeout(IDLE)
-        .build()
+    https::client()
         .map_err(|error| Error::Settings(format!("set up HTTPS: {}", plain_reason(&error))))
 }
 
@@ -222,7 +216,7 @@ impl Call<'_> {
             if attempt > retry::MAX_ATTEMPTS || !self.class.retries(outcome) {
                 return Err(error);
             }
-            let pause = retry::pause(attempt, asked, roll());
+            let pause = retry::pause(attempt, asked, https::roll());
             tracing::debug!(call = self.name(), attempt, ?pause, %error, "trying again");
             self.sleep(pause).await?;
         }
@@ -338,19 +332,4 @@ impl Call<'_> {
     fn name(&self) -> String {
         format!("{} {}", self.method, self.path)
     }
-}
-
-/// A number in `[0, 1)`, for jitter only.
-fn roll() -> f64 {
-    let bits = getrandom::u64().unwrap_or(1 << 63);
-    (bits >> 11) as f64 / (1u64 << 53) as f64
-}
-
-/// The innermost cause, without the URL (whose query may hold a signature).
-pub(super) fn plain_reason(error: &reqwest::Error) -> String {
-    if error.is_timeout() {
-        return "timed out".into();
-    }
-    let causes = std::iter::successors(std::error::Error::source(error), |cause| cause.source());
-    causes.last().map_or_else(|| "the request failed".into(), ToString::to_string)
 }

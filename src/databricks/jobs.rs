@@ -6,8 +6,8 @@ use reqwest::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::retry::Class;
 use super::{Client, Error};
+use crate::sys::retry::Class;
 
 #[derive(Debug, Clone, Deserialize)]
 pub struct Job {

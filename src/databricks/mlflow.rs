@@ -6,9 +6,9 @@ use reqwest::Method;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::retry::Class;
 use super::{Client, Error};
 use crate::names::{ModelName, ModelVersion};
+use crate::sys::retry::Class;
 
 #[derive(Debug, Clone, Deserialize)]
 pub struct Experiment {

@@ -13,7 +13,6 @@ pub mod mlflow;
 mod model_digest;
 mod permissions;
 mod profile;
-mod retry;
 mod settings;
 pub mod sql;
 pub mod unity;

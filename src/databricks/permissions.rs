@@ -4,8 +4,8 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::http::segment;
-use super::retry::Class;
 use super::{Client, Error};
+use crate::sys::retry::Class;
 
 impl Client {
     /// Replaces the direct permissions of an object: a list of principals with

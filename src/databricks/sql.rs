@@ -8,9 +8,9 @@ use reqwest::Method;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::retry::Class;
 use super::{Client, Error};
 pub use crate::record::statement::{Parameter, Statement};
+use crate::sys::retry::Class;
 
 /// A result of a few rows, as the service prints them.
 #[derive(Debug, Clone, PartialEq, Eq)]

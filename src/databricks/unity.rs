@@ -5,9 +5,9 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::http::segment;
-use super::retry::Class;
 use super::{Client, Error};
 use crate::names::{Alias, ModelName, ModelVersion, TableName};
+use crate::sys::retry::Class;
 
 #[derive(Debug, Clone, Deserialize)]
 pub struct AliasInfo {

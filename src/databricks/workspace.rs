@@ -6,8 +6,8 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::http::path as encoded;
-use super::retry::Class;
 use super::{Client, Error};
+use crate::sys::retry::Class;
 
 #[derive(Debug, Clone, Deserialize)]
 pub struct ObjectInfo {

@@ -118,6 +118,7 @@ impl Args {
             window: self.window,
             retrain_parameters,
             record,
+            telemetry: config.telemetry.clone(),
             drift: self.checks != Checks::Quality,
             threads: threads.map_or(1, std::num::NonZeroUsize::get),
         })

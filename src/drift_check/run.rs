@@ -13,16 +13,17 @@ use super::quality::{self, Kept};
 use super::schema::{Chosen, Common, choose};
 use super::{describe, rows, scopes, warehouse};
 use crate::checkout;
-use crate::config::{Drift, OnDrift};
+use crate::config::{self, Drift, OnDrift};
 use crate::databricks::jobs::RunNow;
 use crate::lake::parquet::Scratch;
 use crate::lake::{Group, Grouping, Lake, Scope, Side, Wanted};
-use crate::names::{SchemaName, Sha256, Source};
+use crate::names::{SchemaName, Secret, Sha256, Source};
 use crate::report::{Document, Fault, Outcome, Report};
 use crate::stats;
 use crate::stats::column::{Column, Measure};
 use crate::step::{self, Ctx};
 use crate::sys::clock;
+use crate::telemetry::Telemetry;
 
 #[derive(Debug, Clone)]
 pub struct Request {
@@ -30,6 +31,7 @@ pub struct Request {
     pub window: Option<String>,
     pub retrain_parameters: BTreeMap<String, String>,
     pub record: Option<SchemaName>,
+    pub telemetry: config::Telemetry,
     /// Whether both sides are compared, or the current one is looked at alone.
     pub drift: bool,
     /// How many columns are read at a time.
@@ -65,6 +67,9 @@ impl Opened {
 
 pub async fn run(ctx: Ctx, request: Request) -> Result<Outcome> {
     let policy = &request.policy;
+    let host = ctx.host.clone();
+    let masker = std::sync::Arc::new(move |secret: &Secret| host.mask(secret));
+    let telemetry = Telemetry::new(&request.telemetry, &ctx.env, masker)?;
     let baseline = open(&ctx, &policy.baseline, policy.baseline_where.as_deref()).await?;
     let current = open(&ctx, &policy.current, policy.current_where.as_deref()).await?;
     let mut chosen = if request.drift {
@@ -90,12 +95,13 @@ pub async fn run(ctx: Ctx, request: Request) -> Result<Outcome> {
     // The same data under the same policy is the same window.
     let window = request.window.clone().unwrap_or_else(|| current.identity.clone());
     let reaction = react(&ctx, &request, &decision, &window).await?;
+    let at = clock::now().to_string();
+    let rows = rows::of(policy, &decision, [&window, &baseline.identity], reaction.name, &at);
     if let Some(schema) = &request.record {
         let lake = Lake { client: &ctx.client, warehouse: ctx.warehouse()? };
-        let at = clock::now().to_string();
-        let rows = rows::of(policy, &decision, [&window, &baseline.identity], reaction.name, &at);
         lake.record(schema, &rows).await?;
     }
+    telemetry.send(&rows).await?;
     Ok(outcome(policy, &decision, &window, &chosen, &reaction))
 }
 

@@ -11,6 +11,8 @@ pub use drift::DriftRow;
 pub use gate::GateRow;
 pub use promotion::PromotionRow;
 
+use serde_json::Value;
+
 use self::statement::{Parameter, Statement};
 use crate::names::{SchemaName, TableName};
 
@@ -31,6 +33,18 @@ impl Cell {
     /// A count or a version; one too large for SQL is unknown.
     fn whole(number: impl Into<Option<u64>>) -> Self {
         Self::Whole(number.into().and_then(|number| i64::try_from(number).ok()))
+    }
+
+    fn json(self) -> Value {
+        match self {
+            Self::Text(text) => text.into(),
+            // What is not a number has no place in JSON.
+            Self::Number(number) => {
+                number.and_then(serde_json::Number::from_f64).map_or(Value::Null, Value::Number)
+            }
+            Self::Whole(number) => number.into(),
+            Self::Flag(flag) => flag.into(),
+        }
     }
 
     fn parameter(&self, name: String) -> Parameter {
@@ -57,6 +71,16 @@ pub trait Row {
     const COLUMNS: &'static [(&'static str, &'static str)];
 
     fn cells(&self) -> Vec<Cell>;
+}
+
+/// A row as a JSON object, with the time under the name that Azure Monitor
+/// expects.
+pub fn json<R: Row>(row: &R) -> Value {
+    let cells = R::COLUMNS.iter().zip(row.cells()).map(|((name, _), cell)| {
+        let name = if *name == "at" { "TimeGenerated" } else { name };
+        (name.to_owned(), cell.json())
+    });
+    Value::Object(cells.collect())
 }
 
 /// The name of a kind's table.

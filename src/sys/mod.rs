@@ -1,4 +1,4 @@
-//! The operating system: files, processes, environment, clock.
+//! The operating system: files, processes, environment, clock, network.
 //!
 //! The only place that touches `std::fs` and `std::process`; `clippy.toml`
 //! refuses them elsewhere.
@@ -6,6 +6,8 @@
 pub mod clock;
 pub mod env;
 pub mod fs;
+pub mod https;
 pub mod process;
+pub mod retry;
 
 pub use env::Env;

@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::support::root;
 
 const PURE: [&str; 6] = ["bundle", "config", "names", "record", "report", "stats"];
-const ADAPTERS: [&str; 6] = ["checkout", "databricks", "host", "lake", "step", "sys"];
+const ADAPTERS: [&str; 7] = ["checkout", "databricks", "host", "lake", "step", "sys", "telemetry"];
 const FEATURES: [&str; 5] =
     ["bundle_deploy", "drift_check", "job_run", "model_gate", "model_promote"];
 const FRONT: [&str; 3] = ["cli", "local", "tour"];

@@ -7,9 +7,9 @@ use serde::Deserialize;
 
 use super::{Granted, sign_in_error};
 use crate::databricks::error::Error;
-use crate::databricks::http::plain_reason;
 use crate::databricks::settings::Settings;
 use crate::names::Secret;
+use crate::sys::https::plain_reason;
 
 const ATTEMPTS: u32 = 3;
 

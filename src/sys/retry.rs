@@ -7,7 +7,7 @@ use reqwest::StatusCode;
 
 /// What sending a call twice would do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Class {
+pub enum Class {
     /// Nothing: it only reads.
     Read,
     /// The same state again.
@@ -20,7 +20,7 @@ pub(super) enum Class {
 
 /// What became of one attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Attempt {
+pub enum Attempt {
     /// The connection was never made.
     NotSent,
     /// Sent, but no complete answer came.
@@ -30,7 +30,7 @@ pub(super) enum Attempt {
 
 impl Class {
     /// Whether another attempt is safe and may help.
-    pub(super) fn retries(self, attempt: Attempt) -> bool {
+    pub fn retries(self, attempt: Attempt) -> bool {
         match attempt {
             Attempt::NotSent => true,
             // The limiter answers before any handler runs.
@@ -48,11 +48,11 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 const LONGEST_ASKED: Duration = Duration::from_secs(60);
 
 /// How many times a call is sent at most.
-pub(super) const MAX_ATTEMPTS: u32 = 8;
+pub const MAX_ATTEMPTS: u32 = 8;
 
 /// The pause before attempt `next` (2 and up): what the server asked for, or
 /// full jitter under a doubling bound. `roll` is uniform in `[0, 1)`.
-pub(super) fn pause(next: u32, asked: Option<Duration>, roll: f64) -> Duration {
+pub fn pause(next: u32, asked: Option<Duration>, roll: f64) -> Duration {
     let jitter = |bound: Duration| bound.mul_f64(roll);
     match asked {
         Some(asked) => asked.min(LONGEST_ASKED) + jitter(FIRST_PAUSE),
@@ -63,7 +63,7 @@ pub(super) fn pause(next: u32, asked: Option<Duration>, roll: f64) -> Duration {
 }
 
 /// `Retry-After`: seconds, or an HTTP date.
-pub(super) fn retry_after(value: &str, now: Timestamp) -> Option<Duration> {
+pub fn retry_after(value: &str, now: Timestamp) -> Option<Duration> {
     if let Ok(seconds) = value.trim().parse::<u64>() {
         return Some(Duration::from_secs(seconds));
     }

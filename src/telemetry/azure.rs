@@ -1,0 +1,246 @@
+//! Azure Monitor's Logs Ingestion API: parts of at most 1 MB, compressed, with
+//! a token of Microsoft Entra.
+
+use std::io::Write as _;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use reqwest::{StatusCode, Url};
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::config::AzureMonitor;
+use crate::databricks::Masker;
+use crate::names::Secret;
+use crate::report::Fault;
+use crate::sys::https::{self, plain_reason};
+use crate::sys::retry::{self, Attempt, Class};
+use crate::sys::{Env, clock, fs};
+
+/// The service refuses a call above this, before compression.
+const LARGEST: usize = 1_000_000;
+const SCOPE: &str = "https://monitor.azure.com/.default";
+const ONE_CALL: Duration = Duration::from_secs(60);
+
+/// Azure's clouds. The address comes from the repository and the token from
+/// the caller: it goes nowhere else.
+const DOMAINS: [&str; 3] =
+    [".ingest.monitor.azure.com", ".ingest.monitor.azure.us", ".ingest.monitor.azure.cn"];
+
+pub(super) struct Monitor {
+    url: Url,
+    login: Url,
+    client: reqwest::Client,
+    client_id: String,
+    proof: Proof,
+    masker: Masker,
+}
+
+/// How the caller proves who it is.
+enum Proof {
+    Secret(Secret),
+    /// A file with an identity token of the host, read at each use.
+    File(String),
+}
+
+impl std::fmt::Debug for Monitor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Monitor").field("url", &self.url.as_str()).finish_non_exhaustive()
+    }
+}
+
+#[derive(Deserialize)]
+struct Token {
+    access_token: Secret,
+}
+
+impl Monitor {
+    pub(super) fn new(config: &AzureMonitor, env: &Env, masker: Masker) -> Result<Self> {
+        let either = |one: &str, other: &str| env.get(one).or(env.get(other)).map(str::to_owned);
+        let needed = |one: &str, other: &str| {
+            either(one, other).ok_or_else(|| {
+                let fault = Fault::usage(format!("Azure Monitor needs {one}"));
+                fault
+                    .hint(format!("set {one} (or {other}), or leave `telemetry.azure_monitor` out"))
+            })
+        };
+        let tenant = needed("AZURE_TENANT_ID", "ARM_TENANT_ID")?;
+        let client_id = needed("AZURE_CLIENT_ID", "ARM_CLIENT_ID")?;
+        let proof = match (
+            env.get("AZURE_FEDERATED_TOKEN_FILE"),
+            either("AZURE_CLIENT_SECRET", "ARM_CLIENT_SECRET"),
+        ) {
+            (Some(file), _) => Proof::File(file.to_owned()),
+            (None, Some(secret)) => Proof::Secret(Secret::new(secret)),
+            (None, None) => {
+                let fault = Fault::usage("Azure Monitor needs a way to sign in");
+                return Err(fault
+                    .hint("set AZURE_FEDERATED_TOKEN_FILE or AZURE_CLIENT_SECRET")
+                    .into());
+            }
+        };
+        let mut url = endpoint(&config.endpoint)?;
+        url.set_path(&format!("/dataCollectionRules/{}/streams/{}", config.rule, config.stream));
+        url.set_query(Some("api-version=2023-01-01"));
+        let authority =
+            env.get("AZURE_AUTHORITY_HOST").unwrap_or("https://login.microsoftonline.com");
+        let mut login = safe(authority)?;
+        login
+            .path_segments_mut()
+            .map_err(|()| Fault::usage(format!("`{authority}` is no address")))?
+            .pop_if_empty()
+            .extend([tenant.as_str(), "oauth2", "v2.0", "token"]);
+        let client = https::client().context("set up HTTPS")?;
+        Ok(Self { url, login, client, client_id, proof, masker })
+    }
+
+    pub(super) async fn send(&self, records: &[Value]) -> Result<()> {
+        if records.is_empty() {
+            return Ok(());
+        }
+        let token = self.token().await.context("sign in to Azure Monitor")?;
+        for part in parts(records)? {
+            let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+            encoder.write_all(part.as_bytes()).context("compress the records")?;
+            let body = encoder.finish().context("compress the records")?;
+            let request = || {
+                self.client
+                    .post(self.url.clone())
+                    .timeout(ONE_CALL)
+                    .bearer_auth(token.expose())
+                    .header("content-type", "application/json")
+                    .header("content-encoding", "gzip")
+                    .body(body.clone())
+            };
+            again(request).await.with_context(|| format!("send records to `{}`", self.url))?;
+        }
+        Ok(())
+    }
+
+    async fn token(&self) -> Result<Secret> {
+        let mut form = vec![
+            ("grant_type", "client_credentials".to_owned()),
+            ("client_id", self.client_id.clone()),
+            ("scope", SCOPE.to_owned()),
+        ];
+        match &self.proof {
+            Proof::Secret(secret) => {
+                (self.masker)(secret);
+                form.push(("client_secret", secret.expose().to_owned()));
+            }
+            Proof::File(path) => {
+                let assertion = Secret::new(fs::read_text(path)?.trim());
+                (self.masker)(&assertion);
+                let kind = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+                form.push(("client_assertion_type", kind.to_owned()));
+                form.push(("client_assertion", assertion.expose().to_owned()));
+            }
+        }
+        let request = || self.client.post(self.login.clone()).timeout(ONE_CALL).form(&form);
+        let answer: Token =
+            serde_json::from_slice(&again(request).await?).context("read the token's answer")?;
+        (self.masker)(&answer.access_token);
+        Ok(answer.access_token)
+    }
+}
+
+/// Sends a call that may be sent again, until it is answered.
+async fn again(request: impl Fn() -> reqwest::RequestBuilder) -> Result<bytes::Bytes> {
+    let mut attempt = 1;
+    loop {
+        let (outcome, asked, reason) = match request().send().await {
+            Ok(response) if response.status().is_success() => {
+                return response
+                    .bytes()
+                    .await
+                    .map_err(|error| anyhow::anyhow!(plain_reason(&error)));
+            }
+            Ok(response) => {
+                let status = response.status();
+                let header = response.headers().get(reqwest::header::RETRY_AFTER);
+                let asked = header
+                    .and_then(|value| value.to_str().ok())
+                    .and_then(|value| retry::retry_after(value, clock::now()));
+                let body = response.text().await.unwrap_or_default();
+                let words: String = body.chars().take(300).collect();
+                (Attempt::Status(status), asked, told(status, &words))
+            }
+            Err(error) if error.is_connect() => (Attempt::NotSent, None, plain_reason(&error)),
+            Err(error) => (Attempt::NoAnswer, None, plain_reason(&error)),
+        };
+        attempt += 1;
+        if attempt > retry::MAX_ATTEMPTS || !Class::Keyed.retries(outcome) {
+            bail!(reason);
+        }
+        tokio::time::sleep(retry::pause(attempt, asked, https::roll())).await;
+    }
+}
+
+fn told(status: StatusCode, words: &str) -> String {
+    let hint = match status.as_u16() {
+        401 | 403 => "; the identity needs the role `Monitoring Metrics Publisher` on the rule",
+        404 => "; check the rule's immutable id and the stream's name",
+        300..=399 => "; a redirect is not followed",
+        _ => "",
+    };
+    format!("HTTP {}: {words}{hint}", status.as_u16())
+}
+
+/// Arrays of records, each small enough for one call.
+fn parts(records: &[Value]) -> Result<Vec<String>> {
+    let mut parts = Vec::new();
+    let mut open = String::from("[");
+    for record in records {
+        let text = record.to_string();
+        if text.len() + 2 > LARGEST {
+            bail!("a record of {} bytes is too large for Azure Monitor", text.len());
+        }
+        if open.len() > 1 && open.len() + text.len() + 2 > LARGEST {
+            open.push(']');
+            parts.push(std::mem::replace(&mut open, "[".to_owned()));
+        }
+        if open.len() > 1 {
+            open.push(',');
+        }
+        open.push_str(&text);
+    }
+    open.push(']');
+    parts.push(open);
+    Ok(parts)
+}
+
+fn endpoint(text: &str) -> Result<Url, Fault> {
+    let url = safe(text)?;
+    let host = url.host_str().unwrap_or_default();
+    if is_loopback(&url) || DOMAINS.iter().any(|domain| host.ends_with(domain)) {
+        return Ok(url);
+    }
+    let fault =
+        Fault::usage(format!("`{text}` is no endpoint of Azure Monitor: no token was sent"));
+    Err(fault.hint(format!("its host ends with {}", DOMAINS.join(" or "))))
+}
+
+/// HTTPS, or a loopback address.
+fn safe(text: &str) -> Result<Url, Fault> {
+    let url = Url::parse(text)
+        .map_err(|error| Fault::usage(format!("`{text}` is no address: {error}")))?;
+    if url.scheme() == "https" || url.scheme() == "http" && is_loopback(&url) {
+        return Ok(url);
+    }
+    Err(Fault::usage(format!("`{text}` must use https: a token would travel in the open")))
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(url::Host::Ipv6(ip)) => ip.is_loopback(),
+        Some(url::Host::Domain(name)) => name == "localhost",
+        None => false,
+    }
+}
+
+#[cfg(test)]
+#[path = "azure_tests.rs"]
+mod tests;
