@@ -53,7 +53,7 @@ const DRIFT: &[&str] = &[
     "--retrain-param=key=retraining-2013-07",
 ];
 
-pub(super) const STEPS: [Step; 21] = [
+pub(super) const STEPS: [Step; 22] = [
     step("project", "write the starter project", "development", Action::Project),
     step(
         "environment",
@@ -73,6 +73,12 @@ pub(super) const STEPS: [Step; 21] = [
         "refresh the features of January to April",
         "feature refresh",
         job(&["flights-refresh-features", "months=1-4"]),
+    ),
+    step(
+        "quality",
+        "hold the features to the rules of quality",
+        "feature refresh",
+        Action::Command(&["drift-check", "--checks=quality"]),
     ),
     step(
         "train",
@@ -194,7 +200,7 @@ mod tests {
 
     #[test]
     fn a_job_is_keyed_by_its_step() {
-        let Action::Command(words) = STEPS[5].action else { panic!() };
+        let Action::Command(words) = STEPS[6].action else { panic!() };
         assert_eq!(
             arguments(words, "train")[..4],
             ["job-run", "flights-train", "--rerun-infrastructure", "--step-key=tour/train"]

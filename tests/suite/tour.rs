@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::support::{Served, lakegate, python, text, within};
 
-const STEPS: usize = 21;
+const STEPS: usize = 22;
 
 /// What must be the same however the tour went.
 #[derive(Debug, PartialEq)]
