@@ -43,20 +43,22 @@ const OUTAGE: Duration = Duration::from_secs(15 * 60);
 const HEARTBEAT: Duration = Duration::from_secs(60);
 /// How long the cancellation of the remote run may take.
 const CANCEL_BUDGET: Duration = Duration::from_millis(2500);
+/// How many runs of one step may have been lost before.
+const LOST: u32 = 20;
 /// How many lines of a failed task's log are shown.
 const TAIL: usize = 30;
 
 pub async fn run(ctx: Ctx, request: Request) -> Result<Outcome> {
     let job = checkout::find_job(&ctx, &request.job, request.target.as_deref()).await?;
     let (job_id, name) = (job.job_id, job.name().to_owned());
-    let mut rerun = 0;
+    let (mut number, mut reruns) = (0, 0);
     loop {
         let token = token::run_token(
             &ctx.context,
             request.step_key.as_deref(),
             job_id,
             &request.parameters,
-            rerun,
+            number,
         );
         let now = RunNow {
             job_id,
@@ -66,17 +68,21 @@ pub async fn run(ctx: Ctx, request: Request) -> Result<Outcome> {
         let run_id =
             ctx.client.run_now(&now).await.with_context(|| format!("start job `{name}`"))?;
         let started = Started { name: name.clone(), run_id };
-        let run = wait(&ctx, &started, &request).await?;
-        if run.is_infrastructure_failure() && request.rerun_infrastructure && rerun == 0 {
+        let (run, was_over) = wait(&ctx, &started, &request).await?;
+        let failed = run.is_infrastructure_failure() && request.rerun_infrastructure;
+        // A run that was over when we came was lost by whoever ran this step before.
+        if failed && number < LOST && (was_over || reruns == 0) {
             ctx.host.progress(&format!("run {run_id} failed in the platform, running once more"));
-            rerun += 1;
+            reruns += u32::from(!was_over);
+            number += 1;
             continue;
         }
         return conclude(&ctx, &started, &run).await;
     }
 }
 
-async fn wait(ctx: &Ctx, started: &Started, request: &Request) -> Result<Run> {
+/// Waits for a run to end, and tells whether it was over at the first look.
+async fn wait(ctx: &Ctx, started: &Started, request: &Request) -> Result<(Run, bool)> {
     let begun = Instant::now();
     let mut running_since: Option<Instant> = None;
     let mut last = (String::new(), Instant::now());
@@ -103,6 +109,7 @@ async fn wait(ctx: &Ctx, started: &Started, request: &Request) -> Result<Run> {
             ctx.host.progress(&format!("job `{}` runs: {}", started.name, run.run_page_url));
         }
         let line = watch::progress(&run);
+        let first = last.0.is_empty();
         if line != last.0 || last.1.elapsed() >= HEARTBEAT {
             ctx.host.progress(&format!("{line} ({})", clock::human(begun.elapsed())));
             last = (line, Instant::now());
@@ -112,7 +119,7 @@ async fn wait(ctx: &Ctx, started: &Started, request: &Request) -> Result<Run> {
         }
         let ran = running_since.map_or(Duration::ZERO, |since| since.elapsed());
         match watch::next(&run, begun.elapsed(), ran, request.queue_timeout, request.run_timeout) {
-            watch::Next::Over => return Ok(run),
+            watch::Next::Over => return Ok((run, first)),
             watch::Next::Wait => {}
             late => {
                 cancel_remote(ctx, started).await;

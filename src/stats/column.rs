@@ -127,7 +127,7 @@ impl Numbers {
     }
 
     fn block<K: Key>(&mut self, keys: &[u64]) {
-        let unit = self.scale.unit();
+        let per_unit = self.scale.per_unit();
         let Some(first) = keys.first().map(|key| K::value(*key)) else { return };
         self.sample.keys.extend_from_slice(keys);
         let mut sums = [0.0; 8];
@@ -149,10 +149,11 @@ impl Numbers {
         let (sum, square) = (sums.iter().sum::<f64>(), squares.iter().sum::<f64>());
         let mean = sum / count;
         self.facts.zeros += zeros;
-        self.facts.min = self.facts.min.min(low * unit);
-        self.facts.max = self.facts.max.max(high * unit);
+        self.facts.min = self.facts.min.min(low / per_unit);
+        self.facts.max = self.facts.max.max(high / per_unit);
         let around_mean = (square - sum * mean).max(0.0);
-        self.facts.take(keys.len() as u64, (first + mean) * unit, around_mean * unit * unit);
+        let squares = around_mean / per_unit / per_unit;
+        self.facts.take(keys.len() as u64, (first + mean) / per_unit, squares);
     }
 
     /// Takes in keys with how often each is there.

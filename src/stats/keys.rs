@@ -2,7 +2,7 @@
 //! axis is integer work whatever the type.
 
 /// How keys stand for values. The arithmetic is done in the unit of the keys;
-/// [`Scale::unit`] brings a result back to the unit of the column.
+/// divided by [`Scale::per_unit`] it is in the unit of the column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scale {
     /// `f64`, and `f32` widened.
@@ -63,10 +63,11 @@ pub fn of_signed(value: i64) -> u64 {
 }
 
 impl Scale {
-    /// What a difference of one in the keys' unit is in the column's.
-    pub fn unit(self) -> f64 {
+    /// How many of the keys' units are one of the column's. A division by it is
+    /// correctly rounded where a product with 0.1 is not.
+    pub fn per_unit(self) -> f64 {
         match self {
-            Self::Signed { digits } => 10f64.powi(-i32::from(digits)),
+            Self::Signed { digits } => 10f64.powi(i32::from(digits)),
             Self::Float | Self::Unsigned => 1.0,
         }
     }
@@ -75,8 +76,7 @@ impl Scale {
     pub fn value(self, key: u64) -> f64 {
         match self {
             Self::Float => Float::value(key),
-            // A division is correctly rounded where a product with 0.1 is not.
-            Self::Signed { digits } => Signed::value(key) / 10f64.powi(i32::from(digits)),
+            Self::Signed { .. } => Signed::value(key) / self.per_unit(),
             Self::Unsigned => Unsigned::value(key),
         }
     }

@@ -167,7 +167,7 @@ impl<'a, K: Key> Work<'a, K> {
         let counts = self.bin(&edges, &walked.kept);
         Comparison {
             ks: walked.ks,
-            wasserstein: walked.wasserstein.max(0.0) * self.scale.unit(),
+            wasserstein: walked.wasserstein.max(0.0) / self.scale.per_unit(),
             quantiles: [of(0, quantiles), of(1, quantiles)],
             edges,
             counts,

@@ -130,3 +130,39 @@ async fn faults_are_what_real_ones_look_like() {
         http.get(format!("{}/api/2.0/preview/scim/v2/Me", served.host)).send().await.unwrap();
     assert_eq!(anonymous.status(), 401);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_step_whose_run_was_lost_again_and_again_still_ends() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut served = Served::start(dir.path());
+    let mark = dir.path().join("starts");
+    let script = format!(
+        "import pathlib, time\nmark = pathlib.Path({:?})\nstarts = len(mark.read_text()) if mark.exists() else 0\nmark.write_text('x' * (starts + 1))\nif starts < 3:\n    time.sleep(600)",
+        mark.display().to_string()
+    );
+    let client = served.client();
+    client.workspace_mkdirs("/Workspace/jobs").await.unwrap();
+    client.workspace_write("/Workspace/jobs/main.py", script.into(), true).await.unwrap();
+    let task = json!({ "task_key": "t", "spark_python_task": { "python_file": "/Workspace/jobs/main.py" } });
+    client.job_create(&json!({ "name": "patient", "tasks": [task] })).await.unwrap();
+    let step = |served: &Served| {
+        let mut command = served.command();
+        command.args(["job-run", "patient", "--rerun-infrastructure", "--step-key=s"]);
+        command.current_dir(dir.path()).stdout(std::process::Stdio::null());
+        command.stderr(std::process::Stdio::null());
+        command
+    };
+    for lost in 1..=3 {
+        let mut child = step(&served).spawn().unwrap();
+        while std::fs::read_to_string(&mark).map_or(0, |starts| starts.len()) < lost {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+        served.kill();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        served = Served::start(dir.path());
+    }
+    let status = step(&served).status().unwrap();
+    assert!(status.success(), "{status:?}");
+    assert_eq!(std::fs::read_to_string(&mark).unwrap(), "xxxx");
+}
