@@ -44,13 +44,14 @@ pub enum Compat {
 
 /// How far a column moved, as one number.
 #[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
 )]
 #[serde(rename_all = "snake_case")]
 pub enum Statistic {
     /// Population stability index over bins of equal mass, or over categories.
     Psi,
     /// Jensen-Shannon distance in nats, over the same.
+    #[default]
     JensenShannon,
     Hellinger,
     /// The share of rows that would have to change their bin or category.
@@ -128,9 +129,11 @@ impl Statistic {
 }
 
 /// A statistic and the value from which it counts as drift.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Limit {
+    /// `jensen_shannon` when left out.
+    #[serde(default)]
     pub statistic: Statistic,
     /// 0.2 for `psi`, 0.25 for `mean_shift`, 0.1 for the others when left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -140,12 +143,6 @@ pub struct Limit {
 impl Limit {
     pub fn threshold(self) -> f64 {
         self.threshold.unwrap_or_else(|| self.statistic.usual_threshold())
-    }
-}
-
-impl Default for Limit {
-    fn default() -> Self {
-        Self { statistic: Statistic::JensenShannon, threshold: None }
     }
 }
 
@@ -371,7 +368,6 @@ impl Drift {
                 Err(format!("`{name}` must be a positive number"))
             }
         };
-        positive("nulls", self.nulls)?;
         for (name, limit) in [("numeric", self.numeric), ("categorical", self.categorical)] {
             positive(&format!("{name}.threshold"), limit.threshold())?;
         }
@@ -380,8 +376,17 @@ impl Drift {
         }
         for (column, weight) in &self.weights {
             positive(&format!("weights.{column}"), *weight)?;
+            if *weight > 1e6 {
+                return Err(format!("`weights.{column}` must not be above 1000000"));
+            }
         }
-        for (name, value) in [("alpha", self.alpha), ("share", self.share), ("watch", self.watch)] {
+        let shares = [
+            ("alpha", self.alpha),
+            ("share", self.share),
+            ("watch", self.watch),
+            ("nulls", self.nulls),
+        ];
+        for (name, value) in shares {
             if !(value > 0.0 && value <= 1.0) {
                 return Err(format!("`{name}` must lie between 0 and 1"));
             }

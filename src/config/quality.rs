@@ -78,6 +78,18 @@ impl Quality {
         if numbers.iter().flatten().any(|number| !number.is_finite()) {
             return Err("holds a number that is not finite".into());
         }
+        if self.nulls.is_some_and(|share| !(0.0..=1.0).contains(&share)) {
+            return Err("`nulls` is a share: between 0 and 1".into());
+        }
+        if self.rows_change.is_some_and(|share| share < 0.0) {
+            return Err("`rows_change` must not be negative".into());
+        }
+        let crossed = self.min.zip(self.max).is_some_and(|(min, max)| min > max)
+            || self.min_rows.zip(self.max_rows).is_some_and(|(min, max)| min > max)
+            || self.values.as_ref().is_some_and(Vec::is_empty);
+        if crossed {
+            return Err("can never hold".into());
+        }
         Ok(())
     }
 

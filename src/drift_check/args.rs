@@ -33,14 +33,14 @@ pub struct Args {
     /// How the data was: a table, or Parquet, CSV or Arrow files (default: drift.baseline)
     #[arg(long, env = "LAKEGATE_BASELINE", value_name = "TABLE|PATH")]
     baseline: Option<Source>,
-    /// A condition on the baseline's rows, as SQL; tables only
-    #[arg(long, env = "LAKEGATE_BASELINE_WHERE", value_name = "SQL")]
+    /// A condition on the baseline's rows, as SQL
+    #[arg(long, env = "LAKEGATE_BASELINE_WHERE", value_name = "SQL", allow_hyphen_values = true)]
     baseline_where: Option<String>,
     /// The data as it is now (default: drift.current)
     #[arg(long, env = "LAKEGATE_CURRENT", value_name = "TABLE|PATH")]
     current: Option<Source>,
     /// A condition on its rows, as SQL
-    #[arg(long, env = "LAKEGATE_CURRENT_WHERE", value_name = "SQL")]
+    #[arg(long, env = "LAKEGATE_CURRENT_WHERE", value_name = "SQL", allow_hyphen_values = true)]
     current_where: Option<String>,
     /// Names the window of the current data: retraining starts once per window
     #[arg(long, env = "LAKEGATE_WINDOW")]

@@ -79,29 +79,39 @@ fn cramers_v([a, b]: &[Vec<u64>; 2]) -> Effect {
 }
 
 /// A test that holds its level also where counts are small: categories with
-/// less than five expected values on a side are taken together (Cochran 1954),
-/// and a table of two small categories is tested exactly.
+/// less than five expected values on a side are taken together, as few as will
+/// do and in the order of their names, which knows nothing of the sides
+/// (Cochran 1954); a table of two small categories is tested exactly.
 fn independence([a, b]: &[Vec<u64>; 2]) -> (&'static str, Tested) {
     const ENOUGH: f64 = 5.0;
     let (n, m) = (a.iter().sum::<u64>() as f64, b.iter().sum::<u64>() as f64);
     let smaller = n.min(m) / (n + m);
-    let (mut kept, mut rest) = ([Vec::new(), Vec::new()], [0, 0]);
-    for (x, y) in a.iter().zip(b) {
-        if (x + y) as f64 * smaller < ENOUGH {
-            rest = [rest[0] + x, rest[1] + y];
-        } else {
-            kept[0].push(*x);
-            kept[1].push(*y);
+    let enough = |pair: [u64; 2]| (pair[0] + pair[1]) as f64 * smaller >= ENOUGH;
+    let mut kept: Vec<[u64; 2]> = Vec::new();
+    let mut small = 0;
+    let mut open = [0; 2];
+    for pair in a.iter().zip(b).map(|(x, y)| [*x, *y]) {
+        if enough(pair) {
+            kept.push(pair);
+            continue;
+        }
+        small += 1;
+        open = [open[0] + pair[0], open[1] + pair[1]];
+        if enough(open) {
+            kept.push(std::mem::take(&mut open));
         }
     }
-    if a.len() == 2 && rest != [0, 0] {
+    if a.len() == 2 && small > 0 {
         return ("fisher", categorical::fisher([[a[0], a[1]], [b[0], b[1]]]));
     }
-    if rest != [0, 0] {
-        kept[0].push(rest[0]);
-        kept[1].push(rest[1]);
+    if open != [0, 0] {
+        match kept.last_mut() {
+            Some(last) => *last = [last[0] + open[0], last[1] + open[1]],
+            None => kept.push(open),
+        }
     }
-    ("chi²", categorical::chi_squared(&kept[0], &kept[1]))
+    let counts = [0, 1].map(|side| kept.iter().map(|pair| pair[side]).collect::<Vec<u64>>());
+    ("chi²", categorical::chi_squared(&counts[0], &counts[1]))
 }
 
 /// The most frequent categories, and the rest in one.

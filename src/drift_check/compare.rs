@@ -7,6 +7,7 @@ use crate::config::{Compat, Drift, Statistic};
 use crate::stats::binned::Bounded;
 use crate::stats::chance::{Additive, without_drift};
 use crate::stats::column::{Categories, Column, Facts, Numbers};
+use crate::stats::keys::Scale;
 use crate::stats::numeric::{self, Tested};
 use crate::stats::ordered::Ordered;
 use crate::stats::pair::{self, Bins};
@@ -178,8 +179,22 @@ fn numbers(column: &str, sides: [&Numbers; 2], bins: u32) -> Compared {
         edges: found.edges,
         counts: found.counts,
     };
-    of_numbers(column, facts, [profile(0, first), profile(1, second)], &measured)
+    let mut compared =
+        of_numbers(column, facts, [profile(0, first), profile(1, second)], &measured);
+    let whole = sides[0].scale != Scale::Float;
+    if whole && facts.iter().any(|facts| facts.max.max(-facts.min) >= EXACT_BELOW) {
+        // Only the order of such numbers is known for sure.
+        for effect in &mut compared.effects {
+            if effect.statistic != Statistic::KolmogorovSmirnov {
+                effect.corrected = f64::NAN;
+            }
+        }
+    }
+    compared
 }
+
+/// Whole numbers below are floats without loss.
+const EXACT_BELOW: f64 = 9_007_199_254_740_992.0;
 
 /// What is known of two samples of numbers.
 #[derive(Debug, Clone, PartialEq)]

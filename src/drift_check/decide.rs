@@ -327,7 +327,12 @@ fn weigh(
         if size == f64::INFINITY && significant {
             return (State::Drift, format!("{name} is infinite: the baseline does not vary"));
         }
-        return (State::Inconclusive, format!("{name} is not defined here"));
+        return (
+            State::Inconclusive,
+            format!(
+                "{name} cannot be told for whole numbers beyond 2^53: exclude the column, or judge it by kolmogorov_smirnov"
+            ),
+        );
     }
     if size < threshold * policy.watch {
         return (State::None, format!("{name} {shown} < {}", number(threshold)));

@@ -54,6 +54,13 @@ pub(super) fn choose(policy: &Drift, baseline: &Schema, current: &Schema) -> Res
             return Err(fault.or_near(column, known.iter().copied()));
         }
     }
+    for (side, schema) in [(&policy.baseline, baseline), (&policy.current, current)] {
+        let mut names: Vec<&String> = schema.fields().iter().map(|field| field.name()).collect();
+        names.sort();
+        if let Some(twice) = names.windows(2).find(|pair| pair[0] == pair[1]) {
+            return Err(Fault::usage(format!("`{side}` has two columns called `{}`", twice[0])));
+        }
+    }
     let mut chosen = Chosen::default();
     let wanted = |name: &String| {
         !policy.exclude.contains(name)
@@ -68,6 +75,19 @@ pub(super) fn choose(policy: &Drift, baseline: &Schema, current: &Schema) -> Res
     for field in current.fields() {
         if policy.columns.is_empty() && baseline.field_with_name(field.name()).is_err() {
             chosen.change(field.name(), "is new".into(), false);
+        }
+    }
+    let judged = policy.critical.iter().chain(policy.limits.keys()).chain(policy.weights.keys());
+    for column in judged {
+        if !wanted(column) {
+            return Err(Fault::usage(format!("the policy judges `{column}` and leaves it out"))
+                .hint("take it out of `exclude`, or add it to `columns`"));
+        }
+        if chosen.skipped.contains(column) {
+            return Err(Fault::usage(format!(
+                "`{column}` cannot be judged: its type has no drift of its own"
+            ))
+            .hint("hold times to rules of `quality`, such as `fresh_within`"));
         }
     }
     if chosen.common.is_empty() && chosen.changes.is_empty() && chosen.skipped.is_empty() {

@@ -1,6 +1,6 @@
 //! Groups of rows of both sides, paired and compared.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use rayon::prelude::*;
@@ -10,9 +10,6 @@ use super::decide::{Against, Scoped};
 use super::schema::Chosen;
 use crate::config::{Drift, Windows};
 use crate::lake::{Group, Scope, Window};
-
-/// Slices of a column beyond the largest ones are left out.
-const SLICES: usize = 50;
 
 /// How the current rows are cut, if the policy cuts them.
 pub(super) fn window(windows: &Windows) -> Option<Window> {
@@ -33,18 +30,23 @@ pub(super) fn compare(
 ) -> Vec<Scoped> {
     let mut pairs: Vec<(Against, Option<&Group>, Option<&Group>)> =
         vec![(Against::All, before.get(&Scope::All), now.get(&Scope::All))];
-    let mut slices: Vec<(&Scope, &Group)> =
-        now.iter().filter(|(scope, _)| matches!(scope, Scope::Slice(_))).collect();
-    slices.sort_by_key(|(_, group)| std::cmp::Reverse(group.rows));
-    for (scope, group) in slices.into_iter().take(SLICES) {
+    // A slice that is gone is told as well as one that is new.
+    let slices: BTreeSet<&Scope> =
+        before.keys().chain(now.keys()).filter(|scope| matches!(scope, Scope::Slice(_))).collect();
+    for scope in slices {
         if let Scope::Slice(name) = scope {
-            pairs.push((Against::Slice(name.clone()), before.get(scope), Some(group)));
+            pairs.push((Against::Slice(name.clone()), before.get(scope), now.get(scope)));
         }
     }
     let mut last: Option<&Group> = None;
     let mut steps = Vec::new();
     for (scope, group) in now {
         let Scope::Window(start) = scope else { continue };
+        // The last rows may not fill a window: they wait for the next check.
+        let full = policy.windows.as_ref().and_then(|windows| windows.rows);
+        if full.is_some_and(|full| group.rows < full) {
+            continue;
+        }
         let name = label(policy, *start);
         if last.is_some() {
             steps.push((Against::Before(name.clone()), last, Some(group)));

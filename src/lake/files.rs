@@ -1,5 +1,6 @@
 //! Files of this machine: which ones a path names, and their rows.
 
+use std::io::BufRead as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -119,8 +120,32 @@ pub(super) fn batches(
     })
 }
 
+/// An open quotation swallows the rest of a file without an error.
+fn check_quotes(path: &Path) -> Result<()> {
+    let mut reader = open(path)?;
+    let mut quotes = 0;
+    loop {
+        let bytes = reader.fill_buf().with_context(|| format!("read `{}`", path.display()))?;
+        if bytes.is_empty() {
+            break;
+        }
+        quotes += bytes.iter().filter(|byte| **byte == b'"').count();
+        let read = bytes.len();
+        reader.consume(read);
+    }
+    if quotes % 2 == 1 {
+        return Err(Fault::usage(format!(
+            "`{}` has a quotation that does not end",
+            path.display()
+        ))
+        .into());
+    }
+    Ok(())
+}
+
 /// Types from all rows: those of the first ones may mislead.
 fn csv_schema(path: &Path) -> Result<SchemaRef> {
+    check_quotes(path)?;
     let format = Format::default().with_header(true);
     let (schema, _) = format
         .infer_schema(open(path)?, None)

@@ -61,6 +61,8 @@ pub struct Group {
 
 /// A column with more values than this is no slice.
 const VALUES: usize = 1000;
+/// More windows than this are no windows: each is compared with the baseline.
+const WINDOWS: usize = 500;
 
 impl Grouping {
     pub fn is_empty(&self) -> bool {
@@ -156,7 +158,7 @@ impl<'a> Groups<'a> {
         for (value, rows) in rows {
             self.add(&Scope::Slice(format!("{name} = {value}")), batch, Some(&rows.into()))?;
         }
-        let known = self.groups.len();
+        let known = self.groups.keys().filter(|scope| matches!(scope, Scope::Slice(_))).count();
         if known > VALUES {
             let fault = Fault::usage(format!(
                 "the column `{name}` has over {VALUES} values: it makes no slices"
@@ -185,6 +187,11 @@ impl<'a> Groups<'a> {
             let rows: BooleanArray =
                 starts.iter().map(|other| Some(*other == Some(start))).collect();
             self.add(&Scope::Window(start), batch, Some(&rows))?;
+        }
+        let known = self.groups.keys().filter(|scope| matches!(scope, Scope::Window(_))).count();
+        if known > WINDOWS {
+            let fault = Fault::usage(format!("the rows make over {WINDOWS} windows"));
+            return Err(fault.hint("make them longer, or look at fewer rows").into());
         }
         Ok(())
     }

@@ -11,10 +11,12 @@ use arrow::array::{
     Scalar, StringArray, new_null_array,
 };
 use arrow::compute::kernels::cmp;
+use arrow::compute::{CastOptions, cast_with_options};
 use arrow::compute::{
     and_kleene, cast, is_not_null, is_null, not, or_kleene, prep_null_mask_filter,
 };
 use arrow::datatypes::DataType;
+use arrow::util::display::FormatOptions;
 use sqlparser::ast::{BinaryOperator, Expr, UnaryOperator, Value};
 use sqlparser::dialect::DatabricksDialect;
 use sqlparser::parser::Parser;
@@ -84,6 +86,9 @@ fn is_known(op: &BinaryOperator) -> bool {
     )
 }
 
+const STRICT: CastOptions<'static> =
+    CastOptions { safe: false, format_options: FormatOptions::new() };
+
 /// A column, or one value for all rows.
 enum Operand {
     Column(ArrayRef),
@@ -100,7 +105,8 @@ impl Operand {
     fn cast(self, to: &DataType) -> Result<Self> {
         Ok(match self {
             Self::Column(array) => Self::Column(cast(&array, to)?),
-            Self::Constant(array) => Self::Constant(cast(&array, to)?),
+            // A constant that cannot be read is a mistake, not a null.
+            Self::Constant(array) => Self::Constant(cast_with_options(&array, to, &STRICT)?),
         })
     }
 
@@ -144,7 +150,9 @@ impl Predicate {
             let found = boolean(&self.expr, batch)?;
             Ok(if found.null_count() > 0 { prep_null_mask_filter(&found) } else { found })
         };
-        evaluate().with_context(|| format!("evaluate `{}`", self.text))
+        evaluate().map_err(|error| {
+            Fault::usage(format!("the condition `{}`: {error:#}", self.text)).into()
+        })
     }
 }
 
@@ -244,6 +252,13 @@ fn alike(left: Operand, right: Operand) -> Result<(Operand, Operand)> {
         _ if a.is_temporal() && text(&b) => a.clone(),
         _ if b.is_temporal() && text(&a) => b.clone(),
         _ if text(&a) && text(&b) => DataType::LargeUtf8,
+        // Both ranges at once have no integer type of their own.
+        _ if a.is_integer()
+            && b.is_integer()
+            && (a == DataType::UInt64 || b == DataType::UInt64) =>
+        {
+            DataType::Decimal128(20, 0)
+        }
         _ if a.is_integer() && b.is_integer() => DataType::Int64,
         _ if a.is_numeric() && b.is_numeric() => DataType::Float64,
         _ => bail!("{a} cannot be compared with {b}"),
@@ -256,9 +271,8 @@ fn operand(expr: &Expr, batch: &RecordBatch) -> Result<Operand> {
         Expr::Nested(inner) => operand(inner, batch)?,
         Expr::Identifier(name) => {
             let column = batch.column_by_name(&name.value);
-            Operand::Column(
-                column.with_context(|| format!("there is no column `{}`", name.value))?.clone(),
-            )
+            let column = column.with_context(|| format!("there is no column `{}`", name.value))?;
+            Operand::Column(plain(column)?)
         }
         Expr::Value(value) => Operand::Constant(constant(&value.value)?),
         Expr::UnaryOp { op: UnaryOperator::Minus, expr } => match operand(expr, batch)? {
@@ -266,6 +280,19 @@ fn operand(expr: &Expr, batch: &RecordBatch) -> Result<Operand> {
             Operand::Column(_) => bail!("`{expr}` is a column: compare it with a constant"),
         },
         other => Operand::Column(Arc::new(boolean(other, batch)?)),
+    })
+}
+
+/// The values of a dictionary, and both zeros as one.
+fn plain(column: &ArrayRef) -> Result<ArrayRef> {
+    Ok(match column.data_type() {
+        DataType::Dictionary(_, values) => plain(&cast(column, values)?)?,
+        DataType::Float64 => {
+            let zero = Scalar::new(Float64Array::from(vec![0.0]));
+            arrow::compute::kernels::numeric::add(column, &zero)?
+        }
+        DataType::Float16 | DataType::Float32 => plain(&cast(column, &DataType::Float64)?)?,
+        _ => column.clone(),
     })
 }
 

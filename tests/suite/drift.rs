@@ -234,3 +234,59 @@ fn spark_counts_what_the_exact_engine_counts() {
         assert!(error(name, "kolmogorov_smirnov") < 0.02 && error(name, "wasserstein") < 0.1);
     }
 }
+
+/// Two CSV files and a policy, and what must come of them.
+struct Trial<'a> {
+    then: String,
+    now: String,
+    policy: &'a str,
+    code: i32,
+    word: &'a str,
+}
+
+#[track_caller]
+fn tried(trial: &Trial<'_>) {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("then.csv"), &trial.then).unwrap();
+    std::fs::write(dir.path().join("now.csv"), &trial.now).unwrap();
+    let policy = format!("drift: {{baseline: then.csv, current: now.csv{}}}\n", trial.policy);
+    std::fs::write(dir.path().join("lakegate.yml"), policy).unwrap();
+    let (code, _, told) = check(lakegate().arg("drift-check"), dir.path());
+    assert_eq!(code, trial.code, "{told}");
+    assert!(told.contains(trial.word), "no `{}` in: {told}", trial.word);
+}
+
+fn csv(header: &str, rows: impl Iterator<Item = String>) -> String {
+    header.to_owned() + "\n" + &rows.map(|row| row + "\n").collect::<String>()
+}
+
+#[test]
+fn nothing_passes_by_silence() {
+    let plain = || csv("x,c", (0..1000).map(|row| format!("{},{}", row % 50, row % 3)));
+    let trial = |policy, code, word| Trial { then: plain(), now: plain(), policy, code, word };
+    let rare = |letter: &str| csv("c", (0..2700).map(|row| format!("{letter}{}", row / 9)));
+    tried(&Trial {
+        then: rare("a"),
+        now: rare("b"),
+        code: 1,
+        word: "c drifted",
+        ..trial("", 1, "")
+    });
+    let big = |more: u64| csv("x", (0..1000).map(|_| ((1u64 << 53) + more).to_string()));
+    tried(&Trial { then: big(0), now: big(1), code: 3, word: "beyond 2^53", ..trial("", 3, "") });
+    let by_order = ", numeric: {statistic: kolmogorov_smirnov}";
+    tried(&Trial { then: big(0), now: big(1), word: "ks 0.9", ..trial(by_order, 1, "") });
+    let twice = csv("x,x", (0..1000).map(|row| format!("{row},{row}")));
+    tried(&Trial { now: twice, word: "two columns called `x`", ..trial("", 2, "") });
+    tried(&trial(", critical: [x], exclude: [x]", 2, "judges `x` and leaves it out"));
+    let open = plain() + "1,\"never closed\n2,3\n";
+    tried(&Trial { now: open, word: "a quotation that does not end", ..trial("", 2, "") });
+    tried(&trial(", current_where: \"c > 'soon'\"", 2, "soon"));
+    tried(&trial(", current_where: \"d > 1\"", 2, "no column `d`"));
+    tried(&trial(", windows: {rows: 1}", 2, "over 500 windows"));
+    tried(&trial(", windows: {rows: 600}", 0, "1 newest windows"));
+    tried(&trial(", nulls: 5", 2, "between 0 and 1"));
+    tried(&trial(", quality: [{column: x, min: 5, max: 1}]", 2, "can never hold"));
+    let gone = csv("x,c", (0..1000).map(|row| format!("{},{}", row % 50, row % 2)));
+    tried(&Trial { now: gone, word: "c = 2", ..trial(", slices: [c], exclude: [c]", 0, "") });
+}

@@ -58,8 +58,10 @@ impl ParquetFile {
                 None => self.read_arrow(field, column),
             }
         };
-        read()
-            .with_context(|| format!("read column `{}` of `{}`", field.name(), self.path.display()))
+        read().map_err(|error| {
+            let (name, file) = (field.name(), self.path.display());
+            Fault::usage(format!("read column `{name}` of `{file}`: {error:#}")).into()
+        })
     }
 
     /// The number of the column's only leaf, if the column is one that is
@@ -111,8 +113,10 @@ impl ParquetFile {
             self.file.clone(),
             self.metadata.clone(),
         );
-        let known = names.iter().map(String::as_str);
-        let mask = ProjectionMask::columns(builder.parquet_schema(), known);
+        // By number: a name may hold a dot, which would mean a path.
+        let places =
+            names.iter().map(|name| self.schema().index_of(name)).collect::<Result<Vec<_>, _>>()?;
+        let mask = ProjectionMask::roots(builder.parquet_schema(), places);
         let mut batches = builder.with_projection(mask).build()?;
         while let Some(batch) = self.guarded(|| batches.next())? {
             let unreadable = |error: arrow::error::ArrowError| {
