@@ -66,12 +66,15 @@ pub(super) fn read(
     let optional = meta.column_descr().max_def_level() == 1;
     let physical = meta.column_type();
     let total = usize::try_from(meta.num_values())?;
+    // How often an entry of the dictionary is met is a matter of the values.
+    let nulls = meta.statistics().and_then(|statistics| statistics.null_count_opt()).unwrap_or(0);
+    let values = total.saturating_sub(usize::try_from(nulls)?);
     let mut reader = SerializedPageReader::new(part, meta, rows, None)?;
     let mut target = Target::new(column, physical, data_type, scratch)?;
     let mut seen = 0;
     while let Some(page) = reader.get_next_page()? {
         if let Page::DictionaryPage { buf, num_values, .. } = page {
-            target.dictionary(&buf, num_values as usize, total)?;
+            target.dictionary(&buf, num_values as usize, values)?;
             continue;
         }
         let in_page = page.num_values() as usize;
