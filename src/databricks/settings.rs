@@ -8,7 +8,7 @@ use reqwest::Url;
 use super::error::Error;
 use super::profile::{self, Profile};
 use crate::names::Secret;
-use crate::sys::{Env, fs};
+use crate::sys::{Env, fs, https};
 
 /// A way to sign in, under its official name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -189,13 +189,7 @@ pub(super) fn safe_host(text: &str) -> Result<Url, Error> {
     let full = if text.contains("://") { text.to_owned() } else { format!("https://{text}") };
     let mut url = Url::parse(&full)
         .map_err(|error| Error::Settings(format!("host `{text}` is not an address: {error}")))?;
-    let loopback = match url.host() {
-        Some(url::Host::Domain(domain)) => domain == "localhost",
-        Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
-        Some(url::Host::Ipv6(ip)) => ip.is_loopback(),
-        None => false,
-    };
-    if url.scheme() != "https" && !(url.scheme() == "http" && loopback) {
+    if !https::keeps_tokens(&url) {
         return Err(Error::Settings(format!(
             "host `{text}` must use https: a token would travel in the open"
         )));

@@ -2,7 +2,7 @@
 
 use hashbrown::HashMap;
 
-use super::keys::{Float, Key, Scale, Signed, Unsigned, of_float};
+use super::keys::{Float, Key, Scale, Signed, Unsigned};
 use super::pair::Sample;
 
 /// Counts and moments of a column of numbers. The moments are those of the
@@ -296,10 +296,4 @@ impl Column {
             Self::Categories(categories) => categories.rows(),
         }
     }
-}
-
-/// The key of `f64` bits as they lie in a file.
-#[inline(always)]
-pub fn float_key(bytes: [u8; 8]) -> u64 {
-    of_float(f64::from_le_bytes(bytes))
 }

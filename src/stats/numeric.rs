@@ -1,6 +1,5 @@
 //! Differences between two samples of numbers.
 
-use super::quantile;
 use super::special::{self, kolmogorov_sf};
 
 /// A test's statistic and its p-value.
@@ -68,15 +67,6 @@ pub fn wasserstein(baseline: &[f64], current: &[f64]) -> f64 {
         last = Some(next);
     }
     area
-}
-
-/// Interior bin edges at the deciles of sorted values, without repeats. Bins
-/// are closed on the right; the outer ones are open.
-pub fn decile_edges(sorted: &[f64]) -> Vec<f64> {
-    let mut edges: Vec<f64> =
-        (1..10).map(|tenth| quantile(sorted, f64::from(tenth) / 10.0)).collect();
-    edges.dedup();
-    edges
 }
 
 /// How many of the sorted values fall into each bin.

@@ -15,6 +15,20 @@ pub fn client() -> Result<reqwest::Client, reqwest::Error> {
         .build()
 }
 
+/// Whether an address is safe to send a token to: HTTPS, or this machine.
+pub fn keeps_tokens(url: &reqwest::Url) -> bool {
+    url.scheme() == "https" || url.scheme() == "http" && is_loopback(url)
+}
+
+pub fn is_loopback(url: &reqwest::Url) -> bool {
+    match url.host() {
+        Some(url::Host::Domain(name)) => name == "localhost",
+        Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(url::Host::Ipv6(ip)) => ip.is_loopback(),
+        None => false,
+    }
+}
+
 /// A number in `[0, 1)`, for the jitter of pauses.
 pub fn roll() -> f64 {
     let bits = getrandom::u64().unwrap_or(1 << 63);

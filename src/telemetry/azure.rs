@@ -214,7 +214,7 @@ fn parts(records: &[Value]) -> Result<Vec<String>> {
 fn endpoint(text: &str) -> Result<Url, Fault> {
     let url = safe(text)?;
     let host = url.host_str().unwrap_or_default();
-    if is_loopback(&url) || DOMAINS.iter().any(|domain| host.ends_with(domain)) {
+    if https::is_loopback(&url) || DOMAINS.iter().any(|domain| host.ends_with(domain)) {
         return Ok(url);
     }
     let fault =
@@ -226,19 +226,10 @@ fn endpoint(text: &str) -> Result<Url, Fault> {
 fn safe(text: &str) -> Result<Url, Fault> {
     let url = Url::parse(text)
         .map_err(|error| Fault::usage(format!("`{text}` is no address: {error}")))?;
-    if url.scheme() == "https" || url.scheme() == "http" && is_loopback(&url) {
+    if https::keeps_tokens(&url) {
         return Ok(url);
     }
     Err(Fault::usage(format!("`{text}` must use https: a token would travel in the open")))
-}
-
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
-        Some(url::Host::Ipv6(ip)) => ip.is_loopback(),
-        Some(url::Host::Domain(name)) => name == "localhost",
-        None => false,
-    }
 }
 
 #[cfg(test)]
