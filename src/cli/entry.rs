@@ -42,7 +42,10 @@ where
     let command = Alone::<A>::command().name(name);
     let parsed = command.try_get_matches().and_then(|found| Alone::<A>::from_arg_matches(&found));
     match parsed {
-        Ok(alone) => drive(&env, run(alone.step, &env, request, feature)),
+        Ok(alone) => drive(
+            &env,
+            run(name.trim_start_matches("lakegate-"), alone.step, &env, request, feature),
+        ),
         Err(error) => usage(&error),
     }
 }
@@ -105,18 +108,20 @@ fn drive(env: &Arc<Env>, work: impl Future<Output = u8>) -> ExitCode {
 
 async fn dispatch(command: Command, env: &Arc<Env>) -> u8 {
     match command {
-        Command::JobRun(step) => run(step, env, job_run::Args::request, job_run::run).await,
+        Command::JobRun(step) => {
+            run("job-run", step, env, job_run::Args::request, job_run::run).await
+        }
         Command::ModelGate(step) => {
-            run(step, env, model_gate::Args::request, model_gate::run).await
+            run("model-gate", step, env, model_gate::Args::request, model_gate::run).await
         }
         Command::ModelPromote(step) => {
-            run(step, env, model_promote::Args::request, model_promote::run).await
+            run("model-promote", step, env, model_promote::Args::request, model_promote::run).await
         }
         Command::DriftCheck(step) => {
-            run(step, env, drift_check::Args::request, drift_check::run).await
+            run("drift-check", step, env, drift_check::Args::request, drift_check::run).await
         }
         Command::BundleDeploy(step) => {
-            run(step, env, bundle_deploy::Args::request, bundle_deploy::run).await
+            run("bundle-deploy", step, env, bundle_deploy::Args::request, bundle_deploy::run).await
         }
         #[cfg(feature = "local")]
         Command::Tour(args) => {
@@ -153,6 +158,7 @@ fn settle(host: &Host, result: Result<u8>) -> u8 {
 
 /// One step: arguments, request, run, publish.
 async fn run<A, R, F>(
+    command: &str,
     step: Step<A>,
     env: &Arc<Env>,
     request: impl FnOnce(A, &Config) -> Result<R>,
@@ -178,6 +184,7 @@ where
         };
     let cancel = Cancel::on_signals();
     let work = async {
+        step.publishing.clear(command)?;
         let config = step.connection.config()?;
         let request = request(step.own, &config)?;
         let needed = request.needs_workspace();

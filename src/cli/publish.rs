@@ -29,16 +29,31 @@ pub(super) struct Publishing {
 }
 
 impl Publishing {
+    /// Takes an earlier run's files away: after a failure, they would be taken
+    /// for this run's.
+    pub(super) fn clear(&self, command: &str) -> Result<()> {
+        for (name, is_folder, _) in fs::entries(&self.report_dir)?.unwrap_or_default() {
+            let own = name.strip_prefix(command).is_some_and(|rest| rest.starts_with('.'));
+            if own && !is_folder {
+                fs::remove(self.report_dir.join(name))?;
+            }
+        }
+        Ok(())
+    }
+
     /// Publishes and returns the exit code. Outputs are set whatever the
     /// verdict: a failed step is when people need them.
     pub(super) fn publish(&self, host: &Host, outcome: &Outcome, colour: bool) -> Result<u8> {
         let report = &outcome.report;
         let path = self.report_dir.join(format!("{}.html", report.command));
         fs::write_atomic(&path, report.html()?)?;
+        let junit = path.with_extension("junit.xml");
+        fs::write_atomic(&junit, report.junit()?)?;
         let mut outputs = vec![
             ("verdict".to_owned(), report.verdict.as_str().to_owned()),
             ("reason".to_owned(), report.reason.clone()),
             ("report".to_owned(), path.display().to_string()),
+            ("junit".to_owned(), junit.display().to_string()),
         ];
         outputs.extend(outcome.outputs.iter().cloned());
         if let Some(document) = &outcome.document {

@@ -6,7 +6,7 @@ use super::schema::Common;
 use crate::config::{Compat, Drift, Statistic};
 use crate::stats::binned::Bounded;
 use crate::stats::chance::{Additive, without_drift};
-use crate::stats::column::{Categories, Column, Facts, Numbers};
+use crate::stats::column::{Categories, Column, Facts, Numbers, Presence};
 use crate::stats::keys::Scale;
 use crate::stats::numeric::{self, Tested};
 use crate::stats::ordered::Ordered;
@@ -19,6 +19,8 @@ use crate::stats::{categorical, means};
 pub(super) enum Kind {
     Numbers,
     Categories,
+    /// By the share of its nulls alone.
+    Presence,
 }
 
 impl Kind {
@@ -26,6 +28,7 @@ impl Kind {
         match self {
             Self::Numbers => "numeric",
             Self::Categories => "categorical",
+            Self::Presence => "presence",
         }
     }
 }
@@ -151,6 +154,7 @@ pub(super) fn compare(column: &str, sides: [&Column; 2], bins: u32) -> Compared 
     match sides {
         [Column::Numbers(a), Column::Numbers(b)] => numbers(column, [a, b], bins),
         [Column::Categories(a), Column::Categories(b)] => categories(column, [a, b]),
+        [Column::Presence(a), Column::Presence(b)] => presence_only(column, [*a, *b]),
         // The caller counts both sides as one kind; without values there is no drift.
         _ => categories(column, [&Categories::default(), &Categories::default()]),
     }
@@ -313,6 +317,18 @@ impl Compared {
         }
         self
     }
+}
+
+/// What can be told of values that are not looked at.
+pub(super) fn presence_only(column: &str, sides: [Presence; 2]) -> Compared {
+    let profiles = sides.map(|side| Profile {
+        rows: side.values + side.nulls,
+        nulls: side.nulls,
+        facts: None,
+        quantiles: Vec::new(),
+        distinct: None,
+    });
+    nothing_to_compare(column, Kind::Presence, profiles)
 }
 
 /// With no values on a side there is nothing to compare but the nulls.

@@ -233,12 +233,17 @@ fn conclude(policy: &Drift, rows: [u64; 2], columns: &[Judged]) -> (State, Strin
         );
         return (State::Inconclusive, reason);
     }
+    // Where only nulls can be compared, their change counts, and their peace does not.
+    let columns: Vec<&Judged> = columns
+        .iter()
+        .filter(|column| column.compared.kind != Kind::Presence || column.state != State::None)
+        .collect();
     if columns.is_empty() {
         return (State::Inconclusive, "no column can be compared".to_owned());
     }
     let name = |column: &Judged| column.compared.column.clone();
     let drifted: Vec<&Judged> =
-        columns.iter().filter(|column| column.state == State::Drift).collect();
+        columns.iter().copied().filter(|column| column.state == State::Drift).collect();
     if let Some(column) = drifted.iter().find(|column| policy.critical.contains(&name(column))) {
         let reason = format!("the critical column {} drifted: {}", name(column), column.reason);
         return (State::Drift, reason);
@@ -246,7 +251,7 @@ fn conclude(policy: &Drift, rows: [u64; 2], columns: &[Judged]) -> (State, Strin
     let weight = |columns: &[&Judged]| -> f64 {
         columns.iter().map(|column| policy.weight(&column.compared.column)).sum()
     };
-    let share = weight(&drifted) / weight(&columns.iter().collect::<Vec<_>>());
+    let share = weight(&drifted) / weight(&columns);
     let count = format!("{} of {} columns drifted", drifted.len(), columns.len());
     if !drifted.is_empty() && share >= share_of_drift {
         return (
@@ -285,6 +290,8 @@ fn judge(policy: &Drift, compared: Compared, p_value: f64, p_nulls: f64) -> Judg
             number(policy.nulls)
         );
         (State::Drift, reason)
+    } else if compared.kind == Kind::Presence {
+        (State::None, format!("nulls {} → {}", number(before), number(now)))
     } else if let Some(effect) = effect {
         weigh(policy, name, threshold, effect, p_value)
     } else {

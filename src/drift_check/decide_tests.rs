@@ -150,3 +150,19 @@ fn a_slice_that_drifted_makes_the_table_watched() {
     assert_eq!(decision.state, State::Watch);
     assert!(decision.reason.starts_with("the slice carrier = AA drifted"), "{}", decision.reason);
 }
+
+#[test]
+fn columns_that_are_only_there_count_when_their_nulls_move() {
+    let presence = |nulls| {
+        let mut column = column("time", 0.0, 1.0, nulls);
+        (column.kind, column.effects) = (Kind::Presence, Vec::new());
+        column
+    };
+    let columns = |nulls| vec![column("a", 0.9, 1e-12, FLAT), presence(nulls), presence(FLAT)];
+    let calm = decide(&policy(""), &[], whole([1000, 1000], columns(FLAT)));
+    assert!(calm.reason.starts_with("1 of 1 columns"), "{}", calm.reason);
+    let moved = decide(&policy(""), &[], whole([1000, 1000], columns([0, 300])));
+    assert!(moved.reason.starts_with("2 of 2 columns"), "{}", moved.reason);
+    assert_eq!(state("", vec![presence(FLAT)]), State::Inconclusive);
+    assert_eq!(state("", vec![presence([0, 300])]), State::Drift);
+}

@@ -70,7 +70,7 @@ pub(super) fn describe(report: &mut Report, decision: &Decision, chosen: &Chosen
     report.charts.extend(drawn.take(CHARTS).map(|column| chart(&column.compared)));
     if !chosen.skipped.is_empty() {
         let title = format!(
-            "not compared, as their type has no drift of its own: {}",
+            "compared by their nulls alone, as their type has no drift of its own: {}",
             chosen.skipped.join(", ")
         );
         report.findings.push(Finding::new(Severity::Notice, "drift/skipped", title));

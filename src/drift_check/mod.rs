@@ -8,10 +8,12 @@ mod decide;
 mod describe;
 mod pushdown;
 mod quality;
+mod react;
 mod rows;
 mod run;
 mod schema;
 mod scopes;
+mod sides;
 mod warehouse;
 
 #[cfg(test)]

@@ -6,10 +6,12 @@ use std::collections::BTreeMap;
 use anyhow::{Context as _, Result};
 
 use super::categories::categories;
-use super::compare::{Compared, Kind, Measured, Profile, nothing_to_compare, of_numbers, spread};
+use super::compare::{
+    Compared, Kind, Measured, Profile, nothing_to_compare, of_numbers, presence_only, spread,
+};
 use super::schema::Common;
 use crate::stats::binned::{self, Bin};
-use crate::stats::column::{Categories, Column, Facts, Measure};
+use crate::stats::column::{Categories, Column, Facts, Measure, Presence};
 use crate::stats::pair::{self, Bins};
 
 /// Bins per decile. More of them bound the distances tighter and cost the
@@ -113,6 +115,17 @@ fn values(from: &From<'_>, number: usize, name: &str) -> String {
     )
 }
 
+/// Counts whether a column has values.
+fn presence(from: &From<'_>, number: usize, name: &str) -> String {
+    let (name, table) = (quoted(name), from.table);
+    let filter = from.filter.map(|filter| format!(" WHERE ({filter})")).unwrap_or_default();
+    format!(
+        "SELECT {number} AS column_number, bin, COUNT(*) AS row_count,\n  \
+         CAST(NULL AS DOUBLE) AS total, CAST(NULL AS DOUBLE) AS squares, CAST(NULL AS DOUBLE) AS low, CAST(NULL AS DOUBLE) AS high\n\
+         FROM (SELECT CASE WHEN {name} IS NULL THEN NULL ELSE 'value' END AS bin FROM {table}{filter}) AS v\nGROUP BY bin",
+    )
+}
+
 /// A column with its number and, for numbers, its cut.
 pub(super) type Asked<'a> = (usize, &'a Common, Option<&'a Cut>);
 
@@ -122,6 +135,7 @@ pub(super) fn statement(from: &From<'_>, columns: &[Asked<'_>]) -> String {
         (Measure::Numbers(_), Some(cut)) => Some(numbers(from, *number, common.name(), cut)),
         (Measure::Numbers(_), None) => None,
         (Measure::Categories, _) => Some(values(from, *number, common.name())),
+        (Measure::Presence, _) => Some(presence(from, *number, common.name())),
     });
     parts.collect::<Vec<_>>().join("\nUNION ALL\n")
 }
@@ -192,6 +206,7 @@ pub(super) fn finish((number, common, cut): Asked<'_>, sides: [&Counted; 2]) -> 
             }
             Ok(categories(name, [&a, &b]))
         }
+        (Measure::Presence, _) => Ok(presence_only(name, lines.map(presence_of))),
         (Measure::Numbers(_), None) => of_bins(name, &Cut::default(), lines),
         (Measure::Numbers(_), Some(cut)) => of_bins(name, cut, lines),
     }
@@ -203,6 +218,17 @@ fn categories_of(lines: &[Line]) -> Categories {
         match &line.bin {
             Some(value) => found.push(value.as_bytes(), line.rows),
             None => found.push_nulls(line.rows),
+        }
+    }
+    found
+}
+
+fn presence_of(lines: &[Line]) -> Presence {
+    let mut found = Presence::default();
+    for line in lines {
+        match line.bin {
+            Some(_) => found.values += line.rows,
+            None => found.nulls += line.rows,
         }
     }
     found

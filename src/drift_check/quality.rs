@@ -77,6 +77,7 @@ pub(super) fn of_column(
         match column {
             Column::Numbers(numbers) => of_numbers(rule, numbers, data_type, now, &mut found),
             Column::Categories(categories) => of_text(rule, categories, data_type, &mut found),
+            Column::Presence(_) => of_presence(rule, data_type, &mut found),
         }
         for broken in found {
             kept.rule(name, rule.warn_only, broken);
@@ -140,6 +141,20 @@ fn of_text(rule: &Quality, categories: &Categories, data_type: &DataType, found:
     }
 }
 
+fn of_presence(rule: &Quality, data_type: &DataType, found: &mut Found) {
+    let others = [
+        rule.min.is_some(),
+        rule.max.is_some(),
+        rule.values.is_some(),
+        rule.pattern.is_some(),
+        rule.fresh_within.is_some(),
+        rule.unique,
+    ];
+    if others.contains(&true) {
+        found.push(Some(format!("is of type {data_type}, which knows `nulls` alone")));
+    }
+}
+
 fn repeated(values: usize) -> Option<String> {
     (values > 0).then(|| format!("repeats {values} of its values"))
 }
@@ -151,6 +166,7 @@ fn missing(column: &Column) -> u64 {
             facts.nulls + facts.nans + facts.infinities
         }
         Column::Categories(categories) => categories.nulls,
+        Column::Presence(presence) => presence.nulls,
     }
 }
 

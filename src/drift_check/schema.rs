@@ -31,11 +31,19 @@ pub(super) struct Change {
     pub(super) rule: &'static str,
 }
 
+impl Change {
+    /// The feed brought nothing.
+    pub(super) fn empty(side: &str) -> Self {
+        let what = "has no rows".to_owned();
+        Self { column: side.to_owned(), what, breaks: true, rule: "drift/empty" }
+    }
+}
+
 #[derive(Debug, Clone, Default)]
 pub(super) struct Chosen {
     pub(super) common: Vec<Common>,
     pub(super) changes: Vec<Change>,
-    /// Columns whose type has no drift of its own.
+    /// Columns whose type has no drift of its own, but for that of their nulls.
     pub(super) skipped: Vec<String>,
 }
 
@@ -83,9 +91,9 @@ pub(super) fn choose(policy: &Drift, baseline: &Schema, current: &Schema) -> Res
             return Err(Fault::usage(format!("the policy judges `{column}` and leaves it out"))
                 .hint("take it out of `exclude`, or add it to `columns`"));
         }
-        if chosen.skipped.contains(column) {
+        if chosen.skipped.contains(column) && policy.limits.contains_key(column) {
             return Err(Fault::usage(format!(
-                "`{column}` cannot be judged: its type has no drift of its own"
+                "`{column}` has no effect to limit: its type has no drift of its own"
             ))
             .hint("hold times to rules of `quality`, such as `fresh_within`"));
         }
@@ -132,6 +140,8 @@ impl Chosen {
                 self.change(then.name(), format!("was {old} and is {new}"), true);
             }
             self.skipped.push(then.name().clone());
+            let fields = [then.clone(), now.clone()];
+            self.common.push(Common { fields, measure: Measure::Presence });
         } else {
             self.change(then.name(), format!("was {old} and is {new}"), true);
         }
@@ -189,7 +199,7 @@ mod tests {
         let found = chosen("", &of(DataType::Utf8), &of(DataType::LargeUtf8)).unwrap();
         assert!(found.changes.is_empty());
         let found = chosen("", &of(DataType::Date32), &of(DataType::Date32)).unwrap();
-        assert_eq!(found.skipped, ["a"]);
+        assert_eq!((found.skipped, found.common[0].measure), (vec!["a".into()], Measure::Presence));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use rayon::prelude::*;
 
 use super::compare::{Compared, under};
 use super::decide::{Against, Scoped};
-use super::schema::Chosen;
+use super::schema::{Change, Chosen};
 use crate::config::{Drift, Windows};
 use crate::lake::{Group, Scope, Window};
 
@@ -21,13 +21,15 @@ pub(super) fn window(windows: &Windows) -> Option<Window> {
 }
 
 /// All rows first, then slices, then windows against the baseline and against
-/// the window before.
+/// the window before; and what of the rows was in none of them. `clock` is in
+/// milliseconds since 1970.
 pub(super) fn compare(
     policy: &Drift,
     chosen: &Chosen,
     before: &BTreeMap<Scope, Group>,
     now: &BTreeMap<Scope, Group>,
-) -> Vec<Scoped> {
+    clock: i64,
+) -> (Vec<Scoped>, Vec<Change>) {
     let mut pairs: Vec<(Against, Option<&Group>, Option<&Group>)> =
         vec![(Against::All, before.get(&Scope::All), now.get(&Scope::All))];
     // A slice that is gone is told as well as one that is new.
@@ -40,14 +42,35 @@ pub(super) fn compare(
     }
     let mut last: Option<&Group> = None;
     let mut steps = Vec::new();
+    let mut left_out = Vec::new();
+    let mut leave_out = |what: String| {
+        left_out.push(Change {
+            column: "windows".into(),
+            what,
+            breaks: false,
+            rule: "drift/windows",
+        });
+    };
     for (scope, group) in now {
-        let Scope::Window(start) = scope else { continue };
-        // The last rows may not fill a window: they wait for the next check.
-        let full = policy.windows.as_ref().and_then(|windows| windows.rows);
-        if full.is_some_and(|full| group.rows < full) {
+        let start = match scope {
+            Scope::Window(start) => *start,
+            Scope::NoWindow => {
+                leave_out(format!("miss {} rows, which have no time", group.rows));
+                continue;
+            }
+            Scope::All | Scope::Slice(_) => continue,
+        };
+        let name = label(policy, start);
+        // What is not full yet waits for the next check.
+        let windows = policy.windows.as_ref();
+        let full = windows.and_then(|windows| windows.rows);
+        let over = windows
+            .and_then(Windows::milliseconds)
+            .is_none_or(|every| start.checked_add(every).is_some_and(|end| end <= clock));
+        if !over || full.is_some_and(|full| group.rows < full) {
+            leave_out(format!("leave out {name}, which is not full yet ({} rows)", group.rows));
             continue;
         }
-        let name = label(policy, *start);
         if last.is_some() {
             steps.push((Against::Before(name.clone()), last, Some(group)));
         }
@@ -55,13 +78,14 @@ pub(super) fn compare(
         last = Some(group);
     }
     pairs.extend(steps);
-    pairs
+    let scopes = pairs
         .into_par_iter()
         .map(|(scope, before, now)| {
             let rows = [before, now].map(|group| group.map_or(0, |group| group.rows));
             Scoped { scope, rows, columns: columns(policy, chosen, before, now) }
         })
-        .collect()
+        .collect();
+    (scopes, left_out)
 }
 
 fn columns(

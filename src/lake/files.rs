@@ -38,6 +38,11 @@ pub(super) fn expand(text: &str) -> Result<Vec<PathBuf>> {
         return Err(Fault::usage(format!("`{text}` does not exist")).into());
     };
     let below = if root.is_dir() { fs::files_below(&root)? } else { Vec::new() };
+    if let Some(packed) = below.iter().filter(|_| pattern.is_none()).find(|file| is_packed(file)) {
+        let fault = Fault::usage(format!("`{}` is compressed", root.join(packed).display()));
+        let hint = "unpack it, or name a pattern that leaves it out";
+        return Err(fault.hint(hint).into());
+    }
     let wanted = |file: &PathBuf| match &pattern {
         Some(glob) => glob.is_match(root.join(file)),
         None => is_data(file),
@@ -57,6 +62,12 @@ fn is_data(file: &Path) -> bool {
         .components()
         .any(|part| part.as_os_str().to_str().is_some_and(|name| name.starts_with(['.', '_'])));
     !hidden && FILE_KINDS.contains(&ending(file).as_str())
+}
+
+/// A data file that would be passed over for its second ending.
+fn is_packed(file: &Path) -> bool {
+    const PACKED: [&str; 5] = ["gz", "zst", "bz2", "xz", "zip"];
+    PACKED.contains(&ending(file).as_str()) && is_data(&file.with_extension(""))
 }
 
 /// The folders in front of a pattern's first wildcard.

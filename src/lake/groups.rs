@@ -50,6 +50,8 @@ pub enum Scope {
     Slice(String),
     /// The window's start in milliseconds, or the number of its first row.
     Window(i64),
+    /// Rows that are in no window, as they have no time.
+    NoWindow,
 }
 
 /// The columns of some rows.
@@ -187,6 +189,10 @@ impl<'a> Groups<'a> {
             let rows: BooleanArray =
                 starts.iter().map(|other| Some(*other == Some(start))).collect();
             self.add(&Scope::Window(start), batch, Some(&rows))?;
+        }
+        if starts.contains(&None) {
+            let rows: BooleanArray = starts.iter().map(|start| Some(start.is_none())).collect();
+            self.add(&Scope::NoWindow, batch, Some(&rows))?;
         }
         let known = self.groups.keys().filter(|scope| matches!(scope, Scope::Window(_))).count();
         if known > WINDOWS {

@@ -1,12 +1,14 @@
 //! What every command says: one report, rendered for each reader.
 //!
 //! A feature returns an [`Outcome`]; it never prints. Markdown goes to step
-//! summaries, HTML to artifacts, JSON to programs, plain text to terminals.
+//! summaries, HTML to artifacts, JSON to programs, JUnit to test results, plain
+//! text to terminals.
 
 mod chart;
 mod fault;
 mod html;
 mod json;
+mod junit;
 mod markdown;
 mod plain;
 
@@ -170,6 +172,11 @@ impl Report {
 
     pub fn json(&self, outputs: &[(String, String)]) -> serde_json::Value {
         json::render(self, outputs)
+    }
+
+    /// Test results, for hosts that show them.
+    pub fn junit(&self) -> anyhow::Result<String> {
+        junit::render(self)
     }
 
     /// Text for a terminal; `colour` adds ANSI codes and no meaning.

@@ -35,6 +35,14 @@ fn plain_text_has_the_verdict_last() {
 }
 
 #[test]
+fn junit_has_a_case_per_judged_row_and_one_for_the_verdict() {
+    let mut report = sample();
+    report.tables[0].row(None, ["\u{1b}[0m]]> & \"note\"".into(), String::new()]);
+    report.tables[0].row(Some(Verdict::Inconclusive), ["<a>\u{0}".into(), "nan".into()]);
+    insta::assert_snapshot!(report.junit().unwrap());
+}
+
+#[test]
 fn colour_adds_codes_and_no_words() {
     let coloured = sample().plain(true);
     let stripped = coloured.replace("\x1b[31m", "").replace("\x1b[32m", "").replace("\x1b[0m", "");

@@ -39,6 +39,12 @@ pub fn push(column: &mut Column, array: &ArrayRef) -> Result<()> {
     match column {
         Column::Numbers(numbers) => push_numbers(numbers, array),
         Column::Categories(categories) => push_categories(categories, array),
+        Column::Presence(presence) => {
+            let nulls = array.logical_null_count();
+            presence.nulls += nulls as u64;
+            presence.values += (array.len() - nulls) as u64;
+            Ok(())
+        }
     }
 }
 

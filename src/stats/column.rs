@@ -239,11 +239,19 @@ impl Categories {
     }
 }
 
+/// A column whose values are not looked at: times, bytes, nested ones.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Presence {
+    pub values: u64,
+    pub nulls: u64,
+}
+
 /// A column, by how its values are compared.
 #[derive(Debug, Clone)]
 pub enum Column {
     Numbers(Numbers),
     Categories(Categories),
+    Presence(Presence),
 }
 
 /// How a column's values are compared.
@@ -251,6 +259,8 @@ pub enum Column {
 pub enum Measure {
     Numbers(Scale),
     Categories,
+    /// Whether there is a value, and nothing else.
+    Presence,
 }
 
 impl Measure {
@@ -269,6 +279,7 @@ impl Column {
         match measure {
             Measure::Numbers(scale) => Self::Numbers(Numbers::new(scale)),
             Measure::Categories => Self::Categories(Categories::default()),
+            Measure::Presence => Self::Presence(Presence::default()),
         }
     }
 
@@ -287,6 +298,7 @@ impl Column {
         match self {
             Self::Numbers(numbers) => numbers.push_nulls(count),
             Self::Categories(categories) => categories.push_nulls(count),
+            Self::Presence(presence) => presence.nulls += count,
         }
     }
 
@@ -294,6 +306,7 @@ impl Column {
         match self {
             Self::Numbers(numbers) => numbers.facts.rows(),
             Self::Categories(categories) => categories.rows(),
+            Self::Presence(presence) => presence.values + presence.nulls,
         }
     }
 }

@@ -66,7 +66,15 @@ fn the_layers_point_one_way() {
         } else if ADAPTERS.contains(&own) {
             [&PURE[..], &ADAPTERS].concat()
         } else if FEATURES.contains(&own) {
-            let io = ["run.rs", "apply.rs", "artifacts.rs", "deployment.rs", "warehouse.rs"];
+            let io = [
+                "run.rs",
+                "apply.rs",
+                "artifacts.rs",
+                "deployment.rs",
+                "react.rs",
+                "sides.rs",
+                "warehouse.rs",
+            ];
             let adapters = io.iter().any(|name| path.ends_with(name));
             let args = path.ends_with("args.rs");
             let context = ["host", "checkout", "databricks"];

@@ -290,3 +290,63 @@ fn nothing_passes_by_silence() {
     let gone = csv("x,c", (0..1000).map(|row| format!("{},{}", row % 50, row % 2)));
     tried(&Trial { now: gone, word: "c = 2", ..trial(", slices: [c], exclude: [c]", 0, "") });
 }
+
+#[test]
+fn a_feed_that_brings_nothing_is_broken_and_leaves_no_old_report() {
+    let plain = || csv("x,c", (0..1000).map(|row| format!("{},{}", row % 50, row % 3)));
+    let trial = |policy, code, word| Trial { then: plain(), now: plain(), policy, code, word };
+    let nothing = || csv("x,c", std::iter::empty());
+    tried(&Trial { now: nothing(), word: "now.csv has no rows", ..trial("", 1, "") });
+    tried(&trial(", current_where: x > 90", 1, "now.csv where x > 90 has no rows"));
+    tried(&Trial {
+        then: nothing(),
+        word: "the baseline `then.csv` has no rows",
+        ..trial("", 2, "")
+    });
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("now.csv"), plain()).unwrap();
+    let policy = "drift: {baseline: gone.csv, current: now.csv, quality: [{column: x, min: 0}, {min_rows: 2000, warn_only: true}]}\n";
+    std::fs::write(dir.path().join("lakegate.yml"), policy).unwrap();
+    let (code, result, told) =
+        check(lakegate().args(["drift-check", "--checks=quality"]), dir.path());
+    assert_eq!((code, &result["state"]), (0, &Value::from("watch")), "{told}");
+    let (code, result, told) = check(lakegate().arg("drift-check"), dir.path());
+    assert_eq!((code, result), (2, Value::Null), "{told}");
+    std::fs::create_dir(dir.path().join("folder")).unwrap();
+    std::fs::write(dir.path().join("folder/a.csv"), plain()).unwrap();
+    std::fs::write(dir.path().join("folder/b.csv.gz"), "").unwrap();
+    let (code, _, told) = check(
+        lakegate().args(["drift-check", "--baseline=folder/", "--current=now.csv"]),
+        dir.path(),
+    );
+    assert!(code == 2 && told.contains("`folder/b.csv.gz` is compressed"), "{told}");
+}
+
+#[test]
+fn what_is_in_no_window_is_told() {
+    let day = |row: u32| format!("2026-01-{:02}T00:00:00", row % 28 + 1);
+    let then = csv("t,x", (0..14_000).map(|row| format!("{},{}", day(row), row % 50)));
+    let now = (0..14_000).map(|row| {
+        let time = match row % 1000 {
+            0 => String::new(),
+            1 => "2199-01-01T00:00:00".to_owned(),
+            _ => day(row),
+        };
+        format!("{time},{}", row % 50)
+    });
+    let trial = |code, word| Trial {
+        then: then.clone(),
+        now: csv("t,x", now.clone()),
+        policy: ", windows: {every: 14d, column: t}",
+        code,
+        word,
+    };
+    tried(&trial(0, "windows miss 14 rows, which have no time"));
+    tried(&trial(0, "which is not full yet (14 rows)"));
+    let holes = now.clone().enumerate().map(|(row, line)| {
+        let (_, number) = line.split_once(',').unwrap();
+        if row % 3 == 0 { format!(",{number}") } else { line.clone() }
+    });
+    let trial = Trial { policy: ", critical: [t], share: 1", ..trial(1, "the critical column t drifted") };
+    tried(&Trial { now: csv("t,x", holes), ..trial });
+}

@@ -1,0 +1,281 @@
+//! Opens both sides, and reads of them what the comparison and the rules ask for.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use anyhow::{Context as _, Result};
+
+use super::compare::{Compared, under};
+use super::decide::{Against, Scoped};
+use super::pushdown::From;
+use super::quality::{self, Kept};
+use super::run::Request;
+use super::schema::{Chosen, Common};
+use super::{scopes, warehouse};
+use crate::config::Drift;
+use crate::lake::parquet::Scratch;
+use crate::lake::{Group, Grouping, Lake, Scope, Side, Wanted};
+use crate::names::Source;
+use crate::report::Fault;
+use crate::stats;
+use crate::stats::column::{Column, Measure};
+use crate::step::Ctx;
+use crate::sys::clock;
+
+/// A side with its name for the record, the version included.
+pub(super) struct Opened {
+    pub(super) side: Side,
+    pub(super) identity: String,
+    grouping: Grouping,
+    /// The table as it stands in a FROM clause, and the condition on it.
+    table: Option<(String, Option<String>)>,
+}
+
+impl Opened {
+    fn from(&self) -> Option<From<'_>> {
+        let (table, filter) = self.table.as_ref()?;
+        Some(From { table, filter: filter.as_deref() })
+    }
+}
+
+pub(super) async fn open(ctx: &Ctx, source: &Source, filter: Option<&str>) -> Result<Opened> {
+    let condition = filter.map(|filter| format!(" where {filter}")).unwrap_or_default();
+    match source {
+        Source::Files(path) => Ok(Opened {
+            side: Side::files(path)?,
+            identity: format!("{path}{condition}"),
+            grouping: Grouping {
+                filter: filter.map(str::parse).transpose()?,
+                ..Grouping::default()
+            },
+            table: None,
+        }),
+        Source::Table(table) => {
+            let lake = Lake { client: &ctx.client, warehouse: ctx.warehouse()? };
+            let info = lake.table(table).await?;
+            let version = lake.version(table).await?;
+            Ok(Opened {
+                side: Side::table(&info, table, version, filter),
+                identity: format!("{table} version {version}{condition}"),
+                grouping: Grouping::default(),
+                table: Some((
+                    format!("{} VERSION AS OF {version}", table.quoted()),
+                    filter.map(str::to_owned),
+                )),
+            })
+        }
+    }
+}
+
+/// Compares all rows, and the slices and windows that the policy names; what
+/// is in none of these is told in `chosen`.
+pub(super) async fn compare(
+    ctx: &Ctx,
+    request: &Request,
+    chosen: &mut Chosen,
+    baseline: &Opened,
+    current: &Opened,
+) -> Result<Vec<Scoped>> {
+    let policy = &request.policy;
+    let sides = [&baseline.side, &current.side];
+    let whole = |rows, columns| Ok(vec![Scoped { scope: Against::All, rows, columns }]);
+    if let Some(scopes) =
+        warehouse::compare(ctx, policy, chosen, [baseline.from(), current.from()]).await?
+    {
+        refuse_no_baseline(policy, scopes.rows)?;
+        return Ok(vec![scopes]);
+    }
+    let simple = baseline.grouping.is_empty() && current.grouping.is_empty();
+    if simple
+        && policy.slices.is_empty()
+        && policy.windows.is_none()
+        && sides.iter().all(|side| side.reads_columns())
+    {
+        let rows = sides.map(|side| side.rows().unwrap_or_default());
+        refuse_no_baseline(policy, rows)?;
+        let none = rows[1] == 0;
+        return whole(rows, if none { Vec::new() } else { compare_all(request, chosen, sides)? });
+    }
+    let before = groups(ctx, policy, chosen, baseline, 0).await?;
+    let now = groups(ctx, policy, chosen, current, 1).await?;
+    let rows = [rows_of(before.get(&Scope::All)), rows_of(now.get(&Scope::All))];
+    refuse_no_baseline(policy, rows)?;
+    if rows[1] == 0 {
+        return whole(rows, Vec::new());
+    }
+    let (scopes, left_out) = scopes::compare(policy, chosen, &before, &now, clock::now_ms());
+    chosen.changes.extend(left_out);
+    Ok(scopes)
+}
+
+fn rows_of(group: Option<&Group>) -> u64 {
+    group.map_or(0, |group| group.rows)
+}
+
+async fn groups(
+    ctx: &Ctx,
+    policy: &Drift,
+    chosen: &Chosen,
+    opened: &Opened,
+    at: usize,
+) -> Result<BTreeMap<Scope, Group>> {
+    let schema = opened.side.schema();
+    let known: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
+    let mut grouping = opened.grouping.clone();
+    for slice in &policy.slices {
+        grouping.slices.push(Grouping::slice(slice, &known)?);
+    }
+    if at == 1 {
+        grouping.window = policy.windows.as_ref().and_then(scopes::window);
+    }
+    if let Some(missing) = grouping.columns().iter().find(|name| !known.contains(&name.as_str())) {
+        let fault = Fault::usage(format!("the data has no column `{missing}`"));
+        return Err(fault.or_near(missing, known.iter().copied()).into());
+    }
+    let wanted: Vec<Wanted<'_>> =
+        chosen.common.iter().map(|common| (&common.fields[at], common.measure)).collect();
+    let lake = ctx.warehouse.as_deref().map(|warehouse| Lake { client: &ctx.client, warehouse });
+    opened.side.groups(lake, &wanted, &grouping).await
+}
+
+/// Reads the columns that rules are about, and checks them.
+pub(super) async fn quality(
+    ctx: &Ctx,
+    policy: &Drift,
+    current: &Opened,
+    rows: [u64; 2],
+) -> Result<Kept> {
+    let mut kept = quality::of_rows(&policy.quality, rows);
+    let schema = current.side.schema();
+    let mut names: Vec<&str> =
+        policy.quality.iter().filter_map(|rule| rule.column.as_deref()).collect();
+    names.sort_unstable();
+    names.dedup();
+    let mut wanted: Vec<Wanted<'_>> = Vec::new();
+    for name in names {
+        let Ok(field) = schema.field_with_name(name) else {
+            let known = schema.fields().iter().map(|field| field.name().as_str());
+            let fault = Fault::usage(format!("`quality`: the data has no column `{name}`"));
+            return Err(fault.or_near(name, known).into());
+        };
+        let kind = field.data_type();
+        let times = quality::scale_of_times(kind).map(Measure::Numbers);
+        let measure = stats::arrow::measure(kind).or(times).unwrap_or(Measure::Presence);
+        wanted.push((field, measure));
+    }
+    if wanted.is_empty() {
+        return Ok(kept);
+    }
+    let lake = ctx.warehouse.as_deref().map(|warehouse| Lake { client: &ctx.client, warehouse });
+    let grouping = Grouping { filter: current.grouping.filter.clone(), ..Grouping::default() };
+    let mut groups = current.side.groups(lake, &wanted, &grouping).await?;
+    let all = groups.remove(&Scope::All).context("the rows were not read")?;
+    let now = clock::now_ms();
+    for (field, _) in &wanted {
+        let Some(column) = all.columns.get(field.name()) else { continue };
+        let rules = &policy.quality;
+        kept.add(quality::of_column(rules, field.name(), field.data_type(), column, now));
+    }
+    Ok(kept)
+}
+
+/// Without a baseline there is no question.
+fn refuse_no_baseline(policy: &Drift, rows: [u64; 2]) -> Result<(), Fault> {
+    if rows[0] > 0 {
+        return Ok(());
+    }
+    let filter = policy.baseline_where.as_ref();
+    let filter = filter.map(|filter| format!(" where {filter}")).unwrap_or_default();
+    Err(Fault::usage(format!("the baseline `{}`{filter} has no rows", policy.baseline)))
+}
+
+/// The numbers of rows, where nothing else is asked for.
+pub(super) async fn rows(
+    ctx: &Ctx,
+    baseline: Option<&Opened>,
+    current: &Opened,
+) -> Result<[u64; 2]> {
+    let lake = ctx.warehouse.as_deref().map(|warehouse| Lake { client: &ctx.client, warehouse });
+    let mut counted = [0; 2];
+    for (count, opened) in counted.iter_mut().zip([baseline, Some(current)]) {
+        let Some(opened) = opened else { continue };
+        let filter = opened.grouping.filter.clone();
+        let grouping = Grouping { filter, ..Grouping::default() };
+        let groups = opened.side.groups(lake, &[], &grouping).await?;
+        *count = rows_of(groups.get(&Scope::All));
+    }
+    Ok(counted)
+}
+
+/// What the values of all columns that are at work may take.
+const MEMORY: u64 = 256 << 20;
+
+/// How many columns are at work at a time: as many as there are threads, and
+/// fewer when the columns are so long that they would fill the memory.
+fn workers(threads: usize, columns: usize, rows: [u64; 2]) -> usize {
+    let column = (rows[0] + rows[1]).saturating_mul(8).max(1);
+    let fit = usize::try_from(MEMORY / column).unwrap_or(usize::MAX);
+    threads.min(fit).min(columns).max(1)
+}
+
+/// Compares the columns, several at a time. Each worker keeps its buffers from
+/// column to column, so that memory does not grow with their number.
+fn compare_all(request: &Request, chosen: &Chosen, sides: [&Side; 2]) -> Result<Vec<Compared>> {
+    let next = AtomicUsize::new(0);
+    let found = Mutex::new(Vec::new());
+    let rows = sides.map(|side| side.rows().unwrap_or_default());
+    let workers = workers(request.threads, chosen.common.len(), rows);
+    let work = || {
+        let mut buffers = [Buffers::default(), Buffers::default()];
+        loop {
+            let at = next.fetch_add(1, Ordering::Relaxed);
+            let Some(common) = chosen.common.get(at) else { return };
+            let compared = one(request, common, sides, &mut buffers, workers < request.threads);
+            found.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push((at, compared));
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..workers {
+            scope.spawn(work);
+        }
+    });
+    let mut found = found.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+    found.sort_by_key(|(at, _)| *at);
+    if found.len() != chosen.common.len() {
+        anyhow::bail!("the comparison of a column ended early");
+    }
+    found.into_iter().map(|(_, compared)| compared).collect()
+}
+
+/// What a worker keeps for one side from column to column.
+#[derive(Default)]
+struct Buffers {
+    spare: Option<Column>,
+    scratch: Scratch,
+}
+
+fn one(
+    request: &Request,
+    common: &Common,
+    sides: [&Side; 2],
+    buffers: &mut [Buffers; 2],
+    at_once: bool,
+) -> Result<Compared> {
+    let read = |at: usize, buffers: &mut Buffers| {
+        let wanted = (&common.fields[at], common.measure);
+        sides[at].column(wanted, buffers.spare.take(), &mut buffers.scratch)
+    };
+    let [first, second] = &mut *buffers;
+    let (a, b) = if at_once {
+        rayon::join(|| read(0, first), || read(1, second))
+    } else {
+        (read(0, first), read(1, second))
+    };
+    let columns = [a?, b?];
+    let compared = under(&request.policy, common, [&columns[0], &columns[1]]);
+    for (buffers, column) in buffers.iter_mut().zip(columns) {
+        buffers.spare = Some(column);
+    }
+    Ok(compared)
+}
