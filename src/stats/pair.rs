@@ -47,7 +47,9 @@ impl Sample {
 /// ones are open.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Bins {
-    /// This many bins of equal mass in the baseline; equal edges become one.
+    /// This many bins of equal mass in the baseline. A value that fills a bin,
+    /// or is the lowest edge and the least value, has a bin of its own: what lies
+    /// below it does not hide beside it.
     Quantiles(u32),
     /// Rising interior edges.
     Edges(Vec<f64>),
@@ -127,8 +129,9 @@ impl<'a, K: Key> Work<'a, K> {
     fn compare(&self, quantiles: &[f64], bins: &Bins) -> Comparison {
         let tallies = self.both(|side| self.tally(side));
         let cuts = match bins {
+            // The first is the least value.
             Bins::Quantiles(count) => {
-                (1..*count).map(|at| f64::from(at) / f64::from(*count)).collect()
+                (0..*count).map(|at| f64::from(at) / f64::from(*count)).collect()
             }
             Bins::Edges(_) => Vec::new(),
         };
@@ -157,19 +160,15 @@ impl<'a, K: Key> Work<'a, K> {
                 .collect()
         };
         let edges = match bins {
-            Bins::Edges(edges) => edges.clone(),
-            Bins::Quantiles(_) => {
-                let mut edges = of(0, &cuts);
-                edges.dedup();
-                edges
-            }
+            Bins::Edges(edges) => edges.iter().copied().map(Edge::up_to).collect(),
+            Bins::Quantiles(_) => edges(&of(0, &cuts)),
         };
         let counts = self.bin(&edges, &walked.kept);
         Comparison {
             ks: walked.ks,
             wasserstein: walked.wasserstein.max(0.0) / self.scale.per_unit(),
             quantiles: [of(0, quantiles), of(1, quantiles)],
-            edges,
+            edges: edges.iter().map(|edge| edge.bound()).collect(),
             counts,
         }
     }
@@ -290,13 +289,13 @@ impl<'a, K: Key> Work<'a, K> {
 
     /// The values up to each edge are those of the cells before, and those of
     /// its own cell that are not above it.
-    fn bin(&self, edges: &[f64], kept: &[Kept]) -> [Vec<u64>; 2] {
+    fn bin(&self, edges: &[Edge], kept: &[Kept]) -> [Vec<u64>; 2] {
         let up_to: Vec<[u64; 2]> = edges
             .iter()
             .map(|edge| {
-                let cell = self.cells.of(self.key_up_to(*edge));
+                let cell = self.cells.of(self.key_up_to(edge.value));
                 let after = kept.partition_point(|kept| {
-                    kept.cell < cell || kept.cell == cell && kept.value <= *edge
+                    kept.cell < cell || kept.cell == cell && edge.is_at_or_above(kept.value)
                 });
                 after.checked_sub(1).map_or([0; 2], |at| kept[at].up_to)
             })
@@ -327,6 +326,43 @@ impl<'a, K: Key> Work<'a, K> {
         let next = key.saturating_add(1);
         if self.scale.value(next) <= edge { next } else { key }
     }
+}
+
+/// The end of a bin.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Edge {
+    value: f64,
+    /// Whether the value itself lies beyond it.
+    below: bool,
+}
+
+impl Edge {
+    fn up_to(value: f64) -> Self {
+        Self { value, below: false }
+    }
+
+    fn is_at_or_above(self, value: f64) -> bool {
+        if self.below { value < self.value } else { value <= self.value }
+    }
+
+    /// The largest number of its bin.
+    fn bound(self) -> f64 {
+        if self.below { self.value.next_down() } else { self.value }
+    }
+}
+
+/// The edges of bins, from the least value and rising quantiles.
+fn edges(quantiles: &[f64]) -> Vec<Edge> {
+    let mut edges: Vec<Edge> = Vec::with_capacity(quantiles.len());
+    let Some((least, inner)) = quantiles.split_first() else { return edges };
+    for same in inner.chunk_by(|a, b| a == b) {
+        let value = same[0];
+        if same.len() > 1 || value == *least {
+            edges.push(Edge { value, below: true });
+        }
+        edges.push(Edge::up_to(value));
+    }
+    edges
 }
 
 /// The ranks that the quantiles lie between, rising, each once.

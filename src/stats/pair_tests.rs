@@ -23,8 +23,13 @@ fn sorted(scale: Scale, sides: [&Sample; 2], bins: &Bins) -> Comparison {
     let edges = match bins {
         Bins::Edges(edges) => edges.clone(),
         Bins::Quantiles(count) => {
-            let mut edges: Vec<f64> =
+            let cuts: Vec<f64> =
                 (1..*count).map(|at| quantile(a, f64::from(at) / f64::from(*count))).collect();
+            let filled =
+                |edge: &f64| cuts.iter().filter(|cut| *cut == edge).count() > 1 || *edge == a[0];
+            let below = cuts.iter().filter(|edge| filled(edge)).map(|edge| edge.next_down());
+            let mut edges: Vec<f64> = cuts.iter().copied().chain(below).collect();
+            edges.sort_by(f64::total_cmp);
             edges.dedup();
             edges
         }
