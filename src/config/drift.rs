@@ -5,9 +5,11 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Quality;
+use super::{Limit, Quality, Windows};
 use crate::names::Source;
+use crate::stats::column::Kind;
 use crate::stats::correction::Correction;
+use crate::stats::derived::Derived;
 
 /// What a drift verdict does.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -42,167 +44,6 @@ pub enum Compat {
     Evidently,
 }
 
-/// How far a column moved, as one number.
-#[derive(
-    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
-)]
-#[serde(rename_all = "snake_case")]
-pub enum Statistic {
-    /// Population stability index over bins of equal mass, or over categories.
-    Psi,
-    /// Jensen-Shannon distance in nats, over the same.
-    #[default]
-    JensenShannon,
-    Hellinger,
-    /// The share of rows that would have to change their bin or category.
-    TotalVariation,
-    /// The largest change of one bin's or category's share.
-    LInfinity,
-    /// The largest distance of the distribution functions: numbers only.
-    KolmogorovSmirnov,
-    /// First Wasserstein distance in deviations of the baseline: numbers only.
-    Wasserstein,
-    /// Change of the mean in deviations of the baseline: numbers only.
-    MeanShift,
-    /// Categories only.
-    CramersV,
-}
-
-impl Statistic {
-    pub const ALL: [Self; 9] = [
-        Self::Psi,
-        Self::JensenShannon,
-        Self::Hellinger,
-        Self::TotalVariation,
-        Self::LInfinity,
-        Self::KolmogorovSmirnov,
-        Self::Wasserstein,
-        Self::MeanShift,
-        Self::CramersV,
-    ];
-
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Psi => "psi",
-            Self::JensenShannon => "jensen_shannon",
-            Self::Hellinger => "hellinger",
-            Self::TotalVariation => "total_variation",
-            Self::LInfinity => "l_infinity",
-            Self::KolmogorovSmirnov => "kolmogorov_smirnov",
-            Self::Wasserstein => "wasserstein",
-            Self::MeanShift => "mean_shift",
-            Self::CramersV => "cramers_v",
-        }
-    }
-
-    /// What a table has room for.
-    pub fn short(self) -> &'static str {
-        match self {
-            Self::Psi => "psi",
-            Self::JensenShannon => "js",
-            Self::Hellinger => "hellinger",
-            Self::TotalVariation => "tv",
-            Self::LInfinity => "l∞",
-            Self::KolmogorovSmirnov => "ks",
-            Self::Wasserstein => "w1/σ",
-            Self::MeanShift => "Δmean/σ",
-            Self::CramersV => "V",
-        }
-    }
-
-    pub fn fits_numbers(self) -> bool {
-        self != Self::CramersV
-    }
-
-    pub fn fits_categories(self) -> bool {
-        !matches!(self, Self::KolmogorovSmirnov | Self::Wasserstein | Self::MeanShift)
-    }
-
-    /// What counts as drift when nothing else is said.
-    pub fn usual_threshold(self) -> f64 {
-        match self {
-            Self::Psi => 0.2,
-            Self::MeanShift => 0.25,
-            _ => 0.1,
-        }
-    }
-}
-
-/// A statistic and the value from which it counts as drift.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Limit {
-    /// `jensen_shannon` when left out.
-    #[serde(default)]
-    pub statistic: Statistic,
-    /// 0.2 for `psi`, 0.25 for `mean_shift`, 0.1 for the others when left out.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub threshold: Option<f64>,
-}
-
-impl Limit {
-    pub fn threshold(self) -> f64 {
-        self.threshold.unwrap_or_else(|| self.statistic.usual_threshold())
-    }
-}
-
-/// How the current rows are cut into windows; one of `rows` and `every`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct Windows {
-    /// A window has this many rows, in the order of the data.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub rows: Option<u64>,
-    /// A window is this long: `6h`, `7d`. Needs `column`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub every: Option<String>,
-    /// The column of times.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub column: Option<String>,
-    /// The table drifted when the newest window and at least this many ...
-    pub at_least: usize,
-    /// ... of this many newest windows did. 1 of 1 when left out.
-    pub of: usize,
-}
-
-/// `30m`, `6h`, `7d` or `2w` in milliseconds.
-pub(super) fn milliseconds(text: &str) -> Option<i64> {
-    let text = text.trim();
-    let (number, unit) = text.split_at(text.find(|char: char| !char.is_ascii_digit())?);
-    let unit = match unit.trim() {
-        "m" => 60_000,
-        "h" => 3_600_000,
-        "d" => 86_400_000,
-        "w" => 7 * 86_400_000,
-        _ => return None,
-    };
-    number.parse::<i64>().ok()?.checked_mul(unit).filter(|length| *length > 0)
-}
-
-impl Windows {
-    /// The length of a window in milliseconds.
-    pub fn milliseconds(&self) -> Option<i64> {
-        milliseconds(self.every.as_deref()?)
-    }
-
-    fn check(&self) -> Result<(), String> {
-        match (self.rows, &self.every, &self.column) {
-            (Some(1..), None, None) => {}
-            (None, Some(_), Some(_)) if self.milliseconds().is_some() => {}
-            (None, Some(every), Some(_)) => {
-                return Err(format!(
-                    "`windows.every` is `{every}`: give a number of m, h, d or w, such as 7d"
-                ));
-            }
-            _ => return Err("`windows` needs `rows`, or `every` with `column`".into()),
-        }
-        if self.at_least > self.of.max(1) {
-            return Err("`windows.at_least` must not be above `windows.of`".into());
-        }
-        Ok(())
-    }
-}
-
 /// The policy of `drift-check`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -224,6 +65,11 @@ pub struct Drift {
     /// The columns to look at; all of the baseline's when empty.
     #[serde(default)]
     pub columns: Vec<String>,
+    /// Columns made from others, compared like these: `address.city`, `tags[]`,
+    /// `size(tags)`, `length(body)`, `tokens(body)`, `embedding(vector)`.
+    #[serde(default)]
+    #[schemars(with = "Vec<String>")]
+    pub derived: Vec<Derived>,
     /// Columns to leave out: identifiers and times always differ.
     #[serde(default)]
     pub exclude: Vec<String>,
@@ -234,6 +80,10 @@ pub struct Drift {
     /// How columns of categories are judged.
     #[serde(default)]
     pub categorical: Limit,
+    /// How embeddings are judged: by the distance of their centroids from 0.25 on
+    /// when left out.
+    #[serde(default = "Limit::of_points")]
+    pub embedding: Limit,
     /// Columns that are judged in another way.
     #[serde(default)]
     pub limits: BTreeMap<String, Limit>,
@@ -326,9 +176,11 @@ impl Drift {
             current,
             current_where: None,
             columns: Vec::new(),
+            derived: Vec::new(),
             exclude: Vec::new(),
             numeric: Limit::default(),
             categorical: Limit::default(),
+            embedding: Limit::of_points(),
             limits: BTreeMap::new(),
             watch: watch(),
             bins: bins(),
@@ -351,8 +203,12 @@ impl Drift {
     }
 
     /// How a column is judged.
-    pub fn limit(&self, column: &str, numeric: bool) -> Limit {
-        let usual = if numeric { self.numeric } else { self.categorical };
+    pub fn limit(&self, column: &str, kind: Kind) -> Limit {
+        let usual = match kind {
+            Kind::Numbers => self.numeric,
+            Kind::Categories | Kind::Presence => self.categorical,
+            Kind::Points => self.embedding,
+        };
         self.limits.get(column).copied().unwrap_or(usual)
     }
 
@@ -368,7 +224,11 @@ impl Drift {
                 Err(format!("`{name}` must be a positive number"))
             }
         };
-        for (name, limit) in [("numeric", self.numeric), ("categorical", self.categorical)] {
+        for (name, limit) in [
+            ("numeric", self.numeric),
+            ("categorical", self.categorical),
+            ("embedding", self.embedding),
+        ] {
             positive(&format!("{name}.threshold"), limit.threshold())?;
         }
         for (column, limit) in &self.limits {
@@ -394,14 +254,18 @@ impl Drift {
         if !(2..=1000).contains(&self.bins) {
             return Err("`bins` must lie between 2 and 1000".into());
         }
-        let unfit = |name: &str, kind: &str, statistic: Statistic| {
-            Err(format!("`{name}`: `{}` is not defined for {kind}", statistic.as_str()))
-        };
-        if !self.numeric.statistic.fits_numbers() {
-            return unfit("numeric.statistic", "numbers", self.numeric.statistic);
-        }
-        if !self.categorical.statistic.fits_categories() {
-            return unfit("categorical.statistic", "categories", self.categorical.statistic);
+        for (name, limit, kind) in [
+            ("numeric", self.numeric, Kind::Numbers),
+            ("categorical", self.categorical, Kind::Categories),
+            ("embedding", self.embedding, Kind::Points),
+        ] {
+            if !limit.statistic.fits(kind) {
+                let statistic = limit.statistic.as_str();
+                return Err(format!(
+                    "`{name}.statistic`: `{statistic}` is not defined for {}",
+                    kind.plural()
+                ));
+            }
         }
         if let Some(windows) = &self.windows {
             windows.check()?;

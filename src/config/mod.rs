@@ -7,13 +7,17 @@ mod drift;
 mod gate;
 mod promotion;
 mod quality;
+mod statistic;
 mod telemetry;
+mod windows;
 
-pub use drift::{Compat, Drift, Engine, Limit, OnDrift, Statistic, Windows};
+pub use drift::{Compat, Drift, Engine, OnDrift};
 pub use gate::{Gate, Problem, Rule};
 pub use promotion::Promotion;
 pub use quality::Quality;
+pub use statistic::{Limit, Statistic};
 pub use telemetry::{AzureMonitor, Telemetry};
+pub use windows::Windows;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -70,7 +70,7 @@ impl Quality {
             regex::Regex::new(pattern).map_err(|error| format!("`pattern`: {error}"))?;
         }
         if let Some(age) = &self.fresh_within {
-            super::drift::milliseconds(age).ok_or_else(|| {
+            super::windows::milliseconds(age).ok_or_else(|| {
                 format!("`fresh_within` is `{age}`: give a number of m, h, d or w")
             })?;
         }
@@ -95,6 +95,6 @@ impl Quality {
 
     /// The largest age in milliseconds.
     pub fn max_age(&self) -> Option<i64> {
-        super::drift::milliseconds(self.fresh_within.as_deref()?)
+        super::windows::milliseconds(self.fresh_within.as_deref()?)
     }
 }

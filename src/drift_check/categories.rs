@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::compare::{Compared, Effect, Kind, Profile, nothing_to_compare, of_counts};
+use super::compare::{Compared, Effect, Profile, nothing_to_compare, of_counts};
 use crate::config::Statistic;
-use crate::stats::column::Categories;
+use crate::stats::chance::{Additive, without_drift};
+use crate::stats::column::{Categories, Kind};
 use crate::stats::numeric::Tested;
 use crate::stats::{categorical, shares};
 
@@ -49,6 +50,7 @@ pub(super) fn categories(column: &str, sides: [&Categories; 2]) -> Compared {
     let (test, tested) = independence(&counts);
     let mut effects = of_counts(&counts);
     effects.push(cramers_v(&counts));
+    effects.push(unseen(&counts));
     let labels = joined.keys().map(|category| name(category)).collect();
     let (labels, folded) = fold(labels, [shares::shares(&counts[0]), shares::shares(&counts[1])]);
     Compared {
@@ -76,6 +78,13 @@ fn cramers_v([a, b]: &[Vec<u64>; 2]) -> Effect {
     let freedom = a.len() as f64 - 1.0;
     let corrected = (value * value - freedom / (total - 1.0)).max(0.0).sqrt();
     Effect { statistic: Statistic::CramersV, value, corrected, error: 0.0 }
+}
+
+/// What is new, and without what is new by chance: rare categories come and go.
+fn unseen([a, b]: &[Vec<u64>; 2]) -> Effect {
+    let value = shares::unseen(a, b);
+    let corrected = (value - without_drift(Additive::Unseen, a, b)).max(0.0);
+    Effect { statistic: Statistic::Unseen, value, corrected, error: 0.0 }
 }
 
 /// A test that holds its level also where counts are small: categories with

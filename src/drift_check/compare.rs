@@ -6,32 +6,14 @@ use super::schema::Common;
 use crate::config::{Compat, Drift, Statistic};
 use crate::stats::binned::Bounded;
 use crate::stats::chance::{Additive, without_drift};
-use crate::stats::column::{Categories, Column, Facts, Numbers, Presence};
+use crate::stats::column::{Categories, Column, Facts, Kind, Numbers, Presence};
+use crate::stats::embedding::{self, Embedding};
 use crate::stats::keys::Scale;
 use crate::stats::numeric::{self, Tested};
 use crate::stats::ordered::Ordered;
 use crate::stats::pair::{self, Bins};
 use crate::stats::shares::{self, Zero};
 use crate::stats::{categorical, means};
-
-/// How a column is compared.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
-    Numbers,
-    Categories,
-    /// By the share of its nulls alone.
-    Presence,
-}
-
-impl Kind {
-    pub(super) fn as_str(self) -> &'static str {
-        match self {
-            Self::Numbers => "numeric",
-            Self::Categories => "categorical",
-            Self::Presence => "presence",
-        }
-    }
-}
 
 /// What one side holds.
 #[derive(Debug, Clone, PartialEq)]
@@ -154,6 +136,7 @@ pub(super) fn compare(column: &str, sides: [&Column; 2], bins: u32) -> Compared 
     match sides {
         [Column::Numbers(a), Column::Numbers(b)] => numbers(column, [a, b], bins),
         [Column::Categories(a), Column::Categories(b)] => categories(column, [a, b]),
+        [Column::Embedding(a), Column::Embedding(b)] => points(column, [a, b]),
         [Column::Presence(a), Column::Presence(b)] => presence_only(column, [*a, *b]),
         // The caller counts both sides as one kind; without values there is no drift.
         _ => categories(column, [&Categories::default(), &Categories::default()]),
@@ -277,7 +260,16 @@ pub(super) fn spread(quantiles: &[f64]) -> f64 {
 
 fn bin_labels(edges: &[f64]) -> Vec<String> {
     use crate::report::number;
-    let mut labels: Vec<String> = edges.iter().map(|edge| format!("≤{}", number(*edge))).collect();
+    let label = |at: usize| {
+        let edge = edges[at];
+        // A value with a bin of its own has an edge right below it.
+        if edges.get(at + 1).is_some_and(|next| next.next_down() == edge) {
+            return format!("<{}", number(edges[at + 1]));
+        }
+        let own = at > 0 && edge.next_down() == edges[at - 1];
+        format!("{}{}", if own { "=" } else { "≤" }, number(edge))
+    };
+    let mut labels: Vec<String> = (0..edges.len()).map(label).collect();
     labels.push(edges.last().map_or("all".to_owned(), |edge| format!(">{}", number(*edge))));
     labels
 }
@@ -329,6 +321,38 @@ pub(super) fn presence_only(column: &str, sides: [Presence; 2]) -> Compared {
         distinct: None,
     });
     nothing_to_compare(column, Kind::Presence, profiles)
+}
+
+/// Two clouds of points. Those that do not fit count as missing, and where the
+/// sides differ in their dimensions, all current ones.
+fn points(column: &str, sides: [&Embedding; 2]) -> Compared {
+    let [a, b] = sides;
+    let alike = a.dimensions() == b.dimensions();
+    let profile = |side: &Embedding, lost: u64| Profile {
+        rows: side.rows(),
+        nulls: side.nulls + side.unfit + lost,
+        facts: None,
+        quantiles: Vec::new(),
+        distinct: None,
+    };
+    let profiles = [profile(a, 0), profile(b, if alike { 0 } else { b.points })];
+    let tested = if alike { embedding::mmd(a, b) } else { None };
+    let Some(tested) = tested else {
+        return nothing_to_compare(column, Kind::Points, profiles);
+    };
+    let (distance, corrected) = embedding::centroid_distance(a, b);
+    let discrepancy = tested.statistic.max(0.0).sqrt();
+    let effect = |statistic, value, corrected| Effect { statistic, value, corrected, error: 0.0 };
+    Compared {
+        effects: vec![
+            effect(Statistic::CentroidDistance, distance, corrected),
+            // Without bias as it is.
+            effect(Statistic::Mmd, discrepancy, discrepancy),
+        ],
+        test: "mmd",
+        tested,
+        ..nothing_to_compare(column, Kind::Points, profiles)
+    }
 }
 
 /// With no values on a side there is nothing to compare but the nulls.

@@ -90,3 +90,19 @@ fn new_and_vanished_categories_are_named_the_frequent_first() {
     assert_eq!(result.test, "chi²");
     assert_eq!(Measure::Categories.common(Measure::Categories), Some(Measure::Categories));
 }
+
+#[test]
+fn what_lies_below_a_value_that_fills_a_bin_does_not_hide_beside_it() {
+    let of = |values: &[i32]| -> ArrayRef {
+        Arc::new(Int32Array::from_iter_values(values.iter().copied().cycle().take(3000)))
+    };
+    let js = |base: &[i32], current: &[i32]| {
+        compared(&of(base), &of(current)).effect(Statistic::JensenShannon).unwrap().corrected
+    };
+    assert!(js(&[7], &[7, 5]) > 0.4);
+    assert!(js(&[7], &[7, 9]) > 0.4);
+    assert!(js(&[0, 0, 0, 1, 2], &[0, -1, 0, 1, 2]) > 0.2);
+    assert!(js(&[-3, -2, 0, 0, 0, 1], &[-3, -2, -1, 0, 0, 1]) > 0.2);
+    let result = compared(&of(&[-3, -2, 0, 0, 0, 1]), &of(&[0]));
+    assert_eq!(result.labels, ["<-3", "=-3", "<-2", "=-2", "<0", "=0", "≤1", ">1"]);
+}

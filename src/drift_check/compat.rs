@@ -168,7 +168,7 @@ mod tests {
     fn column(measure: Measure, fields: &[Option<String>]) -> Column {
         let array: ArrayRef = match measure {
             Measure::Categories => Arc::new(StringArray::from(fields.to_vec())),
-            Measure::Numbers(_) | Measure::Presence => Arc::new(Float64Array::from_iter(
+            _ => Arc::new(Float64Array::from_iter(
                 fields.iter().map(|field| field.as_ref().map(|text| text.parse().unwrap())),
             )),
         };

@@ -2,11 +2,12 @@
 //! size beyond chance, and significance, both, with the level of significance
 //! shared between all questions that are asked.
 
-use super::compare::{Compared, Effect, Kind, Profile};
+use super::compare::{Compared, Effect, Profile};
 use super::compat::{self, Foreign};
 use super::schema::Change;
 use crate::config::{Compat, Drift, Windows};
 use crate::report::{Verdict, number};
+use crate::stats::column::Kind;
 
 /// What has become of a column, or of the whole table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -274,7 +275,7 @@ fn conclude(policy: &Drift, rows: [u64; 2], columns: &[Judged]) -> (State, Strin
 }
 
 fn judge(policy: &Drift, compared: Compared, p_value: f64, p_nulls: f64) -> Judged {
-    let limit = policy.limit(&compared.column, compared.kind == Kind::Numbers);
+    let limit = policy.limit(&compared.column, compared.kind);
     let (name, threshold) = (limit.statistic.short(), limit.threshold());
     let effect = compared.effect(limit.statistic);
     let [before, now] = compared.profiles.each_ref().map(Profile::missing_share);

@@ -2,10 +2,11 @@
 
 use serde_json::{Value, json};
 
-use super::compare::{Compared, Kind, Profile, QUANTILES};
+use super::compare::{Compared, Profile, QUANTILES};
 use super::decide::{Against, Decision, Judged, Part, State};
 use super::schema::Chosen;
 use crate::report::{Chart, Finding, Report, Series, Severity, Table, number};
+use crate::stats::column::Kind;
 
 /// Charts in the report: the worst columns.
 const CHARTS: usize = 8;

@@ -7,11 +7,11 @@ use anyhow::{Context as _, Result};
 
 use super::categories::categories;
 use super::compare::{
-    Compared, Kind, Measured, Profile, nothing_to_compare, of_numbers, presence_only, spread,
+    Compared, Measured, Profile, nothing_to_compare, of_numbers, presence_only, spread,
 };
 use super::schema::Common;
 use crate::stats::binned::{self, Bin};
-use crate::stats::column::{Categories, Column, Facts, Measure, Presence};
+use crate::stats::column::{Categories, Column, Facts, Kind, Measure, Presence};
 use crate::stats::pair::{self, Bins};
 
 /// Bins per decile. More of them bound the distances tighter and cost the
@@ -65,13 +65,13 @@ pub(super) struct From<'a> {
 }
 
 impl From<'_> {
-    fn column(&self, name: &str, kind: &str) -> String {
+    fn column(&self, sql: &str, kind: &str) -> String {
         let filter = self.filter.map(|filter| format!(" WHERE ({filter})")).unwrap_or_default();
-        format!("SELECT CAST({} AS {kind}) AS x FROM {}{filter}", quoted(name), self.table)
+        format!("SELECT CAST({sql} AS {kind}) AS x FROM {}{filter}", self.table)
     }
 }
 
-fn quoted(name: &str) -> String {
+pub(super) fn quoted(name: &str) -> String {
     format!("`{}`", name.replace('`', "``"))
 }
 
@@ -86,7 +86,7 @@ const NAN: i64 = -2;
 const INFINITE: i64 = -3;
 
 /// Counts a column of numbers by bin.
-fn numbers(from: &From<'_>, number: usize, name: &str, cut: &Cut) -> String {
+fn numbers(from: &From<'_>, number: usize, sql: &str, cut: &Cut) -> String {
     let steps: String = cut
         .edges
         .iter()
@@ -101,28 +101,28 @@ fn numbers(from: &From<'_>, number: usize, name: &str, cut: &Cut) -> String {
          WHEN abs(x) = CAST('Infinity' AS DOUBLE) THEN {INFINITE}{steps}\n    ELSE {}\n  \
          END AS bin FROM ({}) AS v) AS b\nGROUP BY bin",
         cut.edges.len(),
-        from.column(name, "DOUBLE"),
+        from.column(sql, "DOUBLE"),
     )
 }
 
 /// Counts a column of categories by value.
-fn values(from: &From<'_>, number: usize, name: &str) -> String {
+fn values(from: &From<'_>, number: usize, sql: &str) -> String {
     format!(
         "SELECT {number} AS column_number, x AS bin, COUNT(*) AS row_count,\n  \
          CAST(NULL AS DOUBLE) AS total, CAST(NULL AS DOUBLE) AS squares, CAST(NULL AS DOUBLE) AS low, CAST(NULL AS DOUBLE) AS high\n\
          FROM ({}) AS v\nGROUP BY x",
-        from.column(name, "STRING"),
+        from.column(sql, "STRING"),
     )
 }
 
 /// Counts whether a column has values.
-fn presence(from: &From<'_>, number: usize, name: &str) -> String {
-    let (name, table) = (quoted(name), from.table);
+fn presence(from: &From<'_>, number: usize, sql: &str) -> String {
+    let table = from.table;
     let filter = from.filter.map(|filter| format!(" WHERE ({filter})")).unwrap_or_default();
     format!(
         "SELECT {number} AS column_number, bin, COUNT(*) AS row_count,\n  \
          CAST(NULL AS DOUBLE) AS total, CAST(NULL AS DOUBLE) AS squares, CAST(NULL AS DOUBLE) AS low, CAST(NULL AS DOUBLE) AS high\n\
-         FROM (SELECT CASE WHEN {name} IS NULL THEN NULL ELSE 'value' END AS bin FROM {table}{filter}) AS v\nGROUP BY bin",
+         FROM (SELECT CASE WHEN {sql} IS NULL THEN NULL ELSE 'value' END AS bin FROM {table}{filter}) AS v\nGROUP BY bin",
     )
 }
 
@@ -131,18 +131,21 @@ pub(super) type Asked<'a> = (usize, &'a Common, Option<&'a Cut>);
 
 /// One statement that counts some columns of one side.
 pub(super) fn statement(from: &From<'_>, columns: &[Asked<'_>]) -> String {
-    let parts = columns.iter().filter_map(|(number, common, cut)| match (common.measure, cut) {
-        (Measure::Numbers(_), Some(cut)) => Some(numbers(from, *number, common.name(), cut)),
-        (Measure::Numbers(_), None) => None,
-        (Measure::Categories, _) => Some(values(from, *number, common.name())),
-        (Measure::Presence, _) => Some(presence(from, *number, common.name())),
+    let parts = columns.iter().filter_map(|(number, common, cut)| {
+        let sql = common.sql.as_deref()?;
+        match (common.measure, cut) {
+            (Measure::Numbers(_), Some(cut)) => Some(numbers(from, *number, sql, cut)),
+            (Measure::Numbers(_), None) => None,
+            (Measure::Categories, _) => Some(values(from, *number, sql)),
+            (Measure::Presence, _) => Some(presence(from, *number, sql)),
+            (Measure::Embedding, _) => None,
+        }
     });
     parts.collect::<Vec<_>>().join("\nUNION ALL\n")
 }
 
 /// Some rows of the baseline, for the cut.
-pub(super) fn sample(from: &From<'_>, names: &[&str], rows: u64) -> String {
-    let columns: Vec<String> = names.iter().map(|name| quoted(name)).collect();
+pub(super) fn sample(from: &From<'_>, columns: &[&str], rows: u64) -> String {
     let mut conditions: Vec<String> =
         from.filter.iter().map(|filter| format!("({filter})")).collect();
     if rows > LEARNT_FROM {
@@ -207,6 +210,7 @@ pub(super) fn finish((number, common, cut): Asked<'_>, sides: [&Counted; 2]) -> 
             Ok(categories(name, [&a, &b]))
         }
         (Measure::Presence, _) => Ok(presence_only(name, lines.map(presence_of))),
+        (Measure::Embedding, _) => anyhow::bail!("column `{name}`: no SQL counts embeddings"),
         (Measure::Numbers(_), None) => of_bins(name, &Cut::default(), lines),
         (Measure::Numbers(_), Some(cut)) => of_bins(name, cut, lines),
     }
@@ -320,7 +324,7 @@ mod tests {
 
     fn common(name: &str, measure: Measure) -> Common {
         let field = Field::new(name, DataType::Float64, true);
-        Common { fields: [field.clone(), field], measure }
+        Common { fields: [field.clone(), field], measure, sql: Some(quoted(name)) }
     }
 
     fn cut() -> Cut {
@@ -337,7 +341,7 @@ mod tests {
             &from,
             &[(0, &number, Some(&cut)), (1, &category, None)]
         ));
-        insta::assert_snapshot!(sample(&from, &["a`b", "c"], 1_000_000));
+        insta::assert_snapshot!(sample(&from, &["`a``b`", "length(`c`)"], 1_000_000));
     }
 
     #[test]

@@ -77,7 +77,9 @@ pub(super) fn of_column(
         match column {
             Column::Numbers(numbers) => of_numbers(rule, numbers, data_type, now, &mut found),
             Column::Categories(categories) => of_text(rule, categories, data_type, &mut found),
-            Column::Presence(_) => of_presence(rule, data_type, &mut found),
+            Column::Presence(_) | Column::Embedding(_) => {
+                of_presence(rule, data_type, &mut found);
+            }
         }
         for broken in found {
             kept.rule(name, rule.warn_only, broken);
@@ -167,6 +169,7 @@ fn missing(column: &Column) -> u64 {
         }
         Column::Categories(categories) => categories.nulls,
         Column::Presence(presence) => presence.nulls,
+        Column::Embedding(embedding) => embedding.nulls + embedding.unfit,
     }
 }
 

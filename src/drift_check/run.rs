@@ -53,13 +53,19 @@ pub async fn run(ctx: Ctx, request: Request) -> Result<Outcome> {
     let host = ctx.host.clone();
     let masker = std::sync::Arc::new(move |secret: &Secret| host.mask(secret));
     let telemetry = Telemetry::new(&request.telemetry, &ctx.env, masker)?;
-    let current = sides::open(&ctx, &policy.current, policy.current_where.as_deref()).await?;
-    let baseline = if request.needs_baseline() {
+    let filter = policy.current_where.as_deref();
+    let (current, unfit) = sides::open(&ctx, &policy.current, filter, &policy.derived).await?;
+    let (baseline, unfit) = if request.needs_baseline() {
         let filter = policy.baseline_where.as_deref();
-        Some(sides::open(&ctx, &policy.baseline, filter).await?)
+        let (opened, unfit) = sides::open(&ctx, &policy.baseline, filter, &policy.derived).await?;
+        (Some(opened), unfit)
     } else {
-        None
+        (None, unfit)
     };
+    // What only the current side lacks is a change of the feed.
+    if let Some(fault) = unfit.into_iter().next() {
+        return Err(fault.into());
+    }
     let mut chosen = match &baseline {
         Some(baseline) if request.drift => {
             choose(policy, baseline.side.schema(), current.side.schema())?

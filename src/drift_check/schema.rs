@@ -2,16 +2,20 @@
 
 use arrow::datatypes::{DataType, Field, Schema};
 
+use super::pushdown;
 use crate::config::Drift;
 use crate::report::Fault;
 use crate::stats::arrow::measure;
 use crate::stats::column::Measure;
+use crate::stats::derived::Derived;
 
 /// A column that both sides have.
 #[derive(Debug, Clone)]
 pub(super) struct Common {
     pub(super) fields: [Field; 2],
     pub(super) measure: Measure,
+    /// What a warehouse counts, where it can.
+    pub(super) sql: Option<String>,
 }
 
 impl Common {
@@ -71,8 +75,9 @@ pub(super) fn choose(policy: &Drift, baseline: &Schema, current: &Schema) -> Res
     }
     let mut chosen = Chosen::default();
     let wanted = |name: &String| {
+        let derived = policy.derived.iter().any(|derived| derived.name() == name);
         !policy.exclude.contains(name)
-            && (policy.columns.is_empty() || policy.columns.contains(name))
+            && (policy.columns.is_empty() || derived || policy.columns.contains(name))
     };
     for field in baseline.fields().iter().filter(|field| wanted(field.name())) {
         match current.field_with_name(field.name()) {
@@ -113,39 +118,62 @@ impl Chosen {
 
     fn pair(&mut self, policy: &Drift, then: &Field, now: &Field) -> Result<(), Fault> {
         let (old, new) = (then.data_type(), now.data_type());
-        let measures = (measure(old), measure(new));
+        let derived = policy.derived.iter().find(|derived| derived.name() == then.name());
+        let is_points = derived.is_some_and(Derived::is_embedding);
+        // A text that is compared by its words is not compared as a whole, too.
+        let is_replaced = !policy.columns.contains(then.name())
+            && policy
+                .derived
+                .iter()
+                .any(|other| other.replaces_root() && other.root() == then.name());
+        let measured = |kind: &DataType| match (is_points, is_replaced) {
+            (true, _) => Some(Measure::Embedding),
+            (_, true) => None,
+            _ => measure(kind),
+        };
+        let measures = (measured(old), measured(new));
+        let sql = derived.map_or_else(|| Some(pushdown::quoted(then.name())), Derived::sql);
         let common = measures.0.zip(measures.1).and_then(|(a, b)| a.common(b));
         // A side that is null throughout may have lost its type.
         let common = common
             .or_else(|| measures.1.filter(|_| *old == DataType::Null))
             .or_else(|| measures.0.filter(|_| *new == DataType::Null));
         if let Some(measure) = common {
-            let numeric = matches!(measure, Measure::Numbers(_));
-            let statistic = policy.limit(then.name(), numeric).statistic;
-            let fits = if numeric { statistic.fits_numbers() } else { statistic.fits_categories() };
-            if !fits {
-                let kind = if numeric { "numbers" } else { "categories" };
+            let kind = measure.kind();
+            let statistic = policy.limit(then.name(), kind).statistic;
+            if !statistic.fits(kind) {
                 return Err(Fault::usage(format!(
-                    "`limits.{}`: `{}` is not defined for {kind}",
+                    "`limits.{}`: `{}` is not defined for {}",
                     then.name(),
-                    statistic.as_str()
+                    statistic.as_str(),
+                    kind.plural()
                 )));
             }
             if plain(old) != plain(new) {
-                self.change(then.name(), format!("was {old} and is {new}"), false);
+                // Points of other dimensions cannot be compared at all.
+                let breaks = lengths(old).zip(lengths(new)).is_some_and(|(a, b)| a != b);
+                self.change(then.name(), format!("was {old} and is {new}"), breaks);
             }
-            self.common.push(Common { fields: [then.clone(), now.clone()], measure });
+            self.common.push(Common { fields: [then.clone(), now.clone()], measure, sql });
         } else if measures == (None, None) {
             if plain(old) != plain(new) {
                 self.change(then.name(), format!("was {old} and is {new}"), true);
             }
             self.skipped.push(then.name().clone());
             let fields = [then.clone(), now.clone()];
-            self.common.push(Common { fields, measure: Measure::Presence });
+            self.common.push(Common { fields, measure: Measure::Presence, sql });
         } else {
             self.change(then.name(), format!("was {old} and is {new}"), true);
         }
         Ok(())
+    }
+}
+
+/// How many elements every list has.
+fn lengths(data_type: &DataType) -> Option<i32> {
+    match data_type {
+        DataType::FixedSizeList(_, length) => Some(*length),
+        _ => None,
     }
 }
 

@@ -20,6 +20,7 @@ use crate::names::Source;
 use crate::report::Fault;
 use crate::stats;
 use crate::stats::column::{Column, Measure};
+use crate::stats::derived::Derived;
 use crate::step::Ctx;
 use crate::sys::clock;
 
@@ -39,7 +40,20 @@ impl Opened {
     }
 }
 
-pub(super) async fn open(ctx: &Ctx, source: &Source, filter: Option<&str>) -> Result<Opened> {
+/// Opens a side. What is derived and cannot be made of it is told beside it.
+pub(super) async fn open(
+    ctx: &Ctx,
+    source: &Source,
+    filter: Option<&str>,
+    derived: &[Derived],
+) -> Result<(Opened, Vec<Fault>)> {
+    let mut opened = open_plain(ctx, source, filter).await?;
+    let (side, faults) = opened.side.with_derived(derived);
+    opened.side = side;
+    Ok((opened, faults))
+}
+
+async fn open_plain(ctx: &Ctx, source: &Source, filter: Option<&str>) -> Result<Opened> {
     let condition = filter.map(|filter| format!(" where {filter}")).unwrap_or_default();
     match source {
         Source::Files(path) => Ok(Opened {

@@ -37,6 +37,14 @@ pub(super) async fn compare(
             Fault::usage("the warehouse counts no slices and windows, and not for `compat`");
         return Err(fault.hint("set `engine: exact`, or leave them out").into());
     }
+    if let Some(common) = chosen.common.iter().find(|common| common.sql.is_none()) {
+        if asked {
+            let name = common.name();
+            let fault = Fault::usage(format!("the warehouse cannot count `{name}`"));
+            return Err(fault.hint("set `engine: exact`, or leave it out").into());
+        }
+        return Ok(None);
+    }
     if policy.engine == Engine::Exact || grouped || chosen.common.is_empty() {
         return Ok(None);
     }
@@ -81,10 +89,11 @@ impl Work<'_> {
             .collect();
         let mut cuts = BTreeMap::new();
         for part in numbers.chunks(TOGETHER) {
-            let names: Vec<&str> = part.iter().map(|common| common.name()).collect();
+            let wanted: Vec<&str> =
+                part.iter().filter_map(|common| common.sql.as_deref()).collect();
             let mut columns: Vec<Column> =
                 part.iter().map(|common| Column::new(common.measure)).collect();
-            let statement = Statement::new(pushdown::sample(&self.from[0], &names, rows));
+            let statement = Statement::new(pushdown::sample(&self.from[0], &wanted, rows));
             let read = self.ctx.client.sql_arrow_each(self.ctx.warehouse()?, &statement, |batch| {
                 for (column, array) in columns.iter_mut().zip(batch.columns()) {
                     crate::stats::arrow::push(column, array)?;
@@ -92,8 +101,8 @@ impl Work<'_> {
                 Ok(())
             });
             read.await.context("read some rows of the baseline")?;
-            for (name, column) in names.into_iter().zip(&columns) {
-                cuts.insert(name.to_owned(), Cut::learn(column, bins));
+            for (common, column) in part.iter().zip(&columns) {
+                cuts.insert(common.name().to_owned(), Cut::learn(column, bins));
             }
         }
         Ok(cuts)

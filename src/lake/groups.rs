@@ -2,16 +2,18 @@
 //! a number of rows.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
-use arrow::array::{Array, ArrayRef, AsArray as _, BooleanArray, RecordBatch};
+use arrow::array::{Array, ArrayRef, AsArray as _, BooleanArray, RecordBatch, RecordBatchOptions};
 use arrow::compute::{cast, filter};
-use arrow::datatypes::{DataType, Field, TimeUnit, TimestampMillisecondType};
+use arrow::datatypes::{DataType, Field, FieldRef, Schema, TimeUnit, TimestampMillisecondType};
 
 use super::Predicate;
 use crate::report::Fault;
 use crate::stats;
 use crate::stats::column::{Column, Measure};
+use crate::stats::derived::Derived;
 
 /// A column and what it is counted as.
 pub type Wanted<'a> = (&'a Field, Measure);
@@ -107,14 +109,19 @@ impl Grouping {
 pub(super) struct Groups<'a> {
     wanted: &'a [Wanted<'a>],
     grouping: &'a Grouping,
+    derived: &'a [Derived],
     groups: BTreeMap<Scope, Group>,
     /// Rows that went by.
     seen: u64,
 }
 
 impl<'a> Groups<'a> {
-    pub(super) fn new(wanted: &'a [Wanted<'a>], grouping: &'a Grouping) -> Self {
-        let mut groups = Self { wanted, grouping, groups: BTreeMap::new(), seen: 0 };
+    pub(super) fn new(
+        wanted: &'a [Wanted<'a>],
+        grouping: &'a Grouping,
+        derived: &'a [Derived],
+    ) -> Self {
+        let mut groups = Self { wanted, grouping, derived, groups: BTreeMap::new(), seen: 0 };
         groups.groups.insert(Scope::All, groups.group());
         groups
     }
@@ -124,7 +131,30 @@ impl<'a> Groups<'a> {
         Group { rows: 0, columns: self.wanted.iter().map(column).collect() }
     }
 
+    /// The batch with the derived columns that have a value per row.
+    fn extended(&self, batch: &RecordBatch) -> Result<RecordBatch> {
+        let mut fields: Vec<FieldRef> = batch.schema().fields().iter().cloned().collect();
+        let mut columns = batch.columns().to_vec();
+        for derived in self.derived.iter().filter(|derived| derived.is_per_row()) {
+            let Some(root) = batch.column_by_name(derived.root()) else { continue };
+            let values = derived.values(root).with_context(|| format!("make `{derived}`"))?;
+            let kind = values.data_type().clone();
+            fields.push(Arc::new(Field::new(derived.name(), kind, true)));
+            columns.push(values);
+        }
+        let rows = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+        let schema = Arc::new(Schema::new(fields));
+        Ok(RecordBatch::try_new_with_options(schema, columns, &rows)?)
+    }
+
     pub(super) fn push(&mut self, batch: &RecordBatch) -> Result<()> {
+        let extended;
+        let batch = if self.derived.is_empty() {
+            batch
+        } else {
+            extended = self.extended(batch)?;
+            &extended
+        };
         let kept = match &self.grouping.filter {
             Some(condition) => {
                 &arrow::compute::filter_record_batch(batch, &condition.select(batch)?)?
@@ -215,14 +245,19 @@ impl<'a> Groups<'a> {
         let Some(group) = self.groups.get_mut(scope) else { return Ok(()) };
         group.rows += rows.map_or(batch.num_rows(), BooleanArray::true_count) as u64;
         for (field, _) in self.wanted {
-            let name: &Field = field;
-            let array = column(batch, name.name())?;
-            let Some(target) = group.columns.get_mut(name.name()) else { continue };
-            let push = match rows {
-                Some(rows) => stats::arrow::push(target, &filter(array, rows)?),
-                None => stats::arrow::push(target, array),
+            let name = field.name().as_str();
+            let several = self.derived.iter().find(|made| made.name() == name);
+            let several = several.filter(|made| !made.is_per_row());
+            let array = column(batch, several.map_or(name, Derived::root))?;
+            let Some(target) = group.columns.get_mut(name) else { continue };
+            let mut array = match rows {
+                Some(rows) => filter(array, rows)?,
+                None => array.clone(),
             };
-            push.with_context(|| format!("read column `{}`", name.name()))?;
+            if let Some(derived) = several {
+                array = derived.values(&array).with_context(|| format!("make `{derived}`"))?;
+            }
+            stats::arrow::push(target, &array).with_context(|| format!("read column `{name}`"))?;
         }
         Ok(())
     }

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use arrow::array::{RecordBatch, RecordBatchReader as _};
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{Field, Schema, SchemaRef};
 
 use super::files::{self, Kind};
 use super::groups::{Group, Grouping, Groups, Scope, Wanted};
@@ -14,12 +15,16 @@ use super::{Lake, types};
 use crate::databricks::unity::TableInfo;
 use crate::names::TableName;
 use crate::report::Fault;
+use crate::stats;
 use crate::stats::column::Column;
+use crate::stats::derived::Derived;
 
 /// Rows that are read once the columns are known.
 #[derive(Debug)]
 pub struct Side {
+    /// Derived columns come after those that are there.
     schema: SchemaRef,
+    derived: Vec<Derived>,
     rows: Rows,
 }
 
@@ -55,20 +60,51 @@ impl Side {
                 files.iter().map(|file| ParquetFile::open(file)).collect::<Result<Vec<_>>>()?;
             let schemas = open.iter().map(|file| file.schema().clone()).collect();
             let schema = files::same_schema(&files, schemas)?;
-            return Ok(Self { schema, rows: Rows::Parquet(open) });
+            return Ok(Self { schema, derived: Vec::new(), rows: Rows::Parquet(open) });
         }
         let schemas = files
             .iter()
             .map(|file| Ok(files::batches(file, kind, None)?.schema()))
             .collect::<Result<Vec<_>>>()?;
         let schema = files::same_schema(&files, schemas)?;
-        Ok(Self { schema, rows: Rows::Files { kind, files } })
+        Ok(Self { schema, derived: Vec::new(), rows: Rows::Files { kind, files } })
     }
 
     /// A table as it was at `version`; the warehouse evaluates `filter`.
     pub fn table(info: &TableInfo, table: &TableName, version: u64, filter: Option<&str>) -> Self {
         let rows = Rows::Table { table: table.clone(), version, filter: filter.map(str::to_owned) };
-        Self { schema: types::schema(info), rows }
+        Self { schema: types::schema(info), derived: Vec::new(), rows }
+    }
+
+    /// The same rows with more columns; and those that cannot be made here,
+    /// with the reason.
+    #[must_use]
+    pub fn with_derived(mut self, derived: &[Derived]) -> (Self, Vec<Fault>) {
+        let mut fields: Vec<Field> =
+            self.schema.fields().iter().map(|field| field.as_ref().clone()).collect();
+        let mut faults = Vec::new();
+        for derived in derived {
+            let Ok(root) = self.schema.field_with_name(derived.root()) else {
+                let known = self.schema.fields().iter().map(|field| field.name().as_str());
+                let fault =
+                    Fault::usage(format!("`{derived}`: there is no column `{}`", derived.root()));
+                faults.push(fault.or_near(derived.root(), known));
+                continue;
+            };
+            match derived.data_type(root.data_type()) {
+                Ok(kind) => {
+                    fields.push(Field::new(derived.name(), kind, true));
+                    self.derived.push(derived.clone());
+                }
+                Err(reason) => faults.push(Fault::usage(format!("`{derived}`: {reason}"))),
+            }
+        }
+        self.schema = Arc::new(Schema::new(fields));
+        (self, faults)
+    }
+
+    fn derived(&self, name: &str) -> Option<&Derived> {
+        self.derived.iter().find(|derived| derived.name() == name)
     }
 
     pub fn schema(&self) -> &SchemaRef {
@@ -100,7 +136,12 @@ impl Side {
         };
         let mut column = Column::reuse(measure, spare);
         for file in files {
-            file.read(field, &mut column, scratch)?;
+            match self.derived(field.name()) {
+                None => file.read(field, &mut column, scratch)?,
+                Some(derived) => file.each(&[derived.root().to_owned()], |batch| {
+                    stats::arrow::push(&mut column, &derived.values(batch.column(0))?)
+                })?,
+            }
         }
         Ok(column)
     }
@@ -112,9 +153,14 @@ impl Side {
         wanted: &[Wanted<'_>],
         grouping: &Grouping,
     ) -> Result<BTreeMap<Scope, Group>> {
-        let mut groups = Groups::new(wanted, grouping);
+        let mut groups = Groups::new(wanted, grouping, &self.derived);
         let mut names: Vec<String> = wanted.iter().map(|(field, _)| field.name().clone()).collect();
         names.extend(grouping.columns());
+        for name in &mut names {
+            if let Some(derived) = self.derived(name) {
+                derived.root().clone_into(name);
+            }
+        }
         // Rows of no columns cannot be counted.
         if names.is_empty() {
             names.extend(self.schema.fields().first().map(|field| field.name().clone()));

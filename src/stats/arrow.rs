@@ -6,6 +6,8 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, Decimal128Type, Float64Type, Int64Type, UInt64Type};
 
 use super::column::{Categories, Column, Measure, Numbers};
+use super::derived;
+use super::embedding::Embedding;
 use super::keys::{self, Scale};
 
 /// How a column of this type is compared; nothing for types that have no drift
@@ -45,6 +47,7 @@ pub fn push(column: &mut Column, array: &ArrayRef) -> Result<()> {
             presence.values += (array.len() - nulls) as u64;
             Ok(())
         }
+        Column::Embedding(embedding) => push_points(embedding, array),
     }
 }
 
@@ -109,6 +112,23 @@ fn push_categories(categories: &mut Categories, array: &ArrayRef) -> Result<()> 
             strings(categories, text.as_string::<i64>());
         }
         other => bail!("a column of type {other} does not hold categories"),
+    }
+    Ok(())
+}
+
+fn push_points(embedding: &mut Embedding, array: &ArrayRef) -> Result<()> {
+    let lists = derived::as_list(array)?;
+    let Some(lists) = lists.as_list_opt::<i64>() else {
+        bail!("a column of type {} does not hold points", array.data_type());
+    };
+    for row in 0..lists.len() {
+        if lists.is_null(row) {
+            embedding.nulls += 1;
+            continue;
+        }
+        let point = cast(&lists.value(row), &DataType::Float64).context("read a point")?;
+        let point = point.as_primitive::<Float64Type>();
+        embedding.push((point.null_count() == 0).then(|| point.values().to_vec()));
     }
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 use hashbrown::HashMap;
 
+use super::embedding::Embedding;
 use super::keys::{Float, Key, Scale, Signed, Unsigned};
 use super::pair::Sample;
 
@@ -252,6 +253,7 @@ pub enum Column {
     Numbers(Numbers),
     Categories(Categories),
     Presence(Presence),
+    Embedding(Embedding),
 }
 
 /// How a column's values are compared.
@@ -261,9 +263,51 @@ pub enum Measure {
     Categories,
     /// Whether there is a value, and nothing else.
     Presence,
+    /// Lists of numbers as points.
+    Embedding,
+}
+
+/// What columns that can be compared have in common.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Numbers,
+    Categories,
+    /// Embeddings.
+    Points,
+    /// By the share of its nulls alone.
+    Presence,
+}
+
+impl Kind {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Numbers => "numeric",
+            Self::Categories => "categorical",
+            Self::Points => "embedding",
+            Self::Presence => "presence",
+        }
+    }
+
+    pub fn plural(self) -> &'static str {
+        match self {
+            Self::Numbers => "numbers",
+            Self::Categories => "categories",
+            Self::Points => "embeddings",
+            Self::Presence => "columns that are compared by their nulls alone",
+        }
+    }
 }
 
 impl Measure {
+    pub fn kind(self) -> Kind {
+        match self {
+            Self::Numbers(_) => Kind::Numbers,
+            Self::Categories => Kind::Categories,
+            Self::Embedding => Kind::Points,
+            Self::Presence => Kind::Presence,
+        }
+    }
+
     /// What both sides can be compared as; numbers of different kinds as floats.
     pub fn common(self, other: Self) -> Option<Self> {
         match (self, other) {
@@ -280,6 +324,7 @@ impl Column {
             Measure::Numbers(scale) => Self::Numbers(Numbers::new(scale)),
             Measure::Categories => Self::Categories(Categories::default()),
             Measure::Presence => Self::Presence(Presence::default()),
+            Measure::Embedding => Self::Embedding(Embedding::default()),
         }
     }
 
@@ -299,6 +344,7 @@ impl Column {
             Self::Numbers(numbers) => numbers.push_nulls(count),
             Self::Categories(categories) => categories.push_nulls(count),
             Self::Presence(presence) => presence.nulls += count,
+            Self::Embedding(embedding) => embedding.nulls += count,
         }
     }
 
@@ -307,6 +353,7 @@ impl Column {
             Self::Numbers(numbers) => numbers.facts.rows(),
             Self::Categories(categories) => categories.rows(),
             Self::Presence(presence) => presence.values + presence.nulls,
+            Self::Embedding(embedding) => embedding.rows(),
         }
     }
 }

@@ -12,6 +12,8 @@ mod cells;
 pub mod chance;
 pub mod column;
 pub mod correction;
+pub mod derived;
+pub mod embedding;
 mod gap;
 pub mod keys;
 pub mod means;

@@ -1,5 +1,12 @@
 //! Divergences between two sets of shares over the same bins or categories.
 
+/// The share of `b`'s values in categories that `a` lacks.
+pub fn unseen(a: &[u64], b: &[u64]) -> f64 {
+    let total: u64 = b.iter().sum();
+    let new: u64 = a.iter().zip(b).filter(|(a, _)| **a == 0).map(|(_, b)| b).sum();
+    new as f64 / total as f64
+}
+
 /// What stands in for an empty bin's share, where a logarithm needs one.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Zero {

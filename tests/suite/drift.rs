@@ -347,6 +347,65 @@ fn what_is_in_no_window_is_told() {
         let (_, number) = line.split_once(',').unwrap();
         if row % 3 == 0 { format!(",{number}") } else { line.clone() }
     });
-    let trial = Trial { policy: ", critical: [t], share: 1", ..trial(1, "the critical column t drifted") };
+    let trial =
+        Trial { policy: ", critical: [t], share: 1", ..trial(1, "the critical column t drifted") };
     tried(&Trial { now: csv("t,x", holes), ..trial });
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn derived_columns_are_compared_wherever_the_data_lies() {
+    let dir = tempfile::tempdir().unwrap();
+    let served = Served::start(&dir.path().join("workspace"));
+    let table = "SELECT named_struct('city', CASE WHEN value % 3 < MOVED THEN 'Rome' ELSE 'Oslo' END) AS address, \
+        make_array(value % 7, value % 5 + MOVED) AS tags, \
+        CASE WHEN value % 2 < MOVED THEN 'two words' ELSE 'One more word' END AS body, \
+        make_array(CAST(sin(value) AS DOUBLE), CAST(cos(value) AS DOUBLE) + 0.5 * MOVED) AS point \
+        FROM generate_series(1, 3000)";
+    for (name, moved) in [("then", "0"), ("now", "1")] {
+        let text = table.replace("MOVED", moved);
+        served.sql(&format!("CREATE TABLE main.default.{name} AS {text}")).await;
+    }
+    let policy = |baseline: &str, current: &str, more: &str| {
+        let derived = "derived: [address.city, 'tags[]', size(tags), length(body), tokens(body), embedding(point)]";
+        let text =
+            format!("drift: {{baseline: {baseline}, current: {current}, {derived}{more}}}\n");
+        std::fs::write(dir.path().join("lakegate.yml"), text).unwrap();
+    };
+    let run = || check(served.command().args(["drift-check"]), dir.path());
+    policy("main.default.then", "main.default.now", ", slices: [address.city]");
+    let (code, result, told) = run();
+    assert_eq!(code, 1, "{told}");
+    let state = |result: &Value, name: &str| column(result, name)["state"].clone();
+    for (name, expected) in [
+        ("address.city", "drift"),
+        ("tags[]", "drift"),
+        ("size(tags)", "none"),
+        ("length(body)", "drift"),
+        ("tokens(body)", "drift"),
+        ("embedding(point)", "drift"),
+        ("body", "none"),
+    ] {
+        assert_eq!(state(&result, name), expected, "{name}: {}", column(&result, name));
+    }
+    assert_eq!(column(&result, "tokens(body)")["effects"]["unseen"]["value"], 0.4);
+    assert_eq!(column(&result, "tags[]")["current"]["rows"], 6000);
+    assert_eq!(column(&result, "body")["kind"], "presence");
+    assert!(told.contains("address.city = Rome"), "{told}");
+    policy("main.default.then", "main.default.then", "");
+    let (code, result, told) = run();
+    assert_eq!((code, &result["state"]), (0, &Value::from("none")), "{told}");
+    policy("main.default.then", "main.default.now", ", engine: warehouse");
+    let (code, _, told) = run();
+    assert!(code == 2 && told.contains("the warehouse cannot count `tags[]`"), "{told}");
+    std::fs::write(
+        dir.path().join("lakegate.yml"),
+        "drift: {baseline: main.default.then, current: main.default.now, derived: [address.zip]}\n",
+    )
+    .unwrap();
+    let (code, _, told) = run();
+    assert!(code == 2 && told.contains("there is no field `zip`, but city"), "{told}");
+    std::fs::write(dir.path().join("lakegate.yml"), "drift: {baseline: main.default.then, current: main.default.now, columns: [address], derived: [address.city], engine: warehouse}\n").unwrap();
+    let (code, counted, told) = run();
+    assert_eq!(code, 1, "{told}");
+    assert_eq!(state(&counted, "address.city"), "drift");
 }

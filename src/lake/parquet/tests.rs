@@ -101,7 +101,7 @@ fn plain(column: Column) -> Plain {
             counts.sort();
             Plain::Categories { counts, nulls: categories.nulls }
         }
-        Column::Presence(_) => unreachable!("no column is read for its nulls alone here"),
+        Column::Presence(_) | Column::Embedding(_) => unreachable!("no column is read so here"),
     }
 }
 
