@@ -10,7 +10,7 @@ use super::schema::{Change, Chosen, choose};
 use super::{describe, rows, sides};
 use crate::config::{self, Drift, OnDrift};
 use crate::lake::Lake;
-use crate::names::{SchemaName, Secret, Source};
+use crate::names::{SchemaName, Secret};
 use crate::report::{Document, Outcome, Report};
 use crate::step::{self, Ctx};
 use crate::sys::clock;
@@ -40,9 +40,8 @@ impl step::Request for Request {
     /// Files can be compared without a workspace, as long as nothing follows.
     fn needs_workspace(&self) -> bool {
         let policy = &self.policy;
-        let table = |source: &Source| matches!(source, Source::Table(_));
-        table(&policy.current)
-            || (self.needs_baseline() && table(&policy.baseline))
+        policy.current.is_table()
+            || (self.needs_baseline() && policy.baseline.is_table())
             || self.record.is_some()
             || policy.on_drift == OnDrift::Retrain
     }

@@ -16,7 +16,7 @@ use super::{scopes, warehouse};
 use crate::config::Drift;
 use crate::lake::parquet::Scratch;
 use crate::lake::{Group, Grouping, Lake, Scope, Side, Wanted};
-use crate::names::Source;
+use crate::names::{Place, Source};
 use crate::report::Fault;
 use crate::stats;
 use crate::stats::column::{Column, Measure};
@@ -55,20 +55,24 @@ pub(super) async fn open(
 
 async fn open_plain(ctx: &Ctx, source: &Source, filter: Option<&str>) -> Result<Opened> {
     let condition = filter.map(|filter| format!(" where {filter}")).unwrap_or_default();
-    match source {
-        Source::Files(path) => Ok(Opened {
-            side: Side::files(path)?,
-            identity: format!("{path}{condition}"),
-            grouping: Grouping {
-                filter: filter.map(str::parse).transpose()?,
-                ..Grouping::default()
-            },
-            table: None,
-        }),
-        Source::Table(table) => {
+    match &source.place {
+        Place::Files(path) => {
+            let side = Side::files(path, source.as_of)?;
+            let version = side.version().map(|version| format!("@v{version}"));
+            Ok(Opened {
+                side,
+                identity: format!("{path}{}{condition}", version.unwrap_or_default()),
+                grouping: Grouping {
+                    filter: filter.map(str::parse).transpose()?,
+                    ..Grouping::default()
+                },
+                table: None,
+            })
+        }
+        Place::Table(table) => {
             let lake = Lake { client: &ctx.client, warehouse: ctx.warehouse()? };
             let info = lake.table(table).await?;
-            let version = lake.version(table).await?;
+            let version = lake.version(table, source.as_of).await?;
             Ok(Opened {
                 side: Side::table(&info, table, version, filter),
                 identity: format!("{table} version {version}{condition}"),

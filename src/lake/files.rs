@@ -22,12 +22,6 @@ pub(super) fn expand(text: &str) -> Result<Vec<PathBuf>> {
         return Ok(vec![path.to_owned()]);
     }
     let (root, pattern) = if path.is_dir() {
-        if path.join("_delta_log").is_dir() {
-            let fault = Fault::usage(format!("`{text}` is a Delta table"));
-            return Err(fault
-                .hint("name it by its catalog, so that a warehouse reads the version that counts")
-                .into());
-        }
         (path.to_owned(), None)
     } else if text.contains(['*', '?', '[']) {
         let glob = Glob::new(text)
@@ -176,7 +170,7 @@ pub(super) fn same_schema(files: &[PathBuf], schemas: Vec<SchemaRef>) -> Result<
     let mut schemas = schemas.into_iter().zip(files);
     let (first, file) = schemas.next().context("no file was named")?;
     for (other, path) in schemas {
-        if plain(&other) != plain(&first) {
+        if !is_same(&other, &first) {
             let fault = Fault::usage(format!(
                 "`{}` has other columns or types than `{}`",
                 path.display(),
@@ -186,6 +180,11 @@ pub(super) fn same_schema(files: &[PathBuf], schemas: Vec<SchemaRef>) -> Result<
         }
     }
     Ok(first)
+}
+
+/// Whether two schemas have the same columns.
+pub(super) fn is_same(one: &Schema, other: &Schema) -> bool {
+    plain(one) == plain(other)
 }
 
 fn plain(schema: &Schema) -> Vec<(&str, String)> {

@@ -1,5 +1,6 @@
 //! Tables in and out as Arrow, through a SQL warehouse.
 
+mod delta;
 mod files;
 mod groups;
 pub mod parquet;
@@ -18,7 +19,7 @@ use arrow::compute::concat;
 use crate::databricks::Client;
 use crate::databricks::sql::Statement;
 use crate::databricks::unity::TableInfo;
-use crate::names::{SchemaName, TableName};
+use crate::names::{self, AsOf, SchemaName, TableName};
 use crate::record::{self, Row};
 use crate::report::Fault;
 
@@ -44,17 +45,40 @@ impl Lake<'_> {
         })
     }
 
-    /// The newest version in the table's Delta log.
-    pub async fn version(&self, table: &TableName) -> Result<u64> {
+    /// The version in the table's Delta log that is asked for; the newest one
+    /// when nothing is.
+    pub async fn version(&self, table: &TableName, as_of: Option<AsOf>) -> Result<u64> {
+        let not_after = match as_of {
+            Some(AsOf::Version(version)) => return Ok(version),
+            Some(AsOf::Time(time)) => Some(time),
+            None => None,
+        };
         let statement = Statement::new(format!("DESCRIBE HISTORY {}", table.quoted()));
         let history = self
             .client
             .sql(self.warehouse, &statement)
             .await
             .with_context(|| format!("read the history of `{table}`"))?;
-        let newest =
-            history.rows.iter().filter_map(|row| row.first()?.as_deref()?.parse().ok()).max();
-        newest.with_context(|| format!("`{table}` has no history"))
+        let cell = |row: &[Option<String>], name: &str| -> Option<String> {
+            let at = history.columns.iter().position(|column| column == name)?;
+            row.get(at)?.clone()
+        };
+        let versions = history.rows.iter().filter_map(|row| {
+            let version: u64 = cell(row, "version")?.parse().ok()?;
+            let known = not_after.is_none_or(|limit| {
+                cell(row, "timestamp")
+                    .and_then(|text| names::time(&text))
+                    .is_some_and(|at| at <= limit)
+            });
+            known.then_some(version)
+        });
+        let newest = versions.max();
+        newest.ok_or_else(|| match not_after {
+            Some(time) => Fault::usage(format!("`{table}` has no version of {time} or before"))
+                .hint("its history may have been cleaned up: name a later time")
+                .into(),
+            None => anyhow::anyhow!("`{table}` has no history"),
+        })
     }
 
     /// Columns of a table as it was at `version`. Columns that it lacks are told

@@ -1,19 +1,20 @@
 //! One side of a comparison, ready to be counted column by column.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use arrow::array::{RecordBatch, RecordBatchReader as _};
 use arrow::datatypes::{Field, Schema, SchemaRef};
 
+use super::delta::DeltaFolder;
 use super::files::{self, Kind};
 use super::groups::{Group, Grouping, Groups, Scope, Wanted};
 use super::parquet::{ParquetFile, Scratch};
 use super::{Lake, types};
 use crate::databricks::unity::TableInfo;
-use crate::names::TableName;
+use crate::names::{AsOf, TableName};
 use crate::report::Fault;
 use crate::stats;
 use crate::stats::column::Column;
@@ -25,6 +26,7 @@ pub struct Side {
     /// Derived columns come after those that are there.
     schema: SchemaRef,
     derived: Vec<Derived>,
+    version: Option<u64>,
     rows: Rows,
 }
 
@@ -37,6 +39,8 @@ enum Rows {
         kind: Kind,
         files: Vec<PathBuf>,
     },
+    /// Read batch by batch, as its log says.
+    Delta(DeltaFolder),
     Table {
         table: TableName,
         version: u64,
@@ -45,8 +49,16 @@ enum Rows {
 }
 
 impl Side {
-    /// Files of this machine, all of one kind and schema.
-    pub fn files(text: &str) -> Result<Self> {
+    /// Files of this machine, all of one kind and schema; or a Delta table in a
+    /// folder.
+    pub fn files(text: &str, as_of: Option<AsOf>) -> Result<Self> {
+        if DeltaFolder::is_one(Path::new(text)) {
+            return Self::delta(DeltaFolder::open(Path::new(text), as_of)?);
+        }
+        if let Some(state) = as_of {
+            let fault = Fault::usage(format!("`{text}` has no state `{state}`"));
+            return Err(fault.hint("only a folder with a Delta log has states of the past").into());
+        }
         let files = files::expand(text)?;
         let kinds = files.iter().map(|file| files::kind(file)).collect::<Result<Vec<_>, _>>()?;
         let kind = *kinds.first().context("no file was named")?;
@@ -56,24 +68,49 @@ impl Side {
             return Err(Fault::usage(message).hint("name files of one kind").into());
         }
         if kind == Kind::Parquet {
-            let open =
-                files.iter().map(|file| ParquetFile::open(file)).collect::<Result<Vec<_>>>()?;
-            let schemas = open.iter().map(|file| file.schema().clone()).collect();
-            let schema = files::same_schema(&files, schemas)?;
-            return Ok(Self { schema, derived: Vec::new(), rows: Rows::Parquet(open) });
+            return Self::parquet(&files);
         }
         let schemas = files
             .iter()
             .map(|file| Ok(files::batches(file, kind, None)?.schema()))
             .collect::<Result<Vec<_>>>()?;
         let schema = files::same_schema(&files, schemas)?;
-        Ok(Self { schema, derived: Vec::new(), rows: Rows::Files { kind, files } })
+        Ok(Self::of(schema, Rows::Files { kind, files }))
+    }
+
+    fn parquet(files: &[PathBuf]) -> Result<Self> {
+        let open = files.iter().map(|file| ParquetFile::open(file)).collect::<Result<Vec<_>>>()?;
+        let schemas = open.iter().map(|file| file.schema().clone()).collect();
+        let schema = files::same_schema(files, schemas)?;
+        Ok(Self::of(schema, Rows::Parquet(open)))
+    }
+
+    /// Straight from the files where they hold what the table holds.
+    fn delta(folder: DeltaFolder) -> Result<Self> {
+        let version = Some(folder.version());
+        if let Some(files) = folder.plain_files()?.filter(|files| !files.is_empty())
+            && let Ok(side) = Self::parquet(&files)
+            && files::is_same(&side.schema, folder.schema())
+        {
+            return Ok(Self { version, ..side });
+        }
+        let schema = folder.schema().clone();
+        Ok(Self { version, ..Self::of(schema, Rows::Delta(folder)) })
+    }
+
+    fn of(schema: SchemaRef, rows: Rows) -> Self {
+        Self { schema, derived: Vec::new(), version: None, rows }
+    }
+
+    /// The version of a Delta table in a folder.
+    pub fn version(&self) -> Option<u64> {
+        self.version
     }
 
     /// A table as it was at `version`; the warehouse evaluates `filter`.
     pub fn table(info: &TableInfo, table: &TableName, version: u64, filter: Option<&str>) -> Self {
         let rows = Rows::Table { table: table.clone(), version, filter: filter.map(str::to_owned) };
-        Self { schema: types::schema(info), derived: Vec::new(), rows }
+        Self::of(types::schema(info), rows)
     }
 
     /// The same rows with more columns; and those that cannot be made here,
@@ -120,7 +157,7 @@ impl Side {
     pub fn rows(&self) -> Option<u64> {
         match &self.rows {
             Rows::Parquet(files) => Some(files.iter().map(ParquetFile::rows).sum()),
-            Rows::Files { .. } | Rows::Table { .. } => None,
+            Rows::Files { .. } | Rows::Delta(_) | Rows::Table { .. } => None,
         }
     }
 
@@ -195,6 +232,7 @@ impl Side {
                     }
                 }
             }
+            Rows::Delta(folder) => folder.each(names, each)?,
             Rows::Table { table, version, filter } => {
                 let lake = lake.context("a table needs a warehouse")?;
                 lake.read_each(table, *version, names, filter.as_deref(), each).await?;

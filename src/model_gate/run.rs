@@ -54,7 +54,7 @@ pub async fn run(ctx: Ctx, request: Request) -> Result<Outcome> {
     columns.extend([policy.label.clone(), policy.candidate.clone()]);
     columns.extend(policy.champion.clone().filter(|_| champion.is_some()));
     lake::require_columns(&lake.table(&policy.predictions).await?, &columns)?;
-    let data_version = lake.version(&policy.predictions).await?;
+    let data_version = lake.version(&policy.predictions, None).await?;
     let batches =
         lake.read(&policy.predictions, data_version, &columns, request.filter.as_deref()).await?;
     let judged = judge(&batches, policy, champion.is_some())?;

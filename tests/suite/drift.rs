@@ -409,3 +409,57 @@ async fn derived_columns_are_compared_wherever_the_data_lies() {
     assert_eq!(code, 1, "{told}");
     assert_eq!(state(&counted, "address.city"), "drift");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_delta_folder_is_read_as_its_log_says() {
+    let dir = tempfile::tempdir().unwrap();
+    let served = Served::start(&dir.path().join("workspace"));
+    let rows = "SELECT value AS id, value % 50 AS x, CAST(value % 2 AS STRING) AS part FROM generate_series(1, 4000)";
+    served.sql(&format!("CREATE TABLE main.default.plain AS {rows}")).await;
+    served.sql(&format!("CREATE TABLE main.default.cut PARTITIONED BY (part) AS {rows}")).await;
+    for table in ["plain", "cut"] {
+        // Removed rows stay in old files, and only the log knows.
+        served.sql(&format!("DELETE FROM main.default.{table} WHERE x < 25")).await;
+    }
+    let client = served.client();
+    let mut folders = Vec::new();
+    for table in ["plain", "cut"] {
+        let name = format!("main.default.{table}").parse().unwrap();
+        let place = client.table_get(&name).await.unwrap().unwrap().storage_location.unwrap();
+        folders.push(place.trim_start_matches("file://").to_owned());
+    }
+    let run = |baseline: &str, current: &str| {
+        let mut command = lakegate();
+        command.args(["drift-check", "--fail-on=never", "--baseline", baseline]);
+        command.args(["--current", current, "--json"]);
+        check(&mut command, dir.path())
+    };
+    let at = |folder: &str, state: &str| format!("{folder}@{state}");
+    for folder in &folders {
+        let (code, result, told) = run(&at(folder, "v1"), folder);
+        assert_eq!((code, &result["state"]), (0, &Value::from("drift")), "{told}");
+        assert_eq!(result["rows"]["baseline"], 4000);
+        assert_eq!(result["rows"]["current"], 2000);
+        assert_eq!(column(&result, "part")["state"], "none");
+        assert!(told.contains("@v2"), "{told}");
+        let (_, result, told) = run(&at(folder, "2199-01-01"), folder);
+        assert_eq!(result["state"], "none", "{told}");
+        let (code, _, told) = run(&at(folder, "v9"), folder);
+        assert!(code == 2 && told.contains("Delta table"), "{told}");
+        let (code, _, told) = run(&at(folder, "2001-01-01"), folder);
+        assert!(code == 2 && told.contains("Delta table"), "{told}");
+    }
+    let (_, result, told) = run(&at(&folders[0], "v1"), &at(&folders[1], "v1"));
+    assert_eq!(result["state"], "none", "{told}");
+    let mut table = served.command();
+    table.args(["drift-check", "--fail-on=never", "--baseline=main.default.plain@v1"]);
+    table.args(["--current=main.default.plain@2199-01-01"]);
+    let (code, result, told) = check(&mut table, dir.path());
+    assert_eq!((code, &result["state"]), (0, &Value::from("drift")), "{told}");
+    assert_eq!(result["rows"]["baseline"], 4000);
+    let mut table = served.command();
+    table.args(["drift-check", "--baseline=main.default.plain@2001-01-01"]);
+    table.args(["--current=main.default.plain"]);
+    let (code, _, told) = check(&mut table, dir.path());
+    assert!(code == 2 && told.contains("no version of 2001"), "{told}");
+}
