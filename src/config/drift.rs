@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Limit, Quality, Windows};
+use super::{Limit, Quality, Sample, Windows};
 use crate::names::Source;
 use crate::stats::column::Kind;
 use crate::stats::correction::Correction;
@@ -62,6 +62,10 @@ pub struct Drift {
     pub current: Source,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub current_where: Option<String>,
+    /// Looks at some of the rows instead of all, the same ones each time: on
+    /// files by their number, on tables by the warehouse's TABLESAMPLE.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sample: Option<Sample>,
     /// The columns to look at; all of the baseline's when empty.
     #[serde(default)]
     pub columns: Vec<String>,
@@ -175,6 +179,7 @@ impl Drift {
             baseline_where: None,
             current,
             current_where: None,
+            sample: None,
             columns: Vec::new(),
             derived: Vec::new(),
             exclude: Vec::new(),
@@ -269,6 +274,9 @@ impl Drift {
         }
         if let Some(windows) = &self.windows {
             windows.check()?;
+        }
+        if let Some(sample) = self.sample {
+            sample.check()?;
         }
         for (at, rule) in self.quality.iter().enumerate() {
             rule.check().map_err(|message| format!("`quality[{at}]` {message}"))?;

@@ -104,13 +104,19 @@ impl Args {
             policy.compat = Some(Compat::Evidently);
         }
         match self.checks {
+            Checks::All if policy.sample.is_some() && !policy.quality.is_empty() => {
+                let fault = Fault::usage("`sample` draws rows, and rules of quality need all");
+                return Err(fault
+                    .hint("check one at a time, with --checks drift or quality")
+                    .into());
+            }
             Checks::All => {}
             Checks::Drift => policy.quality.clear(),
             Checks::Quality if policy.quality.is_empty() => {
                 let fault = Fault::usage("there are no rules of quality to check");
                 return Err(fault.hint("write them under `drift.quality`").into());
             }
-            Checks::Quality => {}
+            Checks::Quality => policy.sample = None,
         }
         let threads = self.threads.or_else(|| std::thread::available_parallelism().ok());
         Ok(Request {

@@ -53,10 +53,10 @@ pub async fn run(ctx: Ctx, request: Request) -> Result<Outcome> {
     let masker = std::sync::Arc::new(move |secret: &Secret| host.mask(secret));
     let telemetry = Telemetry::new(&request.telemetry, &ctx.env, masker)?;
     let filter = policy.current_where.as_deref();
-    let (current, unfit) = sides::open(&ctx, &policy.current, filter, &policy.derived).await?;
+    let (current, unfit) = sides::open(&ctx, &policy.current, filter, policy).await?;
     let (baseline, unfit) = if request.needs_baseline() {
         let filter = policy.baseline_where.as_deref();
-        let (opened, unfit) = sides::open(&ctx, &policy.baseline, filter, &policy.derived).await?;
+        let (opened, unfit) = sides::open(&ctx, &policy.baseline, filter, policy).await?;
         (Some(opened), unfit)
     } else {
         (None, unfit)

@@ -13,14 +13,13 @@ use super::quality::{self, Kept};
 use super::run::Request;
 use super::schema::{Chosen, Common};
 use super::{scopes, warehouse};
-use crate::config::Drift;
+use crate::config::{Drift, Sample};
 use crate::lake::parquet::Scratch;
 use crate::lake::{Group, Grouping, Lake, Scope, Side, Wanted};
 use crate::names::{Place, Source};
 use crate::report::Fault;
 use crate::stats;
 use crate::stats::column::{Column, Measure};
-use crate::stats::derived::Derived;
 use crate::step::Ctx;
 use crate::sys::clock;
 
@@ -45,16 +44,24 @@ pub(super) async fn open(
     ctx: &Ctx,
     source: &Source,
     filter: Option<&str>,
-    derived: &[Derived],
+    policy: &Drift,
 ) -> Result<(Opened, Vec<Fault>)> {
-    let mut opened = open_plain(ctx, source, filter).await?;
-    let (side, faults) = opened.side.with_derived(derived);
+    let mut opened = open_plain(ctx, source, filter, policy.sample).await?;
+    let (side, faults) = opened.side.with_derived(&policy.derived);
     opened.side = side;
     Ok((opened, faults))
 }
 
-async fn open_plain(ctx: &Ctx, source: &Source, filter: Option<&str>) -> Result<Opened> {
-    let condition = filter.map(|filter| format!(" where {filter}")).unwrap_or_default();
+async fn open_plain(
+    ctx: &Ctx,
+    source: &Source,
+    filter: Option<&str>,
+    sample: Option<Sample>,
+) -> Result<Opened> {
+    let mut condition = filter.map(|filter| format!(" where {filter}")).unwrap_or_default();
+    if let Some(Sample { share, seed }) = sample {
+        condition.push_str(&format!(", {} % of the rows by seed {seed}", share * 100.0));
+    }
     match &source.place {
         Place::Files(path) => {
             let side = Side::files(path, source.as_of)?;
@@ -63,6 +70,7 @@ async fn open_plain(ctx: &Ctx, source: &Source, filter: Option<&str>) -> Result<
                 side,
                 identity: format!("{path}{}{condition}", version.unwrap_or_default()),
                 grouping: Grouping {
+                    sample,
                     filter: filter.map(str::parse).transpose()?,
                     ..Grouping::default()
                 },
@@ -73,17 +81,21 @@ async fn open_plain(ctx: &Ctx, source: &Source, filter: Option<&str>) -> Result<
             let lake = Lake { client: &ctx.client, warehouse: ctx.warehouse()? };
             let info = lake.table(table).await?;
             let version = lake.version(table, source.as_of).await?;
+            let drawn = sample.map(sampled).unwrap_or_default();
+            let from = format!("{} VERSION AS OF {version}{drawn}", table.quoted());
             Ok(Opened {
-                side: Side::table(&info, table, version, filter),
+                side: Side::table(&info, from.clone(), filter),
                 identity: format!("{table} version {version}{condition}"),
                 grouping: Grouping::default(),
-                table: Some((
-                    format!("{} VERSION AS OF {version}", table.quoted()),
-                    filter.map(str::to_owned),
-                )),
+                table: Some((from, filter.map(str::to_owned))),
             })
         }
     }
+}
+
+/// As a warehouse draws rows.
+fn sampled(Sample { share, seed }: Sample) -> String {
+    format!(" TABLESAMPLE ({} PERCENT) REPEATABLE ({seed})", share * 100.0)
 }
 
 /// Compares all rows, and the slices and windows that the policy names; what
@@ -186,8 +198,7 @@ pub(super) async fn quality(
         return Ok(kept);
     }
     let lake = ctx.warehouse.as_deref().map(|warehouse| Lake { client: &ctx.client, warehouse });
-    let grouping = Grouping { filter: current.grouping.filter.clone(), ..Grouping::default() };
-    let mut groups = current.side.groups(lake, &wanted, &grouping).await?;
+    let mut groups = current.side.groups(lake, &wanted, &current.grouping).await?;
     let all = groups.remove(&Scope::All).context("the rows were not read")?;
     let now = clock::now_ms();
     for (field, _) in &wanted {
@@ -218,8 +229,7 @@ pub(super) async fn rows(
     let mut counted = [0; 2];
     for (count, opened) in counted.iter_mut().zip([baseline, Some(current)]) {
         let Some(opened) = opened else { continue };
-        let filter = opened.grouping.filter.clone();
-        let grouping = Grouping { filter, ..Grouping::default() };
+        let grouping = opened.grouping.clone();
         let groups = opened.side.groups(lake, &[], &grouping).await?;
         *count = rows_of(groups.get(&Scope::All));
     }

@@ -6,10 +6,14 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use arrow::array::{Array, ArrayRef, AsArray as _, BooleanArray, RecordBatch, RecordBatchOptions};
-use arrow::compute::{cast, filter};
+use arrow::compute::{cast, filter, filter_record_batch};
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, TimeUnit, TimestampMillisecondType};
 
+use rand_core::{Rng as _, SeedableRng as _};
+use rand_xoshiro::Xoshiro256PlusPlus;
+
 use super::Predicate;
+use crate::config::Sample;
 use crate::report::Fault;
 use crate::stats;
 use crate::stats::column::{Column, Measure};
@@ -38,6 +42,8 @@ pub enum Window {
 
 #[derive(Debug, Clone, Default)]
 pub struct Grouping {
+    /// Of all rows, these are drawn first.
+    pub sample: Option<Sample>,
     /// Rows that do not fulfil it are not there.
     pub filter: Option<Predicate>,
     pub slices: Vec<Slice>,
@@ -70,7 +76,10 @@ const WINDOWS: usize = 500;
 
 impl Grouping {
     pub fn is_empty(&self) -> bool {
-        self.filter.is_none() && self.slices.is_empty() && self.window.is_none()
+        self.sample.is_none()
+            && self.filter.is_none()
+            && self.slices.is_empty()
+            && self.window.is_none()
     }
 
     /// The columns that must be read beside those that are compared.
@@ -111,7 +120,8 @@ pub(super) struct Groups<'a> {
     grouping: &'a Grouping,
     derived: &'a [Derived],
     groups: BTreeMap<Scope, Group>,
-    /// Rows that went by.
+    /// Rows that went by, before and after what is left out.
+    numbered: u64,
     seen: u64,
 }
 
@@ -121,7 +131,8 @@ impl<'a> Groups<'a> {
         grouping: &'a Grouping,
         derived: &'a [Derived],
     ) -> Self {
-        let mut groups = Self { wanted, grouping, derived, groups: BTreeMap::new(), seen: 0 };
+        let mut groups =
+            Self { wanted, grouping, derived, groups: BTreeMap::new(), numbered: 0, seen: 0 };
         groups.groups.insert(Scope::All, groups.group());
         groups
     }
@@ -155,11 +166,18 @@ impl<'a> Groups<'a> {
             extended = self.extended(batch)?;
             &extended
         };
-        let kept = match &self.grouping.filter {
-            Some(condition) => {
-                &arrow::compute::filter_record_batch(batch, &condition.select(batch)?)?
+        let drawn = match self.grouping.sample {
+            Some(sample) => {
+                let rows = self.numbered..self.numbered + batch.num_rows() as u64;
+                let rows: BooleanArray = rows.map(|row| Some(draws(sample, row))).collect();
+                &filter_record_batch(batch, &rows)?
             }
             None => batch,
+        };
+        self.numbered += batch.num_rows() as u64;
+        let kept = match &self.grouping.filter {
+            Some(condition) => &filter_record_batch(drawn, &condition.select(drawn)?)?,
+            None => drawn,
         };
         self.add(&Scope::All, kept, None)?;
         for slice in &self.grouping.slices {
@@ -265,6 +283,14 @@ impl<'a> Groups<'a> {
     pub(super) fn done(self) -> BTreeMap<Scope, Group> {
         self.groups
     }
+}
+
+/// Whether a row is drawn: a matter of its number, not of how rows arrive.
+fn draws(sample: Sample, row: u64) -> bool {
+    // Two rounds: neighbours of one seed must know nothing of each other.
+    let seed = Xoshiro256PlusPlus::seed_from_u64(sample.seed).next_u64();
+    let lot = Xoshiro256PlusPlus::seed_from_u64(seed ^ row).next_u64();
+    ((lot >> 11) as f64 / (1u64 << 53) as f64) < sample.share
 }
 
 fn column<'b>(batch: &'b RecordBatch, name: &str) -> Result<&'b ArrayRef> {

@@ -90,23 +90,23 @@ impl Lake<'_> {
         columns: &[String],
         filter: Option<&str>,
     ) -> Result<Vec<RecordBatch>> {
-        let statement = select(table, version, columns, filter);
+        let from = format!("{} VERSION AS OF {version}", table.quoted());
+        let statement = select(&from, columns, filter);
         let batches = self.client.sql_arrow(self.warehouse, &statement).await;
         batches.with_context(|| format!("read `{table}`"))
     }
 
-    /// The same, a batch at a time as they arrive.
+    /// Columns of what stands in a FROM clause, a batch at a time as they arrive.
     pub async fn read_each(
         &self,
-        table: &TableName,
-        version: u64,
+        from: &str,
         columns: &[String],
         filter: Option<&str>,
         each: impl FnMut(RecordBatch) -> Result<()>,
     ) -> Result<()> {
-        let statement = select(table, version, columns, filter);
+        let statement = select(from, columns, filter);
         let read = self.client.sql_arrow_each(self.warehouse, &statement, each).await;
-        read.with_context(|| format!("read `{table}`"))
+        read.with_context(|| format!("read {from}"))
     }
 
     /// Adds rows to their table, which is made when it is missing.
@@ -129,15 +129,11 @@ impl Lake<'_> {
     }
 }
 
-fn select(table: &TableName, version: u64, columns: &[String], filter: Option<&str>) -> Statement {
+fn select(from: &str, columns: &[String], filter: Option<&str>) -> Statement {
     let quoted: Vec<String> =
         columns.iter().map(|column| format!("`{}`", column.replace('`', "``"))).collect();
     let filter = filter.map(|filter| format!(" WHERE ({filter})")).unwrap_or_default();
-    Statement::new(format!(
-        "SELECT {} FROM {} VERSION AS OF {version}{filter}",
-        quoted.join(", "),
-        table.quoted()
-    ))
+    Statement::new(format!("SELECT {} FROM {from}{filter}", quoted.join(", ")))
 }
 
 /// Refuses columns that the table lacks, with the near names.

@@ -14,7 +14,7 @@ use super::groups::{Group, Grouping, Groups, Scope, Wanted};
 use super::parquet::{ParquetFile, Scratch};
 use super::{Lake, types};
 use crate::databricks::unity::TableInfo;
-use crate::names::{AsOf, TableName};
+use crate::names::AsOf;
 use crate::report::Fault;
 use crate::stats;
 use crate::stats::column::Column;
@@ -35,15 +35,12 @@ enum Rows {
     /// Read column by column, each when it is asked for.
     Parquet(Vec<ParquetFile>),
     /// Read batch by batch.
-    Files {
-        kind: Kind,
-        files: Vec<PathBuf>,
-    },
+    Files { kind: Kind, files: Vec<PathBuf> },
     /// Read batch by batch, as its log says.
     Delta(DeltaFolder),
     Table {
-        table: TableName,
-        version: u64,
+        /// As it stands in a FROM clause.
+        from: String,
         filter: Option<String>,
     },
 }
@@ -107,9 +104,9 @@ impl Side {
         self.version
     }
 
-    /// A table as it was at `version`; the warehouse evaluates `filter`.
-    pub fn table(info: &TableInfo, table: &TableName, version: u64, filter: Option<&str>) -> Self {
-        let rows = Rows::Table { table: table.clone(), version, filter: filter.map(str::to_owned) };
+    /// A table as it stands in a FROM clause; the warehouse evaluates `filter`.
+    pub fn table(info: &TableInfo, from: String, filter: Option<&str>) -> Self {
+        let rows = Rows::Table { from, filter: filter.map(str::to_owned) };
         Self::of(types::schema(info), rows)
     }
 
@@ -233,9 +230,9 @@ impl Side {
                 }
             }
             Rows::Delta(folder) => folder.each(names, each)?,
-            Rows::Table { table, version, filter } => {
+            Rows::Table { from, filter } => {
                 let lake = lake.context("a table needs a warehouse")?;
-                lake.read_each(table, *version, names, filter.as_deref(), each).await?;
+                lake.read_each(from, names, filter.as_deref(), each).await?;
             }
         }
         Ok(())

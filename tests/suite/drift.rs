@@ -463,3 +463,36 @@ async fn a_delta_folder_is_read_as_its_log_says() {
     let (code, _, told) = check(&mut table, dir.path());
     assert!(code == 2 && told.contains("no version of 2001"), "{told}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sample_is_the_same_one_each_time() {
+    let dir = tempfile::tempdir().unwrap();
+    let rows = csv("x", (0..20_000).map(|row| (row % 97).to_string()));
+    std::fs::write(dir.path().join("a.csv"), &rows).unwrap();
+    let run = |seed: u32, more: &str| {
+        let policy = format!(
+            "drift: {{baseline: a.csv, current: a.csv, sample: {{share: 0.2, seed: {seed}}}{more}}}\n"
+        );
+        std::fs::write(dir.path().join("lakegate.yml"), policy).unwrap();
+        check(lakegate().arg("drift-check"), dir.path())
+    };
+    let (code, first, told) = run(1, "");
+    assert_eq!((code, &first["state"]), (0, &Value::from("none")), "{told}");
+    assert!(told.contains("20 % of the rows by seed 1"), "{told}");
+    let drawn = first["rows"]["current"].as_u64().unwrap();
+    assert!((3700..4300).contains(&drawn), "{drawn}");
+    let quantiles = |result: &Value| column(result, "x")["current"]["quantiles"].clone();
+    assert_eq!(quantiles(&run(1, "").1), quantiles(&first));
+    assert_ne!(column(&run(2, "").1, "x")["current"], column(&first, "x")["current"]);
+    let (code, _, told) = run(1, ", quality: [{min_rows: 9}]");
+    assert!(code == 2 && told.contains("rules of quality need all"), "{told}");
+    let served = Served::start(&dir.path().join("workspace"));
+    served
+        .sql("CREATE TABLE main.default.t AS SELECT value AS x FROM generate_series(1, 900)")
+        .await;
+    let policy =
+        "drift: {baseline: main.default.t, current: main.default.t, sample: {share: 0.5}}\n";
+    std::fs::write(dir.path().join("lakegate.yml"), policy).unwrap();
+    let (code, _, told) = check(served.command().arg("drift-check"), dir.path());
+    assert!(code != 0 && told.contains("TABLESAMPLE is not supported"), "{told}");
+}

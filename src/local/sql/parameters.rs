@@ -67,9 +67,13 @@ impl VisitorMut for Binder<'_> {
     }
 
     fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<()> {
-        let TableFactor::Table { name, version, alias, .. } = factor else {
+        let TableFactor::Table { name, version, alias, sample, .. } = factor else {
             return ControlFlow::Continue(());
         };
+        // The planner would read all rows without a word.
+        if sample.is_some() {
+            return self.fail("UNSUPPORTED_FEATURE", "TABLESAMPLE is not supported".into());
+        }
         let Some(asked) = version.take() else { return ControlFlow::Continue(()) };
         let point = match &asked {
             TableVersion::VersionAsOf(expr) => whole_number(expr).map(Version::Number),
