@@ -35,7 +35,7 @@ pub fn differences(
         .map_init(
             || vec![0; candidate.len()],
             |weights, number| {
-                draw(weights, seed, number);
+                draw(weights, generator(seed, number));
                 metrics
                     .iter()
                     .map(|metric| {
@@ -60,11 +60,13 @@ pub fn differences(
     metrics.iter().enumerate().map(of_metric).collect()
 }
 
+/// The generator of a resample.
+fn generator(seed: u64, number: u32) -> Xoshiro256PlusPlus {
+    Xoshiro256PlusPlus::seed_from_u64(seed ^ (u64::from(number) << 32).wrapping_add(0x9e37_79b9))
+}
+
 /// How often each row is drawn, with replacement.
-fn draw(weights: &mut [u32], seed: u64, number: u32) {
-    let mut random = Xoshiro256PlusPlus::seed_from_u64(
-        seed ^ (u64::from(number) << 32).wrapping_add(0x9e37_79b9),
-    );
+pub(super) fn draw(weights: &mut [u32], mut random: Xoshiro256PlusPlus) {
     weights.fill(0);
     let rows = weights.len() as u64;
     for _ in 0..rows {

@@ -16,6 +16,8 @@ pub enum Metric {
     LogLoss,
     Brier,
     F1,
+    Precision,
+    Recall,
     Accuracy,
     Mae,
     Rmse,
@@ -23,8 +25,16 @@ pub enum Metric {
 }
 
 impl Metric {
-    pub const BINARY: [Self; 6] =
-        [Self::RocAuc, Self::PrAuc, Self::LogLoss, Self::Brier, Self::F1, Self::Accuracy];
+    pub const BINARY: [Self; 8] = [
+        Self::RocAuc,
+        Self::PrAuc,
+        Self::LogLoss,
+        Self::Brier,
+        Self::F1,
+        Self::Precision,
+        Self::Recall,
+        Self::Accuracy,
+    ];
     pub const REGRESSION: [Self; 3] = [Self::Mae, Self::Rmse, Self::R2];
 
     pub fn problem(self) -> Problem {
@@ -43,6 +53,8 @@ impl Metric {
             Self::LogLoss => "log_loss",
             Self::Brier => "brier",
             Self::F1 => "f1",
+            Self::Precision => "precision",
+            Self::Recall => "recall",
             Self::Accuracy => "accuracy",
             Self::Mae => "mae",
             Self::Rmse => "rmse",
@@ -58,25 +70,34 @@ impl std::fmt::Display for Metric {
 }
 
 /// Labels and one model's predictions, prepared so that each metric is one
-/// pass. Labels of binary problems are 0 or 1, scores lie in `[0, 1]`.
+/// pass. Scores of binary problems lie in `[0, 1]`, labels are 0 or 1; or the
+/// probability of 1, and each metric then is the one of expected counts.
 #[derive(Debug, Clone)]
 pub struct Predictions {
     labels: Vec<f64>,
     scores: Vec<f64>,
     /// Rows by falling score: what AUC and average precision walk along.
     order: Vec<u32>,
-    threshold: f64,
+    /// Rows that are called positive.
+    alarms: Vec<bool>,
 }
 
 /// scikit-learn clips probabilities at the machine epsilon of their type.
 const CLIP: f64 = f64::EPSILON;
 
 impl Predictions {
-    /// `labels` and `scores` have the same length, at most 2^32 rows.
+    /// `labels` and `scores` have the same length, at most 2^32 rows. From
+    /// `threshold` on, a score is an alarm.
     pub fn new(labels: Vec<f64>, scores: Vec<f64>, threshold: f64) -> Self {
+        let alarms = scores.iter().map(|score| *score >= threshold).collect();
+        Self::with_alarms(labels, scores, alarms)
+    }
+
+    /// The same where the model itself says which rows are positive.
+    pub fn with_alarms(labels: Vec<f64>, scores: Vec<f64>, alarms: Vec<bool>) -> Self {
         let mut order: Vec<u32> = (0..u32::try_from(scores.len()).unwrap_or(u32::MAX)).collect();
         order.sort_unstable_by(|a, b| scores[*b as usize].total_cmp(&scores[*a as usize]));
-        Self { labels, scores, order, threshold }
+        Self { labels, scores, order, alarms }
     }
 
     pub fn len(&self) -> usize {
@@ -110,11 +131,16 @@ impl Predictions {
                 let score = score.clamp(CLIP, 1.0 - CLIP);
                 -(label * score.ln() + (1.0 - label) * (1.0 - score).ln())
             }),
-            Metric::Brier => self.average(weights, |label, score| (label - score).powi(2)),
-            Metric::Accuracy => self.average(weights, |label, score| {
-                f64::from((score >= self.threshold) == (label > 0.5))
+            Metric::Brier => self.average(weights, |label, score| {
+                label * (1.0 - score).powi(2) + (1.0 - label) * score.powi(2)
             }),
+            Metric::Accuracy => {
+                let [_, false_alarms, missed, total] = self.confusion(weights);
+                (total - false_alarms - missed) / total
+            }
             Metric::F1 => self.f1(weights),
+            Metric::Precision => self.precision(weights),
+            Metric::Recall => self.recall(weights),
             Metric::Mae => self.average(weights, |label, score| (label - score).abs()),
             Metric::Rmse => self.average(weights, |label, score| (label - score).powi(2)).sqrt(),
             Metric::R2 => self.r2(weights),
@@ -143,11 +169,8 @@ impl Predictions {
                     break;
                 }
                 let weight = f64::from(weights[row]);
-                if self.labels[row] > 0.5 {
-                    positives += weight
-                } else {
-                    negatives += weight
-                }
+                positives += weight * self.labels[row];
+                negatives += weight * (1.0 - self.labels[row]);
                 at += 1;
             }
             Some((positives, negatives))
@@ -179,22 +202,48 @@ impl Predictions {
         sum / hits
     }
 
-    /// `2 TP / (2 TP + FP + FN)`; 0 when there is neither a positive nor an alarm.
-    fn f1(&self, weights: &[u32]) -> f64 {
-        let (mut hits, mut wrong, mut total) = (0.0, 0.0, 0.0);
-        for ((label, score), weight) in self.labels.iter().zip(&self.scores).zip(weights) {
+    /// The share of all rows that are true positives.
+    pub(super) fn share_of_hits(&self, weights: &[u32]) -> f64 {
+        let [hits, _, _, total] = self.confusion(weights);
+        hits / total
+    }
+
+    /// True positives, false positives, false negatives, and all rows.
+    fn confusion(&self, weights: &[u32]) -> [f64; 4] {
+        let [mut hits, mut false_alarms, mut missed, mut total] = [0.0; 4];
+        for ((label, alarm), weight) in self.labels.iter().zip(&self.alarms).zip(weights) {
             let weight = f64::from(*weight);
             total += weight;
-            match (*label > 0.5, *score >= self.threshold) {
-                (true, true) => hits += weight,
-                (true, false) | (false, true) => wrong += weight,
-                (false, false) => {}
+            if *alarm {
+                hits += weight * label;
+                false_alarms += weight * (1.0 - label);
+            } else {
+                missed += weight * label;
             }
         }
+        [hits, false_alarms, missed, total]
+    }
+
+    /// `2 TP / (2 TP + FP + FN)`; 0 when there is neither a positive nor an alarm.
+    fn f1(&self, weights: &[u32]) -> f64 {
+        let [hits, false_alarms, missed, total] = self.confusion(weights);
+        let wrong = false_alarms + missed;
         if total == 0.0 {
             return f64::NAN;
         }
         if hits + wrong == 0.0 { 0.0 } else { 2.0 * hits / (2.0 * hits + wrong) }
+    }
+
+    /// The share of alarms that are right; 0 when there is none.
+    fn precision(&self, weights: &[u32]) -> f64 {
+        let [hits, false_alarms, _, total] = self.confusion(weights);
+        share(hits, hits + false_alarms, total)
+    }
+
+    /// The share of positives that are found; 0 when there is none.
+    fn recall(&self, weights: &[u32]) -> f64 {
+        let [hits, _, missed, total] = self.confusion(weights);
+        share(hits, hits + missed, total)
     }
 
     fn r2(&self, weights: &[u32]) -> f64 {
@@ -203,4 +252,11 @@ impl Predictions {
         let left = self.average(weights, |label, score| (label - score).powi(2));
         1.0 - left / spread
     }
+}
+
+fn share(part: f64, of: f64, rows: f64) -> f64 {
+    if rows == 0.0 {
+        return f64::NAN;
+    }
+    if of == 0.0 { 0.0 } else { part / of }
 }

@@ -15,14 +15,18 @@ pub mod correction;
 pub mod derived;
 pub mod embedding;
 mod gap;
+pub mod isotonic;
 pub mod keys;
 pub mod means;
 pub mod metrics;
+pub mod multivariate;
 pub mod numeric;
 pub mod ordered;
+pub mod outcomes;
 pub mod pair;
 pub mod shares;
 pub mod special;
+pub mod trees;
 
 /// The arithmetic mean; NaN for no values.
 pub fn mean(values: &[f64]) -> f64 {

@@ -163,6 +163,8 @@ fn classification_metrics_match_scikit_learn() {
             (Metric::Brier, "brier"),
             (Metric::Accuracy, "accuracy"),
             (Metric::F1, "f1"),
+            (Metric::Precision, "precision"),
+            (Metric::Recall, "recall"),
         ] {
             close(
                 predictions.value(metric),

@@ -1,0 +1,152 @@
+//! How well a model does, where the truth is known, and how well it seems to do
+//! where it is not.
+//!
+//! Without labels, a calibrated probability says how often a prediction is
+//! right: metrics of expected counts (confidence-based performance estimation,
+//! Kivimäki et al. 2024). For numbers, a second model learns how far the first
+//! one is off from where its features are (direct loss estimation).
+
+use rand_core::SeedableRng as _;
+use rand_xoshiro::Xoshiro256PlusPlus;
+use rayon::prelude::*;
+
+use super::bootstrap;
+use super::isotonic::Calibration;
+use super::metrics::{Metric, Predictions};
+use super::trees::{Forest, Growth, Loss};
+
+/// One set of predictions per class, one against the rest; a single one for
+/// binary problems and numbers. Metrics are means over classes.
+#[derive(Debug, Clone)]
+pub struct Judged(Vec<Predictions>);
+
+/// A metric and how far it may be off by the choice of rows.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Measured {
+    pub value: f64,
+    /// The standard error, by the bootstrap.
+    pub error: f64,
+}
+
+/// Resamples behind a standard error.
+const RESAMPLES: u32 = 100;
+
+impl Judged {
+    pub fn new(per_class: Vec<Predictions>) -> Self {
+        Self(per_class)
+    }
+
+    pub fn rows(&self) -> usize {
+        self.0.first().map_or(0, Predictions::len)
+    }
+
+    /// The metric of these rows. NaN where it is not defined.
+    pub fn measure(&self, metric: Metric) -> Measured {
+        let ones = vec![1; self.rows()];
+        let mut drawn: Vec<f64> = (0..RESAMPLES)
+            .into_par_iter()
+            .map_init(
+                || vec![0; self.rows()],
+                |weights, number| {
+                    let seed = Xoshiro256PlusPlus::seed_from_u64(u64::from(number));
+                    bootstrap::draw(weights, seed);
+                    self.weighted(metric, weights)
+                },
+            )
+            .collect();
+        drawn.retain(|value| value.is_finite());
+        let mean = super::mean(&drawn);
+        let squares = drawn.iter().map(|value| (value - mean).powi(2)).sum::<f64>();
+        let error = (squares / (drawn.len() as f64 - 1.0)).sqrt();
+        Measured { value: self.weighted(metric, &ones), error }
+    }
+
+    fn weighted(&self, metric: Metric, weights: &[u32]) -> f64 {
+        if metric == Metric::Accuracy && self.0.len() > 1 {
+            // A row is right once, in the class that it was given.
+            let hits = |class: &Predictions| class.share_of_hits(weights);
+            return self.0.iter().map(hits).sum();
+        }
+        let values: Vec<f64> = self.0.iter().map(|class| class.weighted(metric, weights)).collect();
+        super::mean(&values)
+    }
+}
+
+/// One class of a problem: the model's probability, and whether it was chosen.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Class {
+    pub scores: Vec<f64>,
+    pub chosen: Vec<bool>,
+}
+
+/// The rows of `current` with calibrated probabilities in place of labels. The
+/// calibration is learnt from `baseline`, whose `labels` are 0 or 1 per class.
+pub fn estimated_classes(baseline: &[Class], labels: &[Vec<f64>], current: &[Class]) -> Judged {
+    let mut expected: Vec<Vec<f64>> = baseline
+        .iter()
+        .zip(labels)
+        .zip(current)
+        .map(|((before, labels), now)| {
+            let calibration = Calibration::fit(&before.scores, labels);
+            now.scores.iter().map(|score| calibration.probability(*score)).collect()
+        })
+        .collect();
+    if expected.len() > 1 {
+        // Probabilities of all classes sum to one.
+        let rows = expected.first().map_or(0, Vec::len);
+        for row in 0..rows {
+            let sum: f64 = expected.iter().map(|class| class[row]).sum();
+            let even = 1.0 / expected.len() as f64;
+            for class in &mut expected {
+                class[row] = if sum > 0.0 { class[row] / sum } else { even };
+            }
+        }
+    }
+    let predictions = expected.into_iter().zip(current).map(|(labels, class)| {
+        Predictions::with_alarms(labels, class.scores.clone(), class.chosen.clone())
+    });
+    Judged(predictions.collect())
+}
+
+/// The estimated loss of predictions of numbers: `features` are columns that
+/// end with the prediction itself.
+pub fn estimated_loss(
+    metric: Metric,
+    features: [&[Vec<f64>]; 2],
+    losses_before: &[f64],
+) -> Measured {
+    let forest = Forest::fit(features[0], losses_before, Loss::Squares, Growth::default());
+    let losses: Vec<f64> =
+        forest.predict(features[1]).into_iter().map(|loss| loss.max(0.0)).collect();
+    mean_loss(metric, &losses)
+}
+
+/// The loss of each row that the metric is a mean of; nothing for metrics that
+/// are not.
+pub fn losses(metric: Metric, labels: &[f64], predictions: &[f64]) -> Option<Vec<f64>> {
+    let off = labels.iter().zip(predictions).map(|(label, prediction)| label - prediction);
+    match metric {
+        Metric::Mae => Some(off.map(f64::abs).collect()),
+        Metric::Rmse => Some(off.map(|off| off * off).collect()),
+        _ => None,
+    }
+}
+
+/// A metric from the losses of the rows, and its error by the delta method.
+pub fn mean_loss(metric: Metric, losses: &[f64]) -> Measured {
+    let count = losses.len() as f64;
+    let mean = super::mean(losses);
+    let squares = losses.iter().map(|loss| (loss - mean).powi(2)).sum::<f64>();
+    let error = (squares / (count - 1.0) / count).sqrt();
+    match metric {
+        Metric::Rmse => {
+            let root = mean.sqrt();
+            Measured { value: root, error: if root > 0.0 { error / (2.0 * root) } else { 0.0 } }
+        }
+        _ => Measured { value: mean, error },
+    }
+}
+
+#[cfg(test)]
+#[path = "outcomes_tests.rs"]
+mod tests;
