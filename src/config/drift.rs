@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Limit, Quality, Sample, Windows};
+use super::{Between, Labels, Limit, Performance, Quality, Sample, Windows};
 use crate::names::Source;
 use crate::stats::column::Kind;
 use crate::stats::correction::Correction;
@@ -131,6 +131,13 @@ pub struct Drift {
     /// fault of the feed: the table is broken, and nothing is retrained.
     #[serde(default)]
     pub quality: Vec<Quality>,
+    /// Compares columns with each other: correlations, principal components, and
+    /// a model that tells the sides apart.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub between: Option<Between>,
+    /// Whether the model still predicts as well as it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub performance: Option<Performance>,
     /// Computes the rank tests, the tests of means and the energy distance too;
     /// they cost a sort, decide nothing, and stand in the result document.
     #[serde(default)]
@@ -199,6 +206,8 @@ impl Drift {
             slices: Vec::new(),
             windows: None,
             quality: Vec::new(),
+            between: None,
+            performance: None,
             all_tests: false,
             compat: None,
             engine: Engine::default(),
@@ -207,11 +216,24 @@ impl Drift {
         }
     }
 
+    /// The same for a place that is read as it is: no rows or columns of its own.
+    #[must_use]
+    pub fn without_rows(&self) -> Self {
+        Self { sample: None, derived: Vec::new(), ..self.clone() }
+    }
+
+    /// Where labels lie, if in a place of their own.
+    pub fn labels(&self) -> Option<&Labels> {
+        self.performance.as_ref()?.labels.as_ref()
+    }
+
     /// How a column is judged.
     pub fn limit(&self, column: &str, kind: Kind) -> Limit {
         let usual = match kind {
             Kind::Numbers => self.numeric,
-            Kind::Categories | Kind::Presence => self.categorical,
+            Kind::Categories | Kind::Presence | Kind::Together | Kind::Performance => {
+                self.categorical
+            }
             Kind::Points => self.embedding,
         };
         self.limits.get(column).copied().unwrap_or(usual)
@@ -222,27 +244,10 @@ impl Drift {
     }
 
     pub(super) fn check(&self) -> Result<(), String> {
-        let positive = |name: &str, value: f64| {
-            if value.is_finite() && value > 0.0 {
-                Ok(())
-            } else {
-                Err(format!("`{name}` must be a positive number"))
-            }
-        };
-        for (name, limit) in [
-            ("numeric", self.numeric),
-            ("categorical", self.categorical),
-            ("embedding", self.embedding),
-        ] {
-            positive(&format!("{name}.threshold"), limit.threshold())?;
-        }
-        for (column, limit) in &self.limits {
-            positive(&format!("limits.{column}.threshold"), limit.threshold())?;
-        }
+        self.check_limits()?;
         for (column, weight) in &self.weights {
-            positive(&format!("weights.{column}"), *weight)?;
-            if *weight > 1e6 {
-                return Err(format!("`weights.{column}` must not be above 1000000"));
+            if !(*weight > 0.0 && *weight <= 1e6) {
+                return Err(format!("`weights.{column}` must lie between 0 and 1000000"));
             }
         }
         let shares = [
@@ -259,30 +264,39 @@ impl Drift {
         if !(2..=1000).contains(&self.bins) {
             return Err("`bins` must lie between 2 and 1000".into());
         }
-        for (name, limit, kind) in [
-            ("numeric", self.numeric, Kind::Numbers),
-            ("categorical", self.categorical, Kind::Categories),
-            ("embedding", self.embedding, Kind::Points),
-        ] {
-            if !limit.statistic.fits(kind) {
-                let statistic = limit.statistic.as_str();
-                return Err(format!(
-                    "`{name}.statistic`: `{statistic}` is not defined for {}",
-                    kind.plural()
-                ));
-            }
-        }
-        if let Some(windows) = &self.windows {
-            windows.check()?;
-        }
-        if let Some(sample) = self.sample {
-            sample.check()?;
+        self.windows.as_ref().map_or(Ok(()), Windows::check)?;
+        self.sample.map_or(Ok(()), Sample::check)?;
+        self.between.map_or(Ok(()), Between::check)?;
+        if let Some(performance) = &self.performance {
+            performance.check().map_err(|message| format!("`performance`: {message}"))?;
         }
         for (at, rule) in self.quality.iter().enumerate() {
             rule.check().map_err(|message| format!("`quality[{at}]` {message}"))?;
         }
         if self.on_drift == OnDrift::Retrain && self.retrain_job.is_none() {
             return Err("`on_drift: retrain` needs `retrain_job`".into());
+        }
+        Ok(())
+    }
+
+    fn check_limits(&self) -> Result<(), String> {
+        let usual = [
+            ("numeric".to_owned(), self.numeric, Some(Kind::Numbers)),
+            ("categorical".to_owned(), self.categorical, Some(Kind::Categories)),
+            ("embedding".to_owned(), self.embedding, Some(Kind::Points)),
+        ];
+        let own = self.limits.iter().map(|(name, limit)| (format!("limits.{name}"), *limit, None));
+        for (name, limit, kind) in usual.into_iter().chain(own) {
+            let threshold = limit.threshold();
+            if !(threshold.is_finite() && threshold > 0.0) {
+                return Err(format!("`{name}.threshold` must be a positive number"));
+            }
+            if let Some(kind) = kind.filter(|kind| !limit.statistic.fits(*kind)) {
+                let (statistic, kinds) = (limit.statistic.as_str(), kind.plural());
+                return Err(format!(
+                    "`{name}.statistic`: `{statistic}` is not defined for {kinds}"
+                ));
+            }
         }
         Ok(())
     }

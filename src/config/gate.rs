@@ -12,7 +12,19 @@ use crate::stats::metrics::Metric;
 pub enum Problem {
     /// A score in `[0, 1]` for a label of 0 or 1.
     Binary,
+    /// A score in `[0, 1]` for each of several classes.
+    Multiclass,
     Regression,
+}
+
+impl std::fmt::Display for Problem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Binary => "binary",
+            Self::Multiclass => "multiclass",
+            Self::Regression => "regression",
+        })
+    }
 }
 
 /// The policy of `model-gate`.
@@ -93,6 +105,9 @@ fn min_rows() -> u64 {
 
 impl Gate {
     pub(super) fn check(&self) -> Result<(), String> {
+        if self.problem == Problem::Multiclass {
+            return Err("`problem: multiclass` is not judged by the gate yet".into());
+        }
         if self.rules.is_empty() {
             return Err("`rules` is empty: a gate without a rule would let everything pass".into());
         }
@@ -117,11 +132,8 @@ impl Gate {
     }
 
     fn check_rule(&self, rule: &Rule) -> Result<(), String> {
-        if rule.metric.problem() != self.problem {
-            return Err(format!(
-                "`{}` is not a metric of {:?} problems",
-                rule.metric, self.problem
-            ));
+        if !rule.metric.fits(self.problem) {
+            return Err(format!("`{}` is not a metric of {} problems", rule.metric, self.problem));
         }
         let limits = [rule.min, rule.max, rule.not_worse_than];
         if limits.iter().flatten().any(|limit| !limit.is_finite()) {

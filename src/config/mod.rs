@@ -3,8 +3,10 @@
 //! A section exists here once its command does. Flags win over
 //! `LAKEGATE_*` variables, those over this file, this file over defaults.
 
+mod between;
 mod drift;
 mod gate;
+mod performance;
 mod promotion;
 mod quality;
 mod sample;
@@ -12,8 +14,10 @@ mod statistic;
 mod telemetry;
 mod windows;
 
+pub use between::Between;
 pub use drift::{Compat, Drift, Engine, OnDrift};
 pub use gate::{Gate, Problem, Rule};
+pub use performance::{Labels, Performance};
 pub use promotion::Promotion;
 pub use quality::Quality;
 pub use sample::Sample;

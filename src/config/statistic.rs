@@ -36,10 +36,18 @@ pub enum Statistic {
     CentroidDistance,
     /// Maximum mean discrepancy: embeddings only.
     Mmd,
+    /// Of `drift.between`: the largest change of a correlation.
+    CorrelationChange,
+    /// Of `drift.between`: the relative change of the error of reconstruction.
+    ReconstructionError,
+    /// Of `drift.between`: the area under a classifier's curve above one half.
+    DomainClassifier,
+    /// Of `drift.performance`: how much worse a metric is.
+    Worsening,
 }
 
 impl Statistic {
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 16] = [
         Self::Psi,
         Self::JensenShannon,
         Self::Hellinger,
@@ -52,6 +60,10 @@ impl Statistic {
         Self::Unseen,
         Self::CentroidDistance,
         Self::Mmd,
+        Self::CorrelationChange,
+        Self::ReconstructionError,
+        Self::DomainClassifier,
+        Self::Worsening,
     ];
 
     pub fn as_str(self) -> &'static str {
@@ -68,6 +80,10 @@ impl Statistic {
             Self::Unseen => "unseen",
             Self::CentroidDistance => "centroid_distance",
             Self::Mmd => "mmd",
+            Self::CorrelationChange => "correlation_change",
+            Self::ReconstructionError => "reconstruction_error",
+            Self::DomainClassifier => "domain_classifier",
+            Self::Worsening => "worsening",
         }
     }
 
@@ -86,6 +102,10 @@ impl Statistic {
             Self::Unseen => "unseen",
             Self::CentroidDistance => "Δcentroid/σ",
             Self::Mmd => "mmd",
+            Self::CorrelationChange => "Δr",
+            Self::ReconstructionError => "Δerror",
+            Self::DomainClassifier => "auc − ½",
+            Self::Worsening => "worse by",
         }
     }
 
@@ -95,11 +115,18 @@ impl Statistic {
             matches!(self, Self::KolmogorovSmirnov | Self::Wasserstein | Self::MeanShift);
         let of_categories = matches!(self, Self::CramersV | Self::Unseen);
         let of_points = matches!(self, Self::CentroidDistance | Self::Mmd);
+        let of_no_column = matches!(
+            self,
+            Self::CorrelationChange
+                | Self::ReconstructionError
+                | Self::DomainClassifier
+                | Self::Worsening
+        );
         match kind {
-            Kind::Numbers => !of_categories && !of_points,
-            Kind::Categories => !of_numbers && !of_points,
+            Kind::Numbers => !of_categories && !of_points && !of_no_column,
+            Kind::Categories => !of_numbers && !of_points && !of_no_column,
             Kind::Points => of_points,
-            Kind::Presence => false,
+            Kind::Presence | Kind::Together | Kind::Performance => false,
         }
     }
 

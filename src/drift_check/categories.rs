@@ -67,6 +67,7 @@ pub(super) fn categories(column: &str, sides: [&Categories; 2]) -> Compared {
         vanished: only(0),
         foreign: None,
         more: Vec::new(),
+        own: None,
     }
     .with_nulls_tested()
 }

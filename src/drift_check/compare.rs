@@ -3,7 +3,7 @@
 use super::categories::{categories, counts_of, joined};
 use super::compat::{self, Foreign};
 use super::schema::Common;
-use crate::config::{Compat, Drift, Statistic};
+use crate::config::{Compat, Drift, Limit, Statistic};
 use crate::stats::binned::Bounded;
 use crate::stats::chance::{Additive, without_drift};
 use crate::stats::column::{Categories, Column, Facts, Kind, Numbers, Presence};
@@ -29,6 +29,11 @@ pub(super) struct Profile {
 }
 
 impl Profile {
+    /// Rows of which nothing else is told.
+    pub(super) fn of_rows(rows: u64) -> Self {
+        Self { rows, nulls: 0, facts: None, quantiles: Vec::new(), distinct: None }
+    }
+
     /// Nulls and what is no number: values that a model cannot use.
     pub(super) fn missing(&self) -> u64 {
         self.nulls + self.facts.map_or(0, |facts| facts.nans + facts.infinities)
@@ -79,6 +84,15 @@ pub(super) struct Compared {
     pub(super) foreign: Option<Foreign>,
     /// Tests that decide nothing, by their name.
     pub(super) more: Vec<(&'static str, Tested)>,
+    /// For what is no column.
+    pub(super) own: Option<Own>,
+}
+
+/// A question with a limit of its own, and its answer in words.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Own {
+    pub(super) limit: Limit,
+    pub(super) told: String,
 }
 
 impl Compared {
@@ -237,6 +251,7 @@ pub(super) fn of_numbers(
         vanished: Vec::new(),
         foreign: None,
         more: Vec::new(),
+        own: None,
     }
     .with_nulls_tested()
 }
@@ -371,6 +386,7 @@ pub(super) fn nothing_to_compare(column: &str, kind: Kind, profiles: [Profile; 2
         vanished: Vec::new(),
         foreign: None,
         more: Vec::new(),
+        own: None,
     }
     .with_nulls_tested()
 }

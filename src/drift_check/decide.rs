@@ -180,7 +180,12 @@ fn overall(
         return (State::Broken, format!("{} {}{others}", first.column, first.what));
     }
     let (state, reason) = match &policy.windows {
-        Some(rule) => newest(rule, windows),
+        Some(rule) => {
+            let decided = newest(rule, windows);
+            // Windows are about columns: these are asked of all rows.
+            let others = without_columns(policy, &whole.columns);
+            others.filter(|other| other.0 > decided.0).unwrap_or(decided)
+        }
         None => (whole.state, whole.reason.clone()),
     };
     let drifted = slices.iter().find(|slice| slice.state == State::Drift);
@@ -234,12 +239,18 @@ fn conclude(policy: &Drift, rows: [u64; 2], columns: &[Judged]) -> (State, Strin
         );
         return (State::Inconclusive, reason);
     }
+    if let Some(decided) = without_columns(policy, columns) {
+        return decided;
+    }
     // Where only nulls can be compared, their change counts, and their peace does not.
-    let columns: Vec<&Judged> = columns
-        .iter()
-        .filter(|column| column.compared.kind != Kind::Presence || column.state != State::None)
-        .collect();
-    if columns.is_empty() {
+    let counts = |column: &&Judged| match column.compared.kind {
+        Kind::Presence => column.state != State::None,
+        Kind::Together | Kind::Performance => false,
+        Kind::Numbers | Kind::Categories | Kind::Points => true,
+    };
+    let others = columns;
+    let columns: Vec<&Judged> = columns.iter().filter(counts).collect();
+    if columns.is_empty() && others.iter().all(|other| other.compared.own.is_none()) {
         return (State::Inconclusive, "no column can be compared".to_owned());
     }
     let name = |column: &Judged| column.compared.column.clone();
@@ -252,7 +263,7 @@ fn conclude(policy: &Drift, rows: [u64; 2], columns: &[Judged]) -> (State, Strin
     let weight = |columns: &[&Judged]| -> f64 {
         columns.iter().map(|column| policy.weight(&column.compared.column)).sum()
     };
-    let share = weight(&drifted) / weight(&columns);
+    let share = weight(&drifted) / weight(&columns).max(f64::MIN_POSITIVE);
     let count = format!("{} of {} columns drifted", drifted.len(), columns.len());
     if !drifted.is_empty() && share >= share_of_drift {
         return (
@@ -260,10 +271,12 @@ fn conclude(policy: &Drift, rows: [u64; 2], columns: &[Judged]) -> (State, Strin
             format!("{count}, worst {} ({})", name(drifted[0]), drifted[0].reason),
         );
     }
-    if let Some(column) = columns.iter().find(|column| column.state == State::Inconclusive) {
+    if let Some(column) = others.iter().find(|column| column.state == State::Inconclusive) {
         return (State::Inconclusive, format!("{}: {}", name(column), column.reason));
     }
-    let watched = columns.iter().filter(|column| column.state == State::Watch).count();
+    let watched = others.iter().filter(|column| column.state == State::Watch).count();
+    let together = others.iter().filter(|other| other.compared.kind == Kind::Together);
+    let watched = watched + together.filter(|other| other.state == State::Drift).count();
     let watched_too = match watched {
         0 => String::new(),
         1 => ", 1 is watched".into(),
@@ -274,8 +287,26 @@ fn conclude(policy: &Drift, rows: [u64; 2], columns: &[Judged]) -> (State, Strin
     (state, format!("{count} (limit {limit} %){watched_too}"))
 }
 
+/// What makes the table drift whatever single columns did.
+fn without_columns(policy: &Drift, columns: &[Judged]) -> Option<(State, String)> {
+    let decides = |kind| match kind {
+        Kind::Performance => true,
+        Kind::Together => policy.between.is_some_and(|between| between.decides),
+        _ => false,
+    };
+    let drifted = columns
+        .iter()
+        .find(|column| column.state == State::Drift && decides(column.compared.kind))?;
+    let what = match drifted.compared.kind {
+        Kind::Performance => "the model got worse",
+        _ => "what lies between columns moved",
+    };
+    Some((State::Drift, format!("{what}: {}", drifted.reason)))
+}
+
 fn judge(policy: &Drift, compared: Compared, p_value: f64, p_nulls: f64) -> Judged {
-    let limit = policy.limit(&compared.column, compared.kind);
+    let own = compared.own.as_ref();
+    let limit = own.map_or_else(|| policy.limit(&compared.column, compared.kind), |own| own.limit);
     let (name, threshold) = (limit.statistic.short(), limit.threshold());
     let effect = compared.effect(limit.statistic);
     let [before, now] = compared.profiles.each_ref().map(Profile::missing_share);
@@ -297,6 +328,11 @@ fn judge(policy: &Drift, compared: Compared, p_value: f64, p_nulls: f64) -> Judg
         weigh(policy, name, threshold, effect, p_value)
     } else {
         (State::Inconclusive, "one side has no values".to_owned())
+    };
+    let reason = match &compared.own {
+        Some(own) if effect.is_none() => own.told.clone(),
+        Some(own) => format!("{}: {reason}", own.told),
+        None => reason,
     };
     // Both sides without a value is how it was.
     let state = if effect.is_none() && before == 1.0 && now == 1.0 { State::None } else { state };

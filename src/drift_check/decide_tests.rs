@@ -27,6 +27,7 @@ fn column(name: &str, psi: f64, p_value: f64, nulls: [u64; 2]) -> Compared {
         vanished: Vec::new(),
         foreign: None,
         more: Vec::new(),
+        own: None,
     }
 }
 

@@ -6,6 +6,8 @@ mod compare;
 mod compat;
 mod decide;
 mod describe;
+mod frame;
+mod performance;
 mod pushdown;
 mod quality;
 mod react;
@@ -14,6 +16,7 @@ mod run;
 mod schema;
 mod scopes;
 mod sides;
+mod together;
 mod warehouse;
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use anyhow::Result;
 use super::decide::{Against, Decision, Scoped, State, decide};
 use super::react::{Reaction, react};
 use super::schema::{Change, Chosen, choose};
+use super::sides::Opened;
 use super::{describe, rows, sides};
 use crate::config::{self, Drift, OnDrift};
 use crate::lake::Lake;
@@ -42,6 +43,7 @@ impl step::Request for Request {
         let policy = &self.policy;
         policy.current.is_table()
             || (self.needs_baseline() && policy.baseline.is_table())
+            || policy.labels().is_some_and(|labels| labels.source.is_table())
             || self.record.is_some()
             || policy.on_drift == OnDrift::Retrain
     }
@@ -65,23 +67,13 @@ pub async fn run(ctx: Ctx, request: Request) -> Result<Outcome> {
     if let Some(fault) = unfit.into_iter().next() {
         return Err(fault.into());
     }
-    let mut chosen = match &baseline {
-        Some(baseline) if request.drift => {
-            choose(policy, baseline.side.schema(), current.side.schema())?
-        }
-        _ => Chosen::default(),
-    };
-    let scopes = match &baseline {
-        Some(baseline) if request.drift => {
-            let columns = chosen.common.len();
-            let what = format!("{} with {}", policy.current, policy.baseline);
-            ctx.host.progress(&format!("compare {columns} columns of {what}"));
-            sides::compare(&ctx, &request, &mut chosen, baseline, &current).await?
-        }
+    let (mut chosen, scopes) = match &baseline {
+        Some(baseline) if request.drift => compare(&ctx, &request, baseline, &current).await?,
         _ => {
             ctx.host.progress(&format!("check the rules of quality on {}", policy.current));
             let rows = sides::rows(&ctx, baseline.as_ref(), &current).await?;
-            vec![Scoped { scope: Against::All, rows, columns: Vec::new() }]
+            let whole = Scoped { scope: Against::All, rows, columns: Vec::new() };
+            (Chosen::default(), vec![whole])
         }
     };
     let rows = scopes.first().map(|scope| scope.rows).unwrap_or_default();
@@ -108,6 +100,25 @@ pub async fn run(ctx: Ctx, request: Request) -> Result<Outcome> {
     }
     telemetry.send(&rows).await?;
     Ok(outcome(policy, &decision, &window, &chosen, &reaction))
+}
+
+/// What both sides have in common, and how far apart it is.
+async fn compare(
+    ctx: &Ctx,
+    request: &Request,
+    baseline: &Opened,
+    current: &Opened,
+) -> Result<(Chosen, Vec<Scoped>)> {
+    let policy = &request.policy;
+    let mut chosen = choose(policy, baseline.side.schema(), current.side.schema())?;
+    let columns = chosen.common.len();
+    let what = format!("{} with {}", policy.current, policy.baseline);
+    ctx.host.progress(&format!("compare {columns} columns of {what}"));
+    let mut scopes = sides::compare(ctx, request, &mut chosen, baseline, current).await?;
+    if let Some(whole) = scopes.first_mut().filter(|whole| whole.rows[1] > 0) {
+        whole.columns.extend(sides::more(ctx, policy, &chosen, [baseline, current]).await?);
+    }
+    Ok((chosen, scopes))
 }
 
 fn outcome(

@@ -5,21 +5,25 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::{Context as _, Result};
+use arrow::array::RecordBatch;
 
 use super::compare::{Compared, under};
 use super::decide::{Against, Scoped};
+use super::frame::features;
+use super::performance::{self, Rows};
 use super::pushdown::From;
 use super::quality::{self, Kept};
 use super::run::Request;
 use super::schema::{Chosen, Common};
-use super::{scopes, warehouse};
-use crate::config::{Drift, Sample};
+use super::{scopes, together, warehouse};
+use crate::config::{Drift, Performance, Problem, Sample};
 use crate::lake::parquet::Scratch;
 use crate::lake::{Group, Grouping, Lake, Scope, Side, Wanted};
 use crate::names::{Place, Source};
 use crate::report::Fault;
 use crate::stats;
-use crate::stats::column::{Column, Measure};
+use crate::stats::column::{Column, Kind, Measure};
+use crate::stats::derived::Derived;
 use crate::step::Ctx;
 use crate::sys::clock;
 
@@ -306,4 +310,97 @@ fn one(
         buffers.spare = Some(column);
     }
     Ok(compared)
+}
+
+/// Rows that a model's performance is measured on, of each side.
+const JUDGED: usize = 500_000;
+
+/// What is asked of all columns at once, on some rows.
+pub(super) async fn more(
+    ctx: &Ctx,
+    policy: &Drift,
+    chosen: &Chosen,
+    opened: [&Opened; 2],
+) -> Result<Vec<Compared>> {
+    let mut found = Vec::new();
+    let columns = row_by_row(policy, chosen);
+    if let Some(between) = policy.between {
+        let names: Vec<&str> = columns.iter().map(|(name, _)| *name).collect();
+        let drawn = [
+            draw(ctx, opened[0], &names, between.rows).await?,
+            draw(ctx, opened[1], &names, between.rows).await?,
+        ];
+        let [before, now] = features(&columns, drawn.each_ref())?;
+        let numeric = (0..columns.len()).filter(|at| columns[*at].1 == Kind::Numbers);
+        let numeric: Vec<usize> = numeric.collect();
+        found.extend(together::between(between, &names, &numeric, [&before, &now]));
+    }
+    if let Some(performance) = &policy.performance {
+        found.extend(of_the_model(ctx, policy, performance, &columns, opened).await?);
+    }
+    Ok(found)
+}
+
+/// The columns that have one value in each row.
+fn row_by_row<'c>(policy: &Drift, chosen: &'c Chosen) -> Vec<(&'c str, Kind)> {
+    let one = |name: &str| {
+        let derived = policy.derived.iter().find(|derived| derived.name() == name);
+        derived.is_none_or(Derived::is_per_row)
+    };
+    let columns = chosen.common.iter().map(|common| (common.name(), common.measure.kind()));
+    let known = [Kind::Numbers, Kind::Categories];
+    columns.filter(|(name, kind)| known.contains(kind) && one(name)).collect()
+}
+
+async fn draw(ctx: &Ctx, opened: &Opened, names: &[&str], limit: usize) -> Result<RecordBatch> {
+    let lake = ctx.warehouse.as_deref().map(|warehouse| Lake { client: &ctx.client, warehouse });
+    let drawn = opened.side.draw(lake, names, &opened.grouping, limit).await?;
+    Ok(drawn.batch)
+}
+
+async fn of_the_model(
+    ctx: &Ctx,
+    policy: &Drift,
+    wanted: &Performance,
+    columns: &[(&str, Kind)],
+    opened: [&Opened; 2],
+) -> Result<Vec<Compared>> {
+    // A second model learns where the first one is off; others need no features.
+    let learns = wanted.estimate && wanted.problem == Problem::Regression;
+    let own = [Some(wanted.label.as_str()), wanted.score.as_deref()];
+    let features: Vec<(&str, Kind)> =
+        columns.iter().filter(|(name, _)| learns && !own.contains(&Some(name))).copied().collect();
+    let mut names = wanted.columns();
+    names.extend(features.iter().map(|(name, _)| *name));
+    match &wanted.labels {
+        Some(labels) => names.extend(labels.key.iter().map(String::as_str)),
+        None => names.push(&wanted.label),
+    }
+    names.sort_unstable();
+    names.dedup();
+    for (side, opened) in [(&policy.baseline, opened[0]), (&policy.current, opened[1])] {
+        let schema = opened.side.schema();
+        let known: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
+        if let Some(missing) = names.iter().find(|name| !known.contains(name)) {
+            let fault = Fault::usage(format!("`performance`: `{side}` has no column `{missing}`"));
+            return Err(fault.or_near(missing, known.iter().copied()).into());
+        }
+    }
+    let known = match &wanted.labels {
+        None => None,
+        Some(place) => {
+            let (labels, _) = open(ctx, &place.source, None, &policy.without_rows()).await?;
+            let mut names: Vec<&str> = place.key.iter().map(String::as_str).collect();
+            names.push(&wanted.label);
+            let batch = draw(ctx, &labels, &names, usize::MAX).await?;
+            Some(performance::known(wanted, &batch, &place.key)?)
+        }
+    };
+    let mut rows = Vec::new();
+    for opened in opened {
+        let batch = draw(ctx, opened, &names, JUDGED).await?;
+        let labels = performance::labels(wanted, &batch, known.as_ref())?;
+        rows.push(Rows { batch, labels });
+    }
+    performance::performance(wanted, &features, [&rows[0], &rows[1]], clock::now_ms())
 }

@@ -158,27 +158,24 @@ impl<'a> Groups<'a> {
         Ok(RecordBatch::try_new_with_options(schema, columns, &rows)?)
     }
 
-    pub(super) fn push(&mut self, batch: &RecordBatch) -> Result<()> {
-        let extended;
-        let batch = if self.derived.is_empty() {
-            batch
-        } else {
-            extended = self.extended(batch)?;
-            &extended
-        };
-        let drawn = match self.grouping.sample {
-            Some(sample) => {
-                let rows = self.numbered..self.numbered + batch.num_rows() as u64;
-                let rows: BooleanArray = rows.map(|row| Some(draws(sample, row))).collect();
-                &filter_record_batch(batch, &rows)?
-            }
-            None => batch,
-        };
+    /// The rows that are drawn and fulfil the condition, with the columns that
+    /// are derived row by row.
+    pub(super) fn kept(&mut self, batch: &RecordBatch) -> Result<RecordBatch> {
+        let mut kept = if self.derived.is_empty() { batch.clone() } else { self.extended(batch)? };
+        if let Some(sample) = self.grouping.sample {
+            let rows = self.numbered..self.numbered + batch.num_rows() as u64;
+            let rows: BooleanArray = rows.map(|row| Some(draws(sample, row))).collect();
+            kept = filter_record_batch(&kept, &rows)?;
+        }
         self.numbered += batch.num_rows() as u64;
-        let kept = match &self.grouping.filter {
-            Some(condition) => &filter_record_batch(drawn, &condition.select(drawn)?)?,
-            None => drawn,
-        };
+        if let Some(condition) = &self.grouping.filter {
+            kept = filter_record_batch(&kept, &condition.select(&kept)?)?;
+        }
+        Ok(kept)
+    }
+
+    pub(super) fn push(&mut self, batch: &RecordBatch) -> Result<()> {
+        let kept = &self.kept(batch)?;
         self.add(&Scope::All, kept, None)?;
         for slice in &self.grouping.slices {
             match slice {

@@ -1,6 +1,7 @@
 //! Tables in and out as Arrow, through a SQL warehouse.
 
 mod delta;
+mod draw;
 mod files;
 mod groups;
 pub mod parquet;
@@ -8,6 +9,7 @@ mod predicate;
 mod side;
 mod types;
 
+pub use draw::Drawn;
 pub use groups::{Group, Grouping, Scope, Slice, Wanted, Window};
 pub use predicate::Predicate;
 pub use side::Side;

@@ -9,6 +9,7 @@ use arrow::array::{RecordBatch, RecordBatchReader as _};
 use arrow::datatypes::{Field, Schema, SchemaRef};
 
 use super::delta::DeltaFolder;
+use super::draw::{Draw, Drawn};
 use super::files::{self, Kind};
 use super::groups::{Group, Grouping, Groups, Scope, Wanted};
 use super::parquet::{ParquetFile, Scratch};
@@ -188,8 +189,36 @@ impl Side {
         grouping: &Grouping,
     ) -> Result<BTreeMap<Scope, Group>> {
         let mut groups = Groups::new(wanted, grouping, &self.derived);
-        let mut names: Vec<String> = wanted.iter().map(|(field, _)| field.name().clone()).collect();
-        names.extend(grouping.columns());
+        let names = self.roots(wanted.iter().map(|(field, _)| field.name().clone()), grouping);
+        self.each(lake, &names, |batch| groups.push(&batch)).await?;
+        Ok(groups.done())
+    }
+
+    /// Some rows with these columns: at most `limit`, of those that `grouping`
+    /// draws and lets through.
+    pub async fn draw(
+        &self,
+        lake: Option<Lake<'_>>,
+        names: &[&str],
+        grouping: &Grouping,
+        limit: usize,
+    ) -> Result<Drawn> {
+        let mut groups = Groups::new(&[], grouping, &self.derived);
+        let mut draw = Draw::new(limit);
+        let read = self.roots(names.iter().map(|name| (*name).to_owned()), grouping);
+        self.each(lake, &read, |batch| {
+            let batch = groups.kept(&batch)?;
+            let places = names.iter().map(|name| batch.schema().index_of(name));
+            draw.push(&batch.project(&places.collect::<Result<Vec<_>, _>>()?)?)
+        })
+        .await?;
+        let places = names.iter().map(|name| self.schema.index_of(name));
+        draw.done(&Arc::new(self.schema.project(&places.collect::<Result<Vec<_>, _>>()?)?))
+    }
+
+    /// The columns that must be read for these and for `grouping`.
+    fn roots(&self, names: impl Iterator<Item = String>, grouping: &Grouping) -> Vec<String> {
+        let mut names: Vec<String> = names.chain(grouping.columns()).collect();
         for name in &mut names {
             if let Some(derived) = self.derived(name) {
                 derived.root().clone_into(name);
@@ -201,8 +230,7 @@ impl Side {
         }
         names.sort();
         names.dedup();
-        self.each(lake, &names, |batch| groups.push(&batch)).await?;
-        Ok(groups.done())
+        names
     }
 
     /// The rows, batch by batch, with these columns only.

@@ -98,6 +98,7 @@ fn metrics_of(policy: &Gate) -> &'static [Metric] {
     match policy.problem {
         Problem::Binary => &Metric::BINARY,
         Problem::Regression => &Metric::REGRESSION,
+        Problem::Multiclass => &Metric::MULTICLASS,
     }
 }
 

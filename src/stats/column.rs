@@ -276,6 +276,10 @@ pub enum Kind {
     Points,
     /// By the share of its nulls alone.
     Presence,
+    /// No column: what lies between all of them.
+    Together,
+    /// No column: how well a model predicts.
+    Performance,
 }
 
 impl Kind {
@@ -285,6 +289,8 @@ impl Kind {
             Self::Categories => "categorical",
             Self::Points => "embedding",
             Self::Presence => "presence",
+            Self::Together => "together",
+            Self::Performance => "performance",
         }
     }
 
@@ -294,6 +300,8 @@ impl Kind {
             Self::Categories => "categories",
             Self::Points => "embeddings",
             Self::Presence => "columns that are compared by their nulls alone",
+            Self::Together => "all columns together",
+            Self::Performance => "the performance of a model",
         }
     }
 }

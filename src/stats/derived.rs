@@ -144,8 +144,8 @@ impl Derived {
             Made::Size => {
                 let list = as_list(&array)?;
                 let list = list.as_list::<i64>();
-                let sizes = (0..list.len())
-                    .map(|row| list.is_valid(row).then(|| i64::from(list.value_length(row))));
+                let sizes =
+                    (0..list.len()).map(|row| list.is_valid(row).then(|| list.value_length(row)));
                 Ok(Arc::new(sizes.collect::<Int64Array>()))
             }
             Made::Length => {

@@ -7,7 +7,9 @@ use serde::{Deserialize, Serialize};
 use crate::config::Problem;
 
 /// A metric by its name in scikit-learn's terms.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Metric {
     RocAuc,
@@ -37,8 +39,16 @@ impl Metric {
     ];
     pub const REGRESSION: [Self; 3] = [Self::Mae, Self::Rmse, Self::R2];
 
-    pub fn problem(self) -> Problem {
-        if Self::REGRESSION.contains(&self) { Problem::Regression } else { Problem::Binary }
+    /// Metrics of several classes: means over one against the rest.
+    pub const MULTICLASS: [Self; 5] =
+        [Self::RocAuc, Self::F1, Self::Precision, Self::Recall, Self::Accuracy];
+
+    pub fn fits(self, problem: Problem) -> bool {
+        match problem {
+            Problem::Binary => Self::BINARY.contains(&self),
+            Problem::Multiclass => Self::MULTICLASS.contains(&self),
+            Problem::Regression => Self::REGRESSION.contains(&self),
+        }
     }
 
     /// Whether a larger value is better.

@@ -2,7 +2,7 @@
 
 use super::*;
 use proptest::prelude::*;
-use rand_core::{Rng as _, SeedableRng as _};
+use rand_core::SeedableRng as _;
 use rand_xoshiro::Xoshiro256PlusPlus;
 
 /// Two columns of normal values with this correlation, and one of noise.

@@ -496,3 +496,60 @@ async fn a_sample_is_the_same_one_each_time() {
     let (code, _, told) = check(served.command().arg("drift-check"), dir.path());
     assert!(code != 0 && told.contains("TABLESAMPLE is not supported"), "{told}");
 }
+
+/// Rows of a model of numbers: `broken` turns the link between the columns and
+/// hides the labels of every other row.
+fn model_rows(broken: bool) -> String {
+    csv(
+        "id,x,z,kind,predicted,late",
+        (0..3000u32).map(|row| {
+            let at = |step: f64| (f64::from(row + 1) * step).fract();
+            let x = at(0.618_033_988_749_894_9);
+            let z = if broken { 1.0 - x } else { x } + 0.1 * at(0.754_877_666_246_692_7);
+            let noise = at(0.569_840_290_998_053_2) - 0.5;
+            let truth = 3.0 * x + noise * if broken { 4.0 } else { 0.5 };
+            let label = if broken && row % 2 == 0 { String::new() } else { truth.to_string() };
+            format!("{row},{x},{z},{},{},{label}", ["a", "b"][row as usize % 2], 3.0 * x)
+        }),
+    )
+}
+
+#[test]
+fn a_model_that_got_worse_and_columns_that_parted_are_drift() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("then.csv"), model_rows(false)).unwrap();
+    std::fs::write(dir.path().join("now.csv"), model_rows(true)).unwrap();
+    let run = |more: &str| {
+        let policy =
+            format!("drift: {{baseline: then.csv, current: now.csv, exclude: [id, late]{more}}}\n");
+        std::fs::write(dir.path().join("lakegate.yml"), policy).unwrap();
+        check(lakegate().arg("drift-check"), dir.path())
+    };
+    let (code, result, told) = run("");
+    assert_eq!((code, &result["state"]), (0, &Value::from("none")), "{told}");
+    let (code, result, told) = run(", between: {}");
+    assert_eq!((code, &result["state"]), (0, &Value::from("watch")), "{told}");
+    assert_eq!(column(&result, "correlations")["state"], "drift");
+    assert_eq!(column(&result, "all columns together")["state"], "drift");
+    let (code, _, told) = run(", between: {decides: true}");
+    assert!(code == 1 && told.contains("what lies between columns moved"), "{told}");
+    let model = "problem: regression, label: late, score: predicted, metrics: {mae: 0.2, r2: 0.2}";
+    let (code, result, told) = run(&format!(", performance: {{{model}, min_coverage: 0.4}}"));
+    assert!(code == 1 && told.contains("the model got worse"), "{told}");
+    assert_eq!(column(&result, "mae")["state"], "drift");
+    assert_eq!(column(&result, "mae (estimated)")["kind"], "performance");
+    let (code, result, told) = run(&format!(", performance: {{{model}, estimate: false}}"));
+    assert!(code == 3 && told.contains("1500 of 3000 mature rows have a label now"), "{told}");
+    assert_eq!(column(&result, "labels")["state"], "inconclusive");
+    std::fs::write(
+        dir.path().join("labels.csv"),
+        csv("id,late", (0..3000).map(|row| format!("{row},{}", row % 7))),
+    )
+    .unwrap();
+    let (code, _, told) =
+        run(&format!(", performance: {{{model}, labels: {{source: labels.csv, key: [id]}}}}"));
+    assert_eq!(code, 0, "both sides are as bad as each other: {told}");
+    let (code, _, told) =
+        run(&format!(", performance: {{{model}, labels: {{source: labels.csv, key: [ids]}}}}"));
+    assert!(code == 2 && told.contains("no column `ids`"), "{told}");
+}

@@ -1,0 +1,328 @@
+//! Whether the model predicts as well as it did: where labels are there, and
+//! as far as it can be told where they are not.
+
+use std::collections::HashMap;
+
+use anyhow::Result;
+use arrow::array::RecordBatch;
+
+use super::compare::{Compared, Effect, Own, Profile, nothing_to_compare};
+use super::frame::{features, numbers, texts, times};
+use crate::config::{Limit, Performance, Problem, Statistic};
+use crate::report::{Fault, number};
+use crate::stats::column::Kind;
+use crate::stats::metrics::{Metric, Predictions};
+use crate::stats::numeric::Tested;
+use crate::stats::outcomes::{self, Class, Judged, Measured};
+use crate::stats::special;
+
+/// The rows of one side.
+#[derive(Debug)]
+pub(super) struct Rows {
+    pub(super) batch: RecordBatch,
+    /// The truth of each row, where it is known.
+    pub(super) labels: Vec<Option<String>>,
+}
+
+/// The labels of a table of their own, by their key.
+pub(super) type Known = HashMap<Vec<String>, String>;
+
+/// # Errors
+/// When a key stands twice.
+pub(super) fn known(policy: &Performance, batch: &RecordBatch, key: &[String]) -> Result<Known> {
+    let mut found = Known::new();
+    for (key, label) in keys(batch, key)?.into_iter().zip(texts(batch, &policy.label)?) {
+        let (Some(key), Some(label)) = (key, label) else { continue };
+        if let Some(other) = found.insert(key.clone(), label.clone())
+            && other != label
+        {
+            let key = key.join(", ");
+            let message = format!("`performance.labels`: the key `{key}` has two labels");
+            return Err(Fault::usage(message).into());
+        }
+    }
+    Ok(found)
+}
+
+/// The key of each row; none where a part of it is null.
+pub(super) fn keys(batch: &RecordBatch, names: &[String]) -> Result<Vec<Option<Vec<String>>>> {
+    let parts = names.iter().map(|name| texts(batch, name)).collect::<Result<Vec<_>>>()?;
+    Ok((0..batch.num_rows())
+        .map(|row| parts.iter().map(|part| part[row].clone()).collect::<Option<Vec<String>>>())
+        .collect())
+}
+
+/// The labels of rows that have their own, or find them by key.
+pub(super) fn labels(
+    policy: &Performance,
+    batch: &RecordBatch,
+    known: Option<&Known>,
+) -> Result<Vec<Option<String>>> {
+    match (&policy.labels, known) {
+        (Some(place), Some(known)) => {
+            let found = keys(batch, &place.key)?.into_iter();
+            Ok(found.map(|key| known.get(&key?).cloned()).collect())
+        }
+        _ => texts(batch, &policy.label),
+    }
+}
+
+/// Compares the metrics of both sides. `columns` are the features that a
+/// second model may learn from; `clock` is in milliseconds since 1970.
+pub(super) fn performance(
+    policy: &Performance,
+    columns: &[(&str, Kind)],
+    sides: [&Rows; 2],
+    clock: i64,
+) -> Result<Vec<Compared>> {
+    let mature = [mature(policy, sides[0], clock)?, mature(policy, sides[1], clock)?];
+    let coverage = |at: usize| {
+        let labelled = mature[at].iter().filter(|row| sides[at].labels[**row].is_some()).count();
+        (labelled, mature[at].len())
+    };
+    let rows = |counts: [usize; 2]| counts.map(|count| Profile::of_rows(count as u64));
+    let [(known, all), (known_now, all_now)] = [coverage(0), coverage(1)];
+    let mut found = Vec::new();
+    if covers(policy, known, all) {
+        let [before, now] = [labelled(&mature[0], sides[0]), labelled(&mature[1], sides[1])];
+        let outputs = [outputs(policy, sides[0])?, outputs(policy, sides[1])?];
+        let judged = [(&before, &outputs[0]), (&now, &outputs[1])]
+            .map(|(rows, outputs)| outputs.judged(policy, rows));
+        if covers(policy, known_now, all_now) {
+            for (metric, limit) in &policy.metrics {
+                let measured = judged.each_ref().map(|judged| judged.measure(*metric));
+                let profiles = rows([before.len(), now.len()]);
+                found.push(asked(*metric, "", *limit, measured, profiles));
+            }
+        } else if !policy.estimate {
+            let told = short(policy, "now", known_now, all_now);
+            found.push(unanswered("labels", rows([known, known_now]), told));
+        }
+        if policy.estimate {
+            let estimate = Estimate { policy, columns, sides, before: &before, outputs: &outputs };
+            let counts = rows([before.len(), sides[1].batch.num_rows()]);
+            for (metric, limit) in &policy.metrics {
+                let Some(now) = estimate.of(*metric)? else { continue };
+                let measured = [judged[0].measure(*metric), now];
+                found.push(asked(*metric, " (estimated)", *limit, measured, counts.clone()));
+            }
+        }
+    } else {
+        let told = short(policy, "on the baseline", known, all);
+        found.push(unanswered("labels", rows([known, known_now]), told));
+    }
+    Ok(found)
+}
+
+fn covers(policy: &Performance, known: usize, all: usize) -> bool {
+    known > 1 && known as f64 >= policy.min_coverage * all as f64
+}
+
+fn short(policy: &Performance, side: &str, known: usize, all: usize) -> String {
+    let least = number(policy.min_coverage * 100.0);
+    format!("{known} of {all} mature rows have a label {side}, {least} % are needed")
+}
+
+/// The rows that are old enough to have a label.
+fn mature(policy: &Performance, rows: &Rows, clock: i64) -> Result<Vec<usize>> {
+    let all = 0..rows.batch.num_rows();
+    let (Some(lag), Some(time)) = (policy.lag(), &policy.time) else { return Ok(all.collect()) };
+    let times = times(&rows.batch, time)?;
+    let old = |row: &usize| times[*row].is_some_and(|time| time.saturating_add(lag) <= clock);
+    Ok(all.filter(old).collect())
+}
+
+fn labelled(mature: &[usize], rows: &Rows) -> Vec<(usize, String)> {
+    mature.iter().filter_map(|row| Some((*row, rows.labels[*row].clone()?))).collect()
+}
+
+/// What the model put out for each row.
+enum Outputs {
+    Classes { names: Vec<String>, classes: Vec<Class> },
+    Numbers(Vec<f64>),
+}
+
+fn outputs(policy: &Performance, rows: &Rows) -> Result<Outputs> {
+    let read = |name: &str| -> Result<Vec<f64>> {
+        let values = numbers(&rows.batch, name)?;
+        if values.iter().any(|value| value.is_nan()) {
+            let message = format!("`performance`: `{name}` has rows without a value");
+            let fault = Fault::usage(message);
+            return Err(fault.hint("leave them out with a condition").into());
+        }
+        Ok(values)
+    };
+    match (policy.problem, &policy.score) {
+        (Problem::Regression, Some(name)) => Ok(Outputs::Numbers(read(name)?)),
+        (Problem::Binary, Some(name)) => {
+            let scores = read(name)?;
+            check_scores(name, &scores)?;
+            let chosen = scores.iter().map(|score| *score >= policy.threshold).collect();
+            let class = Class { scores, chosen };
+            Ok(Outputs::Classes { names: vec![policy.positive.clone()], classes: vec![class] })
+        }
+        _ => {
+            let mut columns = Vec::new();
+            for name in policy.scores.values() {
+                let scores = read(name)?;
+                check_scores(name, &scores)?;
+                columns.push(scores);
+            }
+            let best = |row: usize| {
+                let better = |best: usize, at: usize| {
+                    if columns[at][row] > columns[best][row] { at } else { best }
+                };
+                (0..columns.len()).reduce(better)
+            };
+            let best: Vec<Option<usize>> = (0..rows.batch.num_rows()).map(best).collect();
+            let chosen = |at: usize| best.iter().map(|best| *best == Some(at)).collect();
+            let class = |(at, scores): (usize, &Vec<f64>)| Class {
+                scores: scores.clone(),
+                chosen: chosen(at),
+            };
+            let classes = columns.iter().enumerate().map(class).collect();
+            Ok(Outputs::Classes { names: policy.scores.keys().cloned().collect(), classes })
+        }
+    }
+}
+
+fn check_scores(name: &str, scores: &[f64]) -> Result<(), Fault> {
+    match scores.iter().find(|score| !(0.0..=1.0).contains(*score)) {
+        None => Ok(()),
+        Some(wrong) => Err(Fault::usage(format!(
+            "`performance`: `{name}` holds {wrong}, a score lies between 0 and 1"
+        ))),
+    }
+}
+
+impl Outputs {
+    /// The outputs of labelled rows, with their labels.
+    fn judged(&self, policy: &Performance, rows: &[(usize, String)]) -> Judged {
+        match self {
+            Self::Numbers(predictions) => {
+                let (labels, scores): (Vec<f64>, Vec<f64>) = rows
+                    .iter()
+                    .map(|(row, label)| (label.parse().unwrap_or(f64::NAN), predictions[*row]))
+                    .unzip();
+                Judged::new(vec![Predictions::new(labels, scores, 0.0)])
+            }
+            Self::Classes { names, classes } => {
+                let one = |(name, class): (&String, &Class)| {
+                    let class = chosen(class, rows);
+                    let labels = of_class(policy, name, rows);
+                    Predictions::with_alarms(labels, class.scores, class.chosen)
+                };
+                Judged::new(names.iter().zip(classes).map(one).collect())
+            }
+        }
+    }
+}
+
+fn chosen(class: &Class, rows: &[(usize, String)]) -> Class {
+    Class {
+        scores: rows.iter().map(|(row, _)| class.scores[*row]).collect(),
+        chosen: rows.iter().map(|(row, _)| class.chosen[*row]).collect(),
+    }
+}
+
+/// 1 where the label is this class.
+fn of_class(policy: &Performance, name: &str, rows: &[(usize, String)]) -> Vec<f64> {
+    let is = |label: &str| {
+        label == name
+            // Booleans and floats are ways to write a binary label.
+            || policy.problem == Problem::Binary
+                && name == "1"
+                && (label == "true" || label.parse::<f64>() == Ok(1.0))
+    };
+    rows.iter().map(|(_, label)| f64::from(u8::from(is(label)))).collect()
+}
+
+/// What the metrics of all current rows seem to be.
+struct Estimate<'a> {
+    policy: &'a Performance,
+    columns: &'a [(&'a str, Kind)],
+    sides: [&'a Rows; 2],
+    before: &'a [(usize, String)],
+    outputs: &'a [Outputs; 2],
+}
+
+impl Estimate<'_> {
+    fn of(&self, metric: Metric) -> Result<Option<Measured>> {
+        match self.outputs {
+            [Outputs::Classes { names, classes }, Outputs::Classes { classes: now, .. }] => {
+                let known: Vec<Class> =
+                    classes.iter().map(|class| chosen(class, self.before)).collect();
+                let labels: Vec<Vec<f64>> =
+                    names.iter().map(|name| of_class(self.policy, name, self.before)).collect();
+                Ok(Some(outcomes::estimated_classes(&known, &labels, now).measure(metric)))
+            }
+            [Outputs::Numbers(then), Outputs::Numbers(now)] => {
+                let labels: Vec<f64> = self
+                    .before
+                    .iter()
+                    .map(|(_, label)| label.parse().unwrap_or(f64::NAN))
+                    .collect();
+                let kept: Vec<f64> = self.before.iter().map(|(row, _)| then[*row]).collect();
+                let Some(losses) = outcomes::losses(metric, &labels, &kept) else {
+                    return Ok(None);
+                };
+                let batches = self.sides.map(|side| &side.batch);
+                let [mut first, mut second] = features(self.columns, batches)?;
+                first.push(then.clone());
+                second.push(now.clone());
+                let pick = |column: &Vec<f64>| -> Vec<f64> {
+                    self.before.iter().map(|(row, _)| column[*row]).collect()
+                };
+                let first: Vec<Vec<f64>> = first.iter().map(pick).collect();
+                Ok(Some(outcomes::estimated_loss(metric, [&first, &second], &losses)))
+            }
+            _ => Ok(None),
+        }
+    }
+}
+
+/// A metric that may have become worse, as a column of its own.
+fn asked(
+    metric: Metric,
+    how: &str,
+    threshold: f64,
+    [before, now]: [Measured; 2],
+    profiles: [Profile; 2],
+) -> Compared {
+    let change = now.value - before.value;
+    let worse = if metric.larger_is_better() { -change } else { change };
+    let error = before.error.hypot(now.error);
+    let p_value = if error > 0.0 {
+        special::normal_sf(worse / error)
+    } else {
+        // Without spread, a difference is one.
+        f64::from(u8::from(worse <= 0.0))
+    };
+    let statistic = Statistic::Worsening;
+    let told = format!("{metric}{how} {} → {}", number(before.value), number(now.value));
+    // What is not a number passes nothing.
+    let corrected = if worse.is_nan() { f64::NAN } else { worse.max(0.0) };
+    Compared {
+        effects: vec![Effect { statistic, value: worse, corrected, error: 0.0 }],
+        test: "z",
+        tested: Tested {
+            statistic: worse / error,
+            p_value: if p_value.is_nan() { 1.0 } else { p_value },
+        },
+        own: Some(Own { limit: Limit { statistic, threshold: Some(threshold) }, told }),
+        ..nothing_to_compare(&format!("{metric}{how}"), Kind::Performance, profiles)
+    }
+}
+
+/// A question that has no answer, with the reason.
+fn unanswered(name: &str, profiles: [Profile; 2], told: String) -> Compared {
+    let limit = Limit { statistic: Statistic::Worsening, threshold: None };
+    Compared {
+        own: Some(Own { limit, told }),
+        ..nothing_to_compare(name, Kind::Performance, profiles)
+    }
+}
+
+#[cfg(test)]
+#[path = "performance_tests.rs"]
+mod tests;

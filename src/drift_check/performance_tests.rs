@@ -1,0 +1,111 @@
+//! Labels that are there, late, elsewhere or missing.
+
+use super::*;
+use crate::config::Config;
+use arrow::array::{ArrayRef, Float64Array, StringArray, TimestampMillisecondArray};
+use std::sync::Arc;
+
+const DAY: i64 = 86_400_000;
+
+fn policy(more: &str) -> Performance {
+    let text = format!(
+        "drift: {{baseline: a.csv, current: b.csv, performance: {{problem: binary, label: y, score: s, metrics: {{roc_auc: 0.05, accuracy: 0.05}}{more}}}}}"
+    );
+    Config::parse("t", &text).unwrap().drift.unwrap().performance.unwrap()
+}
+
+/// Scores that tell the label with this much noise, one row per minute.
+fn rows(count: usize, noise: f64, known: impl Fn(usize) -> bool) -> RecordBatch {
+    let at = |row: usize, step: f64| ((row as f64 + 1.0) * step).fract();
+    let score = |row: usize| at(row, 0.618_033_988_749_894_9);
+    let label = |row: usize| {
+        let shaken = score(row) + noise * (at(row, 0.754_877_666_246_692_7) - 0.5);
+        known(row).then(|| u8::from(shaken > 0.5).to_string())
+    };
+    let columns: [(&str, ArrayRef); 4] = [
+        ("k", Arc::new((0..count).map(|row| Some(row.to_string())).collect::<StringArray>())),
+        ("s", Arc::new((0..count).map(|row| Some(score(row))).collect::<Float64Array>())),
+        ("y", Arc::new((0..count).map(label).collect::<StringArray>())),
+        (
+            "t",
+            Arc::new(TimestampMillisecondArray::from_iter_values(
+                (0..count).map(|row| row as i64 * 60_000),
+            )),
+        ),
+    ];
+    RecordBatch::try_from_iter(columns).unwrap()
+}
+
+fn asked(policy: &Performance, batches: [RecordBatch; 2], clock: i64) -> Vec<(String, String)> {
+    let rows = batches.map(|batch| Rows { labels: labels(policy, &batch, None).unwrap(), batch });
+    let found = performance(policy, &[], [&rows[0], &rows[1]], clock).unwrap();
+    let words = |compared: &Compared| compared.own.as_ref().unwrap().told.clone();
+    found.iter().map(|compared| (compared.column.clone(), words(compared))).collect()
+}
+
+#[test]
+fn a_model_that_got_worse_is_seen_with_labels_and_estimated_without() {
+    let policy = policy("");
+    let both = [rows(3000, 0.2, |_| true), rows(2000, 1.6, |_| true)];
+    let made =
+        both.clone().map(|batch| Rows { labels: labels(&policy, &batch, None).unwrap(), batch });
+    let found = performance(&policy, &[], [&made[0], &made[1]], DAY).unwrap();
+    let names: Vec<&str> = found.iter().map(|compared| compared.column.as_str()).collect();
+    assert_eq!(names, ["roc_auc", "accuracy", "roc_auc (estimated)", "accuracy (estimated)"]);
+    let worse = found[0].effects[0];
+    assert!(worse.corrected > 0.05 && found[0].tested.p_value < 1e-6, "{worse:?}");
+    // The scores are as they were: without labels there is nothing to see.
+    assert!(found[2].effects[0].corrected < 0.02, "{:?}", found[2]);
+    let blind = [both[0].clone(), rows(2000, 1.6, |_| false)];
+    let names: Vec<String> = asked(&policy, blind, DAY).into_iter().map(|told| told.0).collect();
+    assert_eq!(names, ["roc_auc (estimated)", "accuracy (estimated)"]);
+}
+
+#[test]
+fn labels_that_are_missing_are_no_answer_unless_they_are_too_young() {
+    let policy_of = |more: &str| policy(&format!(", estimate: false{more}"));
+    let both = || [rows(2000, 0.2, |_| true), rows(2000, 0.2, |row| row < 1000)];
+    let told = asked(&policy_of(""), both(), DAY);
+    assert_eq!(told[0].0, "labels");
+    assert!(told[0].1.starts_with("1000 of 2000 mature rows have a label now"), "{told:?}");
+    // After 1,090 minutes with a lag of 90, rows up to 1,000 are mature.
+    let lag = ", time: t, matured_after: 90m";
+    let told = asked(&policy_of(lag), both(), 1090 * 60_000);
+    assert_eq!(told.len(), 2, "{told:?}");
+    let none = [rows(2000, 0.2, |_| false), rows(2000, 0.2, |_| true)];
+    let told = asked(&policy(""), none, DAY);
+    assert!(told[0].1.contains("on the baseline"), "{told:?}");
+}
+
+#[test]
+fn labels_are_found_by_their_key_and_two_of_them_are_refused() {
+    let policy = policy(", labels: {source: l.csv, key: [k]}");
+    let own = rows(50, 0.2, |_| true);
+    let found = known(&policy, &own, &["k".into()]).unwrap();
+    assert_eq!(labels(&policy, &own, Some(&found)).unwrap(), texts(&own, "y").unwrap());
+    let fewer = known(&policy, &own.slice(0, 10), &["k".into()]).unwrap();
+    let joined = labels(&policy, &own, Some(&fewer)).unwrap();
+    assert_eq!(joined.iter().flatten().count(), 10);
+    let other = RecordBatch::try_from_iter([
+        ("k", Arc::new(StringArray::from(vec!["1", "1"])) as ArrayRef),
+        ("y", Arc::new(StringArray::from(vec!["0", "1"])) as ArrayRef),
+    ]);
+    let refused = known(&policy, &other.unwrap(), &["k".into()]).unwrap_err().to_string();
+    assert!(refused.contains("the key `1` has two labels"), "{refused}");
+}
+
+#[test]
+fn what_is_no_score_is_refused() {
+    let policy = policy("");
+    let wrong = RecordBatch::try_from_iter([
+        ("s", Arc::new(Float64Array::from(vec![0.5, 1.5])) as ArrayRef),
+        ("y", Arc::new(StringArray::from(vec!["0", "1"])) as ArrayRef),
+    ])
+    .unwrap();
+    let rows = Rows { labels: labels(&policy, &wrong, None).unwrap(), batch: wrong };
+    let refused = performance(&policy, &[], [&rows, &rows], DAY).unwrap_err().to_string();
+    assert!(refused.contains("holds 1.5"), "{refused}");
+    let text = "drift: {baseline: a.csv, current: b.csv, performance: {problem: binary, label: y, score: s, metrics: {rmse: 1}}}";
+    let refused = Config::parse("t", text).unwrap_err().message;
+    assert!(refused.contains("`rmse` is not a metric of binary problems"), "{refused}");
+}
