@@ -23,6 +23,7 @@ pub mod cli;
 pub mod config;
 pub mod databricks;
 pub mod drift_check;
+pub mod forge;
 pub mod host;
 pub mod job_run;
 pub mod lake;

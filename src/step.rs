@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use crate::databricks::Client;
+use crate::databricks::{Client, Masker};
 use crate::host::{Context, Host};
 use crate::report::{Fault, FaultKind};
 use crate::sys::Env;
@@ -22,6 +22,12 @@ pub struct Ctx {
 }
 
 impl Ctx {
+    /// Keeps secrets out of the host's log.
+    pub fn masker(&self) -> Masker {
+        let host = self.host.clone();
+        Arc::new(move |secret| host.mask(secret))
+    }
+
     /// The SQL warehouse to run statements on.
     pub fn warehouse(&self) -> Result<&str, Fault> {
         self.warehouse.as_deref().ok_or_else(|| {

@@ -53,6 +53,7 @@ pub(super) fn of_error(error: &anyhow::Error) -> u8 {
                 FaultKind::Timeout => TIMEOUT,
                 FaultKind::Integrity => INTEGRITY,
                 FaultKind::Cancelled => CANCELLED,
+                FaultKind::Remote => REMOTE,
             };
         }
         if let Some(remote) = cause.downcast_ref::<databricks::Error>() {

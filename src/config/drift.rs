@@ -5,22 +5,14 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Between, Labels, Limit, Performance, Quality, Sample, Windows};
+use super::{
+    Between, Command, Labels, Limit, Notify, OnDrift, Performance, Quality, Retrain, Sample,
+    Windows,
+};
 use crate::names::Source;
 use crate::stats::column::Kind;
 use crate::stats::correction::Correction;
 use crate::stats::derived::Derived;
-
-/// What a drift verdict does.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum OnDrift {
-    /// Tell people: the step fails and the report says why.
-    #[default]
-    Notify,
-    /// Start the retraining job, once per window.
-    Retrain,
-}
 
 /// Where the counting is done.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -152,6 +144,15 @@ pub struct Drift {
     /// The job that `on_drift: retrain` starts: a name, an id or a bundle key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retrain_job: Option<String>,
+    /// A pipeline of the host that retrains instead, and how often at most.
+    #[serde(default)]
+    pub retrain: Retrain,
+    /// What `on_drift: command` runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command: Option<Command>,
+    /// Who is told.
+    #[serde(default)]
+    pub notify: Notify,
 }
 
 fn watch() -> f64 {
@@ -213,6 +214,9 @@ impl Drift {
             engine: Engine::default(),
             on_drift: OnDrift::default(),
             retrain_job: None,
+            retrain: Retrain::default(),
+            command: None,
+            notify: Notify::default(),
         }
     }
 
@@ -273,8 +277,23 @@ impl Drift {
         for (at, rule) in self.quality.iter().enumerate() {
             rule.check().map_err(|message| format!("`quality[{at}]` {message}"))?;
         }
-        if self.on_drift == OnDrift::Retrain && self.retrain_job.is_none() {
-            return Err("`on_drift: retrain` needs `retrain_job`".into());
+        self.check_reactions()
+    }
+
+    fn check_reactions(&self) -> Result<(), String> {
+        self.retrain.check()?;
+        if self.retrain_job.is_some() && self.retrain.dispatches() {
+            return Err("name one of `retrain_job` and `retrain.workflow` or `.pipeline`".into());
+        }
+        let retrains = self.retrain_job.is_some() || self.retrain.dispatches();
+        if self.on_drift == OnDrift::Retrain && !retrains {
+            return Err(
+                "`on_drift: retrain` needs `retrain_job`, `retrain.workflow` or `.pipeline`".into(),
+            );
+        }
+        let runs = self.command.as_ref().is_some_and(|command| !command.run.is_empty());
+        if self.on_drift == OnDrift::Command && !runs {
+            return Err("`on_drift: command` needs `command.run`".into());
         }
         Ok(())
     }

@@ -9,10 +9,14 @@ use crate::report::Fault;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum Reaction {
+    /// The report and the records, and nothing else
+    Nothing,
     /// Tell people
     Notify,
-    /// Start the retraining job, once per window
+    /// Start the retraining, once per window
     Retrain,
+    /// Run the policy's command
+    Command,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -88,16 +92,7 @@ impl Args {
         policy.baseline_where = self.baseline_where.or(policy.baseline_where);
         policy.current_where = self.current_where.or(policy.current_where);
         policy.retrain_job = self.retrain_job.or(policy.retrain_job);
-        policy.on_drift = match self.on_drift {
-            Some(Reaction::Notify) => OnDrift::Notify,
-            Some(Reaction::Retrain) => OnDrift::Retrain,
-            None => policy.on_drift,
-        };
-        if policy.on_drift == OnDrift::Retrain && policy.retrain_job.is_none() {
-            return Err(Fault::usage("--on-drift retrain needs a job")
-                .hint("name it with --retrain-job or drift.retrain_job")
-                .into());
-        }
+        react_as(self.on_drift, &mut policy)?;
         let retrain_parameters = pairs("parameter", &self.retrain_params)?;
         let record = config.record.schema.as_deref().map(str::parse::<SchemaName>).transpose()?;
         if let Some(Foreign::Evidently) = self.compat {
@@ -129,4 +124,27 @@ impl Args {
             threads: threads.map_or(1, std::num::NonZeroUsize::get),
         })
     }
+}
+
+/// The reaction that the flag or the policy names, with what it needs.
+fn react_as(wanted: Option<Reaction>, policy: &mut Drift) -> Result<(), Fault> {
+    policy.on_drift = match wanted {
+        Some(Reaction::Notify) => OnDrift::Notify,
+        Some(Reaction::Retrain) => OnDrift::Retrain,
+        Some(Reaction::Nothing) => OnDrift::Nothing,
+        Some(Reaction::Command) => OnDrift::Command,
+        None => policy.on_drift,
+    };
+    if policy.on_drift == OnDrift::Retrain
+        && policy.retrain_job.is_none()
+        && !policy.retrain.dispatches()
+    {
+        return Err(Fault::usage("--on-drift retrain needs a job")
+            .hint("name it with --retrain-job or drift.retrain_job"));
+    }
+    if policy.on_drift == OnDrift::Command && policy.command.is_none() {
+        let fault = Fault::usage("--on-drift command needs a command");
+        return Err(fault.hint("name it in drift.command.run"));
+    }
+    Ok(())
 }

@@ -11,6 +11,7 @@ mod performance;
 mod pushdown;
 mod quality;
 mod react;
+mod retrain;
 mod rows;
 mod run;
 mod schema;

@@ -2,53 +2,145 @@
 
 use anyhow::{Context as _, Result};
 
-use super::decide::{Decision, State};
+use super::decide::State;
+use super::retrain::retrain;
 use super::run::Request;
-use crate::checkout;
-use crate::config::OnDrift;
-use crate::databricks::jobs::RunNow;
-use crate::names::Sha256;
+use crate::config::{Drift, OnDrift};
+use crate::forge::chat::{Chat, Kind, Message};
+use crate::forge::{Forge, Ticket};
+use crate::report::{Fault, FaultKind, Report};
 use crate::step::Ctx;
+use crate::sys::process;
 
 /// What was done about a verdict.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Reaction {
     pub(super) name: &'static str,
-    pub(super) run: Option<(i64, String)>,
+    pub(super) run_id: Option<i64>,
+    pub(super) run_url: Option<String>,
+    /// What retrains.
+    pub(super) target: Option<String>,
+    /// In words, for the reason.
+    pub(super) told: Option<String>,
 }
 
-pub(super) async fn react(
-    ctx: &Ctx,
-    request: &Request,
-    decision: &Decision,
-    window: &str,
-) -> Result<Reaction> {
-    let name = match decision.state {
-        State::None | State::Watch => "nothing",
-        // Retraining on a broken feed would make the model worse.
-        State::Inconclusive | State::Broken => "notify",
-        State::Drift => "drift",
-    };
-    let (OnDrift::Retrain, Some(job)) = (request.policy.on_drift, &request.policy.retrain_job)
-    else {
-        return Ok(Reaction { name: if name == "drift" { "notify" } else { name }, run: None });
-    };
-    if name != "drift" {
-        return Ok(Reaction { name, run: None });
+impl Reaction {
+    fn named(name: &'static str) -> Self {
+        Self { name, ..Self::default() }
     }
-    let job_id = checkout::find_job(ctx, job, None).await?.job_id;
-    let parts = ["drift", &job_id.to_string(), &request.policy.current.to_string(), window]
-        .map(str::to_owned);
-    let token = Sha256::of_parts(parts.iter().map(String::as_str)).to_string();
-    let now = RunNow {
-        job_id,
-        idempotency_token: Some(token),
-        job_parameters: request.retrain_parameters.clone(),
+
+    pub(super) fn retrain(target: &str, told: String) -> Self {
+        Self { target: Some(target.to_owned()), told: Some(told), ..Self::named("retrain") }
+    }
+}
+
+/// What a check found, as far as a reaction asks.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Found<'a> {
+    pub(super) state: State,
+    pub(super) report: &'a Report,
+    pub(super) window: &'a str,
+    pub(super) baseline: &'a str,
+}
+
+pub(super) async fn react(ctx: &Ctx, request: &Request, found: Found<'_>) -> Result<Reaction> {
+    let policy = &request.policy;
+    let calm = matches!(found.state, State::None | State::Watch);
+    let reaction = match (found.state, policy.on_drift) {
+        _ if calm => Reaction::named("nothing"),
+        (_, OnDrift::Nothing) => return Ok(Reaction::named("nothing")),
+        (State::Drift, OnDrift::Retrain) => retrain(ctx, request, found).await?,
+        (State::Drift, OnDrift::Command) => command(ctx, policy, found).await?,
+        // Retraining on a broken feed would make the model worse.
+        _ => Reaction::named("notify"),
     };
-    let run_id = ctx
-        .client
-        .run_now(&now)
-        .await
-        .with_context(|| format!("start the retraining job `{job}`"))?;
-    let run = ctx.client.run_get(run_id).await.context("look at the retraining run")?;
-    Ok(Reaction { name: "retrain", run: Some((run_id, run.run_page_url)) })
+    notify(ctx, policy, found, calm, &reaction).await?;
+    Ok(reaction)
+}
+
+pub(super) fn forge(ctx: &Ctx) -> Result<Forge, Fault> {
+    Forge::new(&ctx.context, &ctx.env, &ctx.masker())
+}
+
+async fn command(ctx: &Ctx, policy: &Drift, found: Found<'_>) -> Result<Reaction> {
+    let Some(wanted) = &policy.command else { return Ok(Reaction::named("notify")) };
+    let Some((program, arguments)) = wanted.run.split_first() else {
+        return Ok(Reaction::named("notify"));
+    };
+    let mut child = process::command(program, &ctx.env);
+    child.args(arguments);
+    for name in &wanted.env {
+        if let Some(value) = ctx.env.get(name) {
+            child.env(name, value);
+        }
+    }
+    child.env("LAKEGATE_STATE", found.state.as_str());
+    child.env("LAKEGATE_REASON", &found.report.reason);
+    child.env("LAKEGATE_WINDOW", found.window);
+    ctx.host.progress(&format!("run `{program}`"));
+    let output = child.output().await.with_context(|| format!("run `{program}`"))?;
+    for text in [&output.stdout, &output.stderr] {
+        ctx.host.say(String::from_utf8_lossy(text).trim_end());
+    }
+    if !output.status.success() {
+        let message = format!("`{program}` ended with {}", output.status);
+        return Err(Fault::new(FaultKind::Remote, message).into());
+    }
+    Ok(Reaction { told: Some(format!("`{program}` was run")), ..Reaction::named("command") })
+}
+
+/// The columns that a message names.
+const NAMED: usize = 5;
+/// Tickets have room for a little more than this.
+const LONGEST: usize = 60_000;
+
+async fn notify(
+    ctx: &Ctx,
+    policy: &Drift,
+    found: Found<'_>,
+    calm: bool,
+    reaction: &Reaction,
+) -> Result<()> {
+    let key = format!("drift of {}", policy.current);
+    let told = reaction.told.as_deref().unwrap_or_default();
+    if policy.notify.ticket {
+        let forge = forge(ctx)?;
+        let place = if calm {
+            let word = format!("It is over: {}.", found.report.reason);
+            forge.close(&key, &word).await?
+        } else {
+            let mut body = found.report.markdown();
+            if body.len() > LONGEST {
+                body.truncate(body.floor_char_boundary(LONGEST));
+                body.push_str("\n\n… cut short, see the report of the run");
+            }
+            let run = ctx.context.run_url.as_deref().unwrap_or_default();
+            body.push_str(&format!("\n\n{told}\n\nWindow: {}\n{run}", found.window));
+            let title = format!("{}: {key}", found.state.as_str());
+            Some(forge.tell(&Ticket { key, title, body }).await?)
+        };
+        if let Some(place) = place {
+            ctx.host.progress(&format!("ticket: {place}"));
+        }
+    }
+    if calm {
+        return Ok(());
+    }
+    let masker = ctx.masker();
+    let mut lines = vec![found.report.reason.clone()];
+    lines.extend(found.report.findings.iter().take(NAMED).map(|finding| finding.title.clone()));
+    lines.extend(reaction.told.clone());
+    let message = Message {
+        title: format!("{} in {}", found.state.as_str(), policy.current),
+        lines,
+        link: ctx.context.run_url.clone(),
+    };
+    for (kind, variable) in
+        [(Kind::Slack, &policy.notify.slack), (Kind::Teams, &policy.notify.teams)]
+    {
+        if let Some(variable) = variable {
+            Chat::new(kind, variable, &ctx.env, &masker)?.post(&message).await?;
+        }
+    }
+    Ok(())
 }

@@ -1,9 +1,10 @@
 //! A decision as rows of the lakehouse table.
 
 use super::decide::{Decision, Judged, State};
+use super::react::Reaction;
 use crate::config::{Drift, Statistic};
 use crate::names::Sha256;
-use crate::record::DriftRow;
+use crate::record::{DecisionRow, DriftRow};
 
 /// The rows of one check. The same check of the same data has the same events.
 pub(super) fn of(
@@ -51,4 +52,29 @@ pub(super) fn of(
         }
     };
     decision.columns().iter().map(row).collect()
+}
+
+/// The check itself as a row.
+pub(super) fn decision(
+    policy: &Drift,
+    decision: &Decision,
+    [window, baseline]: [&str; 2],
+    reaction: &Reaction,
+    at: &str,
+) -> DecisionRow {
+    let policy_digest = Sha256::of(serde_json::to_vec(policy).unwrap_or_default()).to_string();
+    DecisionRow {
+        event_id: Sha256::of_parts(["outcome", window, baseline, &policy_digest]).to_string(),
+        phase: "outcome",
+        baseline: baseline.to_owned(),
+        current: policy.current.to_string(),
+        window: window.to_owned(),
+        state: decision.state.as_str(),
+        reason: decision.reason.clone(),
+        reaction: reaction.name,
+        target: reaction.target.clone(),
+        claimant: None,
+        run_url: reaction.run_url.clone(),
+        at: at.to_owned(),
+    }
 }

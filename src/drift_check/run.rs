@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use anyhow::Result;
 
 use super::decide::{Against, Decision, Scoped, State, decide};
-use super::react::{Reaction, react};
+use super::react::{Found, Reaction, react};
 use super::schema::{Change, Chosen, choose};
 use super::sides::Opened;
 use super::{describe, rows, sides};
 use crate::config::{self, Drift, OnDrift};
 use crate::lake::Lake;
-use crate::names::{SchemaName, Secret};
+use crate::names::SchemaName;
 use crate::report::{Document, Outcome, Report};
 use crate::step::{self, Ctx};
 use crate::sys::clock;
@@ -51,9 +51,7 @@ impl step::Request for Request {
 
 pub async fn run(ctx: Ctx, request: Request) -> Result<Outcome> {
     let policy = &request.policy;
-    let host = ctx.host.clone();
-    let masker = std::sync::Arc::new(move |secret: &Secret| host.mask(secret));
-    let telemetry = Telemetry::new(&request.telemetry, &ctx.env, masker)?;
+    let telemetry = Telemetry::new(&request.telemetry, &ctx.env, ctx.masker())?;
     let filter = policy.current_where.as_deref();
     let (current, unfit) = sides::open(&ctx, &policy.current, filter, policy).await?;
     let (baseline, unfit) = if request.needs_baseline() {
@@ -90,16 +88,24 @@ pub async fn run(ctx: Ctx, request: Request) -> Result<Outcome> {
     }
     // The same data under the same policy is the same window.
     let window = request.window.clone().unwrap_or_else(|| current.identity.clone());
-    let reaction = react(&ctx, &request, &decision, &window).await?;
-    let at = clock::now().to_string();
     let against = baseline.as_ref().map_or("none", |baseline| baseline.identity.as_str());
+    let mut report = report(policy, &decision, &window, &chosen);
+    let state = decision.state;
+    let found = Found { state, report: &report, window: &window, baseline: against };
+    let reaction = react(&ctx, &request, found).await?;
+    let at = clock::now().to_string();
     let rows = rows::of(policy, &decision, [&window, against], reaction.name, &at);
+    let decided = rows::decision(policy, &decision, [&window, against], &reaction, &at);
     if let Some(schema) = &request.record {
         let lake = Lake { client: &ctx.client, warehouse: ctx.warehouse()? };
         lake.record(schema, &rows).await?;
+        lake.record(schema, std::slice::from_ref(&decided)).await?;
     }
     telemetry.send(&rows).await?;
-    Ok(outcome(policy, &decision, &window, &chosen, &reaction))
+    if let Some(told) = &reaction.told {
+        report.reason = format!("{}; {told}", report.reason);
+    }
+    Ok(outcome(report, &decision, &chosen, &reaction))
 }
 
 /// What both sides have in common, and how far apart it is.
@@ -121,13 +127,7 @@ async fn compare(
     Ok((chosen, scopes))
 }
 
-fn outcome(
-    policy: &Drift,
-    decision: &Decision,
-    window: &str,
-    chosen: &Chosen,
-    reaction: &Reaction,
-) -> Outcome {
+fn report(policy: &Drift, decision: &Decision, window: &str, chosen: &Chosen) -> Report {
     let what = if chosen.common.is_empty() { "Quality" } else { "Drift" };
     let mut report = Report::new("drift-check", format!("{what} of {}", policy.current));
     report.fact("state", decision.state.as_str());
@@ -136,24 +136,23 @@ fn outcome(
     report.fact("rows", format!("{} then, {} now", rows[0], rows[1]));
     report.fact("window", window);
     describe::describe(&mut report, decision, chosen);
+    report.concluded(decision.state.verdict(), decision.reason.clone())
+}
+
+fn outcome(report: Report, decision: &Decision, chosen: &Chosen, reaction: &Reaction) -> Outcome {
     let drifted = decision
         .columns()
         .iter()
         .filter(|column| column.state == State::Drift)
         .map(|column| column.compared.column.as_str());
     let drifted = drifted.collect::<Vec<_>>().join(",");
-    let mut reason = decision.reason.clone();
-    let mut outputs = vec![
-        ("state".to_owned(), decision.state.as_str().to_owned()),
-        ("decision".to_owned(), reaction.name.to_owned()),
-        ("drifted-columns".to_owned(), drifted),
-    ];
-    if let Some((run_id, url)) = &reaction.run {
-        reason = format!("{reason}; retraining run {run_id} for this window: {url}");
-        outputs.push(("retrain-run-id".to_owned(), run_id.to_string()));
+    let mut outcome = Outcome::new(report)
+        .output("state", decision.state.as_str())
+        .output("decision", reaction.name)
+        .output("drifted-columns", drifted);
+    if let Some(run_id) = reaction.run_id {
+        outcome = outcome.output("retrain-run-id", run_id.to_string());
     }
-    let mut outcome = Outcome::new(report.concluded(decision.state.verdict(), reason));
-    outcome.outputs = outputs;
     let content = describe::document(decision, chosen);
     outcome.document = Some(Document { name: "result", content });
     outcome

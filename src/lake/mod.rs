@@ -111,15 +111,18 @@ impl Lake<'_> {
         read.with_context(|| format!("read {from}"))
     }
 
+    /// Makes the table of a kind of rows when it is missing.
+    pub async fn ensure<R: Row>(&self, schema: &SchemaName) -> Result<()> {
+        let made = self.client.sql(self.warehouse, &record::create::<R>(schema)).await;
+        made.map(drop).with_context(|| format!("make `{}`", record::table::<R>(schema)))
+    }
+
     /// Adds rows to their table, which is made when it is missing.
     pub async fn record<R: Row>(&self, schema: &SchemaName, rows: &[R]) -> Result<()> {
         /// One statement has room for this many rows' parameters.
         const AT_ONCE: usize = 20;
         let context = || format!("record in `{}`", record::table::<R>(schema));
-        self.client
-            .sql(self.warehouse, &record::create::<R>(schema))
-            .await
-            .with_context(context)?;
+        self.ensure::<R>(schema).await?;
         for part in rows.chunks(AT_ONCE) {
             // Keyed by event_id: sent again after a lost answer, it adds nothing.
             self.client

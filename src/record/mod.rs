@@ -1,12 +1,14 @@
 //! Rows of the lakehouse tables that Lakegate writes: one schema per file, and
 //! the statements that create a table and add rows exactly once.
 
+mod decision;
 mod drift;
 pub mod evidence;
 mod gate;
 mod promotion;
 pub mod statement;
 
+pub use decision::DecisionRow;
 pub use drift::DriftRow;
 pub use gate::GateRow;
 pub use promotion::PromotionRow;

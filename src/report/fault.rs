@@ -11,6 +11,8 @@ pub enum FaultKind {
     /// A digest or a read-back that does not match.
     Integrity,
     Cancelled,
+    /// Another service did not do its part.
+    Remote,
 }
 
 /// A failure with a next step. It reads on after *failed to*.

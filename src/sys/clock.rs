@@ -15,7 +15,7 @@ pub fn now_ms() -> i64 {
     now().as_millisecond()
 }
 
-/// `850 ms`, `12.3 s`, `4 min 10 s`.
+/// `850 ms`, `12.3 s`, `4 min 10 s`, `3 h 05 min`, `2 d 04 h`.
 pub fn human(duration: Duration) -> String {
     let seconds = duration.as_secs_f64();
     if seconds < 1.0 {
@@ -24,7 +24,12 @@ pub fn human(duration: Duration) -> String {
         format!("{seconds:.1} s")
     } else {
         let whole = duration.as_secs();
-        format!("{} min {:02} s", whole / 60, whole % 60)
+        let (minutes, hours) = (whole / 60, whole / 3600);
+        match hours {
+            0 => format!("{minutes} min {:02} s", whole % 60),
+            1..48 => format!("{hours} h {:02} min", minutes % 60),
+            _ => format!("{} d {:02} h", hours / 24, hours % 24),
+        }
     }
 }
 
@@ -37,5 +42,7 @@ mod tests {
         assert_eq!(human(Duration::from_millis(850)), "850 ms");
         assert_eq!(human(Duration::from_millis(12_340)), "12.3 s");
         assert_eq!(human(Duration::from_secs(250)), "4 min 10 s");
+        assert_eq!(human(Duration::from_secs(11_100)), "3 h 05 min");
+        assert_eq!(human(Duration::from_secs(52 * 3600)), "2 d 04 h");
     }
 }

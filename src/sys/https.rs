@@ -2,6 +2,10 @@
 
 use std::time::Duration;
 
+use reqwest::StatusCode;
+
+use super::retry::{self, Attempt, Class};
+
 /// No byte for this long ends a call.
 const IDLE: Duration = Duration::from_secs(30);
 
@@ -27,6 +31,53 @@ pub fn is_loopback(url: &reqwest::Url) -> bool {
         Some(url::Host::Ipv6(ip)) => ip.is_loopback(),
         None => false,
     }
+}
+
+/// A call that was not answered with success.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}{words}", .status.map(|status| format!("HTTP {}: ", status.as_u16())).unwrap_or_default())]
+pub struct Refused {
+    pub status: Option<StatusCode>,
+    /// The server's, cut short; or why there was no answer.
+    pub words: String,
+}
+
+/// Sends a call, again where its class allows it, and returns the body. Errors
+/// keep the server's words and never the request, which may hold a secret.
+pub async fn send(
+    class: Class,
+    attempts: u32,
+    request: impl Fn() -> reqwest::RequestBuilder,
+) -> Result<bytes::Bytes, Refused> {
+    let mut attempt = 1;
+    loop {
+        let (outcome, asked, refused) = match request().send().await {
+            Ok(response) if response.status().is_success() => match response.bytes().await {
+                Ok(body) => return Ok(body),
+                Err(error) => (Attempt::NoAnswer, None, unanswered(&error)),
+            },
+            Ok(response) => {
+                let status = response.status();
+                let header = response.headers().get(reqwest::header::RETRY_AFTER);
+                let asked = header
+                    .and_then(|value| value.to_str().ok())
+                    .and_then(|value| retry::retry_after(value, super::clock::now()));
+                let words = response.text().await.unwrap_or_default().chars().take(300).collect();
+                (Attempt::Status(status), asked, Refused { status: Some(status), words })
+            }
+            Err(error) if error.is_connect() => (Attempt::NotSent, None, unanswered(&error)),
+            Err(error) => (Attempt::NoAnswer, None, unanswered(&error)),
+        };
+        attempt += 1;
+        if attempt > attempts || !class.retries(outcome) {
+            return Err(refused);
+        }
+        tokio::time::sleep(retry::pause(attempt, asked, roll())).await;
+    }
+}
+
+fn unanswered(error: &reqwest::Error) -> Refused {
+    Refused { status: None, words: plain_reason(error) }
 }
 
 /// A number in `[0, 1)`, for the jitter of pauses.

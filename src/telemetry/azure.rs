@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use reqwest::{StatusCode, Url};
+use reqwest::Url;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -15,9 +15,9 @@ use crate::config::AzureMonitor;
 use crate::databricks::Masker;
 use crate::names::Secret;
 use crate::report::Fault;
-use crate::sys::https::{self, plain_reason};
-use crate::sys::retry::{self, Attempt, Class};
-use crate::sys::{Env, clock, fs};
+use crate::sys::https;
+use crate::sys::retry::{self, Class};
+use crate::sys::{Env, fs};
 
 /// The service refuses a call above this, before compression.
 const LARGEST: usize = 1_000_000;
@@ -148,44 +148,17 @@ impl Monitor {
 
 /// Sends a call that may be sent again, until it is answered.
 async fn again(request: impl Fn() -> reqwest::RequestBuilder) -> Result<bytes::Bytes> {
-    let mut attempt = 1;
-    loop {
-        let (outcome, asked, reason) = match request().send().await {
-            Ok(response) if response.status().is_success() => {
-                return response
-                    .bytes()
-                    .await
-                    .map_err(|error| anyhow::anyhow!(plain_reason(&error)));
+    https::send(Class::Keyed, retry::MAX_ATTEMPTS, request).await.map_err(|refused| {
+        let hint = match refused.status.map(|status| status.as_u16()) {
+            Some(401 | 403) => {
+                "; the identity needs the role `Monitoring Metrics Publisher` on the rule"
             }
-            Ok(response) => {
-                let status = response.status();
-                let header = response.headers().get(reqwest::header::RETRY_AFTER);
-                let asked = header
-                    .and_then(|value| value.to_str().ok())
-                    .and_then(|value| retry::retry_after(value, clock::now()));
-                let body = response.text().await.unwrap_or_default();
-                let words: String = body.chars().take(300).collect();
-                (Attempt::Status(status), asked, told(status, &words))
-            }
-            Err(error) if error.is_connect() => (Attempt::NotSent, None, plain_reason(&error)),
-            Err(error) => (Attempt::NoAnswer, None, plain_reason(&error)),
+            Some(404) => "; check the rule's immutable id and the stream's name",
+            Some(300..=399) => "; a redirect is not followed",
+            _ => "",
         };
-        attempt += 1;
-        if attempt > retry::MAX_ATTEMPTS || !Class::Keyed.retries(outcome) {
-            bail!(reason);
-        }
-        tokio::time::sleep(retry::pause(attempt, asked, https::roll())).await;
-    }
-}
-
-fn told(status: StatusCode, words: &str) -> String {
-    let hint = match status.as_u16() {
-        401 | 403 => "; the identity needs the role `Monitoring Metrics Publisher` on the rule",
-        404 => "; check the rule's immutable id and the stream's name",
-        300..=399 => "; a redirect is not followed",
-        _ => "",
-    };
-    format!("HTTP {}: {words}{hint}", status.as_u16())
+        anyhow::anyhow!("{refused}{hint}")
+    })
 }
 
 /// Arrays of records, each small enough for one call.

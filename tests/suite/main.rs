@@ -13,5 +13,6 @@ mod commands;
 mod conformance;
 mod drift;
 mod durability;
+mod reactions;
 mod support;
 mod tour;

@@ -9,7 +9,8 @@ use super::{Granted, sign_in_error};
 use crate::databricks::error::Error;
 use crate::databricks::settings::Settings;
 use crate::names::Secret;
-use crate::sys::https::plain_reason;
+use crate::sys::https;
+use crate::sys::retry::Class;
 
 const ATTEMPTS: u32 = 3;
 
@@ -106,32 +107,9 @@ pub(super) async fn send(
     settings: &Settings,
     request: impl Fn() -> reqwest::RequestBuilder,
 ) -> Result<bytes::Bytes, Error> {
-    let mut attempt = 1;
-    loop {
-        let reason = match request().timeout(Duration::from_secs(30)).send().await {
-            Ok(response) if response.status().is_success() => {
-                let read = response.bytes().await;
-                return read.map_err(|error| sign_in_error(settings, plain_reason(&error)));
-            }
-            Ok(response) => {
-                let status = response.status();
-                let body = response.text().await.unwrap_or_default();
-                let reason = format!(
-                    "HTTP {}: {}",
-                    status.as_u16(),
-                    body.chars().take(300).collect::<String>()
-                );
-                if !matches!(status.as_u16(), 429 | 502 | 503 | 504) {
-                    return Err(sign_in_error(settings, reason));
-                }
-                reason
-            }
-            Err(error) => plain_reason(&error),
-        };
-        if attempt == ATTEMPTS {
-            return Err(sign_in_error(settings, reason));
-        }
-        tokio::time::sleep(Duration::from_secs(u64::from(attempt))).await;
-        attempt += 1;
-    }
+    let timed = || request().timeout(Duration::from_secs(30));
+    // A grant has no effect that a second one would double.
+    https::send(Class::Idempotent, ATTEMPTS, timed)
+        .await
+        .map_err(|refused| sign_in_error(settings, refused.to_string()))
 }

@@ -1,0 +1,214 @@
+//! Retraining: once per window, and not more often than the policy allows.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use uuid::Uuid;
+
+use super::react::{Found, Reaction, forge};
+use super::run::Request;
+use crate::checkout;
+use crate::config::Drift;
+use crate::databricks::jobs::RunNow;
+use crate::forge::{Forge, Pipeline};
+use crate::lake::Lake;
+use crate::names::{SchemaName, Sha256};
+use crate::record::statement::{Parameter, Statement};
+use crate::record::{self, DecisionRow};
+use crate::report::Fault;
+use crate::step::Ctx;
+use crate::sys::clock;
+
+pub(super) async fn retrain(ctx: &Ctx, request: &Request, found: Found<'_>) -> Result<Reaction> {
+    let policy = &request.policy;
+    let trainer = Trainer::find(ctx, policy).await?;
+    let target = trainer.target();
+    if policy.retrain.needs_record() {
+        let schema = request.record.as_ref().ok_or_else(|| {
+            Fault::usage("a pipeline, a cool-down and a budget need the records of earlier checks")
+                .hint("set `record.schema` in lakegate.yml")
+        })?;
+        let claims = Claims { ctx, schema, target: &target };
+        let other = match claims.stand(policy, found).await? {
+            Standing::Free if claims.claim(found, policy).await? => None,
+            Standing::Free => Some(format!("{target} is started for this window by another check")),
+            Standing::Taken => {
+                Some(format!("{target} was started for this window by an earlier check"))
+            }
+            Standing::Held(why) => {
+                return Ok(Reaction { name: "held-back", ..Reaction::retrain(&target, why) });
+            }
+        };
+        // A job is asked for again: its token gives the same run.
+        if let Some(told) = other.filter(|_| policy.retrain.dispatches()) {
+            return Ok(Reaction::retrain(&target, told));
+        }
+    }
+    match &trainer {
+        Trainer::Job(job_id, name) => {
+            let (run_id, url) = start_job(ctx, request, found, *job_id)
+                .await
+                .with_context(|| format!("start the retraining job `{name}`"))?;
+            let told = format!("retraining run {run_id} for this window: {url}");
+            let (run_id, run_url) = (Some(run_id), Some(url));
+            Ok(Reaction { run_id, run_url, ..Reaction::retrain(&target, told) })
+        }
+        Trainer::Pipeline(forge, pipeline) => {
+            let url = forge.start(pipeline, &request.retrain_parameters).await?;
+            let told = format!("retraining was started for this window: {url}");
+            Ok(Reaction { run_url: Some(url), ..Reaction::retrain(&target, told) })
+        }
+    }
+}
+
+/// Starts the job, or finds the run that was started for this window.
+async fn start_job(
+    ctx: &Ctx,
+    request: &Request,
+    found: Found<'_>,
+    job_id: i64,
+) -> Result<(i64, String)> {
+    let current = request.policy.current.to_string();
+    let parts = ["drift", &job_id.to_string(), &current, found.window].map(str::to_owned);
+    let token = Sha256::of_parts(parts.iter().map(String::as_str)).to_string();
+    let now = RunNow {
+        job_id,
+        idempotency_token: Some(token),
+        job_parameters: request.retrain_parameters.clone(),
+    };
+    let run_id = ctx.client.run_now(&now).await?;
+    let run = ctx.client.run_get(run_id).await.context("look at the run")?;
+    Ok((run_id, run.run_page_url))
+}
+
+/// What retrains.
+enum Trainer {
+    Job(i64, String),
+    Pipeline(Box<Forge>, Pipeline),
+}
+
+impl Trainer {
+    async fn find(ctx: &Ctx, policy: &Drift) -> Result<Self> {
+        if let Some(name) = &policy.retrain_job {
+            let job = checkout::find_job(ctx, name, None).await?;
+            return Ok(Self::Job(job.job_id, name.clone()));
+        }
+        let pipeline = match (&policy.retrain.workflow, policy.retrain.pipeline) {
+            (Some(workflow), _) => {
+                Pipeline::Workflow { file: workflow.file.clone(), branch: workflow.branch.clone() }
+            }
+            (None, Some(id)) => Pipeline::Azure { id },
+            (None, None) => return Err(Fault::usage("nothing is named that retrains").into()),
+        };
+        Ok(Self::Pipeline(Box::new(forge(ctx)?), pipeline))
+    }
+
+    /// Its name in the records.
+    fn target(&self) -> String {
+        match self {
+            Self::Job(id, _) => format!("job:{id}"),
+            Self::Pipeline(_, Pipeline::Workflow { file, branch }) => {
+                format!("workflow:{file}@{branch}")
+            }
+            Self::Pipeline(_, Pipeline::Azure { id }) => format!("pipeline:{id}"),
+        }
+    }
+}
+
+/// The retrainings that were started or are about to be.
+struct Claims<'a> {
+    ctx: &'a Ctx,
+    schema: &'a SchemaName,
+    target: &'a str,
+}
+
+enum Standing {
+    Free,
+    /// This window has its retraining.
+    Taken,
+    /// Not now, and why.
+    Held(String),
+}
+
+impl Claims<'_> {
+    fn lake(&self) -> Result<Lake<'_>> {
+        Ok(Lake { client: &self.ctx.client, warehouse: self.ctx.warehouse()? })
+    }
+
+    fn event(&self, window: &str) -> String {
+        Sha256::of_parts(["claim", self.target, window]).to_string()
+    }
+
+    async fn stand(&self, policy: &Drift, found: Found<'_>) -> Result<Standing> {
+        let lake = self.lake()?;
+        lake.ensure::<DecisionRow>(self.schema).await?;
+        let table = record::table::<DecisionRow>(self.schema).quoted();
+        let statement = Statement {
+            text: format!(
+                "SELECT window_id, `at` FROM {table} WHERE phase = 'claim' AND target = :target"
+            ),
+            parameters: vec![Parameter::new("target", Some(self.target.to_owned()), "STRING")],
+        };
+        let rows = lake.client.sql(lake.warehouse, &statement).await;
+        let rows = rows.context("look for earlier retrainings")?.rows;
+        let cell = |row: &Vec<Option<String>>, at: usize| row.get(at).cloned().flatten();
+        if rows.iter().any(|row| cell(row, 0).as_deref() == Some(found.window)) {
+            return Ok(Standing::Taken);
+        }
+        let now = clock::now_ms();
+        let mut times: Vec<i64> = rows
+            .iter()
+            .filter_map(|row| Some(crate::names::time(&cell(row, 1)?)?.as_millisecond()))
+            .collect();
+        times.sort_unstable();
+        let long = |ms: i64| clock::human(Duration::from_millis(ms.unsigned_abs()));
+        if let (Some(pause), Some(last)) = (policy.retrain.cool_down_ms(), times.last())
+            && now - last < pause
+        {
+            return Ok(Standing::Held(format!(
+                "no retraining: the last one was {} ago, the cool-down is {}",
+                long(now - last),
+                long(pause)
+            )));
+        }
+        if let Some((runs, period)) = policy.retrain.budget_ms() {
+            let spent = times.iter().filter(|time| now - **time < period).count();
+            if spent >= runs {
+                return Ok(Standing::Held(format!(
+                    "no retraining: {spent} of {runs} in {} are spent",
+                    long(period)
+                )));
+            }
+        }
+        Ok(Standing::Free)
+    }
+
+    /// Whether this check may start the retraining: the first claim stays.
+    async fn claim(&self, found: Found<'_>, policy: &Drift) -> Result<bool> {
+        let lake = self.lake()?;
+        let claimant = Uuid::new_v4().to_string();
+        let row = DecisionRow {
+            event_id: self.event(found.window),
+            phase: "claim",
+            baseline: found.baseline.to_owned(),
+            current: policy.current.to_string(),
+            window: found.window.to_owned(),
+            state: found.state.as_str(),
+            reason: found.report.reason.clone(),
+            reaction: "retrain",
+            target: Some(self.target.to_owned()),
+            claimant: Some(claimant.clone()),
+            run_url: self.ctx.context.run_url.clone(),
+            at: clock::now().to_string(),
+        };
+        lake.record(self.schema, &[row]).await?;
+        let table = record::table::<DecisionRow>(self.schema).quoted();
+        let statement = Statement {
+            text: format!("SELECT claimant FROM {table} WHERE event_id = :event"),
+            parameters: vec![Parameter::new("event", Some(self.event(found.window)), "STRING")],
+        };
+        let read = lake.client.sql(lake.warehouse, &statement).await;
+        let read = read.context("look whose claim the retraining is")?;
+        Ok(read.first("claimant") == Some(&claimant))
+    }
+}

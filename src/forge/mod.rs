@@ -1,0 +1,108 @@
+//! Where the code and its tickets live: GitHub or Azure DevOps.
+//!
+//! A ticket has a key: it is made once, updated in place while the matter is
+//! open, and closed when it is over.
+
+mod azure;
+pub mod chat;
+mod github;
+
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+
+use crate::databricks::Masker;
+use crate::host::Context;
+use crate::names::Sha256;
+use crate::report::Fault;
+use crate::sys::Env;
+
+/// Something for people to look at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ticket {
+    /// What it is about, the same each time.
+    pub key: String,
+    pub title: String,
+    /// Markdown.
+    pub body: String,
+}
+
+impl Ticket {
+    /// The label and tag that all of them carry.
+    const LABEL: &'static str = "lakegate";
+
+    /// A short word for the key that may stand in a label, a tag or a comment.
+    fn mark(key: &str) -> String {
+        format!("lakegate-{}", Sha256::of(key).short())
+    }
+}
+
+/// A pipeline of the host to start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Pipeline {
+    /// A GitHub workflow's file, on a branch.
+    Workflow { file: String, branch: String },
+    /// An Azure pipeline's number.
+    Azure { id: u64 },
+}
+
+/// The host of this run, with its token.
+#[derive(Debug)]
+pub enum Forge {
+    GitHub(github::GitHub),
+    Azure(azure::Azure),
+}
+
+impl Forge {
+    /// # Errors
+    /// When the run's host is neither, or its token was not handed to the step:
+    /// this is told before anything is done.
+    pub fn new(context: &Context, env: &Env, masker: &Masker) -> Result<Self, Fault> {
+        match context.host {
+            "github" => github::GitHub::new(context, env, masker).map(Self::GitHub),
+            "azure" => azure::Azure::new(env, masker).map(Self::Azure),
+            _ => Err(Fault::usage("tickets and pipelines need a CI host")
+                .hint("run this on GitHub Actions or Azure Pipelines")),
+        }
+    }
+
+    /// Makes the ticket, or brings the open one up to date. Returns its address.
+    pub async fn tell(&self, ticket: &Ticket) -> Result<String> {
+        match self {
+            Self::GitHub(github) => github.tell(ticket).await,
+            Self::Azure(azure) => azure.tell(ticket).await,
+        }
+    }
+
+    /// Closes the ticket with a last word, if one is open.
+    pub async fn close(&self, key: &str, word: &str) -> Result<Option<String>> {
+        match self {
+            Self::GitHub(github) => github.close(key, word).await,
+            Self::Azure(azure) => azure.close(key, word).await,
+        }
+    }
+
+    /// Starts a pipeline, and returns where it can be seen. The host knows no
+    /// key for this: twice asked is twice started.
+    pub async fn start(
+        &self,
+        pipeline: &Pipeline,
+        inputs: &BTreeMap<String, String>,
+    ) -> Result<String> {
+        match (self, pipeline) {
+            (Self::GitHub(github), Pipeline::Workflow { file, branch }) => {
+                github.dispatch(file, branch, inputs).await
+            }
+            (Self::Azure(azure), Pipeline::Azure { id }) => azure.run(*id, inputs).await,
+            (Self::GitHub(_), Pipeline::Azure { .. }) => {
+                Err(Fault::usage("an Azure pipeline cannot be started from GitHub").into())
+            }
+            (Self::Azure(_), Pipeline::Workflow { .. }) => {
+                Err(Fault::usage("a GitHub workflow cannot be started from Azure DevOps").into())
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,196 @@
+//! What follows from drift: once per window, not too often, and told to people.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::{Method, StatusCode, Uri};
+use axum::response::IntoResponse as _;
+use axum::{Json, Router};
+use serde_json::{Value, json};
+
+use crate::support::{Served, text, within};
+
+/// Calls and the one issue that a repository has.
+#[derive(Debug, Default)]
+struct Seen {
+    calls: Vec<(String, Value)>,
+    issue: Option<Value>,
+}
+
+type Shared = Arc<Mutex<Seen>>;
+
+/// GitHub and Slack in one.
+async fn outside() -> (String, Shared) {
+    let seen = Shared::default();
+    let handle = async |State(seen): State<Shared>, method: Method, uri: Uri, body: Bytes| {
+        let body: Value = serde_json::from_slice(&body).unwrap_or_default();
+        let mut seen = seen.lock().unwrap();
+        seen.calls.push((format!("{method} {}", uri.path()), body.clone()));
+        if uri.path().ends_with("/dispatches") || uri.path() == "/slack" {
+            return StatusCode::NO_CONTENT.into_response();
+        }
+        if uri.path().ends_with("/comments") {
+            return Json(json!({})).into_response();
+        }
+        if method == Method::GET {
+            let open = seen.issue.iter().filter(|issue| issue["state"] == "open");
+            return Json(open.cloned().collect::<Vec<_>>()).into_response();
+        }
+        let mut issue = seen.issue.take().unwrap_or_else(
+            || json!({ "number": 1, "state": "open", "html_url": "https://github.com/o/r/issues/1" }),
+        );
+        for (name, value) in body.as_object().unwrap() {
+            issue[name] = value.clone();
+        }
+        seen.issue = Some(issue.clone());
+        Json(issue).into_response()
+    };
+    let app = Router::new().fallback(handle).with_state(seen.clone());
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, app).await });
+    (address, seen)
+}
+
+impl Seen {
+    fn dispatches(&self) -> usize {
+        self.calls.iter().filter(|(call, _)| call.ends_with("/dispatches")).count()
+    }
+}
+
+async fn tables(served: &Served) {
+    for (name, moved) in [("then", 0), ("now", 5)] {
+        let text = format!("SELECT value % 9 + {moved} AS n FROM generate_series(1, 2000)");
+        served.sql(&format!("CREATE TABLE main.default.{name} AS {text}")).await;
+    }
+}
+
+fn policy(dir: &Path, current: &str, more: &str) {
+    let text = format!(
+        "record: {{schema: main.default}}\ndrift: {{baseline: main.default.then, current: main.default.{current}{more}}}\n"
+    );
+    std::fs::write(dir.join("lakegate.yml"), text).unwrap();
+}
+
+fn on_github(served: &Served, dir: &Path, address: &str) -> Command {
+    let mut command = served.command();
+    command.arg("drift-check").current_dir(dir).envs([
+        ("GITHUB_ACTIONS", "true"),
+        ("GITHUB_REPOSITORY", "o/r"),
+        ("GITHUB_TOKEN", "ghs_0123456789"),
+        ("GITHUB_API_URL", address),
+    ]);
+    command.env("SLACK_HOOK", format!("{address}/slack"));
+    command
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_workflow_is_dispatched_once_and_the_issue_closes_when_it_is_over() {
+    let dir = tempfile::tempdir().unwrap();
+    let served = Served::start(&dir.path().join("workspace"));
+    tables(&served).await;
+    let (address, seen) = outside().await;
+    let reactions = ", on_drift: retrain, retrain: {workflow: {file: retrain.yml}}, notify: {ticket: true, slack: SLACK_HOOK}";
+    policy(dir.path(), "now", reactions);
+    let spawn = || {
+        let mut command = on_github(&served, dir.path(), &address);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    };
+    for child in [spawn(), spawn()] {
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{}", text(&output.stdout));
+    }
+    // Later, the same window again.
+    let again = within(Duration::from_secs(60), &mut on_github(&served, dir.path(), &address));
+    assert!(text(&again.stdout).contains("by an earlier check"), "{}", text(&again.stdout));
+    {
+        let told = seen.lock().unwrap();
+        assert_eq!(told.dispatches(), 1, "{:#?}", told.calls);
+        let issue = told.issue.as_ref().unwrap();
+        assert_eq!((&issue["state"], &issue["labels"]), (&json!("open"), &json!(["lakegate"])));
+        assert!(issue["body"].as_str().unwrap().contains("1 of 1 columns drifted"), "{issue}");
+        let slack = told.calls.iter().find(|(call, _)| call == "POST /slack").unwrap();
+        assert!(slack.1["text"].as_str().unwrap().starts_with("*drift in main.default.now*"));
+    }
+    let rows = served
+        .sql("SELECT phase, reaction, count(*) FROM main.default.drift_decisions GROUP BY phase, reaction ORDER BY phase")
+        .await;
+    let row = |phase: &str| [phase, "retrain", "1"].map(|cell| Some(cell.to_owned())).to_vec();
+    assert_eq!(rows, [row("claim"), row("outcome")]);
+    // The data is as it was: the matter is over.
+    served.sql("DELETE FROM main.default.now WHERE n >= 0").await;
+    served.sql("INSERT INTO main.default.now SELECT n FROM main.default.then").await;
+    let over = within(Duration::from_secs(60), &mut on_github(&served, dir.path(), &address));
+    assert_eq!(over.status.code(), Some(0), "{}", text(&over.stdout));
+    assert_eq!(seen.lock().unwrap().issue.as_ref().unwrap()["state"], "closed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn retraining_waits_for_its_cool_down_and_stays_within_its_budget() {
+    let dir = tempfile::tempdir().unwrap();
+    let served = Served::start(&dir.path().join("workspace"));
+    tables(&served).await;
+    let client = served.client();
+    client.workspace_mkdirs("/Workspace/jobs").await.unwrap();
+    client.workspace_write("/Workspace/jobs/main.py", "print(1)".into(), true).await.unwrap();
+    let task = json!({ "task_key": "t", "spark_python_task": { "python_file": "/Workspace/jobs/main.py" } });
+    client.job_create(&json!({ "name": "retrain", "tasks": [task] })).await.unwrap();
+    let run = |window: &str| {
+        let mut command = served.command();
+        command.args(["drift-check", "--window", window]).current_dir(dir.path());
+        let output = within(Duration::from_secs(60), &mut command);
+        assert_eq!(output.status.code(), Some(1), "{}", text(&output.stdout));
+        text(&output.stdout)
+    };
+    let with = |limit: &str| {
+        let more = format!(", on_drift: retrain, retrain_job: retrain, retrain: {{{limit}}}");
+        policy(dir.path(), "now", &more);
+    };
+    with("cool_down: 1d");
+    assert!(run("monday").contains("retraining run"));
+    assert!(run("monday").contains("retraining run"), "the same window has its run");
+    let held = run("tuesday");
+    assert!(held.contains(" ago, the cool-down is 24 h 00 min"), "{held}");
+    with("budget: {runs: 2, per: 30d}");
+    assert!(run("wednesday").contains("retraining run"));
+    let held = run("thursday");
+    assert!(held.contains("no retraining: 2 of 2 in 30 d 00 h are spent"), "{held}");
+    let rows = served
+        .sql("SELECT count(*) FROM main.default.drift_decisions WHERE reaction = 'held-back'")
+        .await;
+    assert_eq!(rows[0], [Some("2".to_owned())]);
+    let runs = served
+        .sql("SELECT count(DISTINCT run_url) FROM main.default.drift_decisions WHERE reaction = 'retrain' AND phase = 'outcome'")
+        .await;
+    assert_eq!(runs[0], [Some("2".to_owned())]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_sees_what_it_may_and_its_failure_counts() {
+    let dir = tempfile::tempdir().unwrap();
+    let served = Served::start(&dir.path().join("workspace"));
+    tables(&served).await;
+    let run = |script: &str| {
+        let command =
+            format!(", on_drift: command, command: {{run: [sh, -c, \"{script}\"], env: [PAGER]}}");
+        policy(dir.path(), "now", &command);
+        let mut command = served.command();
+        command.args(["drift-check", "--window=w1"]).current_dir(dir.path());
+        command.envs([("PAGER", "cat"), ("OTHER", "hidden")]);
+        let output = within(Duration::from_secs(60), &mut command);
+        (output.status.code(), text(&output.stdout) + &text(&output.stderr))
+    };
+    let script = "echo $LAKEGATE_STATE-$LAKEGATE_WINDOW-$PAGER-$OTHER-$DATABRICKS_TOKEN-end";
+    let (code, told) = run(script);
+    assert!(code == Some(1) && told.contains("drift-w1-cat---end"), "{told}");
+    let (code, told) = run("exit 3");
+    assert!(code == Some(6) && told.contains("`sh` ended with exit status: 3"), "{told}");
+    let mut missing = served.command();
+    missing.args(["drift-check", "--on-drift=nothing"]).current_dir(dir.path());
+    let output = within(Duration::from_secs(60), &mut missing);
+    assert_eq!(output.status.code(), Some(1));
+}
