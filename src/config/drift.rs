@@ -6,8 +6,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Between, Command, Labels, Limit, Notify, OnDrift, Performance, Quality, Retrain, Sample,
-    Windows,
+    Between, Command, Labels, Limit, Monitor, Notify, OnDrift, Performance, Quality, Retrain,
+    Sample, Windows,
 };
 use crate::names::Source;
 use crate::stats::column::Kind;
@@ -130,6 +130,10 @@ pub struct Drift {
     /// Whether the model still predicts as well as it did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub performance: Option<Performance>,
+    /// Reads the drift metrics of the current table's monitor (data profiling)
+    /// instead of the tables.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub monitor: Option<Monitor>,
     /// Computes the rank tests, the tests of means and the energy distance too;
     /// they cost a sort, decide nothing, and stand in the result document.
     #[serde(default)]
@@ -209,6 +213,7 @@ impl Drift {
             quality: Vec::new(),
             between: None,
             performance: None,
+            monitor: None,
             all_tests: false,
             compat: None,
             engine: Engine::default(),
@@ -276,6 +281,9 @@ impl Drift {
         }
         for (at, rule) in self.quality.iter().enumerate() {
             rule.check().map_err(|message| format!("`quality[{at}]` {message}"))?;
+        }
+        if let Some(monitor) = &self.monitor {
+            monitor.check()?;
         }
         self.check_reactions()
     }

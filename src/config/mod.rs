@@ -6,6 +6,7 @@
 mod between;
 mod drift;
 mod gate;
+mod monitor;
 mod performance;
 mod promotion;
 mod quality;
@@ -18,6 +19,7 @@ mod windows;
 pub use between::Between;
 pub use drift::{Compat, Drift, Engine};
 pub use gate::{Gate, Problem, Rule};
+pub use monitor::{Monitor, MonitorAgainst};
 pub use performance::{Labels, Performance};
 pub use promotion::Promotion;
 pub use quality::Quality;

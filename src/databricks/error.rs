@@ -65,6 +65,12 @@ impl Error {
         }
     }
 
+    /// The workspace does not know the call at all.
+    pub fn is_unknown_endpoint(&self) -> bool {
+        let codes = ["ENDPOINT_NOT_FOUND", "FEATURE_DISABLED", "NOT_IMPLEMENTED"];
+        matches!(self, Self::Api(error) if error.status == 501 || codes.contains(&error.code.as_str()))
+    }
+
     pub fn is_already_there(&self) -> bool {
         matches!(self, Self::Api(error) if error.status == 409
             || error.code.ends_with("ALREADY_EXISTS"))

@@ -11,6 +11,7 @@ mod http;
 pub mod jobs;
 pub mod mlflow;
 mod model_digest;
+pub mod monitors;
 mod permissions;
 mod profile;
 mod settings;

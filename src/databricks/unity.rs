@@ -41,6 +41,8 @@ pub struct TableInfo {
     #[serde(default)]
     pub columns: Vec<ColumnInfo>,
     pub storage_location: Option<String>,
+    #[serde(default)]
+    pub table_id: Option<String>,
 }
 
 #[derive(Debug, Clone, Deserialize)]

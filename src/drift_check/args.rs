@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use super::run::Request;
-use crate::config::{Compat, Config, Drift, OnDrift};
+use crate::config::{Compat, Config, Drift, Limit, OnDrift, Statistic};
 use crate::names::{SchemaName, Source, pairs};
 use crate::report::Fault;
 
@@ -99,6 +99,12 @@ impl Args {
             policy.compat = Some(Compat::Evidently);
         }
         match self.checks {
+            Checks::All if policy.monitor.is_some() && !policy.quality.is_empty() => {
+                let fault = Fault::usage("a monitor knows nothing of the rules of quality");
+                return Err(fault
+                    .hint("check one at a time, with --checks drift or quality")
+                    .into());
+            }
             Checks::All if policy.sample.is_some() && !policy.quality.is_empty() => {
                 let fault = Fault::usage("`sample` draws rows, and rules of quality need all");
                 return Err(fault
@@ -112,6 +118,10 @@ impl Args {
                 return Err(fault.hint("write them under `drift.quality`").into());
             }
             Checks::Quality => policy.sample = None,
+        }
+        if policy.monitor.is_some() && policy.numeric == Limit::default() {
+            // Its tables have no Jensen-Shannon distance of numbers.
+            policy.numeric.statistic = Statistic::KolmogorovSmirnov;
         }
         let threads = self.threads.or_else(|| std::thread::available_parallelism().ok());
         Ok(Request {

@@ -7,6 +7,8 @@ mod compat;
 mod decide;
 mod describe;
 mod frame;
+mod metrics;
+mod monitor;
 mod performance;
 mod pushdown;
 mod quality;

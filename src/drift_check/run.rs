@@ -8,7 +8,7 @@ use super::decide::{Against, Decision, Scoped, State, decide};
 use super::react::{Found, Reaction, react};
 use super::schema::{Change, Chosen, choose};
 use super::sides::Opened;
-use super::{describe, rows, sides};
+use super::{describe, monitor, rows, sides};
 use crate::config::{self, Drift, OnDrift};
 use crate::lake::Lake;
 use crate::names::SchemaName;
@@ -33,7 +33,8 @@ pub struct Request {
 impl Request {
     /// Rules of quality look at the current side alone, but for one.
     fn needs_baseline(&self) -> bool {
-        self.drift || self.policy.quality.iter().any(|rule| rule.rows_change.is_some())
+        self.drift && self.policy.monitor.is_none()
+            || self.policy.quality.iter().any(|rule| rule.rows_change.is_some())
     }
 }
 
@@ -52,43 +53,17 @@ impl step::Request for Request {
 pub async fn run(ctx: Ctx, request: Request) -> Result<Outcome> {
     let policy = &request.policy;
     let telemetry = Telemetry::new(&request.telemetry, &ctx.env, ctx.masker())?;
-    let filter = policy.current_where.as_deref();
-    let (current, unfit) = sides::open(&ctx, &policy.current, filter, policy).await?;
-    let (baseline, unfit) = if request.needs_baseline() {
-        let filter = policy.baseline_where.as_deref();
-        let (opened, unfit) = sides::open(&ctx, &policy.baseline, filter, policy).await?;
-        (Some(opened), unfit)
-    } else {
-        (None, unfit)
+    let Looked { chosen, scopes, current, baseline, rules } = match &policy.monitor {
+        Some(monitor) if request.drift => at_monitor(&ctx, policy, monitor).await?,
+        _ => at_rows(&ctx, &request).await?,
     };
-    // What only the current side lacks is a change of the feed.
-    if let Some(fault) = unfit.into_iter().next() {
-        return Err(fault.into());
-    }
-    let (mut chosen, scopes) = match &baseline {
-        Some(baseline) if request.drift => compare(&ctx, &request, baseline, &current).await?,
-        _ => {
-            ctx.host.progress(&format!("check the rules of quality on {}", policy.current));
-            let rows = sides::rows(&ctx, baseline.as_ref(), &current).await?;
-            let whole = Scoped { scope: Against::All, rows, columns: Vec::new() };
-            (Chosen::default(), vec![whole])
-        }
-    };
-    let rows = scopes.first().map(|scope| scope.rows).unwrap_or_default();
-    if rows[1] == 0 {
-        // Missing data is a broken feed, never "no drift".
-        chosen.changes.push(Change::empty(&current.identity));
-    }
-    let kept = sides::quality(&ctx, policy, &current, rows).await?;
-    let rules = kept.rules;
-    chosen.changes.extend(kept.broken);
     let mut decision = decide(policy, &chosen.changes, scopes);
     if !request.drift {
         decision.judge_quality_alone(&chosen.changes, rules);
     }
     // The same data under the same policy is the same window.
-    let window = request.window.clone().unwrap_or_else(|| current.identity.clone());
-    let against = baseline.as_ref().map_or("none", |baseline| baseline.identity.as_str());
+    let window = request.window.clone().unwrap_or(current);
+    let against = baseline.as_str();
     let mut report = report(policy, &decision, &window, &chosen);
     let state = decision.state;
     let found = Found { state, report: &report, window: &window, baseline: against };
@@ -106,6 +81,77 @@ pub async fn run(ctx: Ctx, request: Request) -> Result<Outcome> {
         report.reason = format!("{}; {told}", report.reason);
     }
     Ok(outcome(report, &decision, &chosen, &reaction))
+}
+
+/// What was found, before it is judged.
+struct Looked {
+    chosen: Chosen,
+    scopes: Vec<Scoped>,
+    /// Both sides with what identifies their state.
+    current: String,
+    baseline: String,
+    /// Rules of quality that were checked.
+    rules: usize,
+}
+
+/// Looks at the rows of both sides, or of the current one alone.
+async fn at_rows(ctx: &Ctx, request: &Request) -> Result<Looked> {
+    let policy = &request.policy;
+    let filter = policy.current_where.as_deref();
+    let (current, unfit) = sides::open(ctx, &policy.current, filter, policy).await?;
+    let (baseline, unfit) = if request.needs_baseline() {
+        let filter = policy.baseline_where.as_deref();
+        let (opened, unfit) = sides::open(ctx, &policy.baseline, filter, policy).await?;
+        (Some(opened), unfit)
+    } else {
+        (None, unfit)
+    };
+    // What only the current side lacks is a change of the feed.
+    if let Some(fault) = unfit.into_iter().next() {
+        return Err(fault.into());
+    }
+    let (mut chosen, scopes) = match &baseline {
+        Some(baseline) if request.drift => compare(ctx, request, baseline, &current).await?,
+        _ => {
+            ctx.host.progress(&format!("check the rules of quality on {}", policy.current));
+            let rows = sides::rows(ctx, baseline.as_ref(), &current).await?;
+            let whole = Scoped { scope: Against::All, rows, columns: Vec::new() };
+            (Chosen::default(), vec![whole])
+        }
+    };
+    let rows = scopes.first().map(|scope| scope.rows).unwrap_or_default();
+    if rows[1] == 0 {
+        // Missing data is a broken feed, never "no drift".
+        chosen.changes.push(Change::empty(&current.identity));
+    }
+    let kept = sides::quality(ctx, policy, &current, rows).await?;
+    chosen.changes.extend(kept.broken);
+    Ok(Looked {
+        chosen,
+        scopes,
+        current: current.identity,
+        baseline: baseline.map_or_else(|| "none".to_owned(), |baseline| baseline.identity),
+        rules: kept.rules,
+    })
+}
+
+/// Looks at what the table's monitor found: the newest window stands for all.
+async fn at_monitor(ctx: &Ctx, policy: &Drift, wanted: &config::Monitor) -> Result<Looked> {
+    let read = monitor::read(ctx, policy, wanted).await?;
+    let mut scopes = read.scopes;
+    if let Some(newest) = scopes.last().cloned() {
+        if policy.windows.is_none() {
+            scopes.clear();
+        }
+        scopes.insert(0, Scoped { scope: Against::All, ..newest });
+    }
+    Ok(Looked {
+        chosen: read.chosen,
+        scopes,
+        current: read.identity,
+        baseline: format!("monitor of {}", read.table),
+        rules: 0,
+    })
 }
 
 /// What both sides have in common, and how far apart it is.
@@ -128,7 +174,8 @@ async fn compare(
 }
 
 fn report(policy: &Drift, decision: &Decision, window: &str, chosen: &Chosen) -> Report {
-    let what = if chosen.common.is_empty() { "Quality" } else { "Drift" };
+    let quality = chosen.common.is_empty() && policy.monitor.is_none();
+    let what = if quality { "Quality" } else { "Drift" };
     let mut report = Report::new("drift-check", format!("{what} of {}", policy.current));
     report.fact("state", decision.state.as_str());
     report.fact("baseline", policy.baseline.to_string());

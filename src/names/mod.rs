@@ -11,7 +11,7 @@ mod three_level;
 
 pub use digest::Sha256;
 pub use secret::Secret;
-pub use source::{AsOf, FILE_KINDS, Place, Source, time};
+pub use source::{AsOf, FILE_KINDS, Place, Source, instant, time};
 pub use three_level::{ModelName, SchemaName, TableName};
 
 use std::collections::BTreeMap;

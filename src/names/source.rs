@@ -51,6 +51,12 @@ pub fn time(text: &str) -> Option<Timestamp> {
         .or_else(|| text.parse::<Date>().ok().and_then(|date| utc(date.at(0, 0, 0, 0))))
 }
 
+/// A time in milliseconds since 1970, as people write it.
+pub fn instant(milliseconds: i64) -> String {
+    Timestamp::from_millisecond(milliseconds)
+        .map_or_else(|_| milliseconds.to_string(), |time| time.to_string())
+}
+
 impl FromStr for Source {
     type Err = NameError;
 

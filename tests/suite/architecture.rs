@@ -72,6 +72,7 @@ fn the_layers_point_one_way() {
                 "apply.rs",
                 "artifacts.rs",
                 "deployment.rs",
+                "monitor.rs",
                 "react.rs",
                 "retrain.rs",
                 "sides.rs",

@@ -13,6 +13,7 @@ mod commands;
 mod conformance;
 mod drift;
 mod durability;
+mod monitors;
 mod reactions;
 mod support;
 mod tour;
