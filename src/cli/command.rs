@@ -33,8 +33,20 @@ pub(super) enum Command {
     #[cfg(feature = "local")]
     #[command(subcommand)]
     Workspace(super::workspace::Workspace),
-    /// Write the JSON Schema of lakegate.yml
-    Schema,
+    /// Write the JSON Schema of a document
+    Schema {
+        #[arg(value_enum, default_value_t = Schema::Config)]
+        of: Schema,
+    },
+}
+
+/// A document that has a schema.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum Schema {
+    /// lakegate.yml
+    Config,
+    /// The result of drift-check
+    DriftResult,
 }
 
 /// One command without the others.

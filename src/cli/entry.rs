@@ -9,7 +9,7 @@ use std::sync::Arc;
 use anyhow::Result;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser as _};
 
-use super::command::{Alone, Cli, Command, Step};
+use super::command::{Alone, Cli, Command, Schema, Step};
 use super::{exit, stdout};
 use crate::config::{Config, ConfigError};
 use crate::host::{Context, Dialect, Host};
@@ -133,9 +133,13 @@ async fn dispatch(command: Command, env: &Arc<Env>) -> u8 {
             let host = Host::detect(env.clone(), std::io::stdout());
             settle(&host, workspace.run(env, &host).await)
         }
-        Command::Schema => {
+        Command::Schema { of } => {
             let host = Host::detect(env.clone(), std::io::stderr());
-            settle(&host, stdout::write(&Config::schema()).map(|()| exit::PASS))
+            let text = match of {
+                Schema::Config => Config::schema(),
+                Schema::DriftResult => drift_check::Document::schema(),
+            };
+            settle(&host, stdout::write(&text).map(|()| exit::PASS))
         }
     }
 }

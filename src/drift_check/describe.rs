@@ -1,12 +1,10 @@
-//! What was found, for people and for programs.
+//! What was found, for people.
 
-use serde_json::{Value, json};
-
-use super::compare::{Compared, Profile, QUANTILES};
-use super::decide::{Against, Decision, Judged, Part, State};
+use super::compare::{Compared, Profile};
+use super::decide::{Decision, Judged, Part, State};
+use super::result::name;
 use super::schema::Chosen;
 use crate::report::{Chart, Finding, Report, Series, Severity, Table, number};
-use crate::stats::column::Kind;
 
 /// Charts in the report: the worst columns.
 const CHARTS: usize = 8;
@@ -75,13 +73,6 @@ pub(super) fn describe(report: &mut Report, decision: &Decision, chosen: &Chosen
             chosen.skipped.join(", ")
         );
         report.findings.push(Finding::new(Severity::Notice, "drift/skipped", title));
-    }
-}
-
-fn name(scope: &Against) -> &str {
-    match scope {
-        Against::All => "all rows",
-        Against::Slice(name) | Against::Window(name) | Against::Before(name) => name,
     }
 }
 
@@ -178,137 +169,4 @@ fn chart(compared: &Compared) -> Chart {
 /// A p-value that underflowed is small, not zero.
 fn p_value(p: f64) -> String {
     if p == 0.0 { "< 1e-300".into() } else { number(p) }
-}
-
-/// Everything that was computed, in a form that does not change with the report.
-pub(super) fn document(decision: &Decision, chosen: &Chosen) -> Value {
-    let rows = decision.whole.rows;
-    let scope = |part: &Part| {
-        json!({
-            "name": name(&part.scope),
-            "rows": { "baseline": part.rows[0], "current": part.rows[1] },
-            "state": part.state.as_str(),
-            "reason": part.reason,
-            "columns": part.columns.iter().map(brief).collect::<Vec<_>>(),
-        })
-    };
-    let scopes = |parts: &[Part]| parts.iter().map(scope).collect::<Vec<_>>();
-    let change = |change: &super::schema::Change| {
-        json!({
-            "rule": change.rule,
-            "column": change.column,
-            "what": change.what,
-            "breaks": change.breaks,
-        })
-    };
-    json!({
-        "schema_version": 1,
-        "state": decision.state.as_str(),
-        "reason": decision.reason,
-        "rows": { "baseline": rows[0], "current": rows[1] },
-        "faults": chosen.changes.iter().map(change).collect::<Vec<_>>(),
-        "not_compared": chosen.skipped,
-        "columns": decision.columns().iter().map(column).collect::<Vec<_>>(),
-        "windows": scopes(&decision.windows),
-        "windows_against_the_one_before": scopes(&decision.steps),
-        "slices": scopes(&decision.slices),
-    })
-}
-
-/// A column of a slice or window: what decided, without the profile.
-fn brief(judged: &Judged) -> Value {
-    json!({
-        "column": judged.compared.column,
-        "state": judged.state.as_str(),
-        "statistic": judged.effect.map(|effect| effect.statistic.as_str()),
-        "effect": judged.effect.map(|effect| effect.corrected),
-        "threshold": judged.threshold,
-        "p_value_adjusted": judged.p_value,
-        "null_share": judged.compared.profiles[1].missing_share(),
-    })
-}
-
-fn column(judged: &Judged) -> Value {
-    let compared = &judged.compared;
-    let effects: serde_json::Map<String, Value> = compared
-        .effects
-        .iter()
-        .map(|effect| {
-            let sizes = json!({
-                "value": effect.value,
-                "without_chance": effect.corrected,
-                "error": effect.error,
-            });
-            (effect.statistic.as_str().to_owned(), sizes)
-        })
-        .collect();
-    json!({
-        "column": compared.column,
-        "kind": compared.kind.as_str(),
-        "state": judged.state.as_str(),
-        "reason": judged.reason,
-        "statistic": judged.effect.map(|effect| effect.statistic.as_str()),
-        "threshold": judged.threshold,
-        "p_value_adjusted": judged.p_value,
-        "effects": effects,
-        "test": {
-            "name": compared.test,
-            "statistic": compared.tested.statistic,
-            "p_value": compared.tested.p_value,
-        },
-        "more_tests": compared.more.iter().map(|(name, tested)| {
-            let told = json!({ "statistic": tested.statistic, "p_value": tested.p_value });
-            ((*name).to_owned(), told)
-        }).collect::<serde_json::Map<String, Value>>(),
-        "nulls_test": {
-            "z": compared.nulls_tested.statistic,
-            "p_value": compared.nulls_tested.p_value,
-        },
-        "baseline": profile(&compared.profiles[0], compared.kind),
-        "current": profile(&compared.profiles[1], compared.kind),
-        "bins": {
-            "labels": compared.labels,
-            "baseline": compared.shares[0],
-            "current": compared.shares[1],
-        },
-        "compat": compared.foreign.map(|foreign| json!({
-            "method": foreign.method,
-            "score": foreign.score,
-            "threshold": foreign.threshold,
-            "drifted": foreign.drifted,
-        })),
-        "new_categories": compared.new,
-        "vanished_categories": compared.vanished,
-    })
-}
-
-fn profile(profile: &Profile, kind: Kind) -> Value {
-    let mut told = json!({ "rows": profile.rows, "nulls": profile.nulls });
-    let object = told.as_object_mut();
-    let Some(told_in) = object else { return told };
-    if let (Kind::Numbers, Some(facts)) = (kind, profile.facts) {
-        told_in.insert("nans".into(), facts.nans.into());
-        told_in.insert("infinities".into(), facts.infinities.into());
-        if facts.values > 0 {
-            told_in.insert("zeros".into(), facts.zeros.into());
-            for (name, value) in [
-                ("min", facts.min),
-                ("max", facts.max),
-                ("mean", facts.mean),
-                ("deviation", facts.deviation()),
-            ] {
-                told_in.insert(name.into(), json!(value));
-            }
-            let quantiles: serde_json::Map<String, Value> = QUANTILES
-                .iter()
-                .zip(&profile.quantiles)
-                .map(|(place, value)| (place.to_string(), json!(value)))
-                .collect();
-            told_in.insert("quantiles".into(), quantiles.into());
-        }
-    }
-    if let Some(distinct) = profile.distinct {
-        told_in.insert("distinct".into(), distinct.into());
-    }
-    told
 }

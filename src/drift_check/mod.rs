@@ -13,6 +13,7 @@ mod performance;
 mod pushdown;
 mod quality;
 mod react;
+mod result;
 mod retrain;
 mod rows;
 mod run;
@@ -26,4 +27,5 @@ mod warehouse;
 mod alarms_tests;
 
 pub use args::Args;
+pub use result::Document;
 pub use run::{Request, run};

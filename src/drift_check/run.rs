@@ -8,7 +8,7 @@ use super::decide::{Against, Decision, Scoped, State, decide};
 use super::react::{Found, Reaction, react};
 use super::schema::{Change, Chosen, choose};
 use super::sides::Opened;
-use super::{describe, monitor, rows, sides};
+use super::{describe, monitor, result, rows, sides};
 use crate::config::{self, Drift, OnDrift};
 use crate::lake::Lake;
 use crate::names::SchemaName;
@@ -80,7 +80,7 @@ pub async fn run(ctx: Ctx, request: Request) -> Result<Outcome> {
     if let Some(told) = &reaction.told {
         report.reason = format!("{}; {told}", report.reason);
     }
-    Ok(outcome(report, &decision, &chosen, &reaction))
+    outcome(report, &decision, &chosen, &reaction)
 }
 
 /// What was found, before it is judged.
@@ -186,7 +186,12 @@ fn report(policy: &Drift, decision: &Decision, window: &str, chosen: &Chosen) ->
     report.concluded(decision.state.verdict(), decision.reason.clone())
 }
 
-fn outcome(report: Report, decision: &Decision, chosen: &Chosen, reaction: &Reaction) -> Outcome {
+fn outcome(
+    report: Report,
+    decision: &Decision,
+    chosen: &Chosen,
+    reaction: &Reaction,
+) -> Result<Outcome> {
     let drifted = decision
         .columns()
         .iter()
@@ -200,7 +205,7 @@ fn outcome(report: Report, decision: &Decision, chosen: &Chosen, reaction: &Reac
     if let Some(run_id) = reaction.run_id {
         outcome = outcome.output("retrain-run-id", run_id.to_string());
     }
-    let content = describe::document(decision, chosen);
+    let content = serde_json::to_value(result::Document::new(decision, chosen))?;
     outcome.document = Some(Document { name: "result", content });
-    outcome
+    Ok(outcome)
 }

@@ -144,6 +144,13 @@ fn the_committed_schema_is_that_of_the_code() {
         lakegate::config::Config::schema(),
         "run: cargo run -- schema > lakegate.schema.json"
     );
+    let committed =
+        std::fs::read_to_string(root().join("docs/drift-check.result.schema.json")).unwrap();
+    assert_eq!(
+        committed,
+        lakegate::drift_check::Document::schema(),
+        "run: cargo run -- schema drift-result > docs/drift-check.result.schema.json"
+    );
 }
 
 #[test]
