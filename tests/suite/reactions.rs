@@ -194,3 +194,41 @@ async fn a_command_sees_what_it_may_and_its_failure_counts() {
     let output = within(Duration::from_secs(60), &mut missing);
     assert_eq!(output.status.code(), Some(1));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_dashboard_and_the_view_for_power_bi_read_what_is_recorded() {
+    let dir = tempfile::tempdir().unwrap();
+    let served = Served::start(&dir.path().join("workspace"));
+    tables(&served).await;
+    policy(dir.path(), "now", ", on_drift: nothing");
+    let mut command = served.command();
+    let output =
+        within(Duration::from_secs(60), command.arg("drift-check").current_dir(dir.path()));
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output.stdout));
+    let read = |name: &str| {
+        let path = crate::support::root().join("templates/project/monitoring").join(name);
+        std::fs::read_to_string(path).unwrap().replace("main.flights.", "main.default.")
+    };
+    let dashboard: Value = serde_json::from_str(&read("drift.lvdash.json")).unwrap();
+    let mut known = std::collections::BTreeMap::new();
+    for dataset in dashboard["datasets"].as_array().unwrap() {
+        let lines = dataset["queryLines"].as_array().unwrap();
+        let query: String = lines.iter().map(|line| line.as_str().unwrap()).collect();
+        let statement = lakegate::databricks::sql::Statement::new(query);
+        let answer = served.client().sql("local", &statement).await.unwrap();
+        assert_eq!(answer.rows.len(), 1, "{dataset}");
+        known.insert(dataset["name"].as_str().unwrap(), answer.columns);
+    }
+    for place in dashboard["pages"][0]["layout"].as_array().unwrap() {
+        let query = &place["widget"]["queries"][0]["query"];
+        let columns = &known[query["datasetName"].as_str().unwrap()];
+        for field in query["fields"].as_array().unwrap() {
+            let name = field["name"].as_str().unwrap();
+            assert!(columns.iter().any(|column| column == name), "{name}: {columns:?}");
+        }
+    }
+    let view = read("drift_for_power_bi.sql");
+    let (_, select) = view.split_once(" AS\nSELECT").unwrap();
+    let rows = served.sql(&format!("SELECT{select}")).await;
+    assert!(rows.len() == 1 && rows[0].contains(&Some("drift".to_owned())), "{rows:?}");
+}
