@@ -72,6 +72,9 @@ pub struct Args {
     /// How many columns are read at a time (default: one per processor)
     #[arg(long, env = "LAKEGATE_THREADS", value_name = "N")]
     threads: Option<std::num::NonZeroUsize>,
+    /// What the values may take in memory, where all columns are read at once
+    #[arg(long, env = "LAKEGATE_MEMORY", value_name = "MB", default_value_t = 4096)]
+    memory: u64,
 }
 
 impl Args {
@@ -131,6 +134,7 @@ impl Args {
             record,
             telemetry: config.telemetry.clone(),
             drift: self.checks != Checks::Quality,
+            memory: self.memory << 20,
             threads: threads.map_or(1, std::num::NonZeroUsize::get),
         })
     }

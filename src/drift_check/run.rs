@@ -28,6 +28,8 @@ pub struct Request {
     pub drift: bool,
     /// How many columns are read at a time.
     pub threads: usize,
+    /// What the values may take, in bytes.
+    pub memory: u64,
 }
 
 impl Request {

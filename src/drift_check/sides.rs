@@ -131,8 +131,9 @@ pub(super) async fn compare(
         let none = rows[1] == 0;
         return whole(rows, if none { Vec::new() } else { compare_all(request, chosen, sides)? });
     }
-    let before = groups(ctx, policy, chosen, baseline, 0).await?;
-    let now = groups(ctx, policy, chosen, current, 1).await?;
+    // Both sides are held at once.
+    let before = groups(ctx, policy, chosen, (baseline, 0), request.memory / 2).await?;
+    let now = groups(ctx, policy, chosen, (current, 1), request.memory / 2).await?;
     let rows = [rows_of(before.get(&Scope::All)), rows_of(now.get(&Scope::All))];
     refuse_no_baseline(policy, rows)?;
     if rows[1] == 0 {
@@ -151,12 +152,13 @@ async fn groups(
     ctx: &Ctx,
     policy: &Drift,
     chosen: &Chosen,
-    opened: &Opened,
-    at: usize,
+    (opened, at): (&Opened, usize),
+    memory: u64,
 ) -> Result<BTreeMap<Scope, Group>> {
     let schema = opened.side.schema();
     let known: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
     let mut grouping = opened.grouping.clone();
+    grouping.memory = Some(memory);
     for slice in &policy.slices {
         grouping.slices.push(Grouping::slice(slice, &known)?);
     }

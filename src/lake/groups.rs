@@ -48,6 +48,8 @@ pub struct Grouping {
     pub filter: Option<Predicate>,
     pub slices: Vec<Slice>,
     pub window: Option<Window>,
+    /// What the values may take in memory, in bytes; anything when left out.
+    pub memory: Option<u64>,
 }
 
 /// Which rows a group has. Windows are in the order of time.
@@ -69,6 +71,8 @@ pub struct Group {
     pub columns: BTreeMap<String, Column>,
 }
 
+/// Batches between two looks at the memory.
+const LOOK_EVERY: u32 = 16;
 /// A column with more values than this is no slice.
 const VALUES: usize = 1000;
 /// More windows than this are no windows: each is compared with the baseline.
@@ -123,6 +127,7 @@ pub(super) struct Groups<'a> {
     /// Rows that went by, before and after what is left out.
     numbered: u64,
     seen: u64,
+    batches: u32,
 }
 
 impl<'a> Groups<'a> {
@@ -131,8 +136,15 @@ impl<'a> Groups<'a> {
         grouping: &'a Grouping,
         derived: &'a [Derived],
     ) -> Self {
-        let mut groups =
-            Self { wanted, grouping, derived, groups: BTreeMap::new(), numbered: 0, seen: 0 };
+        let mut groups = Self {
+            wanted,
+            grouping,
+            derived,
+            groups: BTreeMap::new(),
+            numbered: 0,
+            seen: 0,
+            batches: 0,
+        };
         groups.groups.insert(Scope::All, groups.group());
         groups
     }
@@ -190,7 +202,30 @@ impl<'a> Groups<'a> {
             self.windows(window, kept)?;
         }
         self.seen += kept.num_rows() as u64;
+        self.batches += 1;
+        if self.batches.is_multiple_of(LOOK_EVERY) {
+            self.check_memory()?;
+        }
         Ok(())
+    }
+
+    /// Better told in time than ended by the system.
+    fn check_memory(&self) -> Result<(), Fault> {
+        let Some(most) = self.grouping.memory else { return Ok(()) };
+        let columns = self.groups.values().flat_map(|group| group.columns.values());
+        let held: u64 = columns.map(Column::held).sum();
+        if held <= most {
+            return Ok(());
+        }
+        let message = format!(
+            "after {} rows, the values take {:.1} MB, and {:.1} MB are allowed",
+            self.seen,
+            held as f64 / f64::from(1 << 20),
+            most as f64 / f64::from(1 << 20)
+        );
+        Err(Fault::usage(message).hint(
+            "raise --memory, look at a `sample`, compare fewer columns, or let the warehouse count (`engine: warehouse`)",
+        ))
     }
 
     fn values(&mut self, name: &str, batch: &RecordBatch) -> Result<()> {

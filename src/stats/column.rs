@@ -356,6 +356,20 @@ impl Column {
         }
     }
 
+    /// About how many bytes its values take.
+    pub fn held(&self) -> u64 {
+        /// A short text, its count and its place in the table.
+        const PER_CATEGORY: u64 = 80;
+        match self {
+            Self::Numbers(numbers) => {
+                let sample = &numbers.sample;
+                sample.keys.len() as u64 * 8 + sample.counted.len() as u64 * 16
+            }
+            Self::Categories(categories) => categories.counts.len() as u64 * PER_CATEGORY,
+            Self::Presence(_) | Self::Embedding(_) => 0,
+        }
+    }
+
     pub fn rows(&self) -> u64 {
         match self {
             Self::Numbers(numbers) => numbers.facts.rows(),

@@ -287,6 +287,13 @@ fn nothing_passes_by_silence() {
     tried(&trial(", windows: {rows: 600}", 0, "1 newest windows"));
     tried(&trial(", nulls: 5", 2, "between 0 and 1"));
     tried(&trial(", quality: [{column: x, min: 5, max: 1}]", 2, "can never hold"));
+    let mut little = lakegate();
+    little.args(["drift-check", "--memory=1", "--baseline=a.csv", "--current=a.csv"]);
+    let dir = tempfile::tempdir().unwrap();
+    let many = csv("x,y", (0..100_000).map(|row| format!("{row},{}", row * 7)));
+    std::fs::write(dir.path().join("a.csv"), many).unwrap();
+    let (code, _, told) = check(&mut little, dir.path());
+    assert!(code == 2 && told.contains("and 0.5 MB are allowed"), "{told}");
     let gone = csv("x,c", (0..1000).map(|row| format!("{},{}", row % 50, row % 2)));
     tried(&Trial { now: gone, word: "c = 2", ..trial(", slices: [c], exclude: [c]", 0, "") });
 }
