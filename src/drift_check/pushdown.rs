@@ -58,17 +58,40 @@ impl Cut {
     }
 }
 
-/// A table as it stands in a FROM clause, with its condition.
+/// A table as it stands in a FROM clause, with its condition, and what its rows
+/// are told apart by.
+#[derive(Debug, Clone, Copy)]
 pub(super) struct From<'a> {
     pub(super) table: &'a str,
     pub(super) filter: Option<&'a str>,
+    /// An expression of text; all rows are one group when left out.
+    pub(super) group: Option<&'a str>,
 }
 
 impl From<'_> {
-    fn column(&self, sql: &str, kind: &str) -> String {
-        let filter = self.filter.map(|filter| format!(" WHERE ({filter})")).unwrap_or_default();
-        format!("SELECT CAST({sql} AS {kind}) AS x FROM {}{filter}", self.table)
+    fn filter(&self) -> String {
+        self.filter.map(|filter| format!(" WHERE ({filter})")).unwrap_or_default()
     }
+
+    /// The group as a column of a row, of a result, and in a GROUP BY.
+    fn grouped(&self) -> [String; 3] {
+        match self.group {
+            Some(group) => [format!(", {group} AS g"), "g".into(), "g, ".into()],
+            None => [String::new(), "CAST(NULL AS STRING)".into(), String::new()],
+        }
+    }
+
+    fn column(&self, sql: &str, kind: &str) -> String {
+        let [group, ..] = self.grouped();
+        let (table, filter) = (self.table, self.filter());
+        format!("SELECT CAST({sql} AS {kind}) AS x{group} FROM {table}{filter}")
+    }
+}
+
+/// The start of a row's window as text, in milliseconds since 1970.
+pub(super) fn window_of(column: &str, every: i64) -> String {
+    let time = format!("unix_millis(CAST({} AS TIMESTAMP))", quoted(column));
+    format!("CAST(CAST(floor({time} / {every}) AS BIGINT) * {every} AS STRING)")
 }
 
 pub(super) fn quoted(name: &str) -> String {
@@ -94,12 +117,14 @@ fn numbers(from: &From<'_>, number: usize, sql: &str, cut: &Cut) -> String {
         .map(|(bin, edge)| format!("\n    WHEN x <= {} THEN {bin}", double(*edge)))
         .collect();
     let off = format!("(x - {})", double(cut.centre));
+    let [_, told, by] = from.grouped();
+    let inner = if from.group.is_some() { "x, g" } else { "x" };
     format!(
-        "SELECT {number} AS column_number, CAST(bin AS STRING) AS bin, COUNT(*) AS row_count,\n  \
+        "SELECT {number} AS column_number, {told} AS group_name, CAST(bin AS STRING) AS bin, COUNT(*) AS row_count,\n  \
          SUM{off} AS total, SUM({off} * {off}) AS squares, MIN(x) AS low, MAX(x) AS high\n\
-         FROM (SELECT x, CASE\n    WHEN x IS NULL THEN {NULL}\n    WHEN isnan(x) THEN {NAN}\n    \
+         FROM (SELECT {inner}, CASE\n    WHEN x IS NULL THEN {NULL}\n    WHEN isnan(x) THEN {NAN}\n    \
          WHEN abs(x) = CAST('Infinity' AS DOUBLE) THEN {INFINITE}{steps}\n    ELSE {}\n  \
-         END AS bin FROM ({}) AS v) AS b\nGROUP BY bin",
+         END AS bin FROM ({}) AS v) AS b\nGROUP BY {by}bin",
         cut.edges.len(),
         from.column(sql, "DOUBLE"),
     )
@@ -107,22 +132,23 @@ fn numbers(from: &From<'_>, number: usize, sql: &str, cut: &Cut) -> String {
 
 /// Counts a column of categories by value.
 fn values(from: &From<'_>, number: usize, sql: &str) -> String {
+    let [_, told, by] = from.grouped();
     format!(
-        "SELECT {number} AS column_number, x AS bin, COUNT(*) AS row_count,\n  \
+        "SELECT {number} AS column_number, {told} AS group_name, x AS bin, COUNT(*) AS row_count,\n  \
          CAST(NULL AS DOUBLE) AS total, CAST(NULL AS DOUBLE) AS squares, CAST(NULL AS DOUBLE) AS low, CAST(NULL AS DOUBLE) AS high\n\
-         FROM ({}) AS v\nGROUP BY x",
+         FROM ({}) AS v\nGROUP BY {by}x",
         from.column(sql, "STRING"),
     )
 }
 
 /// Counts whether a column has values.
 fn presence(from: &From<'_>, number: usize, sql: &str) -> String {
-    let table = from.table;
-    let filter = from.filter.map(|filter| format!(" WHERE ({filter})")).unwrap_or_default();
+    let [group, told, by] = from.grouped();
+    let (table, filter) = (from.table, from.filter());
     format!(
-        "SELECT {number} AS column_number, bin, COUNT(*) AS row_count,\n  \
+        "SELECT {number} AS column_number, {told} AS group_name, bin, COUNT(*) AS row_count,\n  \
          CAST(NULL AS DOUBLE) AS total, CAST(NULL AS DOUBLE) AS squares, CAST(NULL AS DOUBLE) AS low, CAST(NULL AS DOUBLE) AS high\n\
-         FROM (SELECT CASE WHEN {sql} IS NULL THEN NULL ELSE 'value' END AS bin FROM {table}{filter}) AS v\nGROUP BY bin",
+         FROM (SELECT CASE WHEN {sql} IS NULL THEN NULL ELSE 'value' END AS bin{group} FROM {table}{filter}) AS v\nGROUP BY {by}bin",
     )
 }
 
@@ -159,13 +185,26 @@ pub(super) fn sample(from: &From<'_>, columns: &[&str], rows: u64) -> String {
     format!("SELECT {} FROM {}{filter}", columns.join(", "), from.table)
 }
 
+/// The rows of each group.
 pub(super) fn count(from: &From<'_>) -> String {
-    let filter = from.filter.map(|filter| format!(" WHERE ({filter})")).unwrap_or_default();
-    format!("SELECT COUNT(*) AS row_count FROM {}{filter}", from.table)
+    let (table, filter) = (from.table, from.filter());
+    match from.group {
+        None => {
+            format!(
+                "SELECT CAST(NULL AS STRING) AS group_name, COUNT(*) AS row_count FROM {table}{filter}"
+            )
+        }
+        Some(group) => format!(
+            "SELECT g AS group_name, COUNT(*) AS row_count FROM (SELECT {group} AS g FROM {table}{filter}) AS v GROUP BY g"
+        ),
+    }
 }
 
 /// What a side's statements gave, by column and bin or value.
 pub(super) type Counted = BTreeMap<usize, Vec<Line>>;
+
+/// The same by group; the nameless one has the rows that are in none.
+pub(super) type Grouped = BTreeMap<Option<String>, Counted>;
 
 /// One row of an answer.
 #[derive(Debug, Clone, PartialEq)]
@@ -176,11 +215,12 @@ pub(super) struct Line {
 }
 
 /// Takes in the rows of an answer.
-pub(super) fn take(counted: &mut Counted, rows: Vec<Vec<Option<String>>>) -> Result<()> {
+pub(super) fn take(grouped: &mut Grouped, rows: Vec<Vec<Option<String>>>) -> Result<()> {
     for row in rows {
         let mut cells = row.into_iter();
         let number = cells.next().flatten().and_then(|number| number.parse().ok());
         let number = number.context("a row of the answer names no column")?;
+        let group = cells.next().flatten();
         let bin = cells.next().flatten();
         let count = cells.next().flatten().context("a row of the answer has no count")?;
         let count = count.parse().with_context(|| format!("read the count `{count}`"))?;
@@ -190,6 +230,7 @@ pub(super) fn take(counted: &mut Counted, rows: Vec<Vec<Option<String>>>) -> Res
                 .map(|cell| cell.parse().with_context(|| format!("read `{cell}`")))
                 .transpose()?;
         }
+        let counted = grouped.entry(group).or_default();
         counted.entry(number).or_default().push(Line { bin, rows: count, numbers });
     }
     Ok(())
@@ -333,7 +374,8 @@ mod tests {
 
     #[test]
     fn statements_can_be_read_and_quote_every_name() {
-        let from = From { table: "`m`.`s`.`t` VERSION AS OF 3", filter: Some("month = 7") };
+        let table = "`m`.`s`.`t` VERSION AS OF 3";
+        let from = From { table, filter: Some("month = 7"), group: None };
         let number = common("a`b", Measure::Numbers(Scale::Float));
         let category = common("it's", Measure::Categories);
         let cut = cut();
@@ -341,6 +383,10 @@ mod tests {
             &from,
             &[(0, &number, Some(&cut)), (1, &category, None)]
         ));
+        let group = window_of("the time", 86_400_000);
+        let from = From { group: Some(&group), ..from };
+        insta::assert_snapshot!(statement(&from, &[(0, &number, Some(&cut))]));
+        insta::assert_snapshot!(count(&from));
         insta::assert_snapshot!(sample(&from, &["`a``b`", "length(`c`)"], 1_000_000));
     }
 
@@ -349,17 +395,15 @@ mod tests {
         let row = |cells: &[Option<&str>]| {
             vec![cells.iter().map(|cell| cell.map(str::to_owned)).collect::<Vec<_>>()]
         };
-        let mut counted = Counted::new();
-        assert!(take(&mut counted, row(&[None, Some("0"), Some("3")])).is_err());
-        assert!(take(&mut counted, row(&[Some("4"), Some("0"), Some("many")])).is_err());
-        take(
-            &mut counted,
-            row(&[Some("4"), Some("9"), Some("3"), Some("1"), Some("1"), Some("1"), Some("1")]),
-        )
-        .unwrap();
+        let mut grouped = Grouped::new();
+        assert!(take(&mut grouped, row(&[None, None, Some("0"), Some("3")])).is_err());
+        assert!(take(&mut grouped, row(&[Some("4"), None, Some("0"), Some("many")])).is_err());
+        let one = Some("1");
+        take(&mut grouped, row(&[Some("4"), None, Some("9"), Some("3"), one, one, one, one]))
+            .unwrap();
         let common = common("c", Measure::Numbers(Scale::Float));
-        let told =
-            finish((4, &common, Some(&cut())), [&counted, &counted]).unwrap_err().to_string();
+        let counted = &grouped[&None];
+        let told = finish((4, &common, Some(&cut())), [counted, counted]).unwrap_err().to_string();
         assert!(told.contains("no bin 9"), "{told}");
     }
 }

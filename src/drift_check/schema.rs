@@ -47,6 +47,8 @@ impl Change {
 pub(super) struct Chosen {
     pub(super) common: Vec<Common>,
     pub(super) changes: Vec<Change>,
+    /// All columns of the current side.
+    pub(super) known: Vec<String>,
     /// Columns whose type has no drift of its own, but for that of their nulls.
     pub(super) skipped: Vec<String>,
 }
@@ -73,7 +75,8 @@ pub(super) fn choose(policy: &Drift, baseline: &Schema, current: &Schema) -> Res
             return Err(Fault::usage(format!("`{side}` has two columns called `{}`", twice[0])));
         }
     }
-    let mut chosen = Chosen::default();
+    let known_now = current.fields().iter().map(|field| field.name().clone());
+    let mut chosen = Chosen { known: known_now.collect(), ..Chosen::default() };
     let wanted = |name: &String| {
         let derived = policy.derived.iter().any(|derived| derived.name() == name);
         !policy.exclude.contains(name)

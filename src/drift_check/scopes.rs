@@ -20,27 +20,38 @@ pub(super) fn window(windows: &Windows) -> Option<Window> {
     }
 }
 
+/// Two groups of rows that are compared. A window's other side may be the
+/// window before: a group of the current side.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Pair {
+    pub(super) scope: Against,
+    /// The side, 0 or 1, and the group in it.
+    pub(super) before: (usize, Scope),
+    pub(super) now: Scope,
+}
+
 /// All rows first, then slices, then windows against the baseline and against
-/// the window before; and what of the rows was in none of them. `clock` is in
-/// milliseconds since 1970.
-pub(super) fn compare(
+/// the window before; and what of the rows is in none of them. Both sides come
+/// as numbers of rows by group; `clock` is in milliseconds since 1970.
+pub(super) fn pairs(
     policy: &Drift,
-    chosen: &Chosen,
-    before: &BTreeMap<Scope, Group>,
-    now: &BTreeMap<Scope, Group>,
+    before: &BTreeMap<Scope, u64>,
+    now: &BTreeMap<Scope, u64>,
     clock: i64,
-) -> (Vec<Scoped>, Vec<Change>) {
-    let mut pairs: Vec<(Against, Option<&Group>, Option<&Group>)> =
-        vec![(Against::All, before.get(&Scope::All), now.get(&Scope::All))];
+) -> (Vec<Pair>, Vec<Change>) {
+    let against_baseline =
+        |scope: Against, before: Scope, now: Scope| Pair { scope, before: (0, before), now };
+    let mut pairs = vec![against_baseline(Against::All, Scope::All, Scope::All)];
     // A slice that is gone is told as well as one that is new.
     let slices: BTreeSet<&Scope> =
         before.keys().chain(now.keys()).filter(|scope| matches!(scope, Scope::Slice(_))).collect();
     for scope in slices {
         if let Scope::Slice(name) = scope {
-            pairs.push((Against::Slice(name.clone()), before.get(scope), now.get(scope)));
+            let against = Against::Slice(name.clone());
+            pairs.push(against_baseline(against, scope.clone(), scope.clone()));
         }
     }
-    let mut last: Option<&Group> = None;
+    let mut last: Option<&Scope> = None;
     let mut steps = Vec::new();
     let mut left_out = Vec::new();
     let mut leave_out = |what: String| {
@@ -51,11 +62,11 @@ pub(super) fn compare(
             rule: "drift/windows",
         });
     };
-    for (scope, group) in now {
+    for (scope, rows) in now {
         let start = match scope {
             Scope::Window(start) => *start,
             Scope::NoWindow => {
-                leave_out(format!("miss {} rows, which have no time", group.rows));
+                leave_out(format!("miss {rows} rows, which have no time"));
                 continue;
             }
             Scope::All | Scope::Slice(_) => continue,
@@ -67,22 +78,41 @@ pub(super) fn compare(
         let over = windows
             .and_then(Windows::milliseconds)
             .is_none_or(|every| start.checked_add(every).is_some_and(|end| end <= clock));
-        if !over || full.is_some_and(|full| group.rows < full) {
-            leave_out(format!("leave out {name}, which is not full yet ({} rows)", group.rows));
+        if !over || full.is_some_and(|full| *rows < full) {
+            leave_out(format!("leave out {name}, which is not full yet ({rows} rows)"));
             continue;
         }
-        if last.is_some() {
-            steps.push((Against::Before(name.clone()), last, Some(group)));
+        if let Some(last) = last {
+            steps.push(Pair {
+                scope: Against::Before(name.clone()),
+                before: (1, last.clone()),
+                now: scope.clone(),
+            });
         }
-        pairs.push((Against::Window(name), before.get(&Scope::All), Some(group)));
-        last = Some(group);
+        pairs.push(against_baseline(Against::Window(name), Scope::All, scope.clone()));
+        last = Some(scope);
     }
     pairs.extend(steps);
+    (pairs, left_out)
+}
+
+/// Compares the groups of both sides.
+pub(super) fn compare(
+    policy: &Drift,
+    chosen: &Chosen,
+    sides: [&BTreeMap<Scope, Group>; 2],
+    clock: i64,
+) -> (Vec<Scoped>, Vec<Change>) {
+    let rows = sides.map(|side| {
+        side.iter().map(|(scope, group)| (scope.clone(), group.rows)).collect::<BTreeMap<_, _>>()
+    });
+    let (pairs, left_out) = pairs(policy, &rows[0], &rows[1], clock);
     let scopes = pairs
         .into_par_iter()
-        .map(|(scope, before, now)| {
+        .map(|pair| {
+            let (before, now) = (sides[pair.before.0].get(&pair.before.1), sides[1].get(&pair.now));
             let rows = [before, now].map(|group| group.map_or(0, |group| group.rows));
-            Scoped { scope, rows, columns: columns(policy, chosen, before, now) }
+            Scoped { scope: pair.scope, rows, columns: columns(policy, chosen, before, now) }
         })
         .collect();
     (scopes, left_out)

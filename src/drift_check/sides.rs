@@ -39,7 +39,7 @@ pub(super) struct Opened {
 impl Opened {
     fn from(&self) -> Option<From<'_>> {
         let (table, filter) = self.table.as_ref()?;
-        Some(From { table, filter: filter.as_deref() })
+        Some(From { table, filter: filter.as_deref(), group: None })
     }
 }
 
@@ -114,11 +114,12 @@ pub(super) async fn compare(
     let policy = &request.policy;
     let sides = [&baseline.side, &current.side];
     let whole = |rows, columns| Ok(vec![Scoped { scope: Against::All, rows, columns }]);
-    if let Some(scopes) =
+    if let Some((scopes, left_out)) =
         warehouse::compare(ctx, policy, chosen, [baseline.from(), current.from()]).await?
     {
-        refuse_no_baseline(policy, scopes.rows)?;
-        return Ok(vec![scopes]);
+        refuse_no_baseline(policy, scopes.first().map(|whole| whole.rows).unwrap_or_default())?;
+        chosen.changes.extend(left_out);
+        return Ok(scopes);
     }
     let simple = baseline.grouping.is_empty() && current.grouping.is_empty();
     if simple
@@ -139,7 +140,7 @@ pub(super) async fn compare(
     if rows[1] == 0 {
         return whole(rows, Vec::new());
     }
-    let (scopes, left_out) = scopes::compare(policy, chosen, &before, &now, clock::now_ms());
+    let (scopes, left_out) = scopes::compare(policy, chosen, [&before, &now], clock::now_ms());
     chosen.changes.extend(left_out);
     Ok(scopes)
 }

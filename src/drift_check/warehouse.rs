@@ -4,17 +4,23 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context as _, Result};
 
-use super::decide::{Against, Scoped};
-use super::pushdown::{self, Asked, Counted, Cut, From, TOGETHER};
-use super::schema::{Chosen, Common};
+use super::decide::Scoped;
+use super::pushdown::{self, Asked, Counted, Cut, From, Grouped, TOGETHER};
+use super::schema::{Change, Chosen, Common};
+use super::scopes;
 use crate::config::{Drift, Engine};
 use crate::databricks::sql::Statement;
+use crate::lake::{Grouping, Scope, Slice};
 use crate::report::Fault;
 use crate::stats::column::{Column, Measure};
 use crate::step::Ctx;
+use crate::sys::clock;
 
 /// From this many rows on, the warehouse counts when the policy leaves it open.
 const LARGE: u64 = 20_000_000;
+
+/// What came of it, and what was in none of the groups.
+pub(super) type Compared = (Vec<Scoped>, Vec<Change>);
 
 /// Compares two tables by SQL, or does nothing when that is not what is wanted.
 pub(super) async fn compare(
@@ -22,8 +28,7 @@ pub(super) async fn compare(
     policy: &Drift,
     chosen: &Chosen,
     tables: [Option<From<'_>>; 2],
-) -> Result<Option<Scoped>> {
-    let grouped = !policy.slices.is_empty() || policy.windows.is_some() || policy.compat.is_some();
+) -> Result<Option<Compared>> {
     let asked = policy.engine == Engine::Warehouse;
     let [Some(baseline), Some(current)] = tables else {
         if asked {
@@ -32,41 +37,50 @@ pub(super) async fn compare(
         }
         return Ok(None);
     };
-    if grouped && asked {
-        let fault =
-            Fault::usage("the warehouse counts no slices and windows, and not for `compat`");
-        return Err(fault.hint("set `engine: exact`, or leave them out").into());
+    if policy.engine == Engine::Exact || chosen.common.is_empty() {
+        return Ok(None);
     }
-    if let Some(common) = chosen.common.iter().find(|common| common.sql.is_none()) {
+    if let Some(what) = beyond(policy, chosen) {
         if asked {
-            let name = common.name();
-            let fault = Fault::usage(format!("the warehouse cannot count `{name}`"));
+            let fault = Fault::usage(format!("the warehouse cannot count {what}"));
             return Err(fault.hint("set `engine: exact`, or leave it out").into());
         }
         return Ok(None);
     }
-    if policy.engine == Engine::Exact || grouped || chosen.common.is_empty() {
-        return Ok(None);
-    }
-    let work = Work { ctx, chosen, from: [baseline, current] };
+    let work = Work { ctx, policy, chosen, from: [baseline, current] };
     let rows = [work.rows(0).await?, work.rows(1).await?];
     let large = rows.iter().any(|rows| *rows >= LARGE);
     if rows.contains(&0) || !(asked || large) {
-        return Ok(asked.then(|| Scoped { scope: Against::All, rows, columns: Vec::new() }));
+        let whole = Scoped { scope: super::decide::Against::All, rows, columns: Vec::new() };
+        return Ok(asked.then(|| (vec![whole], Vec::new())));
     }
     ctx.host.progress(&format!("the warehouse counts {} and {} rows", rows[0], rows[1]));
-    let cuts = work.cuts(rows[0], policy.bins).await?;
-    let counted = [work.count(0, &cuts).await?, work.count(1, &cuts).await?];
-    let columns = work
-        .asked(&cuts)
-        .into_iter()
-        .map(|asked| pushdown::finish(asked, counted.each_ref()))
-        .collect::<Result<_>>()?;
-    Ok(Some(Scoped { scope: Against::All, rows, columns }))
+    work.compare(rows).await.map(Some)
+}
+
+/// What of a policy no SQL counts.
+fn beyond(policy: &Drift, chosen: &Chosen) -> Option<String> {
+    if let Some(common) = chosen.common.iter().find(|common| common.sql.is_none()) {
+        return Some(format!("`{}`", common.name()));
+    }
+    if policy.compat.is_some() {
+        return Some("for `compat`".into());
+    }
+    // Rows of a table have no order.
+    let by_rows = policy.windows.as_ref().is_some_and(|windows| windows.rows.is_some());
+    by_rows.then(|| "windows by a number of rows".into())
+}
+
+/// What a side holds, by group.
+#[derive(Debug, Default)]
+struct Side {
+    rows: BTreeMap<Scope, u64>,
+    counted: BTreeMap<Scope, Counted>,
 }
 
 struct Work<'a> {
     ctx: &'a Ctx,
+    policy: &'a Drift,
     chosen: &'a Chosen,
     from: [From<'a>; 2],
 }
@@ -77,6 +91,94 @@ impl Work<'_> {
         let counted = self.ctx.client.sql(self.ctx.warehouse()?, &statement).await;
         let counted = counted.context("count the rows")?;
         counted.first("row_count").and_then(|rows| rows.parse().ok()).context("count the rows")
+    }
+
+    async fn compare(&self, rows: [u64; 2]) -> Result<Compared> {
+        let cuts = self.cuts(rows[0], self.policy.bins).await?;
+        let sides = [self.side(0, &cuts, rows[0]).await?, self.side(1, &cuts, rows[1]).await?];
+        let clock = clock::now_ms();
+        let (pairs, left_out) = scopes::pairs(self.policy, &sides[0].rows, &sides[1].rows, clock);
+        let nothing = Counted::new();
+        let mut scopes = Vec::new();
+        for pair in pairs {
+            let side = |at: usize, scope: &Scope| {
+                let rows = sides[at].rows.get(scope).copied().unwrap_or(0);
+                (rows, sides[at].counted.get(scope).unwrap_or(&nothing))
+            };
+            let (before, now) = (side(pair.before.0, &pair.before.1), side(1, &pair.now));
+            // A group that one side lacks has nothing to compare.
+            let both = before.0 > 0 && now.0 > 0;
+            let columns = self.asked(&cuts).into_iter().filter(|_| both);
+            let columns = columns.map(|asked| pushdown::finish(asked, [before.1, now.1]));
+            scopes.push(Scoped {
+                scope: pair.scope,
+                rows: [before.0, now.0],
+                columns: columns.collect::<Result<_>>()?,
+            });
+        }
+        Ok((scopes, left_out))
+    }
+
+    /// Counts all rows of a side, its slices, and the current one's windows.
+    async fn side(&self, at: usize, cuts: &BTreeMap<String, Cut>, rows: u64) -> Result<Side> {
+        let mut side = Side::default();
+        side.rows.insert(Scope::All, rows);
+        let mut whole = self.count(&self.from[at], cuts).await?;
+        side.counted.insert(Scope::All, whole.remove(&None).unwrap_or_default());
+        let known: Vec<&str> = self.chosen.known.iter().map(String::as_str).collect();
+        for text in &self.policy.slices {
+            let (group, name): (String, Box<dyn Fn(String) -> Scope + Send>) =
+                match Grouping::slice(text, &known)? {
+                    Slice::Values(column) => (
+                        format!("CAST({} AS STRING)", pushdown::quoted(&column)),
+                        Box::new(move |value| Scope::Slice(format!("{column} = {value}"))),
+                    ),
+                    Slice::Where(condition) => (
+                        format!("CASE WHEN {} THEN 'in' END", condition.as_str()),
+                        Box::new(move |_| Scope::Slice(condition.as_str().to_owned())),
+                    ),
+                };
+            self.grouped(at, &group, cuts, &mut side, |value| value.map(&name)).await?;
+            Grouping::check_slices(text, side.rows.len())?;
+        }
+        if at == 1
+            && let Some(windows) = &self.policy.windows
+            && let (Some(column), Some(every)) = (&windows.column, windows.milliseconds())
+        {
+            let group = pushdown::window_of(column, every);
+            let scope = |value: Option<String>| match value {
+                Some(start) => start.parse().ok().map(Scope::Window),
+                None => Some(Scope::NoWindow),
+            };
+            self.grouped(at, &group, cuts, &mut side, scope).await?;
+        }
+        Ok(side)
+    }
+
+    /// Counts the groups of an expression.
+    async fn grouped(
+        &self,
+        at: usize,
+        group: &str,
+        cuts: &BTreeMap<String, Cut>,
+        side: &mut Side,
+        scope: impl Fn(Option<String>) -> Option<Scope>,
+    ) -> Result<()> {
+        let from = From { group: Some(group), ..self.from[at] };
+        let statement = Statement::new(pushdown::count(&from));
+        let answer = self.ctx.client.sql(self.ctx.warehouse()?, &statement).await;
+        for row in answer.context("count the rows of slices and windows")?.rows {
+            let mut cells = row.into_iter();
+            let Some(scope) = scope(cells.next().flatten()) else { continue };
+            let rows = cells.next().flatten().and_then(|rows| rows.parse().ok());
+            side.rows.insert(scope, rows.context("a group of the answer has no count")?);
+        }
+        for (value, counted) in self.count(&from, cuts).await? {
+            if let Some(scope) = scope(value) {
+                side.counted.insert(scope, counted);
+            }
+        }
+        Ok(())
     }
 
     /// Where the axis of each column of numbers is cut.
@@ -113,16 +215,16 @@ impl Work<'_> {
         columns.map(|(number, common)| (number, common, cuts.get(common.name()))).collect()
     }
 
-    async fn count(&self, side: usize, cuts: &BTreeMap<String, Cut>) -> Result<Counted> {
-        let mut counted = Counted::new();
+    async fn count(&self, from: &From<'_>, cuts: &BTreeMap<String, Cut>) -> Result<Grouped> {
+        let mut grouped = Grouped::new();
         for part in self.asked(cuts).chunks(TOGETHER) {
-            let text = pushdown::statement(&self.from[side], part);
+            let text = pushdown::statement(from, part);
             if text.is_empty() {
                 continue;
             }
             let answer = self.ctx.client.sql(self.ctx.warehouse()?, &Statement::new(text)).await;
-            pushdown::take(&mut counted, answer.context("count by bins")?.rows)?;
+            pushdown::take(&mut grouped, answer.context("count by bins")?.rows)?;
         }
-        Ok(counted)
+        Ok(grouped)
     }
 }

@@ -101,6 +101,17 @@ impl Grouping {
         names
     }
 
+    /// Refuses a column that makes too many slices.
+    pub fn check_slices(column: &str, slices: usize) -> Result<(), Fault> {
+        if slices <= VALUES {
+            return Ok(());
+        }
+        let fault = Fault::usage(format!(
+            "the column `{column}` has over {VALUES} values: it makes no slices"
+        ));
+        Err(fault.hint("name conditions instead, such as `distance > 1000`"))
+    }
+
     /// A plain name that is a column is one; everything else is a condition.
     pub fn slice(text: &str, known: &[&str]) -> Result<Slice, Fault> {
         if known.contains(&text) {
@@ -241,13 +252,7 @@ impl<'a> Groups<'a> {
             self.add(&Scope::Slice(format!("{name} = {value}")), batch, Some(&rows.into()))?;
         }
         let known = self.groups.keys().filter(|scope| matches!(scope, Scope::Slice(_))).count();
-        if known > VALUES {
-            let fault = Fault::usage(format!(
-                "the column `{name}` has over {VALUES} values: it makes no slices"
-            ));
-            return Err(fault.hint("name conditions instead, such as `distance > 1000`").into());
-        }
-        Ok(())
+        Ok(Grouping::check_slices(name, known)?)
     }
 
     fn windows(&mut self, window: &Window, batch: &RecordBatch) -> Result<()> {

@@ -36,6 +36,7 @@ def data(moved, rows, seed):
             "constant": np.full(rows, -2.5),
             "words": words,
             "flag": random.random(rows) < 0.3 + moved / 10,
+            "time": pd.Timestamp("2026-01-01", tz="UTC") + pd.to_timedelta(random.integers(0, 28 * 24, rows), unit="h"),
         }
     )
     table = pa.Table.from_pandas(frame, preserve_index=False)
@@ -53,7 +54,7 @@ spark = (
 spark.sparkContext.setLogLevel("ERROR")
 for seed, (name, moved, rows) in enumerate([("then", 0.0, 30_000), ("now", 0.4, 24_000)]):
     path = str(folder / f"{name}.parquet")
-    pq.write_table(data(moved, rows, seed), path)
+    pq.write_table(data(moved, rows, seed), path, coerce_timestamps="us", allow_truncated_timestamps=True)
     spark.read.parquet(path).createOrReplaceTempView(name)
 
 links = []

@@ -51,11 +51,42 @@ fn same(exact: &Value, counted: &Value, names: &[&str], bins: f64) {
     }
 }
 
+/// The same of slices and windows: names, rows and states, and effects within
+/// what the bins may be apart.
+fn same_scopes(exact: &Value, counted: &Value, bins: f64) {
+    for list in ["windows", "windows_against_the_one_before", "slices"] {
+        let [one, other] = [exact, counted].map(|result| result[list].as_array().unwrap());
+        assert_eq!(one.len(), other.len(), "{list}");
+        assert!(!one.is_empty(), "{list}");
+        for (one, other) in one.iter().zip(other) {
+            for fact in ["name", "rows"] {
+                assert_eq!(one[fact], other[fact], "{list}");
+            }
+            let effects = |scope: &Value| -> std::collections::BTreeMap<String, f64> {
+                let columns = scope["columns"].as_array().unwrap().iter();
+                let effect = |column: &Value| column["effect"].as_f64();
+                columns
+                    .filter_map(|column| {
+                        Some((column["column"].as_str()?.to_owned(), effect(column)?))
+                    })
+                    .collect()
+            };
+            let (one, other) = (effects(one), effects(other));
+            assert_eq!(one.keys().collect::<Vec<_>>(), other.keys().collect::<Vec<_>>(), "{list}");
+            for (column, effect) in &one {
+                let off = (effect - other[column]).abs();
+                assert!(off <= bins, "{list} {column}: {effect} {}", other[column]);
+            }
+        }
+    }
+}
+
 const TABLE: &str = "SELECT value AS id, \
     CASE WHEN value % 11 = 0 THEN NULL WHEN value % 13 = 0 THEN CAST('NaN' AS DOUBLE) ELSE sin(value) * 10 + MOVED END AS `a``b`, \
     value % 7 + MOVED AS n, \
     CASE WHEN value % 5 = 0 THEN 'it''s' WHEN value % 3 = 0 THEN NULL ELSE 'b' END AS c, \
-    value % 2 = 0 AS f, CAST(NULL AS DOUBLE) AS nothing \
+    value % 2 = 0 AS f, CAST(NULL AS DOUBLE) AS nothing, \
+    CAST(concat('2026-01-0', CAST(value % 4 + 1 AS STRING)) AS TIMESTAMP) AS t \
     FROM generate_series(1, 6000)";
 
 #[tokio::test(flavor = "multi_thread")]
@@ -81,6 +112,17 @@ async fn the_warehouse_counts_what_the_exact_engine_counts() {
     assert_eq!(code, 0, "{told}");
     assert!(told.contains("the warehouse counts 6000 and 5950 rows"), "{told}");
     same(&exact, &counted, &["a`b", "n", "c", "f", "nothing"], 1e-9);
+    let grouped = "windows: {every: 1d, column: t}, slices: [c, n > 4], ";
+    policy(&format!("exact, {grouped} bins: 10"));
+    let (code, exact, told) = run();
+    assert_eq!(code, 0, "{told}");
+    policy(&format!("warehouse, {grouped} bins: 10"));
+    let (code, grouped, told) = run();
+    assert_eq!(code, 0, "{told}");
+    same_scopes(&exact, &grouped, 0.03);
+    policy("warehouse, windows: {rows: 100}");
+    let (code, _, told) = run();
+    assert!(code == 2 && told.contains("windows by a number of rows"), "{told}");
     let ks = &column(&counted, "a`b")["effects"]["kolmogorov_smirnov"];
     assert!(ks["error"].as_f64().unwrap() < 0.02, "{ks}");
 }
@@ -205,8 +247,10 @@ fn spark_counts_what_the_exact_engine_counts() {
     let mut first = String::new();
     let mut reader = std::io::BufReader::new(warehouse.stdout.take().unwrap());
     std::io::BufRead::read_line(&mut reader, &mut first).unwrap();
-    let policy =
-        "drift: {baseline: main.default.then, current: main.default.now, engine: warehouse}\n";
+    let grouped = "windows: {every: 7d, column: time}, slices: [words]";
+    let policy = format!(
+        "drift: {{baseline: main.default.then, current: main.default.now, engine: warehouse, {grouped}}}\n"
+    );
     std::fs::write(dir.path().join("lakegate.yml"), policy).unwrap();
     let mut counting = lakegate();
     counting.args(["drift-check", "--fail-on=never"]).envs([
@@ -218,15 +262,16 @@ fn spark_counts_what_the_exact_engine_counts() {
     warehouse.kill().unwrap();
     warehouse.wait().unwrap();
     assert_eq!(code, 0, "{told}");
-    std::fs::write(dir.path().join("lakegate.yml"), "").unwrap();
+    let policy = format!("drift: {{baseline: then.parquet, current: now.parquet, {grouped}}}\n");
+    std::fs::write(dir.path().join("lakegate.yml"), policy).unwrap();
     let mut exactly = lakegate();
     exactly.args(["drift-check", "--fail-on=never"]);
-    exactly.args(["--baseline", "then.parquet", "--current", "now.parquet"]);
     let (code, exact, told) = check(&mut exactly, dir.path());
     assert_eq!(code, 0, "{told}");
     // The warehouse's edges come from a sample: its bins are not quite the same.
     let names = ["heavy", "a`b", "whole", "constant", "words", "flag"];
     same(&exact, &counted, &names, 0.02);
+    same_scopes(&exact, &counted, 0.05);
     let error = |name: &str, statistic: &str| {
         column(&counted, name)["effects"][statistic]["error"].as_f64().unwrap()
     };

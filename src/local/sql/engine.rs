@@ -16,7 +16,7 @@ use serde_json::Value;
 
 use super::catalog::Catalogs;
 use super::parameters::{self, Given};
-use super::{Statements, Table, catalog, ddl, dml, render};
+use super::{Statements, Table, catalog, ddl, dml, functions, render};
 use crate::local::error::ApiFault;
 use crate::local::{Shared, unity};
 use crate::names::TableName;
@@ -165,6 +165,7 @@ impl Session {
         options.execution.parquet.schema_force_view_types = false;
         options.execution.time_zone = Some("UTC".into());
         let context = SessionContext::new_with_config(config);
+        context.register_udf(functions::UnixMillis::new().into());
         context.register_catalog_list(Arc::new(Catalogs(workspace.clone())));
         Self { workspace: workspace.clone(), context, catalog, schema }
     }

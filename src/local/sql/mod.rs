@@ -8,6 +8,7 @@ mod catalog;
 mod ddl;
 mod dml;
 mod engine;
+mod functions;
 mod parameters;
 mod render;
 
