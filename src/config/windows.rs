@@ -20,6 +20,11 @@ pub struct Windows {
     pub at_least: usize,
     /// ... of this many newest windows did. 1 of 1 when left out.
     pub of: usize,
+    /// Learns each column's threshold: this quantile of the distances of the
+    /// baseline's own windows from the whole baseline, and not less than what a
+    /// column is watched from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub learn: Option<f64>,
 }
 
 /// `30m`, `6h`, `7d` or `2w` in milliseconds.
@@ -52,6 +57,9 @@ impl Windows {
                 ));
             }
             _ => return Err("`windows` needs `rows`, or `every` with `column`".into()),
+        }
+        if self.learn.is_some_and(|quantile| !(quantile > 0.0 && quantile <= 1.0)) {
+            return Err("`windows.learn` is a quantile: above 0 and up to 1".into());
         }
         if self.at_least > self.of.max(1) {
             return Err("`windows.at_least` must not be above `windows.of`".into());

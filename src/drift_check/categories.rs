@@ -68,6 +68,7 @@ pub(super) fn categories(column: &str, sides: [&Categories; 2]) -> Compared {
         foreign: None,
         more: Vec::new(),
         own: None,
+        learnt: None,
     }
     .with_nulls_tested()
 }

@@ -86,6 +86,8 @@ pub(super) struct Compared {
     pub(super) more: Vec<(&'static str, Tested)>,
     /// For what is no column.
     pub(super) own: Option<Own>,
+    /// A threshold that the baseline's own windows taught.
+    pub(super) learnt: Option<f64>,
 }
 
 /// A question with a limit of its own, and its answer in words.
@@ -252,6 +254,7 @@ pub(super) fn of_numbers(
         foreign: None,
         more: Vec::new(),
         own: None,
+        learnt: None,
     }
     .with_nulls_tested()
 }
@@ -387,6 +390,7 @@ pub(super) fn nothing_to_compare(column: &str, kind: Kind, profiles: [Profile; 2
         foreign: None,
         more: Vec::new(),
         own: None,
+        learnt: None,
     }
     .with_nulls_tested()
 }

@@ -307,7 +307,8 @@ fn without_columns(policy: &Drift, columns: &[Judged]) -> Option<(State, String)
 fn judge(policy: &Drift, compared: Compared, p_value: f64, p_nulls: f64) -> Judged {
     let own = compared.own.as_ref();
     let limit = own.map_or_else(|| policy.limit(&compared.column, compared.kind), |own| own.limit);
-    let (name, threshold) = (limit.statistic.short(), limit.threshold());
+    let name = limit.statistic.short();
+    let threshold = compared.learnt.unwrap_or_else(|| limit.threshold());
     let effect = compared.effect(limit.statistic);
     let [before, now] = compared.profiles.each_ref().map(Profile::missing_share);
     let holes = (now - before).abs();

@@ -28,6 +28,7 @@ fn column(name: &str, psi: f64, p_value: f64, nulls: [u64; 2]) -> Compared {
         foreign: None,
         more: Vec::new(),
         own: None,
+        learnt: None,
     }
 }
 

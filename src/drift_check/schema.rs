@@ -1,5 +1,7 @@
 //! The columns of both sides: which can be compared, and what changed.
 
+use std::collections::BTreeMap;
+
 use arrow::datatypes::{DataType, Field, Schema};
 
 use super::pushdown;
@@ -47,6 +49,8 @@ impl Change {
 pub(super) struct Chosen {
     pub(super) common: Vec<Common>,
     pub(super) changes: Vec<Change>,
+    /// Thresholds that the baseline's own windows taught, by column.
+    pub(super) learnt: BTreeMap<String, f64>,
     /// All columns of the current side.
     pub(super) known: Vec<String>,
     /// Columns whose type has no drift of its own, but for that of their nulls.

@@ -10,6 +10,8 @@ use super::decide::{Against, Scoped};
 use super::schema::{Change, Chosen};
 use crate::config::{Drift, Windows};
 use crate::lake::{Group, Scope, Window};
+use crate::report::Fault;
+use crate::stats::column::Kind;
 
 /// How the current rows are cut, if the policy cuts them.
 pub(super) fn window(windows: &Windows) -> Option<Window> {
@@ -131,9 +133,57 @@ fn columns(
         .par_iter()
         .filter_map(|common| {
             let (a, b) = pair(common.name())?;
-            Some(under(policy, common, [a, b]))
+            let learnt = chosen.learnt.get(common.name()).copied();
+            Some(Compared { learnt, ..under(policy, common, [a, b]) })
         })
         .collect()
+}
+
+/// Thresholds from how far the baseline's own windows lie from the baseline.
+///
+/// # Errors
+/// When there are too few of them to learn from.
+pub(super) fn learn(
+    policy: &Drift,
+    chosen: &Chosen,
+    baseline: &BTreeMap<Scope, Group>,
+    quantile: f64,
+) -> Result<BTreeMap<String, f64>, Fault> {
+    const LEAST: usize = 5;
+    let whole = baseline.get(&Scope::All);
+    let windows: Vec<&Group> = baseline
+        .iter()
+        .filter(|(scope, group)| matches!(scope, Scope::Window(_)) && group.rows >= policy.min_rows)
+        .map(|(_, group)| group)
+        .collect();
+    if windows.len() < LEAST {
+        let message = format!(
+            "`windows.learn` needs {LEAST} windows of {} rows in the baseline, there are {}",
+            policy.min_rows,
+            windows.len()
+        );
+        return Err(Fault::usage(message).hint("make them shorter, or the baseline longer"));
+    }
+    let mut sizes = BTreeMap::<String, Vec<f64>>::new();
+    let far: Vec<Vec<Compared>> =
+        windows.par_iter().map(|window| columns(policy, chosen, whole, Some(window))).collect();
+    for compared in far.into_iter().flatten() {
+        let statistic = policy.limit(&compared.column, compared.kind).statistic;
+        if let Some(effect) =
+            compared.effect(statistic).filter(|effect| effect.corrected.is_finite())
+        {
+            sizes.entry(compared.column).or_default().push(effect.corrected);
+        }
+    }
+    let threshold = |(column, mut sizes): (String, Vec<f64>)| {
+        sizes.sort_by(f64::total_cmp);
+        let kind = chosen.common.iter().find(|common| common.name() == column);
+        let kind = kind.map_or(Kind::Numbers, |common| common.measure.kind());
+        let least = policy.limit(&column, kind).threshold() * policy.watch;
+        // As far as the baseline has been is no drift.
+        (column, crate::stats::quantile(&sizes, quantile).next_up().max(least))
+    };
+    Ok(sizes.into_iter().map(threshold).collect())
 }
 
 /// A window's start, as people write it.

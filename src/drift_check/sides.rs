@@ -135,6 +135,9 @@ pub(super) async fn compare(
     // Both sides are held at once.
     let before = groups(ctx, policy, chosen, (baseline, 0), request.memory / 2).await?;
     let now = groups(ctx, policy, chosen, (current, 1), request.memory / 2).await?;
+    if let Some(quantile) = policy.windows.as_ref().and_then(|windows| windows.learn) {
+        chosen.learnt = scopes::learn(policy, chosen, &before, quantile)?;
+    }
     let rows = [rows_of(before.get(&Scope::All)), rows_of(now.get(&Scope::All))];
     refuse_no_baseline(policy, rows)?;
     if rows[1] == 0 {
@@ -163,8 +166,9 @@ async fn groups(
     for slice in &policy.slices {
         grouping.slices.push(Grouping::slice(slice, &known)?);
     }
-    if at == 1 {
-        grouping.window = policy.windows.as_ref().and_then(scopes::window);
+    let windows = policy.windows.as_ref();
+    if let Some(windows) = windows.filter(|windows| at == 1 || windows.learn.is_some()) {
+        grouping.window = scopes::window(windows);
     }
     if let Some(missing) = grouping.columns().iter().find(|name| !known.contains(&name.as_str())) {
         let fault = Fault::usage(format!("the data has no column `{missing}`"));

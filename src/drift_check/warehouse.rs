@@ -66,6 +66,9 @@ fn beyond(policy: &Drift, chosen: &Chosen) -> Option<String> {
     if policy.compat.is_some() {
         return Some("for `compat`".into());
     }
+    if policy.windows.as_ref().is_some_and(|windows| windows.learn.is_some()) {
+        return Some("thresholds that are learnt".into());
+    }
     // Rows of a table have no order.
     let by_rows = policy.windows.as_ref().is_some_and(|windows| windows.rows.is_some());
     by_rows.then(|| "windows by a number of rows".into())

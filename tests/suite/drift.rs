@@ -605,3 +605,48 @@ fn a_model_that_got_worse_and_columns_that_parted_are_drift() {
         run(&format!(", performance: {{{model}, labels: {{source: labels.csv, key: [ids]}}}}"));
     assert!(code == 2 && told.contains("no column `ids`"), "{told}");
 }
+
+#[test]
+fn thresholds_are_learnt_from_how_much_the_baseline_moves_by_itself() {
+    let dir = tempfile::tempdir().unwrap();
+    // A column that swings from day to day, and one that is calm.
+    let side = |days: std::ops::Range<u32>, more: f64| {
+        csv(
+            "t,swings,calm",
+            days.flat_map(|day| {
+                (0..600u32).map(move |row| {
+                    let at = (f64::from(row + 1) * 0.618_033_988_749_894_9).fract();
+                    let swing = f64::from(day % 3) * 0.2;
+                    format!("2026-01-{:02}T00:00:00,{},{}", day + 1, at + swing + more, at + more)
+                })
+            }),
+        )
+    };
+    std::fs::write(dir.path().join("then.csv"), side(0..12, 0.0)).unwrap();
+    std::fs::write(dir.path().join("now.csv"), side(12..13, 0.0)).unwrap();
+    std::fs::write(dir.path().join("moved.csv"), side(12..13, 0.3)).unwrap();
+    let run = |current: &str, learn: &str| {
+        let policy = format!(
+            "drift: {{baseline: then.csv, current: {current}, windows: {{every: 1d, column: t{learn}}}}}\n"
+        );
+        std::fs::write(dir.path().join("lakegate.yml"), policy).unwrap();
+        check(lakegate().arg("drift-check"), dir.path())
+    };
+    let threshold = |result: &Value, name: &str| {
+        let newest = result["windows"].as_array().unwrap().last().unwrap();
+        let columns = newest["columns"].as_array().unwrap();
+        let column = columns.iter().find(|column| column["column"] == name).unwrap();
+        column["threshold"].as_f64().unwrap()
+    };
+    let (code, result, told) = run("now.csv", "");
+    assert_eq!((code, threshold(&result, "swings")), (1, 0.1), "{told}");
+    let (code, result, told) = run("now.csv", ", learn: 0.95");
+    assert_eq!(code, 0, "it swings as it always did: {told}");
+    assert!(threshold(&result, "swings") > 0.15, "{told}");
+    assert_eq!(threshold(&result, "calm"), 0.05);
+    let (code, _, told) = run("moved.csv", ", learn: 0.95");
+    assert!(code == 1 && told.contains("calm drifted"), "{told}");
+    std::fs::write(dir.path().join("then.csv"), side(0..3, 0.0)).unwrap();
+    let (code, _, told) = run("now.csv", ", learn: 0.95");
+    assert!(code == 2 && told.contains("needs 5 windows of 500 rows"), "{told}");
+}
