@@ -32,8 +32,9 @@ pub fn kolmogorov_smirnov(baseline: &[f64], current: &[f64]) -> Tested {
 /// The p-value of the statistic: exact (for samples without ties) where that
 /// costs little, else of Kolmogorov's limit, which is as good by then.
 pub fn kolmogorov_p(statistic: f64, n: u64, m: u64) -> f64 {
-    /// Steps of the exact recursion: a few milliseconds.
-    const EXACT_UP_TO: u64 = 1 << 22;
+    /// Steps of the exact recursion: less than a millisecond, as every column of
+    /// every window asks.
+    const EXACT_UP_TO: u64 = 1 << 18;
     if n.saturating_mul(m) <= EXACT_UP_TO {
         return special::kolmogorov_exact(n, m, statistic);
     }
