@@ -20,37 +20,9 @@ pub(super) fn describe(report: &mut Report, decision: &Decision, chosen: &Chosen
         let title = format!("{} {}", change.column, change.what);
         report.findings.push(Finding::new(severity, change.rule, title));
     }
-    let mut table = Table::new("Columns", ["column", "effect", "p (adjusted)", "nulls", "reason"]);
-    let told = |column: &&Judged| column.state != State::None;
-    let shown = decision.columns().iter().filter(told).count().max(SHOWN);
-    for column in decision.columns().iter().take(shown) {
-        let effect = column.effect.map_or_else(
-            || "none".to_owned(),
-            |effect| {
-                let (size, limit) = (number(effect.corrected), number(column.threshold));
-                format!("{} {size} of {limit}", effect.statistic.short())
-            },
-        );
-        let [before, now] = column.compared.profiles.each_ref().map(Profile::missing_share);
-        let nulls = format!("{} → {}", number(before), number(now));
-        let verdict = (column.state != State::Watch).then(|| column.state.verdict());
-        table.row(
-            verdict,
-            [
-                column.compared.column.clone(),
-                effect,
-                p_value(column.p_value),
-                nulls,
-                column.reason.clone(),
-            ],
-        );
-        report.findings.extend(findings(column));
-    }
-    if let Some(more) = decision.columns().len().checked_sub(shown).filter(|more| *more > 0) {
-        let rest = format!("… {more} more columns, none of them moved");
-        table.row(None, [rest, String::new(), String::new(), String::new(), String::new()]);
-    }
-    report.tables.push(table);
+    report.tables.extend(of_all(decision));
+    report.tables.push(columns(decision));
+    report.findings.extend(decision.columns().iter().flat_map(findings));
     let watched = decision.columns().iter().filter(|column| column.state == State::Watch);
     let watched: Vec<&str> = watched.map(|column| column.compared.column.as_str()).collect();
     if !watched.is_empty() {
@@ -74,6 +46,48 @@ pub(super) fn describe(report: &mut Report, decision: &Decision, chosen: &Chosen
         );
         report.findings.push(Finding::new(Severity::Notice, "drift/skipped", title));
     }
+}
+
+/// Questions that are not about one column, if any were asked.
+fn of_all(decision: &Decision) -> Option<Table> {
+    let title = "The model, and all columns together";
+    let mut table = Table::new(title, ["question", "p (adjusted)", "answer"]);
+    for asked in decision.columns().iter().filter(|column| column.compared.own.is_some()) {
+        let cells = [asked.compared.column.clone(), p_value(asked.p_value), asked.reason.clone()];
+        table.row((asked.state != State::Watch).then(|| asked.state.verdict()), cells);
+    }
+    (!table.rows.is_empty()).then_some(table)
+}
+
+fn columns(decision: &Decision) -> Table {
+    let mut table = Table::new("Columns", ["column", "effect", "p (adjusted)", "nulls", "reason"]);
+    let columns = decision.columns().iter().filter(|column| column.compared.own.is_none());
+    let columns: Vec<&Judged> = columns.collect();
+    let told = columns.iter().filter(|column| column.state != State::None).count();
+    let shown = told.max(SHOWN);
+    for column in columns.iter().take(shown) {
+        let effect = column.effect.map_or_else(
+            || "none".to_owned(),
+            |effect| {
+                let (size, limit) = (number(effect.corrected), number(column.threshold));
+                format!("{} {size} of {limit}", effect.statistic.short())
+            },
+        );
+        let [before, now] = column.compared.profiles.each_ref().map(Profile::missing_share);
+        let cells = [
+            column.compared.column.clone(),
+            effect,
+            p_value(column.p_value),
+            format!("{} → {}", number(before), number(now)),
+            column.reason.clone(),
+        ];
+        table.row((column.state != State::Watch).then(|| column.state.verdict()), cells);
+    }
+    if let Some(more) = columns.len().checked_sub(shown).filter(|more| *more > 0) {
+        let rest = format!("… {more} more columns, none of them moved");
+        table.row(None, [rest, String::new(), String::new(), String::new(), String::new()]);
+    }
+    table
 }
 
 /// One row per scope. Windows stay in their order, slices come worst first.
@@ -131,7 +145,10 @@ fn findings(column: &Judged) -> Vec<Finding> {
         State::Drift => found.push(Finding::new(
             Severity::Warning,
             "drift/column",
-            format!("{name} drifted: {}", column.reason),
+            match column.compared.own {
+                Some(_) => column.reason.clone(),
+                None => format!("{name} drifted: {}", column.reason),
+            },
         )),
         State::Watch | State::None | State::Inconclusive | State::Broken => {}
     }

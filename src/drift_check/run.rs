@@ -183,6 +183,14 @@ fn report(policy: &Drift, decision: &Decision, window: &str, chosen: &Chosen) ->
     report.fact("baseline", policy.baseline.to_string());
     let rows = decision.whole.rows;
     report.fact("rows", format!("{} then, {} now", rows[0], rows[1]));
+    let count = |state| {
+        let columns = decision.columns().iter();
+        columns.filter(|column| column.state == state && column.compared.own.is_none()).count()
+    };
+    if !quality {
+        report.fact("columns drifted", count(State::Drift).to_string());
+        report.fact("watched", count(State::Watch).to_string());
+    }
     report.fact("window", window);
     describe::describe(&mut report, decision, chosen);
     report.concluded(decision.state.verdict(), decision.reason.clone())

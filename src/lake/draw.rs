@@ -4,8 +4,8 @@ use anyhow::Result;
 use arrow::array::{BooleanArray, RecordBatch};
 use arrow::compute::{concat_batches, filter_record_batch};
 use arrow::datatypes::SchemaRef;
-use rand_core::{Rng as _, SeedableRng as _};
-use rand_xoshiro::Xoshiro256PlusPlus;
+
+use crate::stats;
 
 /// Rows that were drawn.
 #[derive(Debug, Clone)]
@@ -37,8 +37,7 @@ impl Draw {
     pub(super) fn push(&mut self, batch: &RecordBatch) -> Result<()> {
         let rows = self.seen..self.seen + batch.num_rows() as u64;
         self.seen = rows.end;
-        let lots: Vec<u64> =
-            rows.map(|row| Xoshiro256PlusPlus::seed_from_u64(SEED ^ row).next_u64()).collect();
+        let lots: Vec<u64> = rows.map(|row| stats::lot(SEED, row)).collect();
         self.kept.push(self.thinned(batch, lots)?);
         let held: usize = self.kept.iter().map(|(_, lots)| lots.len()).sum();
         if held > self.limit.saturating_mul(2) {

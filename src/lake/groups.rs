@@ -9,9 +9,6 @@ use arrow::array::{Array, ArrayRef, AsArray as _, BooleanArray, RecordBatch, Rec
 use arrow::compute::{cast, filter, filter_record_batch};
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, TimeUnit, TimestampMillisecondType};
 
-use rand_core::{Rng as _, SeedableRng as _};
-use rand_xoshiro::Xoshiro256PlusPlus;
-
 use super::Predicate;
 use crate::config::Sample;
 use crate::report::Fault;
@@ -324,10 +321,7 @@ impl<'a> Groups<'a> {
 
 /// Whether a row is drawn: a matter of its number, not of how rows arrive.
 fn draws(sample: Sample, row: u64) -> bool {
-    // Two rounds: neighbours of one seed must know nothing of each other.
-    let seed = Xoshiro256PlusPlus::seed_from_u64(sample.seed).next_u64();
-    let lot = Xoshiro256PlusPlus::seed_from_u64(seed ^ row).next_u64();
-    ((lot >> 11) as f64 / (1u64 << 53) as f64) < sample.share
+    ((stats::lot(sample.seed, row) >> 11) as f64 / (1u64 << 53) as f64) < sample.share
 }
 
 fn column<'b>(batch: &'b RecordBatch, name: &str) -> Result<&'b ArrayRef> {

@@ -51,11 +51,6 @@ impl Ord for Kept {
     }
 }
 
-/// A lot per row, which knows nothing of how rows arrive in batches.
-fn lot(row: u64) -> u64 {
-    Xoshiro256PlusPlus::seed_from_u64(SEED ^ row).next_u64()
-}
-
 impl Embedding {
     pub fn rows(&self) -> u64 {
         self.points + self.unfit + self.nulls
@@ -72,7 +67,7 @@ impl Embedding {
                 && (self.points == 0 || point.len() == self.mean.len())
                 && point.iter().all(|coordinate| coordinate.is_finite())
         };
-        let lot = lot(self.rows());
+        let lot = super::lot(SEED, self.rows());
         let Some(point) = point.filter(fits) else {
             self.unfit += 1;
             return;

@@ -4,6 +4,9 @@
 //! report what is not. Golden values come from scipy, scikit-learn and
 //! statsmodels (see `tests/golden`).
 
+use rand_core::{Rng as _, SeedableRng as _};
+use rand_xoshiro::Xoshiro256PlusPlus;
+
 pub mod arrow;
 pub mod binned;
 pub mod bootstrap;
@@ -27,6 +30,14 @@ pub mod pair;
 pub mod shares;
 pub mod special;
 pub mod trees;
+
+/// A lot for a row: uniform, and a matter of the seed and the row's number
+/// alone, so that how rows arrive changes nothing.
+pub fn lot(seed: u64, row: u64) -> u64 {
+    // Two rounds: neighbours of one seed must know nothing of each other.
+    let seed = Xoshiro256PlusPlus::seed_from_u64(seed).next_u64();
+    Xoshiro256PlusPlus::seed_from_u64(seed ^ row).next_u64()
+}
 
 /// The arithmetic mean; NaN for no values.
 pub fn mean(values: &[f64]) -> f64 {
