@@ -84,7 +84,7 @@ fn usage(error: &clap::Error) -> ExitCode {
 /// Runs a command to its exit code.
 fn drive(env: &Arc<Env>, work: impl Future<Output = u8>) -> ExitCode {
     let filter = tracing_subscriber::EnvFilter::new(
-        env.get("LAKEGATE_LOG").unwrap_or("warn,deltalake_core=error"),
+        env.get("LAKEGATE_LOG").unwrap_or("warn,deltalake_core=error,buoyant_kernel=off"),
     );
     tracing_subscriber::fmt()
         .with_env_filter(filter)

@@ -326,7 +326,7 @@ fn judge(policy: &Drift, compared: Compared, p_value: f64, p_nulls: f64) -> Judg
     } else if compared.kind == Kind::Presence {
         (State::None, format!("nulls {} → {}", number(before), number(now)))
     } else if let Some(effect) = effect {
-        weigh(policy, name, threshold, effect, p_value)
+        weigh(policy, name, threshold, effect, p_value, compared.own.is_none())
     } else {
         (State::Inconclusive, "one side has no values".to_owned())
     };
@@ -359,6 +359,7 @@ fn weigh(
     threshold: f64,
     effect: Effect,
     p_value: f64,
+    of_column: bool,
 ) -> (State, String) {
     let size = effect.corrected;
     let shown = if effect.error > 0.0 {
@@ -372,12 +373,12 @@ fn weigh(
         if size == f64::INFINITY && significant {
             return (State::Drift, format!("{name} is infinite: the baseline does not vary"));
         }
-        return (
-            State::Inconclusive,
-            format!(
-                "{name} cannot be told for whole numbers beyond 2^53: exclude the column, or judge it by kolmogorov_smirnov"
-            ),
-        );
+        let why = if of_column {
+            " for whole numbers beyond 2^53: exclude the column, or judge it by kolmogorov_smirnov"
+        } else {
+            ": it is not defined on these rows"
+        };
+        return (State::Inconclusive, format!("{name} cannot be told{why}"));
     }
     if size < threshold * policy.watch {
         return (State::None, format!("{name} {shown} < {}", number(threshold)));

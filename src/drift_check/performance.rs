@@ -84,7 +84,8 @@ pub(super) fn performance(
     let [(known, all), (known_now, all_now)] = [coverage(0), coverage(1)];
     let mut found = Vec::new();
     if covers(policy, known, all) {
-        let [before, now] = [labelled(&mature[0], sides[0]), labelled(&mature[1], sides[1])];
+        let before = labelled(policy, &mature[0], sides[0])?;
+        let now = labelled(policy, &mature[1], sides[1])?;
         let outputs = [outputs(policy, sides[0])?, outputs(policy, sides[1])?];
         let judged = [(&before, &outputs[0]), (&now, &outputs[1])]
             .map(|(rows, outputs)| outputs.judged(policy, rows));
@@ -132,8 +133,30 @@ fn mature(policy: &Performance, rows: &Rows, clock: i64) -> Result<Vec<usize>> {
     Ok(all.filter(old).collect())
 }
 
-fn labelled(mature: &[usize], rows: &Rows) -> Vec<(usize, String)> {
-    mature.iter().filter_map(|row| Some((*row, rows.labels[*row].clone()?))).collect()
+/// # Errors
+/// When a label is none of a number's or of the classes.
+fn labelled(
+    policy: &Performance,
+    mature: &[usize],
+    rows: &Rows,
+) -> Result<Vec<(usize, String)>, Fault> {
+    let found: Vec<(usize, String)> =
+        mature.iter().filter_map(|row| Some((*row, rows.labels[*row].clone()?))).collect();
+    let (fits, what): (&dyn Fn(&str) -> bool, _) = match policy.problem {
+        // One class against everything else.
+        Problem::Binary => return Ok(found),
+        Problem::Multiclass => (&|label| policy.scores.contains_key(label), "none of the classes"),
+        Problem::Regression => {
+            (&|label| label.parse::<f64>().is_ok_and(f64::is_finite), "no number")
+        }
+    };
+    match found.iter().find(|(_, label)| !fits(label)) {
+        None => Ok(found),
+        Some((_, label)) => Err(Fault::usage(format!(
+            "`performance`: the label `{label}` of `{}` is {what}",
+            policy.label
+        ))),
+    }
 }
 
 /// What the model put out for each row.

@@ -105,6 +105,12 @@ fn what_is_no_score_is_refused() {
     let rows = Rows { labels: labels(&policy, &wrong, None).unwrap(), batch: wrong };
     let refused = performance(&policy, &[], [&rows, &rows], DAY).unwrap_err().to_string();
     assert!(refused.contains("holds 1.5"), "{refused}");
+    let text = "drift: {baseline: a.csv, current: b.csv, performance: {problem: regression, label: y, score: s, metrics: {mae: 1}}}";
+    let regression = Config::parse("t", text).unwrap().drift.unwrap().performance.unwrap();
+    let labels = vec![Some("1.5".to_owned()), Some("late".to_owned())];
+    let rows = Rows { labels, ..rows };
+    let refused = performance(&regression, &[], [&rows, &rows], DAY).unwrap_err().to_string();
+    assert!(refused.contains("the label `late` of `y` is no number"), "{refused}");
     let text = "drift: {baseline: a.csv, current: b.csv, performance: {problem: binary, label: y, score: s, metrics: {rmse: 1}}}";
     let refused = Config::parse("t", text).unwrap_err().message;
     assert!(refused.contains("`rmse` is not a metric of binary problems"), "{refused}");

@@ -45,9 +45,7 @@ impl DeltaFolder {
     /// When the log cannot be read, has no such version, or asks for something
     /// of the protocol that is not known.
     pub(super) fn open(path: &Path, as_of: Option<AsOf>) -> Result<Self> {
-        let told = |error: delta_kernel::Error| {
-            Fault::usage(format!("read the Delta table `{}`: {error}", path.display()))
-        };
+        let told = |error: delta_kernel::Error| told(path, &error);
         let full = crate::sys::fs::canonicalize(path)?;
         let url = Url::from_directory_path(&full)
             .ok()
@@ -90,7 +88,7 @@ impl DeltaFolder {
     }
 
     fn told(&self, error: &delta_kernel::Error) -> Fault {
-        Fault::usage(format!("read the Delta table `{}`: {error}", self.path.display()))
+        told(&self.path, error)
     }
 
     /// The files, if each of their rows counts, just as it is: no deletion
@@ -135,5 +133,13 @@ impl DeltaFolder {
             each(RecordBatch::from(*data))?;
         }
         Ok(())
+    }
+}
+
+/// The library's words, without the stack that it may add to them.
+fn told(path: &Path, error: &delta_kernel::Error) -> Fault {
+    match error {
+        delta_kernel::Error::Backtraced { source, .. } => told(path, source),
+        error => Fault::usage(format!("read the Delta table `{}`: {error}", path.display())),
     }
 }

@@ -501,6 +501,11 @@ async fn a_delta_folder_is_read_as_its_log_says() {
         let (code, _, told) = run(&at(folder, "2001-01-01"), folder);
         assert!(code == 2 && told.contains("Delta table"), "{told}");
     }
+    std::fs::create_dir_all(dir.path().join("bad/_delta_log")).unwrap();
+    std::fs::write(dir.path().join("bad/_delta_log/00000000000000000000.json"), "junk").unwrap();
+    let (code, _, told) = run("./bad", &folders[0]);
+    let calm = told.lines().count() < 5 && told.contains("read the Delta table `./bad`");
+    assert!(code == 2 && calm, "{told}");
     let (_, result, told) = run(&at(&folders[0], "v1"), &at(&folders[1], "v1"));
     assert_eq!(result["state"], "none", "{told}");
     let mut table = served.command();
