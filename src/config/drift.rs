@@ -34,6 +34,10 @@ pub enum Compat {
     /// Evidently 0.7 with its defaults: its choice of tests, without a
     /// correction for many columns; half of the columns make the table drift.
     Evidently,
+    /// Nannyml 0.13 with its defaults: the Jensen-Shannon distance of the newest
+    /// of ten chunks against the mean and three deviations of the baseline's own
+    /// chunks. It has no verdict on the table: `share` gives one.
+    Nannyml,
 }
 
 /// The policy of `drift-check`.

@@ -23,6 +23,8 @@ enum Reaction {
 enum Foreign {
     /// Evidently 0.7 with its defaults
     Evidently,
+    /// Nannyml 0.13 with its defaults
+    Nannyml,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -98,30 +100,16 @@ impl Args {
         react_as(self.on_drift, &mut policy)?;
         let retrain_parameters = pairs("parameter", &self.retrain_params)?;
         let record = config.record.schema.as_deref().map(str::parse::<SchemaName>).transpose()?;
-        if let Some(Foreign::Evidently) = self.compat {
-            policy.compat = Some(Compat::Evidently);
+        policy.compat = match self.compat {
+            Some(Foreign::Evidently) => Some(Compat::Evidently),
+            Some(Foreign::Nannyml) => Some(Compat::Nannyml),
+            None => policy.compat,
+        };
+        if policy.compat == Some(Compat::Nannyml) && policy.windows.is_some() {
+            let fault = Fault::usage("nannyml's ten chunks are the windows already");
+            return Err(fault.hint("leave `windows` out").into());
         }
-        match self.checks {
-            Checks::All if policy.monitor.is_some() && !policy.quality.is_empty() => {
-                let fault = Fault::usage("a monitor knows nothing of the rules of quality");
-                return Err(fault
-                    .hint("check one at a time, with --checks drift or quality")
-                    .into());
-            }
-            Checks::All if policy.sample.is_some() && !policy.quality.is_empty() => {
-                let fault = Fault::usage("`sample` draws rows, and rules of quality need all");
-                return Err(fault
-                    .hint("check one at a time, with --checks drift or quality")
-                    .into());
-            }
-            Checks::All => {}
-            Checks::Drift => policy.quality.clear(),
-            Checks::Quality if policy.quality.is_empty() => {
-                let fault = Fault::usage("there are no rules of quality to check");
-                return Err(fault.hint("write them under `drift.quality`").into());
-            }
-            Checks::Quality => policy.sample = None,
-        }
+        only(self.checks, &mut policy)?;
         if policy.monitor.is_some() && policy.numeric == Limit::default() {
             // Its tables have no Jensen-Shannon distance of numbers.
             policy.numeric.statistic = Statistic::KolmogorovSmirnov;
@@ -159,6 +147,28 @@ fn react_as(wanted: Option<Reaction>, policy: &mut Drift) -> Result<(), Fault> {
     if policy.on_drift == OnDrift::Command && policy.command.is_none() {
         let fault = Fault::usage("--on-drift command needs a command");
         return Err(fault.hint("name it in drift.command.run"));
+    }
+    Ok(())
+}
+
+/// Leaves out what is not checked.
+fn only(checks: Checks, policy: &mut Drift) -> Result<(), Fault> {
+    match checks {
+        Checks::All if policy.monitor.is_some() && !policy.quality.is_empty() => {
+            let fault = Fault::usage("a monitor knows nothing of the rules of quality");
+            return Err(fault.hint("check one at a time, with --checks drift or quality"));
+        }
+        Checks::All if policy.sample.is_some() && !policy.quality.is_empty() => {
+            let fault = Fault::usage("`sample` draws rows, and rules of quality need all");
+            return Err(fault.hint("check one at a time, with --checks drift or quality"));
+        }
+        Checks::All => {}
+        Checks::Drift => policy.quality.clear(),
+        Checks::Quality if policy.quality.is_empty() => {
+            let fault = Fault::usage("there are no rules of quality to check");
+            return Err(fault.hint("write them under `drift.quality`"));
+        }
+        Checks::Quality => policy.sample = None,
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! Two sides of a column: what is in them, and how far apart they are.
 
 use super::categories::{categories, counts_of, joined};
-use super::compat::{self, Foreign};
+use super::compat::{Foreign, evidently};
 use super::schema::Common;
 use crate::config::{Compat, Drift, Limit, Statistic};
 use crate::stats::binned::Bounded;
@@ -112,7 +112,7 @@ pub(super) fn under(policy: &Drift, common: &Common, sides: [&Column; 2]) -> Com
     let mut compared = compare(common.name(), sides, policy.bins);
     if policy.compat == Some(Compat::Evidently) {
         let whole = common.fields[0].data_type().is_integer();
-        compared.foreign = compat::evidently(whole, sides);
+        compared.foreign = evidently::verdict(whole, sides);
     }
     if policy.all_tests && !compared.effects.is_empty() {
         compared.more = more_tests(sides);

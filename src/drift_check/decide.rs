@@ -3,7 +3,7 @@
 //! shared between all questions that are asked.
 
 use super::compare::{Compared, Effect, Profile};
-use super::compat::{self, Foreign};
+use super::compat::{Foreign, evidently};
 use super::schema::Change;
 use crate::config::{Compat, Drift, Windows};
 use crate::report::{Verdict, number};
@@ -229,7 +229,8 @@ fn newest(rule: &Windows, windows: &[Part]) -> (State, String) {
 fn conclude(policy: &Drift, rows: [u64; 2], columns: &[Judged]) -> (State, String) {
     // Another tool's verdicts come with its own bounds.
     let (least, share_of_drift) = match policy.compat {
-        Some(Compat::Evidently) => (1, compat::EVIDENTLY_SHARE),
+        Some(Compat::Evidently) => (1, evidently::SHARE),
+        Some(Compat::Nannyml) => (1, policy.share),
         None => (policy.min_rows, policy.share),
     };
     if rows.iter().any(|rows| *rows < least) {

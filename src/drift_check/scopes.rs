@@ -6,12 +6,13 @@ use jiff::Timestamp;
 use rayon::prelude::*;
 
 use super::compare::{Compared, under};
+use super::compat::nannyml;
 use super::decide::{Against, Scoped};
 use super::schema::{Change, Chosen};
 use crate::config::{Drift, Windows};
 use crate::lake::{Group, Scope, Window};
 use crate::report::Fault;
-use crate::stats::column::Kind;
+use crate::stats::column::{Column, Kind};
 
 /// How the current rows are cut, if the policy cuts them.
 pub(super) fn window(windows: &Windows) -> Option<Window> {
@@ -137,6 +138,26 @@ fn columns(
             Some(Compared { learnt, ..under(policy, common, [a, b]) })
         })
         .collect()
+}
+
+/// All rows, each column with nannyml's verdict on the newest chunk.
+pub(super) fn as_nannyml(
+    policy: &Drift,
+    chosen: &Chosen,
+    sides: [&BTreeMap<Scope, Group>; 2],
+) -> Vec<Scoped> {
+    let [before, now] = sides.map(|side| side.get(&Scope::All));
+    let rows = [before, now].map(|group| group.map_or(0, |group| group.rows));
+    let mut compared = columns(policy, chosen, before, now);
+    for column in &mut compared {
+        let of = |side: usize| -> Vec<&Column> {
+            let chunks = sides[side].iter().filter(|(scope, _)| matches!(scope, Scope::Window(_)));
+            chunks.filter_map(|(_, chunk)| chunk.columns.get(&column.column)).collect()
+        };
+        let whole = before.and_then(|before| before.columns.get(&column.column));
+        column.foreign = whole.and_then(|whole| nannyml::verdict(whole, &of(0), &of(1)));
+    }
+    vec![Scoped { scope: Against::All, rows, columns: compared }]
 }
 
 /// Thresholds from how far the baseline's own windows lie from the baseline.

@@ -8,6 +8,7 @@ use anyhow::{Context as _, Result};
 use arrow::array::RecordBatch;
 
 use super::compare::{Compared, under};
+use super::compat::nannyml;
 use super::decide::{Against, Scoped};
 use super::frame::features;
 use super::performance::{self, Rows};
@@ -16,9 +17,9 @@ use super::quality::{self, Kept};
 use super::run::Request;
 use super::schema::{Chosen, Common};
 use super::{scopes, together, warehouse};
-use crate::config::{Drift, Performance, Problem, Sample};
+use crate::config::{Compat, Drift, Performance, Problem, Sample};
 use crate::lake::parquet::Scratch;
-use crate::lake::{Group, Grouping, Lake, Scope, Side, Wanted};
+use crate::lake::{Group, Grouping, Lake, Scope, Side, Wanted, Window};
 use crate::names::{Place, Source};
 use crate::report::Fault;
 use crate::stats;
@@ -121,6 +122,9 @@ pub(super) async fn compare(
         chosen.changes.extend(left_out);
         return Ok(scopes);
     }
+    if policy.compat == Some(Compat::Nannyml) {
+        return as_nannyml(ctx, request, chosen, [baseline, current]).await;
+    }
     let simple = baseline.grouping.is_empty() && current.grouping.is_empty();
     if simple
         && policy.slices.is_empty()
@@ -132,9 +136,12 @@ pub(super) async fn compare(
         let none = rows[1] == 0;
         return whole(rows, if none { Vec::new() } else { compare_all(request, chosen, sides)? });
     }
-    // Both sides are held at once.
-    let before = groups(ctx, policy, chosen, (baseline, 0), request.memory / 2).await?;
-    let now = groups(ctx, policy, chosen, (current, 1), request.memory / 2).await?;
+    let windows = policy.windows.as_ref();
+    let learns = windows.filter(|windows| windows.learn.is_some());
+    let window = learns.and_then(scopes::window);
+    let before = groups(ctx, request, chosen, (baseline, 0), window).await?;
+    let window = windows.and_then(scopes::window);
+    let now = groups(ctx, request, chosen, (current, 1), window).await?;
     if let Some(quantile) = policy.windows.as_ref().and_then(|windows| windows.learn) {
         chosen.learnt = scopes::learn(policy, chosen, &before, quantile)?;
     }
@@ -148,27 +155,42 @@ pub(super) async fn compare(
     Ok(scopes)
 }
 
+/// Compares all rows, with nannyml's verdict on the newest chunk of each column.
+async fn as_nannyml(
+    ctx: &Ctx,
+    request: &Request,
+    chosen: &Chosen,
+    opened: [&Opened; 2],
+) -> Result<Vec<Scoped>> {
+    let counted = rows(ctx, Some(opened[0]), opened[1]).await?;
+    refuse_no_baseline(&request.policy, counted)?;
+    let mut found = Vec::new();
+    for (at, opened) in opened.into_iter().enumerate() {
+        let window = Some(Window::Rows(nannyml::chunk(counted[at])));
+        found.push(groups(ctx, request, chosen, (opened, at), window).await?);
+    }
+    Ok(scopes::as_nannyml(&request.policy, chosen, [&found[0], &found[1]]))
+}
+
 fn rows_of(group: Option<&Group>) -> u64 {
     group.map_or(0, |group| group.rows)
 }
 
 async fn groups(
     ctx: &Ctx,
-    policy: &Drift,
+    request: &Request,
     chosen: &Chosen,
     (opened, at): (&Opened, usize),
-    memory: u64,
+    window: Option<Window>,
 ) -> Result<BTreeMap<Scope, Group>> {
     let schema = opened.side.schema();
     let known: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
     let mut grouping = opened.grouping.clone();
-    grouping.memory = Some(memory);
-    for slice in &policy.slices {
+    // Both sides are held at once.
+    grouping.memory = Some(request.memory / 2);
+    grouping.window = window;
+    for slice in &request.policy.slices {
         grouping.slices.push(Grouping::slice(slice, &known)?);
-    }
-    let windows = policy.windows.as_ref();
-    if let Some(windows) = windows.filter(|windows| at == 1 || windows.learn.is_some()) {
-        grouping.window = scopes::window(windows);
     }
     if let Some(missing) = grouping.columns().iter().find(|name| !known.contains(&name.as_str())) {
         let fault = Fault::usage(format!("the data has no column `{missing}`"));

@@ -157,6 +157,13 @@ fn files_need_no_workspace_and_a_missing_column_is_no_pass() {
     let tests = column(&result, "n")["more_tests"].as_object().unwrap();
     assert!(tests.len() == 6 && tests["mann_whitney"]["p_value"].as_f64().unwrap() < 1e-9);
     assert_eq!(column(&result, "n")["compat"]["drifted"], true);
+    let policy = "drift: {baseline: then.csv, current: moved.csv, compat: nannyml}\n";
+    std::fs::write(dir.path().join("lakegate.yml"), policy).unwrap();
+    let (code, result, told) = run("moved.csv");
+    assert_eq!((code, &result["state"]), (1, &Value::from("drift")), "{told}");
+    let verdict = &column(&result, "n")["compat"];
+    assert!(verdict["drifted"] == true && verdict["threshold"].as_f64().unwrap() > 0.0, "{told}");
+    assert_eq!(column(&result, "c")["compat"]["drifted"], false);
     std::fs::remove_file(dir.path().join("lakegate.yml")).unwrap();
     let (code, result, told) = run("other.csv");
     assert_eq!((code, &result["state"]), (1, &Value::from("broken")), "{told}");

@@ -1,40 +1,19 @@
-//! The verdicts of other tools, for those who come from them: their tests,
-//! their choice between them, their thresholds, their mistakes.
+//! Evidently 0.7.23 with its defaults.
 
 use std::collections::BTreeMap;
 
-use crate::stats::column::{Categories, Column, Numbers};
+use super::{Foreign, texts, values};
+use crate::stats::column::{Column, Numbers};
 use crate::stats::numeric::{self, Tested};
 use crate::stats::pair::{self, Bins};
 use crate::stats::{categorical, shares};
 
-/// Another tool's verdict on a column.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Foreign {
-    pub(super) method: &'static str,
-    pub(super) score: f64,
-    pub(super) threshold: f64,
-    pub(super) drifted: bool,
-}
-
-impl Foreign {
-    /// A p-value, below which there is drift.
-    fn significance(method: &'static str, p: f64) -> Self {
-        Self { method, score: p, threshold: 0.05, drifted: p < 0.05 }
-    }
-
-    /// A distance, from which on there is drift.
-    fn distance(method: &'static str, score: f64) -> Self {
-        Self { method, score, threshold: 0.1, drifted: score >= 0.1 }
-    }
-}
-
 /// From this share of drifted columns on, evidently calls the data drifted.
-pub(super) const EVIDENTLY_SHARE: f64 = 0.5;
+pub(in crate::drift_check) const SHARE: f64 = 0.5;
 
 /// What evidently 0.7.23 says with its defaults. Nothing for columns without
 /// values on a side (it raises an error) and for what it takes for text.
-pub(super) fn evidently(whole_numbers: bool, sides: [&Column; 2]) -> Option<Foreign> {
+pub(in crate::drift_check) fn verdict(whole_numbers: bool, sides: [&Column; 2]) -> Option<Foreign> {
     /// Whole numbers with few distinct values are categories to it.
     const FEW: usize = 10;
     match sides {
@@ -115,19 +94,6 @@ fn jensen_shannon(joined: &[[u64; 2]]) -> Foreign {
     Foreign::distance("Jensen-Shannon distance", shares::jensen_shannon(&a, &b))
 }
 
-fn values(numbers: &Numbers) -> BTreeMap<u64, u64> {
-    let mut found = BTreeMap::new();
-    let single = numbers.sample.keys.iter().map(|key| (*key, 1));
-    for (key, count) in single.chain(numbers.sample.counted.iter().copied()) {
-        *found.entry(key).or_default() += count;
-    }
-    found
-}
-
-fn texts(categories: &Categories) -> BTreeMap<&[u8], u64> {
-    categories.counts.iter().map(|(text, count)| (text.as_slice(), *count)).collect()
-}
-
 /// The counts of both sides, in the order of the values.
 fn join<K: Ord + Copy>(a: &BTreeMap<K, u64>, b: &BTreeMap<K, u64>) -> Vec<[u64; 2]> {
     let mut joined = BTreeMap::<K, [u64; 2]>::new();
@@ -150,7 +116,8 @@ mod tests {
     use std::sync::Arc;
 
     fn golden(file: &str) -> Value {
-        let text = include_str!("../../tests/golden/goldens_evidently.json").replace("NaN", "null");
+        let text =
+            include_str!("../../../tests/golden/goldens_evidently.json").replace("NaN", "null");
         serde_json::from_str::<Value>(&text).unwrap()[file].clone()
     }
 
@@ -180,13 +147,13 @@ mod tests {
     #[test]
     fn evidently_is_met_test_by_test() {
         let numbers = (
-            include_str!("../../tests/golden/num_base.csv"),
-            include_str!("../../tests/golden/num_cur.csv"),
+            include_str!("../../../tests/golden/num_base.csv"),
+            include_str!("../../../tests/golden/num_cur.csv"),
             Measure::Numbers(Scale::Float),
         );
         let categories = (
-            include_str!("../../tests/golden/cat_base.csv"),
-            include_str!("../../tests/golden/cat_cur.csv"),
+            include_str!("../../../tests/golden/cat_base.csv"),
+            include_str!("../../../tests/golden/cat_cur.csv"),
             Measure::Categories,
         );
         for (preset, (base, current, measure)) in
@@ -200,7 +167,7 @@ mod tests {
                 let inside = name.split(['(', ')']).nth(1).unwrap();
                 let column_name = inside.split(['=', ',']).nth(1).unwrap();
                 let sides = [base, current].map(|text| column(measure, &csv(text, column_name)));
-                let found = evidently(false, [&sides[0], &sides[1]]).unwrap();
+                let found = verdict(false, [&sides[0], &sides[1]]).unwrap();
                 assert!(name.contains(&format!("method={}", found.method)), "{name}: {found:?}");
                 let score = metric[1].as_f64().unwrap();
                 let off = (found.score - score).abs();
@@ -235,7 +202,7 @@ mod tests {
             ),
         ] {
             let sides = [column(measure, &base), column(measure, &current)];
-            let found = evidently(false, [&sides[0], &sides[1]]).unwrap();
+            let found = verdict(false, [&sides[0], &sides[1]]).unwrap();
             let expected = &told[name]["jensenshannon"];
             assert_eq!(told[name]["default"], "jensenshannon");
             assert!((found.score - expected["score"].as_f64().unwrap()).abs() < 1e-10);
