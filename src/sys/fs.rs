@@ -142,7 +142,11 @@ pub fn entries(folder: impl AsRef<Path>) -> Result<Option<Vec<(String, bool, u64
         let mut found = Vec::new();
         for entry in std::fs::read_dir(folder)? {
             let entry = entry?;
-            let meta = entry.metadata()?;
+            let meta = match entry.metadata() {
+                // Gone since it was listed: another process tidies up, too.
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+                meta => meta?,
+            };
             found.push((
                 entry.file_name().to_string_lossy().into_owned(),
                 meta.is_dir(),
