@@ -345,7 +345,7 @@ pub(super) fn presence_only(column: &str, sides: [Presence; 2]) -> Compared {
 /// sides differ in their dimensions, all current ones.
 fn points(column: &str, sides: [&Embedding; 2]) -> Compared {
     let [a, b] = sides;
-    let alike = a.dimensions() == b.dimensions();
+    let alike = a.dimensions() == b.dimensions() || a.points == 0 || b.points == 0;
     let profile = |side: &Embedding, lost: u64| Profile {
         rows: side.rows(),
         nulls: side.nulls + side.unfit + lost,
@@ -354,7 +354,8 @@ fn points(column: &str, sides: [&Embedding; 2]) -> Compared {
         distinct: None,
     };
     let profiles = [profile(a, 0), profile(b, if alike { 0 } else { b.points })];
-    let tested = if alike { embedding::mmd(a, b) } else { None };
+    let tested =
+        if alike && a.dimensions() == b.dimensions() { embedding::mmd(a, b) } else { None };
     let Some(tested) = tested else {
         return nothing_to_compare(column, Kind::Points, profiles);
     };

@@ -183,7 +183,7 @@ fn overall(
         Some(rule) => {
             let decided = newest(rule, windows);
             // Windows are about columns: these are asked of all rows.
-            let others = without_columns(policy, &whole.columns);
+            let others = asked_of_all(policy, &whole.columns);
             others.filter(|other| other.0 > decided.0).unwrap_or(decided)
         }
         None => (whole.state, whole.reason.clone()),
@@ -286,6 +286,19 @@ fn conclude(policy: &Drift, rows: [u64; 2], columns: &[Judged]) -> (State, Strin
     let limit = number(share_of_drift * 100.0);
     let state = if drifted.is_empty() && watched == 0 { State::None } else { State::Watch };
     (state, format!("{count} (limit {limit} %){watched_too}"))
+}
+
+/// The worst of what is not about one column.
+fn asked_of_all(policy: &Drift, columns: &[Judged]) -> Option<(State, String)> {
+    let state = |asked: &Judged| match (asked.compared.kind, asked.state) {
+        (Kind::Together, State::Drift) => State::Watch,
+        (_, state) => state,
+    };
+    let own = columns.iter().filter(|column| column.compared.own.is_some());
+    let worst = own.max_by_key(|asked| state(asked))?;
+    let name = &worst.compared.column;
+    without_columns(policy, columns)
+        .or_else(|| Some((state(worst), format!("{name}: {}", worst.reason))))
 }
 
 /// What makes the table drift whatever single columns did.

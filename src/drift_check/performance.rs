@@ -68,12 +68,13 @@ pub(super) fn labels(
 }
 
 /// Compares the metrics of both sides. `columns` are the features that a
-/// second model may learn from; `clock` is in milliseconds since 1970.
+/// second model may learn from; `clock` is in milliseconds since 1970, and
+/// `least` the fewest labelled rows that give an answer.
 pub(super) fn performance(
     policy: &Performance,
     columns: &[(&str, Kind)],
     sides: [&Rows; 2],
-    clock: i64,
+    (clock, least): (i64, u64),
 ) -> Result<Vec<Compared>> {
     let mature = [mature(policy, sides[0], clock)?, mature(policy, sides[1], clock)?];
     let coverage = |at: usize| {
@@ -83,45 +84,52 @@ pub(super) fn performance(
     let rows = |counts: [usize; 2]| counts.map(|count| Profile::of_rows(count as u64));
     let [(known, all), (known_now, all_now)] = [coverage(0), coverage(1)];
     let mut found = Vec::new();
-    if covers(policy, known, all) {
+    if covers(policy, known, all, least) {
         let before = labelled(policy, &mature[0], sides[0])?;
         let now = labelled(policy, &mature[1], sides[1])?;
         let outputs = [outputs(policy, sides[0])?, outputs(policy, sides[1])?];
         let judged = [(&before, &outputs[0]), (&now, &outputs[1])]
-            .map(|(rows, outputs)| outputs.judged(policy, rows));
-        if covers(policy, known_now, all_now) {
+            .map(|(rows, outputs)| outputs.judged(rows));
+        let labels_suffice = covers(policy, known_now, all_now, least);
+        if labels_suffice {
             for (metric, limit) in &policy.metrics {
                 let measured = judged.each_ref().map(|judged| judged.measure(*metric));
                 let profiles = rows([before.len(), now.len()]);
                 found.push(asked(*metric, "", *limit, measured, profiles));
             }
-        } else if !policy.estimate {
-            let told = short(policy, "now", known_now, all_now);
-            found.push(unanswered("labels", rows([known, known_now]), told));
         }
+        let mut estimated = 0;
         if policy.estimate {
-            let estimate = Estimate { policy, columns, sides, before: &before, outputs: &outputs };
+            let estimate = Estimate { columns, sides, before: &before, outputs: &outputs };
             let counts = rows([before.len(), sides[1].batch.num_rows()]);
             for (metric, limit) in &policy.metrics {
                 let Some(now) = estimate.of(*metric)? else { continue };
                 let measured = [judged[0].measure(*metric), now];
                 found.push(asked(*metric, " (estimated)", *limit, measured, counts.clone()));
+                estimated += 1;
             }
         }
+        // A metric that nobody answered is no calm.
+        if !labels_suffice && estimated < policy.metrics.len() {
+            let told = short(policy, "now", known_now, all_now, least);
+            found.push(unanswered("labels", rows([known, known_now]), told));
+        }
     } else {
-        let told = short(policy, "on the baseline", known, all);
+        let told = short(policy, "on the baseline", known, all, least);
         found.push(unanswered("labels", rows([known, known_now]), told));
     }
     Ok(found)
 }
 
-fn covers(policy: &Performance, known: usize, all: usize) -> bool {
-    known > 1 && known as f64 >= policy.min_coverage * all as f64
+fn covers(policy: &Performance, known: usize, all: usize, least: u64) -> bool {
+    known as u64 >= least.max(2) && known as f64 >= policy.min_coverage * all as f64
 }
 
-fn short(policy: &Performance, side: &str, known: usize, all: usize) -> String {
-    let least = number(policy.min_coverage * 100.0);
-    format!("{known} of {all} mature rows have a label {side}, {least} % are needed")
+fn short(policy: &Performance, side: &str, known: usize, all: usize, least: u64) -> String {
+    let share = number(policy.min_coverage * 100.0);
+    format!(
+        "{known} of {all} mature rows have a label {side}, {share} % and {least} rows are needed"
+    )
 }
 
 /// The rows that are old enough to have a label.
@@ -143,9 +151,23 @@ fn labelled(
     let found: Vec<(usize, String)> =
         mature.iter().filter_map(|row| Some((*row, rows.labels[*row].clone()?))).collect();
     let (fits, what): (&dyn Fn(&str) -> bool, _) = match policy.problem {
-        // One class against everything else.
-        Problem::Binary => return Ok(found),
-        Problem::Multiclass => (&|label| policy.scores.contains_key(label), "none of the classes"),
+        // One class against everything else; but not against nothing at all.
+        Problem::Binary => {
+            let named = |(_, label): &(usize, String)| is_class(&policy.positive, label);
+            if found.is_empty() || found.iter().any(named) {
+                return Ok(found);
+            }
+            let (positive, label) = (&policy.positive, &policy.label);
+            let fault = Fault::usage(format!(
+                "`performance`: no label in `{label}` is `{positive}`, such as `{}`",
+                found[0].1
+            ));
+            return Err(fault.hint("name the positive one with `performance.positive`"));
+        }
+        Problem::Multiclass => (
+            &|label| policy.scores.keys().any(|class| is_class(class, label)),
+            "none of the classes",
+        ),
         Problem::Regression => {
             (&|label| label.parse::<f64>().is_ok_and(f64::is_finite), "no number")
         }
@@ -157,6 +179,17 @@ fn labelled(
             policy.label
         ))),
     }
+}
+
+/// Whether a label names this class: numbers and booleans are written in more
+/// than one way.
+fn is_class(class: &str, label: &str) -> bool {
+    let number = |text: &str| match text {
+        "true" => Some(1.0),
+        "false" => Some(0.0),
+        text => text.parse::<f64>().ok(),
+    };
+    class == label || number(class).is_some_and(|class| number(label) == Some(class))
 }
 
 /// What the model put out for each row.
@@ -220,7 +253,7 @@ fn check_scores(name: &str, scores: &[f64]) -> Result<(), Fault> {
 
 impl Outputs {
     /// The outputs of labelled rows, with their labels.
-    fn judged(&self, policy: &Performance, rows: &[(usize, String)]) -> Judged {
+    fn judged(&self, rows: &[(usize, String)]) -> Judged {
         match self {
             Self::Numbers(predictions) => {
                 let (labels, scores): (Vec<f64>, Vec<f64>) = rows
@@ -232,7 +265,7 @@ impl Outputs {
             Self::Classes { names, classes } => {
                 let one = |(name, class): (&String, &Class)| {
                     let class = chosen(class, rows);
-                    let labels = of_class(policy, name, rows);
+                    let labels = of_class(name, rows);
                     Predictions::with_alarms(labels, class.scores, class.chosen)
                 };
                 Judged::new(names.iter().zip(classes).map(one).collect())
@@ -249,20 +282,12 @@ fn chosen(class: &Class, rows: &[(usize, String)]) -> Class {
 }
 
 /// 1 where the label is this class.
-fn of_class(policy: &Performance, name: &str, rows: &[(usize, String)]) -> Vec<f64> {
-    let is = |label: &str| {
-        label == name
-            // Booleans and floats are ways to write a binary label.
-            || policy.problem == Problem::Binary
-                && name == "1"
-                && (label == "true" || label.parse::<f64>() == Ok(1.0))
-    };
-    rows.iter().map(|(_, label)| f64::from(u8::from(is(label)))).collect()
+fn of_class(name: &str, rows: &[(usize, String)]) -> Vec<f64> {
+    rows.iter().map(|(_, label)| f64::from(u8::from(is_class(name, label)))).collect()
 }
 
 /// What the metrics of all current rows seem to be.
 struct Estimate<'a> {
-    policy: &'a Performance,
     columns: &'a [(&'a str, Kind)],
     sides: [&'a Rows; 2],
     before: &'a [(usize, String)],
@@ -276,7 +301,7 @@ impl Estimate<'_> {
                 let known: Vec<Class> =
                     classes.iter().map(|class| chosen(class, self.before)).collect();
                 let labels: Vec<Vec<f64>> =
-                    names.iter().map(|name| of_class(self.policy, name, self.before)).collect();
+                    names.iter().map(|name| of_class(name, self.before)).collect();
                 Ok(Some(outcomes::estimated_classes(&known, &labels, now).measure(metric)))
             }
             [Outputs::Numbers(then), Outputs::Numbers(now)] => {

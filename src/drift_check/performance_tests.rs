@@ -38,7 +38,7 @@ fn rows(count: usize, noise: f64, known: impl Fn(usize) -> bool) -> RecordBatch 
 
 fn asked(policy: &Performance, batches: [RecordBatch; 2], clock: i64) -> Vec<(String, String)> {
     let rows = batches.map(|batch| Rows { labels: labels(policy, &batch, None).unwrap(), batch });
-    let found = performance(policy, &[], [&rows[0], &rows[1]], clock).unwrap();
+    let found = performance(policy, &[], [&rows[0], &rows[1]], (clock, 20)).unwrap();
     let words = |compared: &Compared| compared.own.as_ref().unwrap().told.clone();
     found.iter().map(|compared| (compared.column.clone(), words(compared))).collect()
 }
@@ -49,7 +49,7 @@ fn a_model_that_got_worse_is_seen_with_labels_and_estimated_without() {
     let both = [rows(3000, 0.2, |_| true), rows(2000, 1.6, |_| true)];
     let made =
         both.clone().map(|batch| Rows { labels: labels(&policy, &batch, None).unwrap(), batch });
-    let found = performance(&policy, &[], [&made[0], &made[1]], DAY).unwrap();
+    let found = performance(&policy, &[], [&made[0], &made[1]], (DAY, 20)).unwrap();
     let names: Vec<&str> = found.iter().map(|compared| compared.column.as_str()).collect();
     assert_eq!(names, ["roc_auc", "accuracy", "roc_auc (estimated)", "accuracy (estimated)"]);
     let worse = found[0].effects[0];
@@ -72,6 +72,16 @@ fn labels_that_are_missing_are_no_answer_unless_they_are_too_young() {
     let lag = ", time: t, matured_after: 90m";
     let told = asked(&policy_of(lag), both(), 1090 * 60_000);
     assert_eq!(told.len(), 2, "{told:?}");
+    // Two rows are no answer, whatever their share.
+    let few = asked(&policy_of(lag), both(), 91 * 60_000);
+    assert_eq!(few[0].0, "labels", "{few:?}");
+    // Nothing estimates this one: without labels it has no answer.
+    let text = "drift: {baseline: a.csv, current: b.csv, performance: {problem: regression, label: y, score: s, metrics: {r2: 0.1, mae: 0.1}}}";
+    let regression = Config::parse("t", text).unwrap().drift.unwrap().performance.unwrap();
+    let blind = [rows(2000, 0.2, |_| true), rows(2000, 0.2, |_| false)];
+    let names: Vec<String> =
+        asked(&regression, blind, DAY).into_iter().map(|told| told.0).collect();
+    assert_eq!(names, ["mae (estimated)", "labels"]);
     let none = [rows(2000, 0.2, |_| false), rows(2000, 0.2, |_| true)];
     let told = asked(&policy(""), none, DAY);
     assert!(told[0].1.contains("on the baseline"), "{told:?}");
@@ -96,21 +106,27 @@ fn labels_are_found_by_their_key_and_two_of_them_are_refused() {
 
 #[test]
 fn what_is_no_score_is_refused() {
-    let policy = policy("");
+    let plain = policy("");
     let wrong = RecordBatch::try_from_iter([
         ("s", Arc::new(Float64Array::from(vec![0.5, 1.5])) as ArrayRef),
         ("y", Arc::new(StringArray::from(vec!["0", "1"])) as ArrayRef),
     ])
     .unwrap();
-    let rows = Rows { labels: labels(&policy, &wrong, None).unwrap(), batch: wrong };
-    let refused = performance(&policy, &[], [&rows, &rows], DAY).unwrap_err().to_string();
+    let pair = Rows { labels: labels(&plain, &wrong, None).unwrap(), batch: wrong };
+    let refused = performance(&plain, &[], [&pair, &pair], (DAY, 1)).unwrap_err().to_string();
     assert!(refused.contains("holds 1.5"), "{refused}");
     let text = "drift: {baseline: a.csv, current: b.csv, performance: {problem: regression, label: y, score: s, metrics: {mae: 1}}}";
     let regression = Config::parse("t", text).unwrap().drift.unwrap().performance.unwrap();
-    let labels = vec![Some("1.5".to_owned()), Some("late".to_owned())];
-    let rows = Rows { labels, ..rows };
-    let refused = performance(&regression, &[], [&rows, &rows], DAY).unwrap_err().to_string();
+    let words = vec![Some("1.5".to_owned()), Some("late".to_owned())];
+    let pair = Rows { labels: words, ..pair };
+    let refused = performance(&regression, &[], [&pair, &pair], (DAY, 1)).unwrap_err().to_string();
     assert!(refused.contains("the label `late` of `y` is no number"), "{refused}");
+    let policy = policy(", positive: late");
+    let both = [rows(50, 0.2, |_| true), rows(50, 0.2, |_| true)]
+        .map(|batch| Rows { labels: labels(&policy, &batch, None).unwrap(), batch });
+    let refused = performance(&policy, &[], [&both[0], &both[1]], (DAY, 1)).unwrap_err();
+    assert!(refused.to_string().contains("no label in `y` is `late`"), "{refused}");
+    assert!(is_class("1", "1.0") && is_class("1", "true") && !is_class("a", "b"));
     let text = "drift: {baseline: a.csv, current: b.csv, performance: {problem: binary, label: y, score: s, metrics: {rmse: 1}}}";
     let refused = Config::parse("t", text).unwrap_err().message;
     assert!(refused.contains("`rmse` is not a metric of binary problems"), "{refused}");

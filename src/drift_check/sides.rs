@@ -431,5 +431,6 @@ async fn of_the_model(
         let labels = performance::labels(wanted, &batch, known.as_ref())?;
         rows.push(Rows { batch, labels });
     }
-    performance::performance(wanted, &features, [&rows[0], &rows[1]], clock::now_ms())
+    let asked = (clock::now_ms(), policy.min_rows);
+    performance::performance(wanted, &features, [&rows[0], &rows[1]], asked)
 }

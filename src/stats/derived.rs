@@ -5,6 +5,7 @@
 //! `tokens(body)`, `embedding(vector)`. A name with other characters than
 //! letters, digits and `_` stands between backticks.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -33,7 +34,7 @@ enum Made {
     Size,
     /// The number of characters of a text.
     Length,
-    /// The words of a text in lower case, each a value of its own.
+    /// The different words of a text in lower case, each a value of its own.
     Tokens,
     /// A list of numbers as one point.
     Embedding,
@@ -159,7 +160,9 @@ impl Derived {
                 let mut found = StringBuilder::new();
                 for text in text.as_string::<i64>().iter() {
                     match text {
-                        Some(text) => tokens(text).for_each(|token| found.append_value(token)),
+                        Some(text) => {
+                            tokens(text).iter().for_each(|token| found.append_value(token))
+                        }
                         None => found.append_null(),
                     }
                 }
@@ -189,11 +192,13 @@ fn quoted(name: &str) -> String {
     format!("`{}`", name.replace('`', "``"))
 }
 
-/// Runs of letters and digits, in lower case.
-fn tokens(text: &str) -> impl Iterator<Item = String> + '_ {
+/// Runs of letters and digits, in lower case, each once: how often a text says
+/// the same word tells of that text, not of all.
+fn tokens(text: &str) -> BTreeSet<String> {
     text.split(|char: char| !char.is_alphanumeric())
         .filter(|token| !token.is_empty())
         .map(str::to_lowercase)
+        .collect()
 }
 
 fn element(kind: &DataType) -> Option<DataType> {

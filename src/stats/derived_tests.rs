@@ -59,7 +59,7 @@ fn elements_are_those_of_the_lists_that_are_there() {
 fn words_are_runs_of_letters_and_digits() {
     let text: ArrayRef =
         Arc::new(StringArray::from(vec![Some("Late, LATE: 2 hours!"), None, Some("…")]));
-    let mut expected = some(&["late", "late", "2", "hours"]);
+    let mut expected = some(&["2", "hours", "late"]);
     expected.push(None);
     assert_eq!(told("tokens(body)", &text), expected);
     let number: ArrayRef = Arc::new(Float32Array::from(vec![1.0]));

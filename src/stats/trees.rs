@@ -67,6 +67,8 @@ pub struct Forest {
 struct Sums {
     gradient: f64,
     curvature: f64,
+    /// Of gradients.
+    squares: f64,
     rows: usize,
 }
 
@@ -74,6 +76,7 @@ impl Sums {
     fn add(&mut self, other: Self) {
         self.gradient += other.gradient;
         self.curvature += other.curvature;
+        self.squares += other.squares;
         self.rows += other.rows;
     }
 
@@ -81,6 +84,7 @@ impl Sums {
         Self {
             gradient: self.gradient - other.gradient,
             curvature: self.curvature - other.curvature,
+            squares: self.squares - other.squares,
             rows: self.rows - other.rows,
         }
     }
@@ -224,7 +228,7 @@ fn grow(binned: &[Vec<u8>], slopes: &[[f64; 2]], growth: Growth, fitted: &mut [f
 fn sums(slopes: &[[f64; 2]], rows: &[u32]) -> Sums {
     rows.iter().fold(Sums::default(), |mut sums, row| {
         let [gradient, curvature] = slopes[*row as usize];
-        sums.add(Sums { gradient, curvature, rows: 1 });
+        sums.add(Sums { gradient, curvature, squares: gradient * gradient, rows: 1 });
         sums
     })
 }
@@ -246,6 +250,7 @@ fn leaf(
                 histogram[usize::from(column[*row as usize])].add(Sums {
                     gradient,
                     curvature,
+                    squares: 0.0,
                     rows: 1,
                 });
             }
@@ -261,8 +266,9 @@ fn leaf(
 
 /// Where a column is cut best, with what is missing on either side.
 fn best_split(histogram: &[Sums; 256], total: Sums, least: usize) -> Option<Split> {
-    /// What a split must gain: less is rounding.
-    const WORTH: f64 = 1e-9;
+    /// What a split must gain of all there is to gain: less is rounding.
+    const WORTH: f64 = 1e-12;
+    let worth = WORTH * total.squares;
     let missing = histogram[usize::from(MISSING)];
     let mut best: Option<Split> = None;
     let mut left = Sums::default();
@@ -281,7 +287,7 @@ fn best_split(histogram: &[Sums; 256], total: Sums, least: usize) -> Option<Spli
                 continue;
             }
             let gain = on_left.score() + on_right.score() - total.score();
-            if gain > WORTH && best.is_none_or(|best| gain > best.gain) {
+            if gain > worth && best.is_none_or(|best| gain > best.gain) {
                 let bin = u8::try_from(bin).unwrap_or(MISSING - 1);
                 best = Some(Split { column: 0, bin, missing_left, gain, children: [0; 2] });
             }
@@ -313,6 +319,17 @@ mod tests {
             .sum::<f64>()
             / 3000.0;
         assert!(error < 0.02, "{error}");
+    }
+
+    #[test]
+    fn the_unit_of_the_target_does_not_matter() {
+        let x = uniform(1000, 0.1);
+        let fitted = |unit: f64| {
+            let target: Vec<f64> = x.iter().map(|x| unit * x).collect();
+            let forest = Forest::fit(&[x.clone()], &target, Loss::Squares, Growth::default());
+            forest.predict(&[vec![0.9]])[0] / unit
+        };
+        assert!((fitted(1e-9) - fitted(1.0)).abs() < 1e-6, "{}", fitted(1e-9));
     }
 
     #[test]
