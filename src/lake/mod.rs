@@ -4,6 +4,7 @@ mod delta;
 mod draw;
 mod files;
 mod groups;
+mod nested;
 pub mod parquet;
 mod predicate;
 mod side;

@@ -13,7 +13,7 @@ use super::draw::{Draw, Drawn};
 use super::files::{self, Kind};
 use super::groups::{Group, Grouping, Groups, Scope, Wanted};
 use super::parquet::{ParquetFile, Scratch};
-use super::{Lake, types};
+use super::{Lake, nested, types};
 use crate::databricks::unity::TableInfo;
 use crate::names::AsOf;
 use crate::report::Fault;
@@ -260,7 +260,8 @@ impl Side {
             Rows::Delta(folder) => folder.each(names, each)?,
             Rows::Table { from, filter } => {
                 let lake = lake.context("a table needs a warehouse")?;
-                lake.read_each(from, names, filter.as_deref(), each).await?;
+                let typed = |batch| each(nested::typed(batch, &self.schema)?);
+                lake.read_each(from, names, filter.as_deref(), typed).await?;
             }
         }
         Ok(())

@@ -16,6 +16,7 @@ use arrow::array::{
 };
 use arrow::compute::{cast, concat, nullif};
 use arrow::datatypes::DataType;
+use arrow::error::ArrowError;
 use serde::{Deserialize, Serialize};
 
 /// One step down from a column.
@@ -120,12 +121,14 @@ impl Derived {
 
     /// Its values, from those of its root. Elements and tokens are more or
     /// fewer than the rows.
-    pub fn values(&self, root: &ArrayRef) -> Result<ArrayRef, arrow::error::ArrowError> {
+    pub fn values(&self, root: &ArrayRef) -> Result<ArrayRef, ArrowError> {
         let mut array = root.clone();
         for step in &self.steps {
             array = match step {
                 Step::Field(name) => {
-                    let parent = array.as_struct();
+                    let Some(parent) = array.as_struct_opt() else {
+                        return Err(other(&array, "fields"));
+                    };
                     let Some(child) = parent.column_by_name(name) else {
                         return Ok(new_null_array(&DataType::Null, array.len()));
                     };
@@ -144,7 +147,9 @@ impl Derived {
             Made::Value | Made::Embedding => Ok(array),
             Made::Size => {
                 let list = as_list(&array)?;
-                let list = list.as_list::<i64>();
+                let Some(list) = list.as_list_opt::<i64>() else {
+                    return Err(other(&array, "elements"));
+                };
                 let sizes =
                     (0..list.len()).map(|row| list.is_valid(row).then(|| list.value_length(row)));
                 Ok(Arc::new(sizes.collect::<Int64Array>()))
@@ -213,7 +218,7 @@ fn element(kind: &DataType) -> Option<DataType> {
 }
 
 /// A list of any kind with wide offsets.
-pub(super) fn as_list(array: &ArrayRef) -> Result<ArrayRef, arrow::error::ArrowError> {
+pub(super) fn as_list(array: &ArrayRef) -> Result<ArrayRef, ArrowError> {
     match array.data_type() {
         DataType::List(field)
         | DataType::ListView(field)
@@ -224,9 +229,11 @@ pub(super) fn as_list(array: &ArrayRef) -> Result<ArrayRef, arrow::error::ArrowE
 }
 
 /// The elements of all lists that are there, one after the other.
-fn elements(array: &ArrayRef) -> Result<ArrayRef, arrow::error::ArrowError> {
+fn elements(array: &ArrayRef) -> Result<ArrayRef, ArrowError> {
     let list = as_list(array)?;
-    let list: &GenericListArray<i64> = list.as_list();
+    let Some(list) = list.as_list_opt::<i64>() else {
+        return Err(other(array, "elements"));
+    };
     if list.null_count() == 0 {
         return Ok(inside(list));
     }
@@ -237,6 +244,11 @@ fn elements(array: &ArrayRef) -> Result<ArrayRef, arrow::error::ArrowError> {
         true => Ok(list.values().slice(0, 0)),
         false => concat(&parts.iter().map(AsRef::as_ref).collect::<Vec<&dyn Array>>()),
     }
+}
+
+/// The data is not of the type that was told.
+fn other(array: &ArrayRef, what: &str) -> ArrowError {
+    ArrowError::CastError(format!("a value of type {} has no {what}", array.data_type()))
 }
 
 fn inside<O: OffsetSizeTrait>(list: &GenericListArray<O>) -> ArrayRef {
