@@ -30,11 +30,11 @@ pub(super) struct Publishing {
 
 impl Publishing {
     /// Takes an earlier run's files away: after a failure, they would be taken
-    /// for this run's.
+    /// for this run's. A plan stays, as the next run is to apply it.
     pub(super) fn clear(&self, command: &str) -> Result<()> {
         for (name, is_folder, _) in fs::entries(&self.report_dir)?.unwrap_or_default() {
             let own = name.strip_prefix(command).is_some_and(|rest| rest.starts_with('.'));
-            if own && !is_folder {
+            if own && !is_folder && !name.ends_with(".plan.json") {
                 fs::remove(self.report_dir.join(name))?;
             }
         }

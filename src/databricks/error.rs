@@ -72,8 +72,13 @@ impl Error {
     }
 
     pub fn is_already_there(&self) -> bool {
-        matches!(self, Self::Api(error) if error.status == 409
-            || error.code.ends_with("ALREADY_EXISTS"))
+        match self {
+            Self::Api(error) => error.status == 409 || error.code.ends_with("ALREADY_EXISTS"),
+            Self::Statement { code, message, .. } => {
+                code.ends_with("ALREADY_EXISTS") || message.contains("_ALREADY_EXISTS]")
+            }
+            _ => false,
+        }
     }
 
     /// A fault of the moment: the same call may succeed later.

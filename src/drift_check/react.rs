@@ -8,6 +8,7 @@ use super::run::Request;
 use crate::config::{Drift, OnDrift};
 use crate::forge::chat::{Chat, Kind, Message};
 use crate::forge::{Forge, Ticket};
+use crate::names::Source;
 use crate::report::{Fault, FaultKind, Report};
 use crate::step::Ctx;
 use crate::sys::process;
@@ -29,6 +30,10 @@ impl Reaction {
         Self { name, ..Self::default() }
     }
 
+    pub(super) fn failed(error: &anyhow::Error) -> Self {
+        Self { told: Some(format!("what follows failed: {error:#}")), ..Self::named("failed") }
+    }
+
     pub(super) fn retrain(target: &str, told: String) -> Self {
         Self { target: Some(target.to_owned()), told: Some(told), ..Self::named("retrain") }
     }
@@ -41,14 +46,16 @@ pub(super) struct Found<'a> {
     pub(super) report: &'a Report,
     pub(super) window: &'a str,
     pub(super) baseline: &'a str,
+    /// What was checked: `drift` or `quality`.
+    pub(super) kind: &'static str,
 }
 
 pub(super) async fn react(ctx: &Ctx, request: &Request, found: Found<'_>) -> Result<Reaction> {
     let policy = &request.policy;
     let calm = matches!(found.state, State::None | State::Watch);
     let reaction = match (found.state, policy.on_drift) {
-        _ if calm => Reaction::named("nothing"),
         (_, OnDrift::Nothing) => return Ok(Reaction::named("nothing")),
+        _ if calm => Reaction::named("nothing"),
         (State::Drift, OnDrift::Retrain) => retrain(ctx, request, found).await?,
         (State::Drift, OnDrift::Command) => command(ctx, policy, found).await?,
         // Retraining on a broken feed would make the model worse.
@@ -101,7 +108,11 @@ async fn notify(
     calm: bool,
     reaction: &Reaction,
 ) -> Result<()> {
-    let key = format!("drift of {}", policy.current);
+    // One ticket per question: the state of the table is not part of it.
+    let place = Source { as_of: None, ..policy.current.clone() };
+    let condition = policy.current_where.as_deref();
+    let condition = condition.map(|text| format!(" where {text}")).unwrap_or_default();
+    let key = format!("{} of {place}{condition}", found.kind);
     let told = reaction.told.as_deref().unwrap_or_default();
     if policy.notify.ticket {
         let forge = forge(ctx)?;

@@ -15,23 +15,30 @@ use crate::lake::Lake;
 use crate::names::{SchemaName, Sha256};
 use crate::record::statement::{Parameter, Statement};
 use crate::record::{self, DecisionRow};
-use crate::report::Fault;
+use crate::report::{Fault, FaultKind};
 use crate::step::Ctx;
 use crate::sys::clock;
 
 pub(super) async fn retrain(ctx: &Ctx, request: &Request, found: Found<'_>) -> Result<Reaction> {
     let policy = &request.policy;
     let trainer = Trainer::find(ctx, policy).await?;
-    let target = trainer.target();
+    let target = trainer.target(ctx);
+    let current = policy.current.to_string();
+    let mut claimed = None;
     if policy.retrain.needs_record() {
         let schema = request.record.as_ref().ok_or_else(|| {
             Fault::usage("a pipeline, a cool-down and a budget need the records of earlier checks")
                 .hint("set `record.schema` in lakegate.yml")
         })?;
-        let claims = Claims { ctx, schema, target: &target };
+        let claims = Claims { ctx, schema, target: &target, current: &current };
         let other = match claims.stand(policy, found).await? {
-            Standing::Free if claims.claim(found, policy).await? => None,
-            Standing::Free => Some(format!("{target} is started for this window by another check")),
+            Standing::Free => match claims.claim(found).await? {
+                Some(claimant) => {
+                    claimed = Some((claims, claimant));
+                    None
+                }
+                None => Some(format!("{target} is started for this window by another check")),
+            },
             Standing::Taken => {
                 Some(format!("{target} was started for this window by an earlier check"))
             }
@@ -54,7 +61,18 @@ pub(super) async fn retrain(ctx: &Ctx, request: &Request, found: Found<'_>) -> R
             Ok(Reaction { run_id, run_url, ..Reaction::retrain(&target, told) })
         }
         Trainer::Pipeline(forge, pipeline) => {
-            let url = forge.start(pipeline, &request.retrain_parameters).await?;
+            let started = forge.start(pipeline, &request.retrain_parameters).await;
+            let refused = |error: &anyhow::Error| {
+                let fault = error.chain().find_map(|cause| cause.downcast_ref::<Fault>());
+                fault.is_some_and(|fault| fault.kind == FaultKind::Usage)
+            };
+            if let (Some((claims, claimant)), Err(error)) = (&claimed, &started)
+                && refused(error)
+            {
+                // Nothing was started: the next check may try again.
+                claims.withdraw(found.window, claimant).await?;
+            }
+            let url = started?;
             let told = format!("retraining was started for this window: {url}");
             Ok(Reaction { run_url: Some(url), ..Reaction::retrain(&target, told) })
         }
@@ -103,14 +121,17 @@ impl Trainer {
         Ok(Self::Pipeline(Box::new(forge(ctx)?), pipeline))
     }
 
-    /// Its name in the records.
-    fn target(&self) -> String {
+    /// Its name in the records: those of one schema may be several repositories'.
+    fn target(&self, ctx: &Ctx) -> String {
+        let place = ctx.context.repository.as_deref().unwrap_or_default();
         match self {
             Self::Job(id, _) => format!("job:{id}"),
             Self::Pipeline(_, Pipeline::Workflow { file, branch }) => {
-                format!("workflow:{file}@{branch}")
+                format!("workflow:{place}/{file}@{branch}")
             }
-            Self::Pipeline(_, Pipeline::Azure { id }) => format!("pipeline:{id}"),
+            Self::Pipeline(forge, Pipeline::Azure { id }) => {
+                format!("pipeline:{}/{id}", forge.place())
+            }
         }
     }
 }
@@ -120,6 +141,8 @@ struct Claims<'a> {
     ctx: &'a Ctx,
     schema: &'a SchemaName,
     target: &'a str,
+    /// The table that drifted: each has its own retrainings.
+    current: &'a str,
 }
 
 enum Standing {
@@ -136,7 +159,7 @@ impl Claims<'_> {
     }
 
     fn event(&self, window: &str) -> String {
-        Sha256::of_parts(["claim", self.target, window]).to_string()
+        Sha256::of_parts(["claim", self.target, self.current, window]).to_string()
     }
 
     async fn stand(&self, policy: &Drift, found: Found<'_>) -> Result<Standing> {
@@ -145,9 +168,11 @@ impl Claims<'_> {
         let table = record::table::<DecisionRow>(self.schema).quoted();
         let statement = Statement {
             text: format!(
-                "SELECT window_id, `at` FROM {table} WHERE phase = 'claim' AND target = :target"
+                "SELECT window_id, `at` FROM {table} WHERE phase = 'claim' AND target = :target AND `current` = :current"
             ),
-            parameters: vec![Parameter::new("target", Some(self.target.to_owned()), "STRING")],
+            parameters: [("target", self.target), ("current", self.current)]
+                .map(|(name, value)| Parameter::new(name, Some(value.to_owned()), "STRING"))
+                .to_vec(),
         };
         let rows = lake.client.sql(lake.warehouse, &statement).await;
         let rows = rows.context("look for earlier retrainings")?.rows;
@@ -183,15 +208,15 @@ impl Claims<'_> {
         Ok(Standing::Free)
     }
 
-    /// Whether this check may start the retraining: the first claim stays.
-    async fn claim(&self, found: Found<'_>, policy: &Drift) -> Result<bool> {
+    /// The claim, if this check may start the retraining: the first one stays.
+    async fn claim(&self, found: Found<'_>) -> Result<Option<String>> {
         let lake = self.lake()?;
         let claimant = Uuid::new_v4().to_string();
         let row = DecisionRow {
             event_id: self.event(found.window),
             phase: "claim",
             baseline: found.baseline.to_owned(),
-            current: policy.current.to_string(),
+            current: self.current.to_owned(),
             window: found.window.to_owned(),
             state: found.state.as_str(),
             reason: found.report.reason.clone(),
@@ -209,6 +234,21 @@ impl Claims<'_> {
         };
         let read = lake.client.sql(lake.warehouse, &statement).await;
         let read = read.context("look whose claim the retraining is")?;
-        Ok(read.first("claimant") == Some(&claimant))
+        Ok((read.first("claimant") == Some(&claimant)).then_some(claimant))
+    }
+
+    /// Takes back a claim of this check.
+    async fn withdraw(&self, window: &str, claimant: &str) -> Result<()> {
+        let lake = self.lake()?;
+        let table = record::table::<DecisionRow>(self.schema).quoted();
+        let statement = Statement {
+            text: format!("DELETE FROM {table} WHERE event_id = :event AND claimant = :claimant"),
+            parameters: vec![
+                Parameter::new("event", Some(self.event(window)), "STRING"),
+                Parameter::new("claimant", Some(claimant.to_owned()), "STRING"),
+            ],
+        };
+        let gone = lake.client.sql(lake.warehouse, &statement).await;
+        gone.map(drop).context("take back the claim on the retraining")
     }
 }

@@ -64,7 +64,16 @@ pub(super) fn decision(
 ) -> DecisionRow {
     let policy_digest = Sha256::of(serde_json::to_vec(policy).unwrap_or_default()).to_string();
     DecisionRow {
-        event_id: Sha256::of_parts(["outcome", window, baseline, &policy_digest]).to_string(),
+        // The same outcome is one row; another one of the same window is another.
+        event_id: Sha256::of_parts([
+            "outcome",
+            window,
+            baseline,
+            &policy_digest,
+            decision.state.as_str(),
+            reaction.name,
+        ])
+        .to_string(),
         phase: "outcome",
         baseline: baseline.to_owned(),
         current: policy.current.to_string(),

@@ -12,7 +12,7 @@ use super::{describe, monitor, result, rows, sides};
 use crate::config::{self, Drift, OnDrift};
 use crate::lake::Lake;
 use crate::names::SchemaName;
-use crate::report::{Document, Outcome, Report};
+use crate::report::{Document, Fault, Finding, Outcome, Report, Severity};
 use crate::step::{self, Ctx};
 use crate::sys::clock;
 use crate::telemetry::Telemetry;
@@ -68,8 +68,13 @@ pub async fn run(ctx: Ctx, request: Request) -> Result<Outcome> {
     let against = baseline.as_str();
     let mut report = report(policy, &decision, &window, &chosen);
     let state = decision.state;
-    let found = Found { state, report: &report, window: &window, baseline: against };
-    let reaction = react(&ctx, &request, found).await?;
+    let kind = if request.drift { "drift" } else { "quality" };
+    let found = Found { state, report: &report, window: &window, baseline: against, kind };
+    // What follows may fail: that is told, and the verdict is kept.
+    let (reaction, failed) = match react(&ctx, &request, found).await {
+        Ok(reaction) => (reaction, None),
+        Err(error) => (Reaction::failed(&error), Some(error)),
+    };
     let at = clock::now().to_string();
     let rows = rows::of(policy, &decision, [&window, against], reaction.name, &at);
     let decided = rows::decision(policy, &decision, [&window, against], &reaction, &at);
@@ -79,6 +84,12 @@ pub async fn run(ctx: Ctx, request: Request) -> Result<Outcome> {
         lake.record(schema, std::slice::from_ref(&decided)).await?;
     }
     telemetry.send(&rows).await?;
+    if let Some(error) = failed {
+        let mut finding = Finding::new(Severity::Error, "drift/reaction", format!("{error:#}"));
+        let fault = error.chain().find_map(|cause| cause.downcast_ref::<Fault>());
+        finding.hint = fault.and_then(|fault| fault.hint.clone());
+        report.findings.insert(0, finding);
+    }
     if let Some(told) = &reaction.told {
         report.reason = format!("{}; {told}", report.reason);
     }

@@ -19,7 +19,7 @@ use crate::sys::{Env, clock};
 /// A project and the token of the running job.
 pub struct Azure {
     client: reqwest::Client,
-    project: Url,
+    pub(super) project: Url,
     token: Secret,
 }
 

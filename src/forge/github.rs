@@ -18,7 +18,7 @@ use crate::sys::{Env, https};
 #[derive(Debug)]
 pub struct GitHub {
     api: Octocrab,
-    repository: String,
+    pub(super) repository: String,
     server: String,
 }
 
@@ -27,8 +27,6 @@ pub struct GitHub {
 struct Issue {
     number: u64,
     html_url: String,
-    #[serde(default)]
-    body: Option<String>,
     /// Pull requests are issues, too.
     #[serde(default)]
     pull_request: Option<serde_json::Value>,
@@ -65,28 +63,20 @@ impl GitHub {
         format!("/repos/{}/{rest}", self.repository)
     }
 
-    fn hidden_mark(key: &str) -> String {
-        format!("<!-- {} -->", Ticket::mark(key))
-    }
-
-    /// The open issue with the label and the mark. The label is what only
-    /// people with rights to the repository can set.
+    /// The open issue with both labels: these, only people with rights to the
+    /// repository can set.
     async fn find(&self, key: &str) -> Result<Option<Issue>> {
-        let mark = Self::hidden_mark(key);
-        let query = [("state", "open"), ("labels", Ticket::LABEL), ("per_page", "100")];
+        let labels = format!("{},{}", Ticket::LABEL, Ticket::mark(key));
+        let query = [("state", "open"), ("labels", labels.as_str()), ("per_page", "100")];
         let found: Result<Vec<Issue>, _> = self.api.get(self.route("issues"), Some(&query)).await;
         let found = found.map_err(|error| refused("list issues", "issues: write", error))?;
-        let marked = |issue: &Issue| {
-            issue.pull_request.is_none()
-                && issue.body.as_deref().is_some_and(|body| body.contains(&mark))
-        };
+        let issues = found.into_iter().filter(|issue| issue.pull_request.is_none());
         // Two runs at once may have made two: the older one stays.
-        Ok(found.into_iter().filter(marked).min_by_key(|issue| issue.number))
+        Ok(issues.min_by_key(|issue| issue.number))
     }
 
     pub(super) async fn tell(&self, ticket: &Ticket) -> Result<String> {
-        let body = format!("{}\n\n{}", ticket.body, Self::hidden_mark(&ticket.key));
-        let text = json!({ "title": ticket.title, "body": body });
+        let text = json!({ "title": ticket.title, "body": ticket.body });
         let needed = "issues: write";
         if let Some(open) = self.find(&ticket.key).await? {
             let route = self.route(&format!("issues/{}", open.number));
@@ -96,7 +86,7 @@ impl GitHub {
                 .html_url);
         }
         let mut text = text;
-        text["labels"] = json!([Ticket::LABEL]);
+        text["labels"] = json!([Ticket::LABEL, Ticket::mark(&ticket.key)]);
         let made: Result<Issue, _> = self.api.post(self.route("issues"), Some(&text)).await;
         Ok(made.map_err(|error| refused("open an issue", needed, error))?.html_url)
     }

@@ -66,6 +66,14 @@ impl Forge {
         }
     }
 
+    /// The repository or project.
+    pub fn place(&self) -> &str {
+        match self {
+            Self::GitHub(github) => &github.repository,
+            Self::Azure(azure) => azure.project.as_str(),
+        }
+    }
+
     /// Makes the ticket, or brings the open one up to date. Returns its address.
     pub async fn tell(&self, ticket: &Ticket) -> Result<String> {
         match self {

@@ -22,7 +22,7 @@ struct Seen {
 type Shared = Arc<Mutex<Seen>>;
 
 async fn serve(
-    answer: fn(&mut Seen, &Method, &str, &Value) -> Response,
+    answer: fn(&mut Seen, &Method, &Uri, &Value) -> Response,
     kind: &'static str,
 ) -> (String, Shared) {
     let seen = Shared::default();
@@ -39,7 +39,7 @@ async fn serve(
             let refusal = json!({ "message": "Resource not accessible by integration" });
             return (StatusCode::FORBIDDEN, Json(refusal)).into_response();
         }
-        answer(&mut seen, &method, uri.path(), &body)
+        answer(&mut seen, &method, &uri, &body)
     };
     let app = Router::new().fallback(handle).with_state(seen.clone());
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -52,7 +52,8 @@ fn number(path: &str) -> usize {
     path.split('/').filter_map(|part| part.parse::<usize>().ok()).next_back().unwrap()
 }
 
-fn github_answer(seen: &mut Seen, method: &Method, path: &str, body: &Value) -> Response {
+fn github_answer(seen: &mut Seen, method: &Method, uri: &Uri, body: &Value) -> Response {
+    let path = uri.path();
     if path.ends_with("/dispatches") {
         assert_eq!(*body, json!({ "ref": "main", "inputs": { "reason": "drift" } }));
         return StatusCode::NO_CONTENT.into_response();
@@ -61,12 +62,16 @@ fn github_answer(seen: &mut Seen, method: &Method, path: &str, body: &Value) -> 
         return (StatusCode::CREATED, Json(json!({ "id": 1 }))).into_response();
     }
     if *method == Method::GET {
-        let open = seen.tickets.iter().filter(|ticket| ticket["state"] == "open");
+        let asked = uri.query().unwrap();
+        let open = seen.tickets.iter().filter(|ticket| {
+            let mark = ticket["labels"][1].as_str().unwrap();
+            ticket["state"] == "open" && asked.contains(&format!("lakegate%2C{mark}"))
+        });
         return Json(open.cloned().collect::<Vec<_>>()).into_response();
     }
     if *method == Method::POST {
         let mut ticket = body.clone();
-        assert_eq!(ticket["labels"], json!(["lakegate"]));
+        assert_eq!(ticket["labels"][0], "lakegate");
         let number = seen.tickets.len() + 1;
         ticket["number"] = json!(number);
         ticket["state"] = json!("open");
@@ -81,7 +86,8 @@ fn github_answer(seen: &mut Seen, method: &Method, path: &str, body: &Value) -> 
     Json(ticket.clone()).into_response()
 }
 
-fn azure_answer(seen: &mut Seen, _: &Method, path: &str, body: &Value) -> Response {
+fn azure_answer(seen: &mut Seen, _: &Method, uri: &Uri, body: &Value) -> Response {
+    let path = uri.path();
     if path.ends_with("/runs") {
         assert_eq!(*body, json!({ "templateParameters": { "reason": "drift" } }));
         let place = json!({ "_links": { "web": { "href": "https://dev.azure.com/o/p/run/7" } } });

@@ -114,8 +114,12 @@ impl Lake<'_> {
 
     /// Makes the table of a kind of rows when it is missing.
     pub async fn ensure<R: Row>(&self, schema: &SchemaName) -> Result<()> {
-        let made = self.client.sql(self.warehouse, &record::create::<R>(schema)).await;
-        made.map(drop).with_context(|| format!("make `{}`", record::table::<R>(schema)))
+        let made = match self.client.sql(self.warehouse, &record::create::<R>(schema)).await {
+            // IF NOT EXISTS looks first: another check may come between.
+            Err(error) if error.is_already_there() => Ok(()),
+            made => made.map(drop),
+        };
+        made.with_context(|| format!("make `{}`", record::table::<R>(schema)))
     }
 
     /// Adds rows to their table, which is made when it is missing.

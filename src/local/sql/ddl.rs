@@ -38,6 +38,9 @@ fn texts<const N: usize>(names: [&str; N], rows: &[[Option<String>; N]]) -> Resu
 
 pub(super) async fn create_table(session: &Session, create: CreateTable) -> Result<Table, Failure> {
     let name = session.name(&create.name)?;
+    // A table and its log come into being together, for whoever else creates it.
+    let queue = session.workspace.sql.writer(&format!("create {name}"));
+    let _turn = queue.lock().await;
     let known = session.workspace.table(&name).is_ok();
     if known && create.if_not_exists {
         return Ok(nothing());
