@@ -288,6 +288,16 @@ impl Drift {
         }
         if let Some(monitor) = &self.monitor {
             monitor.check()?;
+            let beside = [
+                ("performance", self.performance.is_some()),
+                ("between", self.between.is_some()),
+                ("slices", !self.slices.is_empty()),
+                ("derived", !self.derived.is_empty()),
+                ("sample", self.sample.is_some()),
+            ];
+            if let Some((name, _)) = beside.into_iter().find(|(_, asked)| *asked) {
+                return Err(format!("`monitor` reads metric tables: it knows nothing of `{name}`"));
+            }
         }
         self.check_reactions()
     }

@@ -111,7 +111,9 @@ impl Rows<'_> {
     /// The profile rows: counts of rows, of nulls, and the spread.
     pub(super) fn profile(&self, table: &str) -> Statement {
         let mut parameters = Vec::new();
-        let conditions = self.conditions(&mut parameters);
+        // Rows of the baseline belong to no model and to no length of windows.
+        let current = self.conditions(&mut parameters).join(" AND ");
+        let conditions = [format!("(`log_type` = 'BASELINE' OR ({current}))")];
         let columns = [
             self.field("window", "start"),
             quoted("log_type"),
@@ -197,18 +199,14 @@ pub(super) fn windows(
     profile: &Answer<'_>,
     clock: i64,
 ) -> Result<(Vec<Scoped>, usize)> {
-    let mut granularities: Vec<&str> =
-        drift.rows.iter().filter_map(|row| drift.cell(row, "granularity")).collect();
-    granularities.sort_unstable();
-    granularities.dedup();
-    if granularities.len() > 1 {
-        let known = granularities.join(", ");
-        let fault = Fault::usage(format!("the monitor's windows are of several lengths: {known}"));
-        return Err(fault.hint("name one in `drift.monitor.granularity`").into());
-    }
+    one_length(drift)?;
     let profiles = profiles(profile)?;
     let mut open = Vec::new();
     let mut found = BTreeMap::<i64, Vec<Compared>>::new();
+    let previous = matches!(
+        policy.monitor.as_ref().map(|monitor| monitor.against),
+        Some(MonitorAgainst::Previous)
+    );
     for row in drift.rows {
         let column = drift.cell(row, "column_name").context("a drift row has no column")?;
         let start = time(drift.cell(row, "window_start"))?;
@@ -221,12 +219,22 @@ pub(super) fn windows(
         if column == TABLE || left_out {
             continue;
         }
-        let before = profiles.baseline.get(column).copied().unwrap_or_default();
+        let before = if previous {
+            let earlier = profiles.current.range(..(start, String::new()));
+            let same = earlier.rev().find(|((_, name), _)| name == column);
+            same.map(|(_, counted)| *counted)
+        } else {
+            profiles.baseline.get(column).copied()
+        };
+        let before = before.unwrap_or_default();
         let now = profiles.current.get(&(start, column.to_owned())).copied().unwrap_or_default();
         found.entry(start).or_default().push(compared(drift, row, column, [before, now]));
     }
     open.sort_unstable();
     open.dedup();
+    if let Some((start, columns)) = found.last_key_value() {
+        all_named(policy, *start, columns)?;
+    }
     let rows = |start: i64| {
         let of_table = |counted: Option<&Counted>| counted.map_or(0, |counted| counted.rows);
         let now = of_table(profiles.current.get(&(start, TABLE.to_owned())));
@@ -248,6 +256,32 @@ pub(super) fn windows(
     Ok((found.into_iter().map(scoped).collect(), open.len()))
 }
 
+/// Windows of several lengths would be compared with each other.
+fn one_length(drift: &Answer<'_>) -> Result<(), Fault> {
+    let mut granularities: Vec<&str> =
+        drift.rows.iter().filter_map(|row| drift.cell(row, "granularity")).collect();
+    granularities.sort_unstable();
+    granularities.dedup();
+    if granularities.len() > 1 {
+        let known = granularities.join(", ");
+        let fault = Fault::usage(format!("the monitor's windows are of several lengths: {known}"));
+        return Err(fault.hint("name one in `drift.monitor.granularity`"));
+    }
+    Ok(())
+}
+
+/// A column that the policy names must be there.
+fn all_named(policy: &Drift, start: i64, columns: &[Compared]) -> Result<(), Fault> {
+    let known: Vec<&str> = columns.iter().map(|column| column.column.as_str()).collect();
+    let named = policy.columns.iter().chain(&policy.critical).chain(policy.limits.keys());
+    if let Some(missing) = named.into_iter().find(|name| !known.contains(&name.as_str())) {
+        let window = names::instant(start);
+        let message = format!("the monitor says nothing of `{missing}` in the window {window}");
+        return Err(Fault::usage(message).or_near(missing, known.iter().copied()));
+    }
+    Ok(())
+}
+
 fn compared(
     drift: &Answer<'_>,
     row: &[Option<String>],
@@ -262,6 +296,8 @@ fn compared(
     for (name, statistic) in EFFECTS {
         let Some(value) = drift.number(row, name) else { continue };
         match (statistic, before.deviation) {
+            // A column that is constant on both sides has moved by nothing.
+            (Statistic::Wasserstein, Some(_)) if value == 0.0 => effect(statistic, 0.0),
             (Statistic::Wasserstein, Some(deviation)) => effect(statistic, value / deviation),
             // In the unit of the column it has no threshold.
             (Statistic::Wasserstein, None) => {}
@@ -278,12 +314,13 @@ fn compared(
             (Kind::Numbers, "ks", ks)
         }
         (None, Some(chi)) => (Kind::Categories, "chi²", chi),
-        // Without a test, nothing is called significant that may not be.
+        // Distances without a test have no answer; nothing at all is presence.
+        (None, None) if !effects.is_empty() => {
+            effects.clear();
+            (Kind::Numbers, "none", Tested { statistic: 0.0, p_value: 1.0 })
+        }
         (None, None) => (Kind::Presence, "none", Tested { statistic: 0.0, p_value: 1.0 }),
     };
-    if kind == Kind::Presence {
-        effects.clear();
-    }
     let delta = drift.number(row, "percent_null_delta").map(|percent| percent / 100.0);
     let share = if now.rows > 0 { now.nulls as f64 / now.rows as f64 } else { 0.0 };
     let nulls_before = match delta {

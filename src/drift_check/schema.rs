@@ -83,6 +83,11 @@ pub(super) fn choose(policy: &Drift, baseline: &Schema, current: &Schema) -> Res
     let mut chosen = Chosen { known: known_now.collect(), ..Chosen::default() };
     let wanted = |name: &String| {
         let derived = policy.derived.iter().any(|derived| derived.name() == name);
+        // Labels come late: their nulls are a matter of `performance`.
+        let label = policy.performance.as_ref().is_some_and(|asked| asked.label == *name);
+        if label && !policy.columns.contains(name) {
+            return false;
+        }
         !policy.exclude.contains(name)
             && (policy.columns.is_empty() || derived || policy.columns.contains(name))
     };

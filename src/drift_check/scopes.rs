@@ -190,10 +190,13 @@ pub(super) fn learn(
         windows.par_iter().map(|window| columns(policy, chosen, whole, Some(window))).collect();
     for compared in far.into_iter().flatten() {
         let statistic = policy.limit(&compared.column, compared.kind).statistic;
+        let rows = compared.profiles.each_ref().map(|profile| profile.rows as f64);
+        // A window is part of the whole: from the others it is this much further.
+        let further = rows[0] / (rows[0] - rows[1]).max(1.0);
         if let Some(effect) =
             compared.effect(statistic).filter(|effect| effect.corrected.is_finite())
         {
-            sizes.entry(compared.column).or_default().push(effect.corrected);
+            sizes.entry(compared.column).or_default().push(effect.corrected * further);
         }
     }
     let threshold = |(column, mut sizes): (String, Vec<f64>)| {

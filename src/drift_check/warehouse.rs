@@ -69,6 +69,13 @@ fn beyond(policy: &Drift, chosen: &Chosen) -> Option<String> {
     if policy.windows.as_ref().is_some_and(|windows| windows.learn.is_some()) {
         return Some("thresholds that are learnt".into());
     }
+    let derived = |name: &str| policy.derived.iter().any(|derived| name.contains(derived.name()));
+    let window = policy.windows.as_ref().and_then(|windows| windows.column.as_deref());
+    if let Some(name) =
+        policy.slices.iter().map(String::as_str).chain(window).find(|name| derived(name))
+    {
+        return Some(format!("rows by `{name}`"));
+    }
     // Rows of a table have no order.
     let by_rows = policy.windows.as_ref().is_some_and(|windows| windows.rows.is_some());
     by_rows.then(|| "windows by a number of rows".into())

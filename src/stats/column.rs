@@ -366,7 +366,8 @@ impl Column {
                 sample.keys.len() as u64 * 8 + sample.counted.len() as u64 * 16
             }
             Self::Categories(categories) => categories.counts.len() as u64 * PER_CATEGORY,
-            Self::Presence(_) | Self::Embedding(_) => 0,
+            Self::Embedding(embedding) => embedding.held(),
+            Self::Presence(_) => 0,
         }
     }
 

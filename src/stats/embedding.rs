@@ -56,6 +56,11 @@ impl Embedding {
         self.points + self.unfit + self.nulls
     }
 
+    /// About how many bytes it takes.
+    pub fn held(&self) -> u64 {
+        ((self.kept.len() + 2) * self.mean.len() * 8) as u64
+    }
+
     pub fn dimensions(&self) -> usize {
         self.mean.len()
     }

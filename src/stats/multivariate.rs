@@ -13,7 +13,7 @@ use super::trees::{Forest, Growth, Loss};
 #[derive(Debug, Clone, PartialEq)]
 pub struct Correlation {
     pub pair: [usize; 2],
-    /// Pearson's coefficient, before and now.
+    /// Spearman's coefficient, before and now: heavy tails do not sway ranks.
     pub values: [f64; 2],
     /// The change, and without what the largest of so many is by chance.
     pub change: f64,
@@ -25,6 +25,8 @@ pub struct Correlation {
 /// Compares all correlations. Nothing where no pair varies on both sides.
 pub fn correlation(sides: [&[Vec<f64>]; 2]) -> Option<Correlation> {
     let count = sides[0].len();
+    let ranked = sides.map(|side| side.iter().map(|column| ranks(column)).collect::<Vec<_>>());
+    let sides = ranked.each_ref();
     let mut worst: Option<(Correlation, f64)> = None;
     let mut pairs = 0.0f64;
     for i in 0..count {
@@ -32,7 +34,8 @@ pub fn correlation(sides: [&[Vec<f64>]; 2]) -> Option<Correlation> {
             let [before, now] = sides.map(|side| pearson(&side[i], &side[j]));
             let (Some((a, n)), Some((b, m))) = (before, now) else { continue };
             pairs += 1.0;
-            let noise = (1.0 / (n - 3.0) + 1.0 / (m - 3.0)).sqrt();
+            // Fieller, Hartley and Pearson (1957).
+            let noise = (1.06 / (n - 3.0) + 1.06 / (m - 3.0)).sqrt();
             let z = (a.clamp(-LIMIT, LIMIT).atanh() - b.clamp(-LIMIT, LIMIT).atanh()).abs();
             let p_value = 2.0 * special::normal_sf(z / noise);
             let change = (a - b).abs();
@@ -57,6 +60,22 @@ pub fn correlation(sides: [&[Vec<f64>]; 2]) -> Option<Correlation> {
             ..worst
         }
     })
+}
+
+/// The rank of each value, the mean of theirs for equal ones; NaN for gaps.
+fn ranks(column: &[f64]) -> Vec<f64> {
+    let mut order: Vec<usize> = (0..column.len()).filter(|row| column[*row].is_finite()).collect();
+    order.sort_by(|a, b| column[*a].total_cmp(&column[*b]));
+    let mut ranks = vec![f64::NAN; column.len()];
+    let mut before = 0;
+    for same in order.chunk_by(|a, b| column[*a] == column[*b]) {
+        let rank = before as f64 + (same.len() as f64 - 1.0) / 2.0;
+        for row in same {
+            ranks[*row] = rank;
+        }
+        before += same.len();
+    }
+    ranks
 }
 
 /// Coefficients of one have no finite z.
@@ -110,7 +129,13 @@ pub fn reconstruction(sides: [&[Vec<f64>]; 2]) -> Option<(f64, Tested)> {
         };
         used.iter().map(of).collect::<Vec<_>>()
     });
-    let (values, vectors) = eigen(covariance(&standard[0]));
+    // Components describe the rows that they were learnt from better than any
+    // others: they are learnt from one half of the baseline, and told by the other.
+    let half = |from: usize| -> Vec<Vec<f64>> {
+        let of = |column: &Vec<f64>| column.iter().skip(from).step_by(2).copied().collect();
+        standard[0].iter().map(of).collect()
+    };
+    let (values, vectors) = eigen(covariance(&half(0)));
     let total: f64 = values.iter().sum();
     let mut explained = 0.0;
     let mut kept = 0;
@@ -118,7 +143,7 @@ pub fn reconstruction(sides: [&[Vec<f64>]; 2]) -> Option<(f64, Tested)> {
         explained += values[kept];
         kept += 1;
     }
-    let errors = standard.each_ref().map(|columns| left_over(columns, &vectors[..kept]));
+    let errors = [&half(1), &standard[1]].map(|columns| left_over(columns, &vectors[..kept]));
     let [before, now] = errors.each_ref().map(|errors| facts(errors));
     if before.mean <= 0.0 {
         return None;

@@ -40,7 +40,8 @@ fn where_nothing_moved_nothing_is_seen() {
         let found = correlation([&before, &now]).unwrap();
         assert!(found.corrected < 0.05, "{found:?}");
         let (change, tested) = reconstruction([&before, &now]).unwrap();
-        assert!(change.abs() < 0.1);
+        // Its standard error is 0.04 with so few rows.
+        assert!(change.abs() < 0.15, "{seed} {change} {tested:?}");
         let told = domain_classifier([&before, &now]);
         assert!((told.statistic - 0.5).abs() < 0.06, "{told:?}");
         for (at, p) in [found.p_value, tested.p_value, told.p_value].into_iter().enumerate() {
@@ -48,6 +49,26 @@ fn where_nothing_moved_nothing_is_seen() {
         }
     }
     assert!(alarms.iter().all(|alarms| *alarms <= 3), "{alarms:?}");
+}
+
+#[test]
+fn many_columns_and_heavy_tails_are_no_drift() {
+    // Forty independent columns of 500 rows, of which components describe noise.
+    let wide = |seed: u64| -> Vec<Vec<f64>> {
+        (0..14).flat_map(|block| rows(500, 0.0, seed * 100 + block)).collect()
+    };
+    for seed in 0..4 {
+        let (change, tested) = reconstruction([&wide(seed), &wide(50 + seed)]).unwrap();
+        assert!(change.abs() < 0.05, "{change} {tested:?}");
+    }
+    let heavy = |seed: u64| -> Vec<Vec<f64>> {
+        let columns = rows(4000, 0.8, seed);
+        columns.into_iter().map(|column| column.iter().map(|x| (2.0 * x).exp()).collect()).collect()
+    };
+    for seed in 0..8 {
+        let found = correlation([&heavy(seed), &heavy(90 + seed)]).unwrap();
+        assert!(found.corrected < 0.05, "{found:?}");
+    }
 }
 
 #[test]

@@ -326,7 +326,8 @@ mod tests {
         let x = uniform(1000, 0.1);
         let fitted = |unit: f64| {
             let target: Vec<f64> = x.iter().map(|x| unit * x).collect();
-            let forest = Forest::fit(&[x.clone()], &target, Loss::Squares, Growth::default());
+            let forest =
+                Forest::fit(std::slice::from_ref(&x), &target, Loss::Squares, Growth::default());
             forest.predict(&[vec![0.9]])[0] / unit
         };
         assert!((fitted(1e-9) - fitted(1.0)).abs() < 1e-6, "{}", fitted(1e-9));
