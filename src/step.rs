@@ -6,6 +6,7 @@ use tokio::sync::watch;
 
 use crate::databricks::{Client, Masker};
 use crate::host::{Context, Host};
+use crate::lake::Lake;
 use crate::report::{Fault, FaultKind};
 use crate::sys::Env;
 
@@ -28,12 +29,18 @@ impl Ctx {
         Arc::new(move |secret| host.mask(secret))
     }
 
-    /// The SQL warehouse to run statements on.
-    pub fn warehouse(&self) -> Result<&str, Fault> {
-        self.warehouse.as_deref().ok_or_else(|| {
+    /// The tables, through the SQL warehouse.
+    pub fn lake(&self) -> Result<Lake<'_>, Fault> {
+        self.lake_if_any().ok_or_else(|| {
             Fault::usage("no SQL warehouse is configured")
                 .hint("set `workspace.warehouse` in lakegate.yml, or DATABRICKS_WAREHOUSE_ID")
         })
+    }
+
+    /// The same for those who can do without, such as readers of files.
+    pub fn lake_if_any(&self) -> Option<Lake<'_>> {
+        let warehouse = self.warehouse.as_deref()?;
+        Some(Lake { client: &self.client, warehouse })
     }
 }
 

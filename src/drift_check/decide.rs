@@ -83,6 +83,15 @@ pub(super) enum Against {
     Before(String),
 }
 
+impl Against {
+    pub(super) fn name(&self) -> &str {
+        match self {
+            Self::All => "all rows",
+            Self::Slice(name) | Self::Window(name) | Self::Before(name) => name,
+        }
+    }
+}
+
 /// What is thought of one scope.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Part {
@@ -191,8 +200,7 @@ fn overall(
     let drifted = slices.iter().find(|slice| slice.state == State::Drift);
     match drifted {
         Some(slice) if state < State::Watch => {
-            let Against::Slice(name) = &slice.scope else { return (state, reason) };
-            (State::Watch, format!("the slice {name} drifted: {}", slice.reason))
+            (State::Watch, format!("the slice {} drifted: {}", slice.scope.name(), slice.reason))
         }
         _ => (state, reason),
     }
@@ -206,10 +214,7 @@ fn newest(rule: &Windows, windows: &[Part]) -> (State, String) {
         return (State::Inconclusive, "there is no window with rows".into());
     };
     let drifted = newest.iter().filter(|part| part.state == State::Drift).count();
-    let name = match &last.scope {
-        Against::Window(name) | Against::Slice(name) | Against::Before(name) => name.as_str(),
-        Against::All => "all rows",
-    };
+    let name = last.scope.name();
     let counted = format!("{drifted} of the {} newest windows drifted", newest.len());
     match last.state {
         State::Drift if drifted >= at_least => {

@@ -2,7 +2,6 @@
 
 use super::compare::{Compared, Profile};
 use super::decide::{Decision, Judged, Part, State};
-use super::result::name;
 use super::schema::Chosen;
 use crate::report::{Chart, Finding, Report, Series, Severity, Table, number};
 
@@ -34,7 +33,7 @@ pub(super) fn describe(report: &mut Report, decision: &Decision, chosen: &Chosen
     report.tables.extend(parts("Slices", "slice", &decision.slices));
     report.charts.extend(time_line(decision));
     for slice in decision.slices.iter().filter(|slice| slice.state == State::Drift) {
-        let title = format!("the slice {} drifted: {}", name(&slice.scope), slice.reason);
+        let title = format!("the slice {} drifted: {}", slice.scope.name(), slice.reason);
         report.findings.push(Finding::new(Severity::Warning, "drift/slice", title));
     }
     let drawn = decision.columns().iter().filter(|column| !column.compared.labels.is_empty());
@@ -104,7 +103,7 @@ fn parts(title: &str, what: &str, parts: &[Part]) -> Option<Table> {
         table.row(
             (part.state != State::Watch).then(|| part.state.verdict()),
             [
-                name(&part.scope).to_owned(),
+                part.scope.name().to_owned(),
                 part.rows[1].to_string(),
                 part.state.as_str().to_owned(),
                 worst.unwrap_or_default(),
@@ -132,7 +131,7 @@ fn time_line(decision: &Decision) -> Option<Chart> {
     });
     Some(Chart {
         title: "Effect over its threshold, window by window".into(),
-        labels: decision.windows.iter().map(|part| name(&part.scope).to_owned()).collect(),
+        labels: decision.windows.iter().map(|part| part.scope.name().to_owned()).collect(),
         series: series.collect(),
         limit: Some(1.0),
     })

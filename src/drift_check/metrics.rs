@@ -8,9 +8,8 @@ use anyhow::{Context as _, Result};
 
 use super::compare::{Compared, Effect, Profile, nothing_to_compare};
 use super::decide::{Against, Scoped};
-use super::pushdown::quoted;
 use crate::config::{Drift, Monitor, MonitorAgainst, Statistic};
-use crate::names;
+use crate::names::{self, quoted};
 use crate::record::statement::{Parameter, Statement};
 use crate::report::Fault;
 use crate::stats::column::Kind;
@@ -203,10 +202,18 @@ pub(super) fn windows(
     let profiles = profiles(profile)?;
     let mut open = Vec::new();
     let mut found = BTreeMap::<i64, Vec<Compared>>::new();
-    let previous = matches!(
-        policy.monitor.as_ref().map(|monitor| monitor.against),
-        Some(MonitorAgainst::Previous)
-    );
+    let previous =
+        policy.monitor.as_ref().is_some_and(|monitor| monitor.against == MonitorAgainst::Previous);
+    let sides = |start: i64, column: &str| {
+        let before = if previous {
+            let earlier = profiles.current.range(..(start, String::new()));
+            earlier.rev().find(|((_, name), _)| name == column).map(|(_, counted)| *counted)
+        } else {
+            profiles.baseline.get(column).copied()
+        };
+        let now = profiles.current.get(&(start, column.to_owned())).copied();
+        [before, now].map(Option::unwrap_or_default)
+    };
     for row in drift.rows {
         let column = drift.cell(row, "column_name").context("a drift row has no column")?;
         let start = time(drift.cell(row, "window_start"))?;
@@ -219,38 +226,16 @@ pub(super) fn windows(
         if column == TABLE || left_out {
             continue;
         }
-        let before = if previous {
-            let earlier = profiles.current.range(..(start, String::new()));
-            let same = earlier.rev().find(|((_, name), _)| name == column);
-            same.map(|(_, counted)| *counted)
-        } else {
-            profiles.baseline.get(column).copied()
-        };
-        let before = before.unwrap_or_default();
-        let now = profiles.current.get(&(start, column.to_owned())).copied().unwrap_or_default();
-        found.entry(start).or_default().push(compared(drift, row, column, [before, now]));
+        found.entry(start).or_default().push(compared(drift, row, column, sides(start, column)));
     }
     open.sort_unstable();
     open.dedup();
     if let Some((start, columns)) = found.last_key_value() {
         all_named(policy, *start, columns)?;
     }
-    let rows = |start: i64| {
-        let of_table = |counted: Option<&Counted>| counted.map_or(0, |counted| counted.rows);
-        let now = of_table(profiles.current.get(&(start, TABLE.to_owned())));
-        let before = match policy.monitor.as_ref().map(|monitor| monitor.against) {
-            Some(MonitorAgainst::Previous) => profiles
-                .current
-                .range(..(start, String::new()))
-                .rfind(|((_, column), _)| column == TABLE)
-                .map_or(0, |(_, counted)| counted.rows),
-            _ => of_table(profiles.baseline.get(TABLE)),
-        };
-        [before, now]
-    };
     let scoped = |(start, columns): (i64, Vec<Compared>)| Scoped {
         scope: Against::Window(names::instant(start)),
-        rows: rows(start),
+        rows: sides(start, TABLE).map(|counted| counted.rows),
         columns,
     };
     Ok((found.into_iter().map(scoped).collect(), open.len()))

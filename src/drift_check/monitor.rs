@@ -16,7 +16,7 @@ use crate::report::{Fault, FaultKind};
 use crate::step::Ctx;
 use crate::sys::clock;
 
-/// What the monitor found, and how long ago it looked.
+/// What the monitor found.
 pub(super) struct Read {
     pub(super) chosen: Chosen,
     pub(super) scopes: Vec<Scoped>,
@@ -29,7 +29,7 @@ pub(super) async fn read(ctx: &Ctx, policy: &Drift, wanted: &config::Monitor) ->
     let Place::Table(table) = &policy.current.place else {
         return Err(Fault::usage("`drift.monitor` reads the monitor of a table").into());
     };
-    let lake = Lake { client: &ctx.client, warehouse: ctx.warehouse()? };
+    let lake = ctx.lake()?;
     let info = lake.table(table).await?;
     let monitor = find(ctx, wanted, &info, table).await?;
     if wanted.refresh {

@@ -10,6 +10,7 @@ use super::compare::{
     Compared, Measured, Profile, nothing_to_compare, of_numbers, presence_only, spread,
 };
 use super::schema::Common;
+use crate::names::quoted;
 use crate::stats::binned::{self, Bin};
 use crate::stats::column::{Categories, Column, Facts, Kind, Measure, Presence};
 use crate::stats::pair::{self, Bins};
@@ -92,10 +93,6 @@ impl From<'_> {
 pub(super) fn window_of(column: &str, every: i64) -> String {
     let time = format!("unix_millis(CAST({} AS TIMESTAMP))", quoted(column));
     format!("CAST(CAST(floor({time} / {every}) AS BIGINT) * {every} AS STRING)")
-}
-
-pub(super) fn quoted(name: &str) -> String {
-    format!("`{}`", name.replace('`', "``"))
 }
 
 /// A double, to its last bit, in a form that is a double to every engine.

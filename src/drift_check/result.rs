@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::compare::{self, Compared};
-use super::decide::{self, Against, Decision, Judged};
+use super::decide::{self, Decision, Judged};
 use super::schema::Chosen;
 use crate::stats::column::Kind;
 use crate::stats::numeric::Tested;
@@ -225,19 +225,11 @@ fn scope(part: &decide::Part) -> Scope {
         null_share: judged.compared.profiles[1].missing_share(),
     };
     Scope {
-        name: name(&part.scope).to_owned(),
+        name: part.scope.name().to_owned(),
         rows: part.rows.into(),
         state: part.state.as_str(),
         reason: part.reason.clone(),
         columns: part.columns.iter().map(brief).collect(),
-    }
-}
-
-/// What a scope is called.
-pub(super) fn name(scope: &Against) -> &str {
-    match scope {
-        Against::All => "all rows",
-        Against::Slice(name) | Against::Window(name) | Against::Before(name) => name,
     }
 }
 

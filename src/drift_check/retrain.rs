@@ -11,7 +11,6 @@ use crate::checkout;
 use crate::config::Drift;
 use crate::databricks::jobs::RunNow;
 use crate::forge::{Forge, Pipeline};
-use crate::lake::Lake;
 use crate::names::{SchemaName, Sha256};
 use crate::record::statement::{Parameter, Statement};
 use crate::record::{self, DecisionRow};
@@ -62,12 +61,8 @@ pub(super) async fn retrain(ctx: &Ctx, request: &Request, found: Found<'_>) -> R
         }
         Trainer::Pipeline(forge, pipeline) => {
             let started = forge.start(pipeline, &request.retrain_parameters).await;
-            let refused = |error: &anyhow::Error| {
-                let fault = error.chain().find_map(|cause| cause.downcast_ref::<Fault>());
-                fault.is_some_and(|fault| fault.kind == FaultKind::Usage)
-            };
             if let (Some((claims, claimant)), Err(error)) = (&claimed, &started)
-                && refused(error)
+                && Fault::of(error).is_some_and(|fault| fault.kind == FaultKind::Usage)
             {
                 // Nothing was started: the next check may try again.
                 claims.withdraw(found.window, claimant).await?;
@@ -87,11 +82,10 @@ async fn start_job(
     job_id: i64,
 ) -> Result<(i64, String)> {
     let current = request.policy.current.to_string();
-    let parts = ["drift", &job_id.to_string(), &current, found.window].map(str::to_owned);
-    let token = Sha256::of_parts(parts.iter().map(String::as_str)).to_string();
+    let token = Sha256::of_parts(["drift", &job_id.to_string(), &current, found.window]);
     let now = RunNow {
         job_id,
-        idempotency_token: Some(token),
+        idempotency_token: Some(token.to_string()),
         job_parameters: request.retrain_parameters.clone(),
     };
     let run_id = ctx.client.run_now(&now).await?;
@@ -154,16 +148,12 @@ enum Standing {
 }
 
 impl Claims<'_> {
-    fn lake(&self) -> Result<Lake<'_>> {
-        Ok(Lake { client: &self.ctx.client, warehouse: self.ctx.warehouse()? })
-    }
-
     fn event(&self, window: &str) -> String {
         Sha256::of_parts(["claim", self.target, self.current, window]).to_string()
     }
 
     async fn stand(&self, policy: &Drift, found: Found<'_>) -> Result<Standing> {
-        let lake = self.lake()?;
+        let lake = self.ctx.lake()?;
         lake.ensure::<DecisionRow>(self.schema).await?;
         let table = record::table::<DecisionRow>(self.schema).quoted();
         let statement = Statement {
@@ -210,7 +200,7 @@ impl Claims<'_> {
 
     /// The claim, if this check may start the retraining: the first one stays.
     async fn claim(&self, found: Found<'_>) -> Result<Option<String>> {
-        let lake = self.lake()?;
+        let lake = self.ctx.lake()?;
         let claimant = Uuid::new_v4().to_string();
         let row = DecisionRow {
             event_id: self.event(found.window),
@@ -239,7 +229,7 @@ impl Claims<'_> {
 
     /// Takes back a claim of this check.
     async fn withdraw(&self, window: &str, claimant: &str) -> Result<()> {
-        let lake = self.lake()?;
+        let lake = self.ctx.lake()?;
         let table = record::table::<DecisionRow>(self.schema).quoted();
         let statement = Statement {
             text: format!("DELETE FROM {table} WHERE event_id = :event AND claimant = :claimant"),

@@ -10,7 +10,6 @@ use super::schema::{Change, Chosen, choose};
 use super::sides::Opened;
 use super::{describe, monitor, result, rows, sides};
 use crate::config::{self, Drift, OnDrift};
-use crate::lake::Lake;
 use crate::names::SchemaName;
 use crate::report::{Document, Fault, Finding, Outcome, Report, Severity};
 use crate::step::{self, Ctx};
@@ -79,15 +78,14 @@ pub async fn run(ctx: Ctx, request: Request) -> Result<Outcome> {
     let rows = rows::of(policy, &decision, [&window, against], reaction.name, &at);
     let decided = rows::decision(policy, &decision, [&window, against], &reaction, &at);
     if let Some(schema) = &request.record {
-        let lake = Lake { client: &ctx.client, warehouse: ctx.warehouse()? };
+        let lake = ctx.lake()?;
         lake.record(schema, &rows).await?;
         lake.record(schema, std::slice::from_ref(&decided)).await?;
     }
     telemetry.send(&rows).await?;
     if let Some(error) = failed {
         let mut finding = Finding::new(Severity::Error, "drift/reaction", format!("{error:#}"));
-        let fault = error.chain().find_map(|cause| cause.downcast_ref::<Fault>());
-        finding.hint = fault.and_then(|fault| fault.hint.clone());
+        finding.hint = Fault::of(&error).and_then(|fault| fault.hint.clone());
         report.findings.insert(0, finding);
     }
     if let Some(told) = &reaction.told {

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use arrow::datatypes::{DataType, Field, Schema};
 
-use super::pushdown;
 use crate::config::Drift;
+use crate::names::quoted;
 use crate::report::Fault;
 use crate::stats::arrow::measure;
 use crate::stats::column::Measure;
@@ -144,7 +144,7 @@ impl Chosen {
             _ => measure(kind),
         };
         let measures = (measured(old), measured(new));
-        let sql = derived.map_or_else(|| Some(pushdown::quoted(then.name())), Derived::sql);
+        let sql = derived.map_or_else(|| Some(quoted(then.name())), Derived::sql);
         let common = measures.0.zip(measures.1).and_then(|(a, b)| a.common(b));
         // A side that is null throughout may have lost its type.
         let common = common

@@ -19,7 +19,7 @@ use super::schema::{Chosen, Common};
 use super::{scopes, together, warehouse};
 use crate::config::{Compat, Drift, Performance, Problem, Sample};
 use crate::lake::parquet::Scratch;
-use crate::lake::{Group, Grouping, Lake, Scope, Side, Wanted, Window};
+use crate::lake::{Group, Grouping, Scope, Side, Wanted, Window};
 use crate::names::{Place, Source};
 use crate::report::Fault;
 use crate::stats;
@@ -83,7 +83,7 @@ async fn open_plain(
             })
         }
         Place::Table(table) => {
-            let lake = Lake { client: &ctx.client, warehouse: ctx.warehouse()? };
+            let lake = ctx.lake()?;
             let info = lake.table(table).await?;
             let version = lake.version(table, source.as_of).await?;
             let drawn = sample.map(sampled).unwrap_or_default();
@@ -198,8 +198,7 @@ async fn groups(
     }
     let wanted: Vec<Wanted<'_>> =
         chosen.common.iter().map(|common| (&common.fields[at], common.measure)).collect();
-    let lake = ctx.warehouse.as_deref().map(|warehouse| Lake { client: &ctx.client, warehouse });
-    opened.side.groups(lake, &wanted, &grouping).await
+    opened.side.groups(ctx.lake_if_any(), &wanted, &grouping).await
 }
 
 /// Reads the columns that rules are about, and checks them.
@@ -230,8 +229,7 @@ pub(super) async fn quality(
     if wanted.is_empty() {
         return Ok(kept);
     }
-    let lake = ctx.warehouse.as_deref().map(|warehouse| Lake { client: &ctx.client, warehouse });
-    let mut groups = current.side.groups(lake, &wanted, &current.grouping).await?;
+    let mut groups = current.side.groups(ctx.lake_if_any(), &wanted, &current.grouping).await?;
     let all = groups.remove(&Scope::All).context("the rows were not read")?;
     let now = clock::now_ms();
     for (field, _) in &wanted {
@@ -258,12 +256,10 @@ pub(super) async fn rows(
     baseline: Option<&Opened>,
     current: &Opened,
 ) -> Result<[u64; 2]> {
-    let lake = ctx.warehouse.as_deref().map(|warehouse| Lake { client: &ctx.client, warehouse });
     let mut counted = [0; 2];
     for (count, opened) in counted.iter_mut().zip([baseline, Some(current)]) {
         let Some(opened) = opened else { continue };
-        let grouping = opened.grouping.clone();
-        let groups = opened.side.groups(lake, &[], &grouping).await?;
+        let groups = opened.side.groups(ctx.lake_if_any(), &[], &opened.grouping).await?;
         *count = rows_of(groups.get(&Scope::All));
     }
     Ok(counted)
@@ -382,8 +378,7 @@ fn row_by_row<'c>(policy: &Drift, chosen: &'c Chosen) -> Vec<(&'c str, Kind)> {
 }
 
 async fn draw(ctx: &Ctx, opened: &Opened, names: &[&str], limit: usize) -> Result<RecordBatch> {
-    let lake = ctx.warehouse.as_deref().map(|warehouse| Lake { client: &ctx.client, warehouse });
-    let drawn = opened.side.draw(lake, names, &opened.grouping, limit).await?;
+    let drawn = opened.side.draw(ctx.lake_if_any(), names, &opened.grouping, limit).await?;
     Ok(drawn.batch)
 }
 

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context as _, Result};
 
-use super::decide::Scoped;
+use super::decide::{Against, Scoped};
 use super::pushdown::{self, Asked, Counted, Cut, From, Grouped, TOGETHER};
 use super::schema::{Change, Chosen, Common};
 use super::scopes;
 use crate::config::{Drift, Engine};
 use crate::databricks::sql::Statement;
-use crate::lake::{Grouping, Scope, Slice};
+use crate::lake::{Grouping, Lake, Scope, Slice};
+use crate::names::quoted;
 use crate::report::Fault;
 use crate::stats::column::{Column, Measure};
 use crate::step::Ctx;
@@ -47,11 +48,11 @@ pub(super) async fn compare(
         }
         return Ok(None);
     }
-    let work = Work { ctx, policy, chosen, from: [baseline, current] };
+    let work = Work { lake: ctx.lake()?, policy, chosen, from: [baseline, current] };
     let rows = [work.rows(0).await?, work.rows(1).await?];
     let large = rows.iter().any(|rows| *rows >= LARGE);
     if rows.contains(&0) || !(asked || large) {
-        let whole = Scoped { scope: super::decide::Against::All, rows, columns: Vec::new() };
+        let whole = Scoped { scope: Against::All, rows, columns: Vec::new() };
         return Ok(asked.then(|| (vec![whole], Vec::new())));
     }
     ctx.host.progress(&format!("the warehouse counts {} and {} rows", rows[0], rows[1]));
@@ -89,7 +90,7 @@ struct Side {
 }
 
 struct Work<'a> {
-    ctx: &'a Ctx,
+    lake: Lake<'a>,
     policy: &'a Drift,
     chosen: &'a Chosen,
     from: [From<'a>; 2],
@@ -98,7 +99,7 @@ struct Work<'a> {
 impl Work<'_> {
     async fn rows(&self, side: usize) -> Result<u64> {
         let statement = Statement::new(pushdown::count(&self.from[side]));
-        let counted = self.ctx.client.sql(self.ctx.warehouse()?, &statement).await;
+        let counted = self.lake.client.sql(self.lake.warehouse, &statement).await;
         let counted = counted.context("count the rows")?;
         counted.first("row_count").and_then(|rows| rows.parse().ok()).context("count the rows")
     }
@@ -140,7 +141,7 @@ impl Work<'_> {
             let (group, name): (String, Box<dyn Fn(String) -> Scope + Send>) =
                 match Grouping::slice(text, &known)? {
                     Slice::Values(column) => (
-                        format!("CAST({} AS STRING)", pushdown::quoted(&column)),
+                        format!("CAST({} AS STRING)", quoted(&column)),
                         Box::new(move |value| Scope::Slice(format!("{column} = {value}"))),
                     ),
                     Slice::Where(condition) => (
@@ -176,7 +177,7 @@ impl Work<'_> {
     ) -> Result<()> {
         let from = From { group: Some(group), ..self.from[at] };
         let statement = Statement::new(pushdown::count(&from));
-        let answer = self.ctx.client.sql(self.ctx.warehouse()?, &statement).await;
+        let answer = self.lake.client.sql(self.lake.warehouse, &statement).await;
         for row in answer.context("count the rows of slices and windows")?.rows {
             let mut cells = row.into_iter();
             let Some(scope) = scope(cells.next().flatten()) else { continue };
@@ -206,7 +207,7 @@ impl Work<'_> {
             let mut columns: Vec<Column> =
                 part.iter().map(|common| Column::new(common.measure)).collect();
             let statement = Statement::new(pushdown::sample(&self.from[0], &wanted, rows));
-            let read = self.ctx.client.sql_arrow_each(self.ctx.warehouse()?, &statement, |batch| {
+            let read = self.lake.client.sql_arrow_each(self.lake.warehouse, &statement, |batch| {
                 for (column, array) in columns.iter_mut().zip(batch.columns()) {
                     crate::stats::arrow::push(column, array)?;
                 }
@@ -232,7 +233,7 @@ impl Work<'_> {
             if text.is_empty() {
                 continue;
             }
-            let answer = self.ctx.client.sql(self.ctx.warehouse()?, &Statement::new(text)).await;
+            let answer = self.lake.client.sql(self.lake.warehouse, &Statement::new(text)).await;
             pushdown::take(&mut grouped, answer.context("count by bins")?.rows)?;
         }
         Ok(grouped)

@@ -140,8 +140,7 @@ impl Lake<'_> {
 }
 
 fn select(from: &str, columns: &[String], filter: Option<&str>) -> Statement {
-    let quoted: Vec<String> =
-        columns.iter().map(|column| format!("`{}`", column.replace('`', "``"))).collect();
+    let quoted: Vec<String> = columns.iter().map(|column| names::quoted(column)).collect();
     let filter = filter.map(|filter| format!(" WHERE ({filter})")).unwrap_or_default();
     Statement::new(format!("SELECT {} FROM {from}{filter}", quoted.join(", ")))
 }

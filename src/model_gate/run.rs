@@ -9,7 +9,7 @@ use super::decide::{Decision, Measured, Ruling, decide};
 use super::input::{Judged, judge};
 use crate::config::{Gate, Problem};
 use crate::databricks::Client;
-use crate::lake::{self, Lake};
+use crate::lake;
 use crate::names::{Alias, ModelName, ModelVersion, SchemaName, Sha256, VersionRef};
 use crate::record::evidence::{Data, Evidence, RuleResult, Statement, Subject};
 use crate::record::{self, GateRow};
@@ -35,7 +35,7 @@ pub struct Request {
 impl step::Request for Request {}
 
 pub async fn run(ctx: Ctx, request: Request) -> Result<Outcome> {
-    let lake = Lake { client: &ctx.client, warehouse: ctx.warehouse()? };
+    let lake = ctx.lake()?;
     let policy = &request.policy;
     // From here on numbers are used, never the alias: it may move meanwhile.
     let candidate = candidate(&ctx.client, &request.model, request.candidate.as_ref()).await?;

@@ -6,7 +6,6 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 
 use super::check::{self, Move};
-use crate::lake::Lake;
 use crate::names::{Alias, ModelName, ModelVersion, SchemaName, Sha256};
 use crate::record::PromotionRow;
 use crate::record::evidence::Evidence;
@@ -130,6 +129,6 @@ async fn record(
         run_url: ctx.context.run_url.clone(),
         at: clock::now().to_string(),
     };
-    let lake = Lake { client: &ctx.client, warehouse: ctx.warehouse()? };
+    let lake = ctx.lake()?;
     lake.record(schema, &[row]).await
 }

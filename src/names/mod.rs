@@ -30,6 +30,11 @@ pub struct NameError {
     pub expected: &'static str,
 }
 
+/// Any name as an SQL identifier.
+pub fn quoted(name: &str) -> String {
+    format!("`{}`", name.replace('`', "``"))
+}
+
 /// A model version's number, 1 and up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]

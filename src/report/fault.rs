@@ -40,6 +40,11 @@ impl Fault {
         self
     }
 
+    /// The outermost fault of an error, whatever context lies around it.
+    pub fn of(error: &anyhow::Error) -> Option<&Self> {
+        error.chain().find_map(|cause| cause.downcast_ref())
+    }
+
     /// `did you mean …`, where `known` holds something near.
     #[must_use]
     pub fn or_near<'a>(

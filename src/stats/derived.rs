@@ -19,6 +19,8 @@ use arrow::datatypes::DataType;
 use arrow::error::ArrowError;
 use serde::{Deserialize, Serialize};
 
+use crate::names::quoted;
+
 /// One step down from a column.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Step {
@@ -191,10 +193,6 @@ impl Derived {
             Made::Size | Made::Tokens | Made::Embedding => None,
         }
     }
-}
-
-fn quoted(name: &str) -> String {
-    format!("`{}`", name.replace('`', "``"))
 }
 
 /// Runs of letters and digits, in lower case, each once: how often a text says

@@ -348,9 +348,7 @@ impl Tour<'_> {
 }
 
 fn is_usage(error: &anyhow::Error) -> bool {
-    error.chain().any(|cause| {
-        cause.downcast_ref::<Fault>().is_some_and(|fault| fault.kind == FaultKind::Usage)
-    })
+    Fault::of(error).is_some_and(|fault| fault.kind == FaultKind::Usage)
 }
 
 /// A spinner with the step and its newest line; hidden when nobody watches.
