@@ -62,7 +62,7 @@ pub(super) async fn read(ctx: &Ctx, policy: &Drift, wanted: &config::Monitor) ->
         rule: "drift/windows",
     }));
     chosen.changes.extend(scopes.is_empty().then(|| silent(wanted, &monitor, &drift)));
-    let newest = scopes.last().map(|scoped| format!(" window {:?}", scoped.scope));
+    let newest = scopes.last().map(|scoped| format!(" window {}", scoped.scope.name()));
     let identity = format!("{table} monitored{}", newest.unwrap_or_default());
     Ok(Read { chosen, scopes, table: table.clone(), identity })
 }
