@@ -25,6 +25,9 @@ pub enum Engine {
     Exact,
     /// On the SQL warehouse, by bins: distances come with a bound of their error.
     Warehouse,
+    /// Here, value by value, from the tables' own files: no warehouse is needed,
+    /// but a right to read the storage from outside (`EXTERNAL USE SCHEMA`).
+    Storage,
 }
 
 /// A tool whose verdicts are given instead of ours.
@@ -38,6 +41,11 @@ pub enum Compat {
     /// of ten chunks against the mean and three deviations of the baseline's own
     /// chunks. It has no verdict on the table: `share` gives one.
     Nannyml,
+    /// The tests that Databricks data profiling writes for a column: a
+    /// Kolmogorov-Smirnov or a chi-squared test. It has no verdicts; here, as in
+    /// the usual alert on its table, a p-value below 0.05 is drift of the column
+    /// and `share` decides on the table.
+    Databricks,
 }
 
 /// The policy of `drift-check`.

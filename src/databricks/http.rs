@@ -12,6 +12,7 @@ use super::Masker;
 use super::auth::Authenticator;
 use super::error::{ApiError, Error};
 use super::settings::{Settings, address};
+use crate::names::Secret;
 use crate::sys::https::{self, plain_reason};
 use crate::sys::retry::{self, Attempt, Class};
 
@@ -68,6 +69,11 @@ impl Http {
 
     pub(super) fn with_deadline(&self, deadline: Instant) -> Self {
         Self { shared: self.shared.clone(), deadline: Some(deadline), started: Instant::now() }
+    }
+
+    /// Keeps a secret that an answer brought out of logs.
+    pub(super) fn mask(&self, secret: &Secret) {
+        self.shared.auth.mask(secret);
     }
 
     pub(super) fn host(&self) -> &str {

@@ -5,6 +5,7 @@
 //! of them need (retries, deadlines, decoding) is in [`http`].
 
 mod auth;
+pub mod credentials;
 mod error;
 pub mod files;
 mod http;

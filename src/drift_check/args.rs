@@ -25,6 +25,8 @@ enum Foreign {
     Evidently,
     /// Nannyml 0.13 with its defaults
     Nannyml,
+    /// The tests of Databricks data profiling, with an alert below p = 0.05
+    Databricks,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -103,6 +105,7 @@ impl Args {
         policy.compat = match self.compat {
             Some(Foreign::Evidently) => Some(Compat::Evidently),
             Some(Foreign::Nannyml) => Some(Compat::Nannyml),
+            Some(Foreign::Databricks) => Some(Compat::Databricks),
             None => policy.compat,
         };
         if policy.compat == Some(Compat::Nannyml) && policy.windows.is_some() {

@@ -1,7 +1,7 @@
 //! Two sides of a column: what is in them, and how far apart they are.
 
 use super::categories::{categories, counts_of, joined};
-use super::compat::{Foreign, evidently};
+use super::compat::{Foreign, databricks, evidently};
 use super::schema::Common;
 use crate::config::{Compat, Drift, Limit, Statistic};
 use crate::stats::binned::Bounded;
@@ -110,10 +110,14 @@ pub(super) const QUANTILES: [f64; 17] =
 /// Compares a column of both sides as the policy wants it.
 pub(super) fn under(policy: &Drift, common: &Common, sides: [&Column; 2]) -> Compared {
     let mut compared = compare(common.name(), sides, policy.bins);
-    if policy.compat == Some(Compat::Evidently) {
-        let whole = common.fields[0].data_type().is_integer();
-        compared.foreign = evidently::verdict(whole, sides);
-    }
+    compared.foreign = match policy.compat {
+        Some(Compat::Evidently) => {
+            evidently::verdict(common.fields[0].data_type().is_integer(), sides)
+        }
+        Some(Compat::Databricks) => databricks::verdict(compared.tested, sides),
+        // Its verdicts are about chunks of rows.
+        Some(Compat::Nannyml) | None => None,
+    };
     if policy.all_tests && !compared.effects.is_empty() {
         compared.more = more_tests(sides);
     }

@@ -235,7 +235,7 @@ fn conclude(policy: &Drift, rows: [u64; 2], columns: &[Judged]) -> (State, Strin
     // Another tool's verdicts come with its own bounds.
     let (least, share_of_drift) = match policy.compat {
         Some(Compat::Evidently) => (1, evidently::SHARE),
-        Some(Compat::Nannyml) => (1, policy.share),
+        Some(Compat::Nannyml | Compat::Databricks) => (1, policy.share),
         None => (policy.min_rows, policy.share),
     };
     if rows.iter().any(|rows| *rows < least) {

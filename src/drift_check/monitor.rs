@@ -8,9 +8,10 @@ use super::decide::Scoped;
 use super::metrics::{Answer, Rows, windows};
 use super::schema::{Change, Chosen};
 use crate::config::{self, Drift, MonitorAgainst};
+use crate::databricks::Client;
 use crate::databricks::monitors::{Monitor, RefreshState};
 use crate::databricks::unity::TableInfo;
-use crate::lake::Lake;
+use crate::lake;
 use crate::names::{Place, TableName};
 use crate::report::{Fault, FaultKind};
 use crate::step::Ctx;
@@ -30,7 +31,7 @@ pub(super) async fn read(ctx: &Ctx, policy: &Drift, wanted: &config::Monitor) ->
         return Err(Fault::usage("`drift.monitor` reads the monitor of a table").into());
     };
     let lake = ctx.lake()?;
-    let info = lake.table(table).await?;
+    let info = lake::table(&ctx.client, table).await?;
     let monitor = find(ctx, wanted, &info, table).await?;
     if wanted.refresh {
         refresh(ctx, wanted, &monitor, table).await?;
@@ -41,8 +42,8 @@ pub(super) async fn read(ctx: &Ctx, policy: &Drift, wanted: &config::Monitor) ->
     };
     let drift = named(wanted.drift_table.as_ref(), monitor.drift_table.as_ref(), "drift")?;
     let profile = named(wanted.profile_table.as_ref(), monitor.profile_table.as_ref(), "profiles")?;
-    let drift_columns = columns(lake, &drift).await?;
-    let profile_columns = columns(lake, &profile).await?;
+    let drift_columns = columns(&ctx.client, &drift).await?;
+    let profile_columns = columns(&ctx.client, &profile).await?;
     let rows =
         |known| Rows { monitor: wanted, model_column: monitor.model_column.as_deref(), known };
     let ask = rows(&drift_columns).drift(&drift.quoted());
@@ -105,8 +106,8 @@ fn silent(wanted: &config::Monitor, monitor: &Monitor, drift: &TableName) -> Cha
     Change { column: drift.to_string(), what: what.into(), breaks: true, rule: "drift/monitor" }
 }
 
-async fn columns(lake: Lake<'_>, table: &TableName) -> Result<Vec<String>> {
-    let info = lake.table(table).await?;
+async fn columns(client: &Client, table: &TableName) -> Result<Vec<String>> {
+    let info = lake::table(client, table).await?;
     Ok(info.columns.into_iter().map(|column| column.name).collect())
 }
 

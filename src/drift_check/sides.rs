@@ -17,9 +17,9 @@ use super::quality::{self, Kept};
 use super::run::Request;
 use super::schema::{Chosen, Common};
 use super::{scopes, together, warehouse};
-use crate::config::{Compat, Drift, Performance, Problem, Sample};
+use crate::config::{Compat, Drift, Engine, Performance, Problem, Sample};
 use crate::lake::parquet::Scratch;
-use crate::lake::{Group, Grouping, Scope, Side, Wanted, Window};
+use crate::lake::{self, Group, Grouping, Scope, Side, Wanted, Window};
 use crate::names::{Place, Source};
 use crate::report::Fault;
 use crate::stats;
@@ -51,7 +51,7 @@ pub(super) async fn open(
     filter: Option<&str>,
     policy: &Drift,
 ) -> Result<(Opened, Vec<Fault>)> {
-    let mut opened = open_plain(ctx, source, filter, policy.sample).await?;
+    let mut opened = open_plain(ctx, source, filter, policy).await?;
     let (side, faults) = opened.side.with_derived(&policy.derived);
     opened.side = side;
     Ok((opened, faults))
@@ -61,30 +61,35 @@ async fn open_plain(
     ctx: &Ctx,
     source: &Source,
     filter: Option<&str>,
-    sample: Option<Sample>,
+    policy: &Drift,
 ) -> Result<Opened> {
+    let sample = policy.sample;
     let mut condition = filter.map(|filter| format!(" where {filter}")).unwrap_or_default();
     if let Some(Sample { share, seed }) = sample {
         condition.push_str(&format!(", {} % of the rows by seed {seed}", share * 100.0));
     }
+    // Rows that are read here are drawn and told apart here.
+    let here = |side, identity| {
+        let filter = filter.map(str::parse).transpose()?;
+        let grouping = Grouping { sample, filter, ..Grouping::default() };
+        Ok(Opened { side, identity, grouping, table: None })
+    };
     match &source.place {
         Place::Files(path) => {
             let side = Side::files(path, source.as_of)?;
             let version = side.version().map(|version| format!("@v{version}"));
-            Ok(Opened {
-                side,
-                identity: format!("{path}{}{condition}", version.unwrap_or_default()),
-                grouping: Grouping {
-                    sample,
-                    filter: filter.map(str::parse).transpose()?,
-                    ..Grouping::default()
-                },
-                table: None,
-            })
+            here(side, format!("{path}{}{condition}", version.unwrap_or_default()))
+        }
+        Place::Table(table) if policy.engine == Engine::Storage => {
+            let info = lake::table(&ctx.client, table).await?;
+            let endpoint = ctx.env.get("AZURE_STORAGE_ENDPOINT");
+            let side = Side::stored(&ctx.client, table, &info, source.as_of, endpoint).await?;
+            let version = side.version().unwrap_or_default();
+            here(side, format!("{table} version {version}{condition}"))
         }
         Place::Table(table) => {
             let lake = ctx.lake()?;
-            let info = lake.table(table).await?;
+            let info = lake::table(&ctx.client, table).await?;
             let version = lake.version(table, source.as_of).await?;
             let drawn = sample.map(sampled).unwrap_or_default();
             let from = format!("{} VERSION AS OF {version}{drawn}", table.quoted());

@@ -1,5 +1,8 @@
 //! Both hosts as servers that keep tickets in a list.
 
+// They need a server.
+#![cfg(feature = "local")]
+
 use std::sync::{Arc, Mutex};
 
 use axum::body::Bytes;

@@ -1,4 +1,4 @@
-//! A Delta table in a folder: which files and rows count at a version. The
+//! A Delta table: which files and rows count at a version. The
 //! protocol is the kernel library's; files that hold their rows as they are
 //! are read like any other Parquet file.
 
@@ -14,29 +14,30 @@ use delta_kernel::history_manager::{HistoryCommitType, latest_version_as_of};
 use delta_kernel::scan::state::ScanFile;
 use delta_kernel::{Engine, Snapshot, SnapshotRef};
 use delta_kernel_engine::DefaultEngineBuilder;
-use delta_kernel_engine::storage::store_from_url;
-use url::Url;
 
+use super::storage::Storage;
 use crate::names::AsOf;
 use crate::report::Fault;
 
 /// A table at one version.
 #[derive(Clone)]
-pub(super) struct DeltaFolder {
-    path: PathBuf,
+pub(super) struct DeltaTable {
+    name: String,
+    /// Whether its files are of this machine.
+    is_here: bool,
     engine: Arc<dyn Engine>,
     snapshot: SnapshotRef,
     schema: SchemaRef,
 }
 
-impl std::fmt::Debug for DeltaFolder {
+impl std::fmt::Debug for DeltaTable {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let version = self.snapshot.version();
-        f.debug_struct("DeltaFolder").field("path", &self.path).field("version", &version).finish()
+        f.debug_struct("DeltaTable").field("name", &self.name).field("version", &version).finish()
     }
 }
 
-impl DeltaFolder {
+impl DeltaTable {
     pub(super) fn is_one(path: &Path) -> bool {
         path.join("_delta_log").is_dir()
     }
@@ -44,13 +45,9 @@ impl DeltaFolder {
     /// # Errors
     /// When the log cannot be read, has no such version, or asks for something
     /// of the protocol that is not known.
-    pub(super) fn open(path: &Path, as_of: Option<AsOf>) -> Result<Self> {
-        let told = |error: delta_kernel::Error| told(path, &error);
-        let full = crate::sys::fs::canonicalize(path)?;
-        let url = Url::from_directory_path(&full)
-            .ok()
-            .with_context(|| format!("`{}` is no folder", path.display()))?;
-        let store = store_from_url(&url).map_err(told)?;
+    pub(super) fn open(storage: Storage, as_of: Option<AsOf>) -> Result<Self> {
+        let Storage { name, url, store } = storage;
+        let told = |error: delta_kernel::Error| told(&name, &error);
         let engine: Arc<dyn Engine> = Arc::new(DefaultEngineBuilder::new(store).build());
         let at = |version: Option<u64>| {
             let builder = Snapshot::builder_for(url.as_str());
@@ -75,8 +72,9 @@ impl DeltaFolder {
             .schema()
             .as_ref()
             .try_into_arrow()
-            .with_context(|| format!("read the schema of `{}`", path.display()))?;
-        Ok(Self { path: path.to_owned(), engine, snapshot, schema: Arc::new(schema) })
+            .with_context(|| format!("read the schema of `{name}`"))?;
+        let is_here = url.scheme() == "file";
+        Ok(Self { name, is_here, engine, snapshot, schema: Arc::new(schema) })
     }
 
     pub(super) fn version(&self) -> u64 {
@@ -88,12 +86,15 @@ impl DeltaFolder {
     }
 
     fn told(&self, error: &delta_kernel::Error) -> Fault {
-        told(&self.path, error)
+        told(&self.name, error)
     }
 
-    /// The files, if each of their rows counts, just as it is: no deletion
+    /// The files, if they are here and each of their rows counts, just as it is: no deletion
     /// vectors, partition columns or renamed columns.
     pub(super) fn plain_files(&self) -> Result<Option<Vec<PathBuf>>> {
+        if !self.is_here {
+            return Ok(None);
+        }
         let told = |error| self.told(&error);
         let scan = self.snapshot.clone().scan_builder().build().map_err(told)?;
         let mut files: Vec<ScanFile> = Vec::new();
@@ -112,7 +113,7 @@ impl DeltaFolder {
         let root = scan.table_root();
         let paths = files.iter().map(|file| {
             root.join(&file.path).ok().and_then(|url| url.to_file_path().ok()).with_context(|| {
-                format!("`{}` names `{}`, which is no file here", self.path.display(), file.path)
+                format!("`{}` names `{}`, which is no file here", self.name, file.path)
             })
         });
         paths.collect::<Result<_>>().map(Some)
@@ -137,9 +138,9 @@ impl DeltaFolder {
 }
 
 /// The library's words, without the stack that it may add to them.
-fn told(path: &Path, error: &delta_kernel::Error) -> Fault {
+fn told(name: &str, error: &delta_kernel::Error) -> Fault {
     match error {
-        delta_kernel::Error::Backtraced { source, .. } => told(path, source),
-        error => Fault::usage(format!("read the Delta table `{}`: {error}", path.display())),
+        delta_kernel::Error::Backtraced { source, .. } => told(name, source),
+        error => Fault::usage(format!("read the Delta table `{name}`: {error}")),
     }
 }

@@ -8,6 +8,7 @@ mod nested;
 pub mod parquet;
 mod predicate;
 mod side;
+mod storage;
 mod types;
 
 pub use draw::Drawn;
@@ -33,21 +34,18 @@ pub struct Lake<'a> {
     pub warehouse: &'a str,
 }
 
-impl Lake<'_> {
-    /// The table's entry in the catalog; a missing one is the caller's mistake.
-    pub async fn table(&self, table: &TableName) -> Result<TableInfo> {
-        let found = self
-            .client
-            .table_get(table)
-            .await
-            .with_context(|| format!("look up the table `{table}`"))?;
-        found.ok_or_else(|| {
-            Fault::usage(format!("the table `{table}` does not exist"))
-                .hint("check its name, and that the identity may see its catalog and schema")
-                .into()
-        })
-    }
+/// The table's entry in the catalog; a missing one is the caller's mistake.
+pub async fn table(client: &Client, table: &TableName) -> Result<TableInfo> {
+    let found =
+        client.table_get(table).await.with_context(|| format!("look up the table `{table}`"))?;
+    found.ok_or_else(|| {
+        Fault::usage(format!("the table `{table}` does not exist"))
+            .hint("check its name, and that the identity may see its catalog and schema")
+            .into()
+    })
+}
 
+impl Lake<'_> {
     /// The version in the table's Delta log that is asked for; the newest one
     /// when nothing is.
     pub async fn version(&self, table: &TableName, as_of: Option<AsOf>) -> Result<u64> {

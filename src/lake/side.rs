@@ -8,14 +8,16 @@ use anyhow::{Context as _, Result};
 use arrow::array::{RecordBatch, RecordBatchReader as _};
 use arrow::datatypes::{Field, Schema, SchemaRef};
 
-use super::delta::DeltaFolder;
+use super::delta::DeltaTable;
 use super::draw::{Draw, Drawn};
 use super::files::{self, Kind};
 use super::groups::{Group, Grouping, Groups, Scope, Wanted};
 use super::parquet::{ParquetFile, Scratch};
+use super::storage::Storage;
 use super::{Lake, nested, types};
+use crate::databricks::Client;
 use crate::databricks::unity::TableInfo;
-use crate::names::AsOf;
+use crate::names::{AsOf, TableName};
 use crate::report::Fault;
 use crate::stats;
 use crate::stats::column::Column;
@@ -38,7 +40,7 @@ enum Rows {
     /// Read batch by batch.
     Files { kind: Kind, files: Vec<PathBuf> },
     /// Read batch by batch, as its log says.
-    Delta(DeltaFolder),
+    Delta(DeltaTable),
     Table {
         /// As it stands in a FROM clause.
         from: String,
@@ -50,8 +52,8 @@ impl Side {
     /// Files of this machine, all of one kind and schema; or a Delta table in a
     /// folder.
     pub fn files(text: &str, as_of: Option<AsOf>) -> Result<Self> {
-        if DeltaFolder::is_one(Path::new(text)) {
-            return Self::delta(DeltaFolder::open(Path::new(text), as_of)?);
+        if DeltaTable::is_one(Path::new(text)) {
+            return Self::delta(DeltaTable::open(Storage::folder(Path::new(text))?, as_of)?);
         }
         if let Some(state) = as_of {
             let fault = Fault::usage(format!("`{text}` has no state `{state}`"));
@@ -76,6 +78,23 @@ impl Side {
         Ok(Self::of(schema, Rows::Files { kind, files }))
     }
 
+    /// A table of the catalog, read from its files with what the catalog grants.
+    /// `endpoint` stands for Azure's own address of the storage account.
+    pub async fn stored(
+        client: &Client,
+        table: &TableName,
+        info: &TableInfo,
+        as_of: Option<AsOf>,
+        endpoint: Option<&str>,
+    ) -> Result<Self> {
+        let id = info.table_id.as_deref();
+        let id = id.with_context(|| format!("the catalog tells no id of `{table}`"))?;
+        let granted = client.table_credentials(id).await.with_context(|| {
+            format!("ask for a way to the files of `{table}` (needs EXTERNAL USE SCHEMA)")
+        })?;
+        Self::delta(DeltaTable::open(Storage::granted(table, &granted, endpoint)?, as_of)?)
+    }
+
     fn parquet(files: &[PathBuf]) -> Result<Self> {
         let open = files.iter().map(|file| ParquetFile::open(file)).collect::<Result<Vec<_>>>()?;
         let schemas = open.iter().map(|file| file.schema().clone()).collect();
@@ -84,7 +103,7 @@ impl Side {
     }
 
     /// Straight from the files where they hold what the table holds.
-    fn delta(folder: DeltaFolder) -> Result<Self> {
+    fn delta(folder: DeltaTable) -> Result<Self> {
         let version = Some(folder.version());
         if let Some(files) = folder.plain_files()?.filter(|files| !files.is_empty())
             && let Ok(side) = Self::parquet(&files)

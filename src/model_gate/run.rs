@@ -53,7 +53,7 @@ pub async fn run(ctx: Ctx, request: Request) -> Result<Outcome> {
     let mut columns = policy.key.clone();
     columns.extend([policy.label.clone(), policy.candidate.clone()]);
     columns.extend(policy.champion.clone().filter(|_| champion.is_some()));
-    lake::require_columns(&lake.table(&policy.predictions).await?, &columns)?;
+    lake::require_columns(&lake::table(&ctx.client, &policy.predictions).await?, &columns)?;
     let data_version = lake.version(&policy.predictions, None).await?;
     let batches =
         lake.read(&policy.predictions, data_version, &columns, request.filter.as_deref()).await?;

@@ -15,5 +15,6 @@ mod drift;
 mod durability;
 mod monitors;
 mod reactions;
+mod storage;
 mod support;
 mod tour;

@@ -91,9 +91,13 @@ impl Authenticator {
         Ok(minted)
     }
 
+    pub(super) fn mask(&self, secret: &Secret) {
+        (self.masker)(secret);
+    }
+
     async fn mint(&self) -> Result<Minted, Error> {
         let settings = &self.settings;
-        let mask = |secret: &Secret| (self.masker)(secret);
+        let mask = |secret: &Secret| self.mask(secret);
         let grant = match settings.auth {
             AuthType::Pat => Granted {
                 token: self.required(settings.token.as_ref(), "a token")?.clone(),

@@ -1,8 +1,6 @@
 //! Evidently 0.7.23 with its defaults.
 
-use std::collections::BTreeMap;
-
-use super::{Foreign, texts, values};
+use super::{Foreign, join, split, texts, values};
 use crate::stats::column::{Column, Numbers};
 use crate::stats::numeric::{self, Tested};
 use crate::stats::pair::{self, Bins};
@@ -73,10 +71,6 @@ fn of_categories(joined: &[[u64; 2]]) -> Foreign {
     }
 }
 
-fn split(joined: &[[u64; 2]]) -> [Vec<u64>; 2] {
-    [0, 1].map(|side| joined.iter().map(|pair| pair[side]).collect())
-}
-
 fn chi_square(joined: &[[u64; 2]]) -> Foreign {
     let [a, b] = split(joined);
     Foreign::significance("chi-square p_value", categorical::goodness_of_fit(&a, &b).p_value)
@@ -92,17 +86,6 @@ fn z_test(joined: &[[u64; 2]]) -> Foreign {
 fn jensen_shannon(joined: &[[u64; 2]]) -> Foreign {
     let [a, b] = split(joined);
     Foreign::distance("Jensen-Shannon distance", shares::jensen_shannon(&a, &b))
-}
-
-/// The counts of both sides, in the order of the values.
-fn join<K: Ord + Copy>(a: &BTreeMap<K, u64>, b: &BTreeMap<K, u64>) -> Vec<[u64; 2]> {
-    let mut joined = BTreeMap::<K, [u64; 2]>::new();
-    for (at, side) in [a, b].into_iter().enumerate() {
-        for (key, count) in side {
-            joined.entry(*key).or_default()[at] = *count;
-        }
-    }
-    joined.into_values().collect()
 }
 
 #[cfg(test)]

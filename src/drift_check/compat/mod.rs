@@ -1,6 +1,7 @@
 //! The verdicts of other tools, for those who come from them: their tests,
 //! their choice between them, their thresholds, their mistakes.
 
+pub(super) mod databricks;
 pub(super) mod evidently;
 pub(super) mod nannyml;
 
@@ -40,4 +41,19 @@ fn values(numbers: &Numbers) -> BTreeMap<u64, u64> {
 
 fn texts(categories: &Categories) -> BTreeMap<&[u8], u64> {
     categories.counts.iter().map(|(text, count)| (text.as_slice(), *count)).collect()
+}
+
+/// The counts of both sides, in the order of the values.
+fn join<K: Ord + Copy>(a: &BTreeMap<K, u64>, b: &BTreeMap<K, u64>) -> Vec<[u64; 2]> {
+    let mut joined = BTreeMap::<K, [u64; 2]>::new();
+    for (at, side) in [a, b].into_iter().enumerate() {
+        for (key, count) in side {
+            joined.entry(*key).or_default()[at] = *count;
+        }
+    }
+    joined.into_values().collect()
+}
+
+fn split(joined: &[[u64; 2]]) -> [Vec<u64>; 2] {
+    [0, 1].map(|side| joined.iter().map(|pair| pair[side]).collect())
 }

@@ -1,5 +1,6 @@
 //! Unity Catalog: catalogs, schemas, volumes, tables, registered models.
 
+mod credentials;
 pub(crate) mod models;
 mod securables;
 pub(crate) mod tables;
@@ -13,7 +14,11 @@ use super::{Shared, USER};
 use crate::sys::clock;
 
 pub(crate) fn routes() -> Router<Shared> {
-    Router::new().merge(securables::routes()).merge(tables::routes()).merge(models::routes())
+    Router::new()
+        .merge(securables::routes())
+        .merge(tables::routes())
+        .merge(credentials::routes())
+        .merge(models::routes())
 }
 
 /// The catalog and schema that every workspace starts with.

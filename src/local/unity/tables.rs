@@ -14,7 +14,7 @@ use crate::local::{Shared, USER, Workspace};
 use crate::names::TableName;
 use crate::sys::{clock, fs};
 
-const KIND: &str = "table";
+pub(super) const KIND: &str = "table";
 
 /// A table's entry in the catalog. The data's own schema is in the Delta log.
 #[derive(Debug, Clone, Serialize, Deserialize)]
