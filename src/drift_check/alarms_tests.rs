@@ -59,7 +59,7 @@ fn pair(policy: &Drift, seed: u64, rows: usize, shift: f64) -> (State, usize, us
     let mut random = Random(Xoshiro256PlusPlus::seed_from_u64(seed));
     let columns = (0..40).map(|kind| {
         let sides = [0.0, shift].map(|shift| side(kind, rows, shift, &mut random));
-        compare(&kind.to_string(), [&sides[0], &sides[1]], policy.bins)
+        compare(&kind.to_string(), [&sides[0], &sides[1]], policy.bins).unwrap()
     });
     let scope = Scoped { scope: Against::All, rows: [rows as u64; 2], columns: columns.collect() };
     let decision = decide(policy, &[], vec![scope]);

@@ -1,5 +1,7 @@
 //! The arguments of `drift-check`.
 
+use std::path::PathBuf;
+
 use anyhow::Result;
 
 use super::run::Request;
@@ -79,6 +81,9 @@ pub struct Args {
     /// What the values may take in memory, where all columns are read at once
     #[arg(long, env = "LAKEGATE_MEMORY", value_name = "MB", default_value_t = 4096)]
     memory: u64,
+    /// A folder for files of values that exceed the memory (default: none; the check then ends)
+    #[arg(long, env = "LAKEGATE_SPILL", value_name = "DIR")]
+    spill: Option<PathBuf>,
 }
 
 impl Args {
@@ -108,6 +113,10 @@ impl Args {
             Some(Foreign::Databricks) => Some(Compat::Databricks),
             None => policy.compat,
         };
+        if self.spill.is_some() && (policy.compat.is_some() || policy.all_tests) {
+            let fault = Fault::usage("`compat` and `all_tests` need all values in memory");
+            return Err(fault.hint("leave out --spill, or them").into());
+        }
         if policy.compat == Some(Compat::Nannyml) && policy.windows.is_some() {
             let fault = Fault::usage("nannyml's ten chunks are the windows already");
             return Err(fault.hint("leave `windows` out").into());
@@ -126,6 +135,7 @@ impl Args {
             telemetry: config.telemetry.clone(),
             drift: self.checks != Checks::Quality,
             memory: self.memory << 20,
+            spill: self.spill,
             threads: threads.map_or(1, std::num::NonZeroUsize::get),
         })
     }

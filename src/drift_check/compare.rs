@@ -1,5 +1,7 @@
 //! Two sides of a column: what is in them, and how far apart they are.
 
+use anyhow::{Context as _, Result};
+
 use super::categories::{categories, counts_of, joined};
 use super::compat::{Foreign, databricks, evidently};
 use super::schema::Common;
@@ -13,7 +15,7 @@ use crate::stats::numeric::{self, Tested};
 use crate::stats::ordered::Ordered;
 use crate::stats::pair::{self, Bins};
 use crate::stats::shares::{self, Zero};
-use crate::stats::{categorical, means};
+use crate::stats::{categorical, means, streamed};
 
 /// What one side holds.
 #[derive(Debug, Clone, PartialEq)]
@@ -108,8 +110,11 @@ pub(super) const QUANTILES: [f64; 17] =
     [0.0, 0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.975, 0.99, 1.0];
 
 /// Compares a column of both sides as the policy wants it.
-pub(super) fn under(policy: &Drift, common: &Common, sides: [&Column; 2]) -> Compared {
-    let mut compared = compare(common.name(), sides, policy.bins);
+///
+/// # Errors
+/// When values that were put away cannot be had back.
+pub(super) fn under(policy: &Drift, common: &Common, sides: [&Column; 2]) -> Result<Compared> {
+    let mut compared = compare(common.name(), sides, policy.bins)?;
     compared.foreign = match policy.compat {
         Some(Compat::Evidently) => {
             evidently::verdict(common.fields[0].data_type().is_integer(), sides)
@@ -121,7 +126,7 @@ pub(super) fn under(policy: &Drift, common: &Common, sides: [&Column; 2]) -> Com
     if policy.all_tests && !compared.effects.is_empty() {
         compared.more = more_tests(sides);
     }
-    compared
+    Ok(compared)
 }
 
 /// Every other test; the energy distance has no p-value.
@@ -152,18 +157,23 @@ fn more_tests(sides: [&Column; 2]) -> Vec<(&'static str, Tested)> {
 }
 
 /// Compares a column of both sides, counted as the same kind.
-pub(super) fn compare(column: &str, sides: [&Column; 2], bins: u32) -> Compared {
-    match sides {
-        [Column::Numbers(a), Column::Numbers(b)] => numbers(column, [a, b], bins),
+///
+/// # Errors
+/// When values that were put away cannot be had back.
+pub(super) fn compare(column: &str, sides: [&Column; 2], bins: u32) -> Result<Compared> {
+    let compared = match sides {
+        [Column::Numbers(a), Column::Numbers(b)] => numbers(column, [a, b], bins)
+            .with_context(|| format!("compare the column `{column}`"))?,
         [Column::Categories(a), Column::Categories(b)] => categories(column, [a, b]),
         [Column::Embedding(a), Column::Embedding(b)] => points(column, [a, b]),
         [Column::Presence(a), Column::Presence(b)] => presence_only(column, [*a, *b]),
         // The caller counts both sides as one kind; without values there is no drift.
         _ => categories(column, [&Categories::default(), &Categories::default()]),
-    }
+    };
+    Ok(compared)
 }
 
-fn numbers(column: &str, sides: [&Numbers; 2], bins: u32) -> Compared {
+fn numbers(column: &str, sides: [&Numbers; 2], bins: u32) -> std::io::Result<Compared> {
     let facts = sides.map(|side| side.facts);
     let profile = |at: usize, quantiles: Vec<f64>| Profile {
         rows: facts[at].rows(),
@@ -174,10 +184,15 @@ fn numbers(column: &str, sides: [&Numbers; 2], bins: u32) -> Compared {
     };
     if facts.iter().any(|facts| facts.values == 0) {
         let profiles = [profile(0, Vec::new()), profile(1, Vec::new())];
-        return nothing_to_compare(column, Kind::Numbers, profiles);
+        return Ok(nothing_to_compare(column, Kind::Numbers, profiles));
     }
-    let samples = sides.map(|side| &side.sample);
-    let found = pair::compare(sides[0].scale, samples, &QUANTILES, &Bins::Quantiles(bins));
+    let bins = Bins::Quantiles(bins);
+    let found = if sides.iter().all(|side| side.away.is_empty()) {
+        let samples = sides.map(|side| &side.sample);
+        pair::compare(sides[0].scale, samples, &QUANTILES, &bins)
+    } else {
+        streamed::compare(sides, &QUANTILES, &bins)?
+    };
     let [first, second] = found.quantiles;
     let measured = Measured {
         ks: Bounded::exact(found.ks),
@@ -197,7 +212,7 @@ fn numbers(column: &str, sides: [&Numbers; 2], bins: u32) -> Compared {
             }
         }
     }
-    compared
+    Ok(compared)
 }
 
 /// Whole numbers below are floats without loss.

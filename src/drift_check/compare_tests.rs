@@ -13,7 +13,7 @@ fn compared(base: &ArrayRef, current: &ArrayRef) -> Compared {
         stats::arrow::push(&mut column, array).unwrap();
         column
     };
-    compare("c", [&column(base), &column(current)], 10)
+    compare("c", [&column(base), &column(current)], 10).unwrap()
 }
 
 fn psi(result: &Compared) -> Effect {

@@ -1,5 +1,7 @@
 //! Rules that the current data must keep by itself.
 
+use std::io;
+
 use arrow::datatypes::{DataType, TimeUnit};
 
 use super::schema::Change;
@@ -63,7 +65,7 @@ pub(super) fn of_column(
     data_type: &DataType,
     column: &Column,
     now: i64,
-) -> Kept {
+) -> io::Result<Kept> {
     let mut kept = Kept::default();
     for rule in rules.iter().filter(|rule| rule.column.as_deref() == Some(name)) {
         let mut found = Vec::new();
@@ -75,7 +77,7 @@ pub(super) fn of_column(
             }));
         }
         match column {
-            Column::Numbers(numbers) => of_numbers(rule, numbers, data_type, now, &mut found),
+            Column::Numbers(numbers) => of_numbers(rule, numbers, data_type, now, &mut found)?,
             Column::Categories(categories) => of_text(rule, categories, data_type, &mut found),
             Column::Presence(_) | Column::Embedding(_) => {
                 of_presence(rule, data_type, &mut found);
@@ -85,7 +87,7 @@ pub(super) fn of_column(
             kept.rule(name, rule.warn_only, broken);
         }
     }
-    kept
+    Ok(kept)
 }
 
 /// What is wrong with each condition, in order; nothing where it holds.
@@ -97,7 +99,7 @@ fn of_numbers(
     data_type: &DataType,
     now: i64,
     found: &mut Found,
-) {
+) -> io::Result<()> {
     let facts = numbers.facts;
     let any = facts.values > 0;
     if let Some(least) = rule.min {
@@ -116,11 +118,12 @@ fn of_numbers(
         found.push(too_old(facts.values, facts.max, data_type, now, age));
     }
     if rule.unique {
-        found.push(repeated(repeats(numbers)));
+        found.push(repeated(repeats(numbers)?));
     }
     if rule.values.is_some() || rule.pattern.is_some() {
         found.push(Some(format!("is of type {data_type}: `values` and `pattern` are for text")));
     }
+    Ok(())
 }
 
 fn of_text(rule: &Quality, categories: &Categories, data_type: &DataType, found: &mut Found) {
@@ -185,14 +188,12 @@ fn named(mut wrong: Vec<String>, what: &str) -> Option<String> {
 }
 
 /// How many values stand more than once.
-fn repeats(numbers: &Numbers) -> usize {
-    let mut entries: Vec<(u64, u64)> = numbers.sample.counted.clone();
-    entries.extend(numbers.sample.keys.iter().map(|key| (*key, 1)));
-    entries.sort_unstable();
-    entries
-        .chunk_by(|a, b| a.0 == b.0)
-        .filter(|same| same.iter().map(|(_, count)| count).sum::<u64>() > 1)
-        .count()
+fn repeats(numbers: &Numbers) -> io::Result<usize> {
+    let mut found = 0;
+    for entry in numbers.rising()? {
+        found += usize::from(entry?.1 > 1);
+    }
+    Ok(found)
 }
 
 fn too_old(values: u64, newest: f64, data_type: &DataType, now: i64, age: i64) -> Option<String> {
@@ -243,7 +244,8 @@ mod tests {
         let mut column = Column::new(stats::arrow::measure(kind).or(times).unwrap());
         stats::arrow::push(&mut column, array).unwrap();
         let now = 10 * 86_400_000;
-        let kept = of_column(&rules(&format!("{{column: c, {rule}}}")), "c", kind, &column, now);
+        let kept =
+            of_column(&rules(&format!("{{column: c, {rule}}}")), "c", kind, &column, now).unwrap();
         assert!(kept.rules > 0);
         kept.broken.into_iter().map(|change| change.what).collect()
     }

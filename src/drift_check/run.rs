@@ -1,6 +1,7 @@
 //! Reads both sides, decides, records, and starts the retraining.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use anyhow::Result;
 
@@ -29,6 +30,8 @@ pub struct Request {
     pub threads: usize,
     /// What the values may take, in bytes.
     pub memory: u64,
+    /// A folder for values that do not fit.
+    pub spill: Option<PathBuf>,
 }
 
 impl Request {
@@ -135,7 +138,7 @@ async fn at_rows(ctx: &Ctx, request: &Request) -> Result<Looked> {
         // Missing data is a broken feed, never "no drift".
         chosen.changes.push(Change::empty(&current.identity));
     }
-    let kept = sides::quality(ctx, policy, &current, rows).await?;
+    let kept = sides::quality(ctx, request, &current, rows).await?;
     chosen.changes.extend(kept.broken);
     Ok(Looked {
         chosen,

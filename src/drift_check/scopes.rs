@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use anyhow::Result;
 use jiff::Timestamp;
 use rayon::prelude::*;
 
@@ -105,7 +106,7 @@ pub(super) fn compare(
     chosen: &Chosen,
     sides: [&BTreeMap<Scope, Group>; 2],
     clock: i64,
-) -> (Vec<Scoped>, Vec<Change>) {
+) -> Result<(Vec<Scoped>, Vec<Change>)> {
     let rows = sides.map(|side| {
         side.iter().map(|(scope, group)| (scope.clone(), group.rows)).collect::<BTreeMap<_, _>>()
     });
@@ -115,10 +116,10 @@ pub(super) fn compare(
         .map(|pair| {
             let (before, now) = (sides[pair.before.0].get(&pair.before.1), sides[1].get(&pair.now));
             let rows = [before, now].map(|group| group.map_or(0, |group| group.rows));
-            Scoped { scope: pair.scope, rows, columns: columns(policy, chosen, before, now) }
+            Ok(Scoped { scope: pair.scope, rows, columns: columns(policy, chosen, before, now)? })
         })
-        .collect();
-    (scopes, left_out)
+        .collect::<Result<_>>()?;
+    Ok((scopes, left_out))
 }
 
 fn columns(
@@ -126,8 +127,8 @@ fn columns(
     chosen: &Chosen,
     before: Option<&Group>,
     now: Option<&Group>,
-) -> Vec<Compared> {
-    let (Some(before), Some(now)) = (before, now) else { return Vec::new() };
+) -> Result<Vec<Compared>> {
+    let (Some(before), Some(now)) = (before, now) else { return Ok(Vec::new()) };
     let pair = |name: &str| Some((before.columns.get(name)?, now.columns.get(name)?));
     chosen
         .common
@@ -135,7 +136,8 @@ fn columns(
         .filter_map(|common| {
             let (a, b) = pair(common.name())?;
             let learnt = chosen.learnt.get(common.name()).copied();
-            Some(Compared { learnt, ..under(policy, common, [a, b]) })
+            let compared = under(policy, common, [a, b]);
+            Some(compared.map(|compared| Compared { learnt, ..compared }))
         })
         .collect()
 }
@@ -145,10 +147,10 @@ pub(super) fn as_nannyml(
     policy: &Drift,
     chosen: &Chosen,
     sides: [&BTreeMap<Scope, Group>; 2],
-) -> Vec<Scoped> {
+) -> Result<Vec<Scoped>> {
     let [before, now] = sides.map(|side| side.get(&Scope::All));
     let rows = [before, now].map(|group| group.map_or(0, |group| group.rows));
-    let mut compared = columns(policy, chosen, before, now);
+    let mut compared = columns(policy, chosen, before, now)?;
     for column in &mut compared {
         let of = |side: usize| -> Vec<&Column> {
             let chunks = sides[side].iter().filter(|(scope, _)| matches!(scope, Scope::Window(_)));
@@ -157,7 +159,7 @@ pub(super) fn as_nannyml(
         let whole = before.and_then(|before| before.columns.get(&column.column));
         column.foreign = whole.and_then(|whole| nannyml::verdict(whole, &of(0), &of(1)));
     }
-    vec![Scoped { scope: Against::All, rows, columns: compared }]
+    Ok(vec![Scoped { scope: Against::All, rows, columns: compared }])
 }
 
 /// Thresholds from how far the baseline's own windows lie from the baseline.
@@ -169,7 +171,7 @@ pub(super) fn learn(
     chosen: &Chosen,
     baseline: &BTreeMap<Scope, Group>,
     quantile: f64,
-) -> Result<BTreeMap<String, f64>, Fault> {
+) -> Result<BTreeMap<String, f64>> {
     const LEAST: usize = 5;
     let whole = baseline.get(&Scope::All);
     let windows: Vec<&Group> = baseline
@@ -183,11 +185,13 @@ pub(super) fn learn(
             policy.min_rows,
             windows.len()
         );
-        return Err(Fault::usage(message).hint("make them shorter, or the baseline longer"));
+        return Err(Fault::usage(message).hint("make them shorter, or the baseline longer").into());
     }
     let mut sizes = BTreeMap::<String, Vec<f64>>::new();
-    let far: Vec<Vec<Compared>> =
-        windows.par_iter().map(|window| columns(policy, chosen, whole, Some(window))).collect();
+    let far: Vec<Vec<Compared>> = windows
+        .par_iter()
+        .map(|window| columns(policy, chosen, whole, Some(window)))
+        .collect::<Result<_>>()?;
     for compared in far.into_iter().flatten() {
         let statistic = policy.limit(&compared.column, compared.kind).statistic;
         let rows = compared.profiles.each_ref().map(|profile| profile.rows as f64);

@@ -19,7 +19,7 @@ use super::schema::{Chosen, Common};
 use super::{scopes, together, warehouse};
 use crate::config::{Compat, Drift, Engine, Performance, Problem, Sample};
 use crate::lake::parquet::Scratch;
-use crate::lake::{self, Group, Grouping, Scope, Side, Wanted, Window};
+use crate::lake::{self, Group, Grouping, Room, Scope, Side, Wanted, Window};
 use crate::names::{Place, Source};
 use crate::report::Fault;
 use crate::stats;
@@ -155,7 +155,7 @@ pub(super) async fn compare(
     if rows[1] == 0 {
         return whole(rows, Vec::new());
     }
-    let (scopes, left_out) = scopes::compare(policy, chosen, [&before, &now], clock::now_ms());
+    let (scopes, left_out) = scopes::compare(policy, chosen, [&before, &now], clock::now_ms())?;
     chosen.changes.extend(left_out);
     Ok(scopes)
 }
@@ -174,7 +174,13 @@ async fn as_nannyml(
         let window = Some(Window::Rows(nannyml::chunk(counted[at])));
         found.push(groups(ctx, request, chosen, (opened, at), window).await?);
     }
-    Ok(scopes::as_nannyml(&request.policy, chosen, [&found[0], &found[1]]))
+    scopes::as_nannyml(&request.policy, chosen, [&found[0], &found[1]])
+}
+
+/// What a column of one side, or all of its columns, may take where so many
+/// pairs are held at once.
+fn room(request: &Request, pairs: u64) -> Room {
+    Room { most: request.memory / (2 * pairs.max(1)), spill: request.spill.clone() }
 }
 
 fn rows_of(group: Option<&Group>) -> u64 {
@@ -191,8 +197,7 @@ async fn groups(
     let schema = opened.side.schema();
     let known: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
     let mut grouping = opened.grouping.clone();
-    // Both sides are held at once.
-    grouping.memory = Some(request.memory / 2);
+    grouping.room = Some(room(request, 1));
     grouping.window = window;
     for slice in &request.policy.slices {
         grouping.slices.push(Grouping::slice(slice, &known)?);
@@ -209,10 +214,11 @@ async fn groups(
 /// Reads the columns that rules are about, and checks them.
 pub(super) async fn quality(
     ctx: &Ctx,
-    policy: &Drift,
+    request: &Request,
     current: &Opened,
     rows: [u64; 2],
 ) -> Result<Kept> {
+    let policy = &request.policy;
     let mut kept = quality::of_rows(&policy.quality, rows);
     let schema = current.side.schema();
     let mut names: Vec<&str> =
@@ -234,13 +240,14 @@ pub(super) async fn quality(
     if wanted.is_empty() {
         return Ok(kept);
     }
-    let mut groups = current.side.groups(ctx.lake_if_any(), &wanted, &current.grouping).await?;
+    let grouping = Grouping { room: Some(room(request, 1)), ..current.grouping.clone() };
+    let mut groups = current.side.groups(ctx.lake_if_any(), &wanted, &grouping).await?;
     let all = groups.remove(&Scope::All).context("the rows were not read")?;
     let now = clock::now_ms();
     for (field, _) in &wanted {
         let Some(column) = all.columns.get(field.name()) else { continue };
         let rules = &policy.quality;
-        kept.add(quality::of_column(rules, field.name(), field.data_type(), column, now));
+        kept.add(quality::of_column(rules, field.name(), field.data_type(), column, now)?);
     }
     Ok(kept)
 }
@@ -288,12 +295,14 @@ fn compare_all(request: &Request, chosen: &Chosen, sides: [&Side; 2]) -> Result<
     let found = Mutex::new(Vec::new());
     let rows = sides.map(|side| side.rows().unwrap_or_default());
     let workers = workers(request.threads, chosen.common.len(), rows);
+    let room = room(request, workers as u64);
     let work = || {
         let mut buffers = [Buffers::default(), Buffers::default()];
         loop {
             let at = next.fetch_add(1, Ordering::Relaxed);
             let Some(common) = chosen.common.get(at) else { return };
-            let compared = one(request, common, sides, &mut buffers, workers < request.threads);
+            let compared =
+                one(request, common, sides, &mut buffers, (workers < request.threads, &room));
             found.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push((at, compared));
         }
     };
@@ -322,11 +331,11 @@ fn one(
     common: &Common,
     sides: [&Side; 2],
     buffers: &mut [Buffers; 2],
-    at_once: bool,
+    (at_once, room): (bool, &Room),
 ) -> Result<Compared> {
     let read = |at: usize, buffers: &mut Buffers| {
         let wanted = (&common.fields[at], common.measure);
-        sides[at].column(wanted, buffers.spare.take(), &mut buffers.scratch)
+        sides[at].column(wanted, buffers.spare.take(), &mut buffers.scratch, Some(room))
     };
     let [first, second] = &mut *buffers;
     let (a, b) = if at_once {
@@ -335,7 +344,7 @@ fn one(
         (read(0, first), read(1, second))
     };
     let columns = [a?, b?];
-    let compared = under(&request.policy, common, [&columns[0], &columns[1]]);
+    let compared = under(&request.policy, common, [&columns[0], &columns[1]])?;
     for (buffers, column) in buffers.iter_mut().zip(columns) {
         buffers.spare = Some(column);
     }

@@ -9,7 +9,7 @@ use arrow::array::{Array, ArrayRef, AsArray as _, BooleanArray, RecordBatch, Rec
 use arrow::compute::{cast, filter, filter_record_batch};
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, TimeUnit, TimestampMillisecondType};
 
-use super::Predicate;
+use super::{Predicate, Room};
 use crate::config::Sample;
 use crate::report::Fault;
 use crate::stats;
@@ -45,8 +45,8 @@ pub struct Grouping {
     pub filter: Option<Predicate>,
     pub slices: Vec<Slice>,
     pub window: Option<Window>,
-    /// What the values may take in memory, in bytes; anything when left out.
-    pub memory: Option<u64>,
+    /// What the values may take in memory; anything when left out.
+    pub room: Option<Room>,
 }
 
 /// Which rows a group has. Windows are in the order of time.
@@ -212,28 +212,17 @@ impl<'a> Groups<'a> {
         self.seen += kept.num_rows() as u64;
         self.batches += 1;
         if self.batches.is_multiple_of(LOOK_EVERY) {
-            self.check_memory()?;
+            self.make_room()?;
         }
         Ok(())
     }
 
-    /// Better told in time than ended by the system.
-    fn check_memory(&self) -> Result<(), Fault> {
-        let Some(most) = self.grouping.memory else { return Ok(()) };
-        let columns = self.groups.values().flat_map(|group| group.columns.values());
-        let held: u64 = columns.map(Column::held).sum();
-        if held <= most {
-            return Ok(());
-        }
-        let message = format!(
-            "after {} rows, the values take {:.1} MB, and {:.1} MB are allowed",
-            self.seen,
-            held as f64 / f64::from(1 << 20),
-            most as f64 / f64::from(1 << 20)
-        );
-        Err(Fault::usage(message).hint(
-            "raise --memory, look at a `sample`, compare fewer columns, or let the warehouse count (`engine: warehouse`)",
-        ))
+    fn make_room(&mut self) -> Result<()> {
+        let Some(room) = &self.grouping.room else { return Ok(()) };
+        let groups = self.groups.values_mut();
+        let mut columns: Vec<&mut Column> =
+            groups.flat_map(|group| group.columns.values_mut()).collect();
+        room.make(&mut columns).with_context(|| format!("after {} rows", self.seen))
     }
 
     fn values(&mut self, name: &str, batch: &RecordBatch) -> Result<()> {

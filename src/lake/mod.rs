@@ -8,6 +8,7 @@ mod nested;
 pub mod parquet;
 mod predicate;
 mod side;
+mod spill;
 mod storage;
 mod types;
 
@@ -15,6 +16,7 @@ pub use draw::Drawn;
 pub use groups::{Group, Grouping, Scope, Slice, Wanted, Window};
 pub use predicate::Predicate;
 pub use side::Side;
+pub use spill::Room;
 
 use anyhow::{Context as _, Result};
 use arrow::array::{Array as _, ArrayRef, RecordBatch};

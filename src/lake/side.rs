@@ -14,7 +14,7 @@ use super::files::{self, Kind};
 use super::groups::{Group, Grouping, Groups, Scope, Wanted};
 use super::parquet::{ParquetFile, Scratch};
 use super::storage::Storage;
-use super::{Lake, nested, types};
+use super::{Lake, Room, nested, types};
 use crate::databricks::Client;
 use crate::databricks::unity::TableInfo;
 use crate::names::{AsOf, TableName};
@@ -184,6 +184,7 @@ impl Side {
         (field, measure): Wanted<'_>,
         spare: Option<Column>,
         scratch: &mut Scratch,
+        room: Option<&Room>,
     ) -> Result<Column> {
         let Rows::Parquet(files) = &self.rows else {
             anyhow::bail!("column `{}` cannot be read by itself", field.name());
@@ -191,9 +192,10 @@ impl Side {
         let mut column = Column::reuse(measure, spare);
         for file in files {
             match self.derived(field.name()) {
-                None => file.read(field, &mut column, scratch)?,
+                None => file.read(field, &mut column, scratch, room)?,
                 Some(derived) => file.each(&[derived.root().to_owned()], |batch| {
-                    stats::arrow::push(&mut column, &derived.values(batch.column(0))?)
+                    stats::arrow::push(&mut column, &derived.values(batch.column(0))?)?;
+                    room.map_or(Ok(()), |room| room.make(&mut [&mut column]))
                 })?,
             }
         }

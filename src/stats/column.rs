@@ -1,7 +1,11 @@
 //! One pass over a column of one side: what is counted while its values go by.
 
+use std::io;
+use std::sync::Arc;
+
 use hashbrown::HashMap;
 
+use super::away::{Away, Rising, merged};
 use super::embedding::Embedding;
 use super::keys::{Float, Key, Scale, Signed, Unsigned};
 use super::pair::Sample;
@@ -80,6 +84,8 @@ pub struct Numbers {
     pub scale: Scale,
     pub facts: Facts,
     pub sample: Sample,
+    /// Values that are not in the sample.
+    pub away: Vec<Arc<dyn Away>>,
     /// When the repeated keys are next put together.
     compact_at: usize,
 }
@@ -91,12 +97,19 @@ const COMPACT_AT: usize = 1 << 17;
 
 impl Numbers {
     pub fn new(scale: Scale) -> Self {
-        Self { scale, facts: Facts::default(), sample: Sample::default(), compact_at: COMPACT_AT }
+        Self {
+            scale,
+            facts: Facts::default(),
+            sample: Sample::default(),
+            away: Vec::new(),
+            compact_at: COMPACT_AT,
+        }
     }
 
     /// Forgets everything but the room it has for values.
     pub fn reset(&mut self, scale: Scale) {
         self.sample.clear();
+        self.away.clear();
         self.facts = Facts::default();
         self.scale = scale;
         self.compact_at = COMPACT_AT;
@@ -155,6 +168,24 @@ impl Numbers {
         let around_mean = (square - sum * mean).max(0.0);
         let squares = around_mean / per_unit / per_unit;
         self.facts.take(keys.len() as u64, (first + mean) / per_unit, squares);
+    }
+
+    /// All values, each key once with its count.
+    ///
+    /// # Errors
+    /// When values that were put away cannot be had back.
+    pub fn rising(&self) -> io::Result<Rising<'_>> {
+        let mut keys = self.sample.keys.clone();
+        keys.sort_unstable();
+        let mut counted = self.sample.counted.clone();
+        counted.sort_unstable();
+        let keys = keys.into_iter().map(|key| Ok((key, 1)));
+        let mut streams: Vec<Rising<'_>> =
+            vec![Box::new(keys), Box::new(counted.into_iter().map(Ok))];
+        for away in &self.away {
+            streams.push(away.rising()?);
+        }
+        merged(streams)
     }
 
     /// Takes in keys with how often each is there.

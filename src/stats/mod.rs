@@ -8,6 +8,7 @@ use rand_core::{Rng as _, SeedableRng as _};
 use rand_xoshiro::Xoshiro256PlusPlus;
 
 pub mod arrow;
+pub mod away;
 pub mod binned;
 pub mod bootstrap;
 pub mod categorical;
@@ -29,6 +30,7 @@ pub mod outcomes;
 pub mod pair;
 pub mod shares;
 pub mod special;
+pub mod streamed;
 pub mod trees;
 
 /// A lot for a row: uniform, and a matter of the seed and the row's number

@@ -128,46 +128,24 @@ impl<'a, K: Key> Work<'a, K> {
 
     fn compare(&self, quantiles: &[f64], bins: &Bins) -> Comparison {
         let tallies = self.both(|side| self.tally(side));
-        let cuts = match bins {
-            // The first is the least value.
-            Bins::Quantiles(count) => {
-                (0..*count).map(|at| f64::from(at) / f64::from(*count)).collect()
-            }
-            Bins::Edges(_) => Vec::new(),
-        };
-        let asked: Vec<f64> = quantiles.iter().chain(&cuts).copied().collect();
-        let ranks = [ranks(&asked, self.totals[0]), ranks(quantiles, self.totals[1])];
+        let asked = Asked::new(quantiles, bins, self.totals);
         let mut flags = self.flag_gaps(&tallies);
         for side in [0, 1] {
-            self.flag_ranks(
-                &mut flags,
-                &tallies[side],
-                &ranks[side],
-                side == 0 && !cuts.is_empty(),
-            );
+            let between = side == 0 && !asked.cuts.is_empty();
+            self.flag_ranks(&mut flags, &tallies[side], &asked.ranks[side], between);
         }
         if let Bins::Edges(edges) = bins {
             for edge in edges {
                 flags[usize::from(self.cells.of(self.key_up_to(*edge)))] |= OPEN | KEPT;
             }
         }
-        let walked = self.walk(&tallies, &flags, &ranks);
-        let of = |side: usize, wanted: &[f64]| -> Vec<f64> {
-            let values = &walked.at_ranks[side];
-            wanted
-                .iter()
-                .map(|q| interpolate(*q, self.totals[side], &ranks[side], values))
-                .collect()
-        };
-        let edges = match bins {
-            Bins::Edges(edges) => edges.iter().copied().map(Edge::up_to).collect(),
-            Bins::Quantiles(_) => edges(&of(0, &cuts)),
-        };
+        let walked = self.walk(&tallies, &flags, &asked.ranks);
+        let edges = asked.edges(bins, &walked.at_ranks);
         let counts = self.bin(&edges, &walked.kept);
         Comparison {
             ks: walked.ks,
             wasserstein: walked.wasserstein.max(0.0) / self.scale.per_unit(),
-            quantiles: [of(0, quantiles), of(1, quantiles)],
+            quantiles: [0, 1].map(|side| asked.at(side, quantiles, &walked.at_ranks)),
             edges: edges.iter().map(|edge| edge.bound()).collect(),
             counts,
         }
@@ -328,9 +306,44 @@ impl<'a, K: Key> Work<'a, K> {
     }
 }
 
+/// The quantiles and bins that are asked for, and the ranks that tell them.
+pub(super) struct Asked {
+    totals: [u64; 2],
+    /// The baseline's quantiles at which bins end; the first is the least value.
+    cuts: Vec<f64>,
+    pub(super) ranks: [Vec<u64>; 2],
+}
+
+impl Asked {
+    pub(super) fn new(quantiles: &[f64], bins: &Bins, totals: [u64; 2]) -> Self {
+        let cuts: Vec<f64> = match bins {
+            Bins::Quantiles(count) => {
+                (0..*count).map(|at| f64::from(at) / f64::from(*count)).collect()
+            }
+            Bins::Edges(_) => Vec::new(),
+        };
+        let both: Vec<f64> = quantiles.iter().chain(&cuts).copied().collect();
+        let ranks = [ranks(&both, totals[0]), ranks(quantiles, totals[1])];
+        Self { totals, cuts, ranks }
+    }
+
+    /// Quantiles of a side, from its values at the ranks.
+    pub(super) fn at(&self, side: usize, wanted: &[f64], at_ranks: &[Vec<f64>; 2]) -> Vec<f64> {
+        let (ranks, values) = (&self.ranks[side], &at_ranks[side]);
+        wanted.iter().map(|q| interpolate(*q, self.totals[side], ranks, values)).collect()
+    }
+
+    pub(super) fn edges(&self, bins: &Bins, at_ranks: &[Vec<f64>; 2]) -> Vec<Edge> {
+        match bins {
+            Bins::Edges(edges) => edges.iter().copied().map(Edge::up_to).collect(),
+            Bins::Quantiles(_) => edges(&self.at(0, &self.cuts, at_ranks)),
+        }
+    }
+}
+
 /// The end of a bin.
 #[derive(Debug, Clone, Copy, PartialEq)]
-struct Edge {
+pub(super) struct Edge {
     value: f64,
     /// Whether the value itself lies beyond it.
     below: bool,
@@ -341,12 +354,12 @@ impl Edge {
         Self { value, below: false }
     }
 
-    fn is_at_or_above(self, value: f64) -> bool {
+    pub(super) fn is_at_or_above(self, value: f64) -> bool {
         if self.below { value < self.value } else { value <= self.value }
     }
 
     /// The largest number of its bin.
-    fn bound(self) -> f64 {
+    pub(super) fn bound(self) -> f64 {
         if self.below { self.value.next_down() } else { self.value }
     }
 }

@@ -220,15 +220,22 @@ pub struct ReadAt {
     len: u64,
 }
 
+/// A file for reading and writing that vanishes with its last handle.
+pub fn nameless(folder: &Path) -> Result<std::fs::File> {
+    tempfile::tempfile_in(folder).with_context(|| format!("make a file in `{}`", folder.display()))
+}
+
 impl ReadAt {
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        let open = || -> std::io::Result<Self> {
-            let file = std::fs::File::open(path)?;
-            let len = file.metadata()?.len();
-            Ok(Self { file, len })
-        };
+        let open = || Self::of(std::fs::File::open(path)?);
         open().with_context(|| format!("open `{}`", path.display()))
+    }
+
+    /// What an open file holds now.
+    pub fn of(file: std::fs::File) -> std::io::Result<Self> {
+        let len = file.metadata()?.len();
+        Ok(Self { file, len })
     }
 
     #[expect(clippy::len_without_is_empty, reason = "an empty file is nothing special here")]

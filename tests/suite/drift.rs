@@ -662,3 +662,34 @@ fn thresholds_are_learnt_from_how_much_the_baseline_moves_by_itself() {
     let (code, _, told) = run("now.csv", ", learn: 0.95");
     assert!(code == 2 && told.contains("needs 5 windows of 500 rows"), "{told}");
 }
+
+#[test]
+fn values_that_do_not_fit_are_put_away_where_that_is_allowed() {
+    let dir = tempfile::tempdir().unwrap();
+    for (file, moved) in [("then.csv", 0), ("now.csv", 40)] {
+        let rows =
+            (0..150_000u32).map(|row| format!("{},c{}", row * 7919 % 100_003 + moved, row % 3));
+        std::fs::write(dir.path().join(file), csv("x,c", rows)).unwrap();
+    }
+    std::fs::create_dir(dir.path().join("away")).unwrap();
+    let run = |more: &[&str]| {
+        let mut command = lakegate();
+        command.args([
+            "drift-check",
+            "--baseline=then.csv",
+            "--current=now.csv",
+            "--fail-on=never",
+        ]);
+        check(command.args(more), dir.path())
+    };
+    let (code, held, told) = run(&[]);
+    assert_eq!(code, 0, "{told}");
+    let (code, _, told) = run(&["--memory=1"]);
+    assert!(code == 2 && told.contains("--spill"), "{told}");
+    let (code, away, told) = run(&["--memory=1", "--spill=away"]);
+    assert_eq!(code, 0, "{told}");
+    same(&held, &away, &["x", "c"], 1e-12);
+    assert_eq!(std::fs::read_dir(dir.path().join("away")).unwrap().count(), 0);
+    let (code, _, told) = run(&["--memory=1", "--spill=away", "--compat=evidently"]);
+    assert!(code == 2 && told.contains("in memory"), "{told}");
+}

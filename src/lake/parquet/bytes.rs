@@ -12,11 +12,15 @@ use crate::sys::fs::ReadAt;
 
 /// Reads by place: threads do not move each other's offset.
 #[derive(Debug, Clone)]
-pub(super) struct Positioned(Arc<ReadAt>);
+pub(in crate::lake) struct Positioned(Arc<ReadAt>);
 
 impl Positioned {
     pub(super) fn open(path: &Path) -> Result<Self> {
         Ok(Self(Arc::new(ReadAt::open(path)?)))
+    }
+
+    pub(in crate::lake) fn of(file: std::fs::File) -> std::io::Result<Self> {
+        Ok(Self(Arc::new(ReadAt::of(file)?)))
     }
 }
 
@@ -45,7 +49,7 @@ impl ChunkReader for Positioned {
 }
 
 #[derive(Debug)]
-pub(super) struct From {
+pub(in crate::lake) struct From {
     file: Arc<ReadAt>,
     at: u64,
 }

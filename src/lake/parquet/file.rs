@@ -15,6 +15,7 @@ use parquet::file::reader::{ChunkReader as _, Length as _};
 
 use super::bytes::{Part, Positioned};
 use super::chunk::{self, Scratch};
+use crate::lake::Room;
 use crate::report::Fault;
 use crate::stats::column::Column;
 
@@ -50,17 +51,26 @@ impl ParquetFile {
         self.metadata.metadata()
     }
 
-    /// Counts a whole top-level column.
-    pub fn read(&self, field: &Field, column: &mut Column, scratch: &mut Scratch) -> Result<()> {
+    /// Counts a whole top-level column, and makes `room` for it on the way.
+    pub fn read(
+        &self,
+        field: &Field,
+        column: &mut Column,
+        scratch: &mut Scratch,
+        room: Option<&Room>,
+    ) -> Result<()> {
         let mut read = || -> Result<()> {
             match self.flat(field) {
-                Some(leaf) => self.read_flat(leaf, field, column, scratch),
-                None => self.read_arrow(field, column),
+                Some(leaf) => self.read_flat(leaf, field, column, scratch, room),
+                None => self.read_arrow(field, column, room),
             }
         };
         read().map_err(|error| {
-            let (name, file) = (field.name(), self.path.display());
-            Fault::usage(format!("read column `{name}` of `{file}`: {error:#}")).into()
+            let what = format!("read column `{}` of `{}`", field.name(), self.path.display());
+            match Fault::of(&error) {
+                Some(_) => error.context(what),
+                None => Fault::usage(format!("{what}: {error:#}")).into(),
+            }
         })
     }
 
@@ -87,6 +97,7 @@ impl ParquetFile {
         field: &Field,
         column: &mut Column,
         scratch: &mut Scratch,
+        room: Option<&Room>,
     ) -> Result<()> {
         for (number, group) in self.raw().row_groups().iter().enumerate() {
             let meta = group.column(leaf);
@@ -99,6 +110,9 @@ impl ParquetFile {
             let rows = usize::try_from(group.num_rows())?;
             chunk::read(Arc::new(part), meta, rows, field.data_type(), column, scratch)
                 .with_context(|| format!("row group {number}"))?;
+            if let Some(room) = room {
+                room.make(&mut [column])?;
+            }
         }
         Ok(())
     }
@@ -134,9 +148,10 @@ impl ParquetFile {
         })
     }
 
-    fn read_arrow(&self, field: &Field, column: &mut Column) -> Result<()> {
+    fn read_arrow(&self, field: &Field, column: &mut Column, room: Option<&Room>) -> Result<()> {
         self.each(std::slice::from_ref(field.name()), |batch| {
-            crate::stats::arrow::push(column, batch.column(0))
+            crate::stats::arrow::push(column, batch.column(0))?;
+            room.map_or(Ok(()), |room| room.make(&mut [column]))
         })
     }
 }

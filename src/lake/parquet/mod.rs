@@ -13,6 +13,7 @@ mod index;
 mod page;
 mod raw;
 
+pub(super) use bytes::Positioned;
 pub use chunk::Scratch;
 pub use file::ParquetFile;
 

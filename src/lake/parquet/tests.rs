@@ -109,7 +109,7 @@ fn read(path: &Path, measure: stats::column::Measure) -> anyhow::Result<Column> 
     let file = ParquetFile::open(path)?;
     let schema = file.schema().clone();
     let mut column = Column::new(measure);
-    file.read(schema.field(0), &mut column, &mut Scratch::default())?;
+    file.read(schema.field(0), &mut column, &mut Scratch::default(), None)?;
     Ok(column)
 }
 
