@@ -33,6 +33,7 @@ pub mod model_gate;
 pub mod model_promote;
 pub mod names;
 pub mod record;
+pub mod registry;
 pub mod report;
 pub mod stats;
 pub mod step;

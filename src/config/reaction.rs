@@ -16,6 +16,9 @@ pub enum OnDrift {
     Notify,
     /// Starts the retraining, once per window, and tells people.
     Retrain,
+    /// Moves `promotion.alias` of `promotion.model` back to the version before,
+    /// once per window, and tells people. Needs `record.schema`.
+    Rollback,
     /// Runs `command`, and tells people.
     Command,
 }

@@ -81,6 +81,18 @@ impl Error {
         }
     }
 
+    /// Another statement changed the same rows of a Delta table first.
+    pub fn is_concurrent_write(&self) -> bool {
+        match self {
+            Self::Statement { code, message, .. } => {
+                code.contains("CONCURRENT")
+                    || message.contains("DELTA_CONCURRENT")
+                    || message.contains("oncurrentModification")
+            }
+            _ => false,
+        }
+    }
+
     /// A fault of the moment: the same call may succeed later.
     pub fn is_passing(&self) -> bool {
         match self {

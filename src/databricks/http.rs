@@ -245,15 +245,17 @@ impl Call<'_> {
             request = request.header(name, value);
         }
         request = match &self.body {
-            Body::Empty => request.timeout(WHOLE_CALL),
-            Body::Json(text) => request
-                .header("content-type", "application/json")
-                .body(text.clone())
-                .timeout(WHOLE_CALL),
+            Body::Empty => request,
+            Body::Json(text) => {
+                request.header("content-type", "application/json").body(text.clone())
+            }
             Body::Raw(bytes) => {
                 request.header("content-type", "application/octet-stream").body(bytes.clone())
             }
         };
+        if let Some(left) = self.time_left() {
+            request = request.timeout(left);
+        }
         let response = request.send().await.map_err(transport)?;
         let status = response.status();
         let header = |name: &str| response.headers().get(name)?.to_str().ok().map(str::to_owned);
@@ -314,6 +316,14 @@ impl Call<'_> {
             message,
             request_id,
         })
+    }
+
+    /// What a single attempt may take. Files may take longer than other calls.
+    fn time_left(&self) -> Option<Duration> {
+        let whole = (!matches!(self.body, Body::Raw(_))).then_some(WHOLE_CALL);
+        let left =
+            self.http.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        [whole, left].into_iter().flatten().min()
     }
 
     fn check_deadline(&self) -> Result<(), Error> {

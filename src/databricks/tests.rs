@@ -144,6 +144,18 @@ async fn a_refused_call_keeps_the_servers_words_and_names_the_permission() {
 }
 
 #[tokio::test]
+async fn the_deadline_ends_a_call_that_nobody_answers() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let server = Scripted {
+        address: format!("http://{}", listener.local_addr().unwrap()),
+        requests: Arc::default(),
+    };
+    let client = server.with_token().with_deadline(Duration::from_millis(300));
+    let called = tokio::time::timeout(Duration::from_secs(10), client.me()).await;
+    assert!(called.expect("it waits beyond its deadline").is_err());
+}
+
+#[tokio::test]
 async fn the_deadline_ends_retries() {
     let server =
         Scripted::new(vec![answer("503 Busy", "application/json", "retry-after: 30\r\n", "{}")])

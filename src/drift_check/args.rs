@@ -1,10 +1,11 @@
 //! The arguments of `drift-check`.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::Result;
 
-use super::run::Request;
+use super::run::{Production, Request};
 use crate::config::{Compat, Config, Drift, Limit, OnDrift, Statistic};
 use crate::names::{SchemaName, Source, pairs};
 use crate::report::Fault;
@@ -17,6 +18,8 @@ enum Reaction {
     Notify,
     /// Start the retraining, once per window
     Retrain,
+    /// Go back to the model version before, once per window
+    Rollback,
     /// Run the policy's command
     Command,
 }
@@ -106,6 +109,10 @@ impl Args {
         policy.retrain_job = self.retrain_job.or(policy.retrain_job);
         react_as(self.on_drift, &mut policy)?;
         let retrain_parameters = pairs("parameter", &self.retrain_params)?;
+        let production = match policy.on_drift {
+            OnDrift::Rollback => Some(production(config)?),
+            _ => None,
+        };
         let record = config.record.schema.as_deref().map(str::parse::<SchemaName>).transpose()?;
         policy.compat = match self.compat {
             Some(Foreign::Evidently) => Some(Compat::Evidently),
@@ -129,6 +136,7 @@ impl Args {
         let threads = self.threads.or_else(|| std::thread::available_parallelism().ok());
         Ok(Request {
             policy,
+            production,
             window: self.window,
             retrain_parameters,
             record,
@@ -147,6 +155,7 @@ fn react_as(wanted: Option<Reaction>, policy: &mut Drift) -> Result<(), Fault> {
         Some(Reaction::Notify) => OnDrift::Notify,
         Some(Reaction::Retrain) => OnDrift::Retrain,
         Some(Reaction::Nothing) => OnDrift::Nothing,
+        Some(Reaction::Rollback) => OnDrift::Rollback,
         Some(Reaction::Command) => OnDrift::Command,
         None => policy.on_drift,
     };
@@ -162,6 +171,21 @@ fn react_as(wanted: Option<Reaction>, policy: &mut Drift) -> Result<(), Fault> {
         return Err(fault.hint("name it in drift.command.run"));
     }
     Ok(())
+}
+
+/// What a rollback is of.
+fn production(config: &Config) -> Result<Production> {
+    let promotion = &config.promotion;
+    if config.record.schema.is_none() {
+        let fault = Fault::usage("a rollback needs the records of earlier promotions");
+        return Err(fault.hint("set `record.schema` in lakegate.yml").into());
+    }
+    let model = promotion.model.clone().ok_or_else(|| {
+        Fault::usage("a rollback needs a model").hint("name it in `promotion.model`")
+    })?;
+    let [alias, previous] = [&promotion.alias, &promotion.previous];
+    let lease = Duration::from_secs(promotion.lease_seconds);
+    Ok(Production { model, alias: alias.parse()?, previous: previous.parse()?, lease })
 }
 
 /// Leaves out what is not checked.

@@ -8,7 +8,8 @@ use super::run::Request;
 use crate::config::{Drift, OnDrift};
 use crate::forge::chat::{Chat, Kind, Message};
 use crate::forge::{Forge, Ticket};
-use crate::names::Source;
+use crate::names::{Source, shown};
+use crate::registry::{self, Pointer};
 use crate::report::{Fault, FaultKind, Report};
 use crate::step::Ctx;
 use crate::sys::process;
@@ -57,12 +58,35 @@ pub(super) async fn react(ctx: &Ctx, request: &Request, found: Found<'_>) -> Res
         (_, OnDrift::Nothing) => return Ok(Reaction::named("nothing")),
         _ if calm => Reaction::named("nothing"),
         (State::Drift, OnDrift::Retrain) => retrain(ctx, request, found).await?,
+        (State::Drift, OnDrift::Rollback) => roll_back(ctx, request, found).await?,
         (State::Drift, OnDrift::Command) => command(ctx, policy, found).await?,
         // Retraining on a broken feed would make the model worse.
         _ => Reaction::named("notify"),
     };
     notify(ctx, policy, found, calm, &reaction).await?;
     Ok(reaction)
+}
+
+async fn roll_back(ctx: &Ctx, request: &Request, found: Found<'_>) -> Result<Reaction> {
+    let production = request.production.as_ref().context("no model is named for the rollback")?;
+    let pointer = Pointer {
+        model: &production.model,
+        alias: &production.alias,
+        record: request.record.as_ref(),
+        previous: Some(&production.previous),
+        lease: production.lease,
+    };
+    // Whatever the number of checks of a window: one rollback.
+    let cause = format!("drift of {} in {}", request.policy.current, found.window);
+    let done = registry::roll_back(ctx, pointer, &cause, &found.report.reason).await?;
+    let (model, alias) = (&production.model, &production.alias);
+    let from = shown(done.from);
+    let when = if done.earlier { "was moved back by an earlier check" } else { "moved back" };
+    Ok(Reaction {
+        target: Some(format!("model:{model}@{alias}")),
+        told: Some(format!("{alias} of {model} {when} from {from} to version {}", done.to)),
+        ..Reaction::named("rollback")
+    })
 }
 
 pub(super) fn forge(ctx: &Ctx) -> Result<Forge, Fault> {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::Result;
 
@@ -11,15 +12,25 @@ use super::schema::{Change, Chosen, choose};
 use super::sides::Opened;
 use super::{describe, monitor, result, rows, sides};
 use crate::config::{self, Drift, OnDrift};
-use crate::names::SchemaName;
+use crate::names::{Alias, ModelName, SchemaName};
 use crate::report::{Document, Fault, Finding, Outcome, Report, Severity};
 use crate::step::{self, Ctx};
 use crate::sys::clock;
 use crate::telemetry::Telemetry;
 
+/// The model that reads the data, for a rollback.
+#[derive(Debug, Clone)]
+pub struct Production {
+    pub model: ModelName,
+    pub alias: Alias,
+    pub previous: Alias,
+    pub lease: Duration,
+}
+
 #[derive(Debug, Clone)]
 pub struct Request {
     pub policy: Drift,
+    pub production: Option<Production>,
     pub window: Option<String>,
     pub retrain_parameters: BTreeMap<String, String>,
     pub record: Option<SchemaName>,
@@ -50,7 +61,7 @@ impl step::Request for Request {
             || (self.needs_baseline() && policy.baseline.is_table())
             || policy.labels().is_some_and(|labels| labels.source.is_table())
             || self.record.is_some()
-            || policy.on_drift == OnDrift::Retrain
+            || matches!(policy.on_drift, OnDrift::Retrain | OnDrift::Rollback)
     }
 }
 

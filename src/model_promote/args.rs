@@ -1,15 +1,29 @@
 //! The arguments of `model-promote`.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::Result;
 
-use super::run::Request;
+use super::run::{Action, Request};
 use crate::config::Config;
-use crate::names::{Alias, SchemaName};
+use crate::names::{Alias, ModelName, SchemaName};
+use crate::report::Fault;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Verb {
+    /// Move the alias to the version that the evidence is about
+    Promote,
+    /// Move it back to the version before, with that one's own evidence
+    Rollback,
+    /// Tell who moved it, when and why
+    History,
+}
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
+    #[arg(value_enum, env = "LAKEGATE_ACTION", default_value = "promote")]
+    action: Verb,
     /// The evidence that model-gate wrote
     #[arg(
         long,
@@ -21,18 +35,43 @@ pub struct Args {
     /// The alias to move (default: promotion.alias)
     #[arg(long, env = "LAKEGATE_ALIAS")]
     alias: Option<Alias>,
+    /// The model, for `rollback` and `history` (default: promotion.model)
+    #[arg(long, env = "LAKEGATE_MODEL", value_name = "CATALOG.SCHEMA.MODEL")]
+    model: Option<ModelName>,
+    /// Why it is rolled back
+    #[arg(long, env = "LAKEGATE_REASON", value_name = "TEXT")]
+    reason: Option<String>,
 }
 
 impl Args {
     pub fn request(self, config: &Config) -> Result<Request> {
-        let alias = match self.alias {
-            Some(alias) => alias,
-            None => config.promotion.alias.parse()?,
+        let promotion = &config.promotion;
+        let own: Alias = promotion.alias.parse()?;
+        let alias = self.alias.unwrap_or_else(|| own.clone());
+        let model = || {
+            self.model.clone().or_else(|| promotion.model.clone()).ok_or_else(|| {
+                Fault::usage("which model?").hint("name it with --model, or set `promotion.model`")
+            })
+        };
+        let action = match self.action {
+            Verb::Promote => Action::Promote {
+                evidence: self.evidence,
+                max_age_days: promotion.max_evidence_days,
+            },
+            Verb::Rollback => {
+                let reason = self.reason.ok_or_else(|| {
+                    Fault::usage("a rollback needs a reason, for the records")
+                        .hint("say it with --reason")
+                })?;
+                Action::Rollback { model: model()?, reason }
+            }
+            Verb::History => Action::History { model: model()? },
         };
         Ok(Request {
-            evidence: self.evidence,
+            action,
+            previous: (alias == own).then(|| promotion.previous.parse()).transpose()?,
             alias,
-            max_age_days: config.promotion.max_evidence_days,
+            lease: Duration::from_secs(promotion.lease_seconds),
             record: config.record.schema.as_deref().map(str::parse::<SchemaName>).transpose()?,
         })
     }

@@ -1,20 +1,10 @@
-//! Whether evidence still holds, and what the alias asks for. Pure.
+//! Whether evidence still holds. Pure.
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::names::{ModelVersion, Sha256};
+use crate::names::Sha256;
 use crate::record::evidence::Evidence;
 use crate::report::{Fault, FaultKind};
-
-/// What the alias needs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Move {
-    /// It points to the candidate already.
-    Done,
-    Set {
-        from: Option<ModelVersion>,
-    },
-}
 
 /// Refuses evidence that was edited, is too old, or is about other bytes.
 pub(super) fn evidence(
@@ -57,32 +47,11 @@ pub(super) fn evidence(
     Ok(())
 }
 
-/// Compares the alias with what the gate compared the candidate with.
-pub(super) fn alias(evidence: &Evidence, current: Option<ModelVersion>) -> Result<Move, Fault> {
-    let statement = &evidence.statement;
-    let expected = statement.champion.as_ref().map(|champion| champion.version);
-    if current == Some(statement.candidate.version) {
-        return Ok(Move::Done);
-    }
-    if current == expected {
-        return Ok(Move::Set { from: current });
-    }
-    let shown = |version: Option<ModelVersion>| {
-        version.map_or("nothing".to_owned(), |version| format!("version {version}"))
-    };
-    let message = format!(
-        "the alias points to {}, the gate compared with {}",
-        shown(current),
-        shown(expected)
-    );
-    Err(Fault::new(FaultKind::Conflict, message)
-        .hint("another promotion came between: run model-gate again"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::config::Config;
+    use crate::names::ModelVersion;
     use crate::record::evidence::{Data, Statement, Subject};
 
     fn subject(version: u64) -> Subject {
@@ -143,17 +112,6 @@ mod tests {
             let fault = super::evidence(evidence, digest, now, 7.0).unwrap_err();
             assert!(fault.message.contains(words), "{fault}");
         }
-    }
-
-    #[test]
-    fn an_alias_that_moved_is_a_conflict_and_a_repetition_is_done() {
-        let version = |number| Some(ModelVersion(number));
-        assert_eq!(alias(&sealed(Some(1)), version(1)).unwrap(), Move::Set { from: version(1) });
-        assert_eq!(alias(&sealed(None), None).unwrap(), Move::Set { from: None });
-        assert_eq!(alias(&sealed(Some(1)), version(2)).unwrap(), Move::Done);
-        assert!(alias(&sealed(Some(1)), version(9)).unwrap_err().message.contains("version 9"));
-        assert!(alias(&sealed(Some(1)), None).is_err());
-        assert!(alias(&sealed(None), version(1)).is_err());
     }
 
     proptest::proptest! {

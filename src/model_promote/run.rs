@@ -1,43 +1,77 @@
-//! Verifies, records the intent, moves the alias, reads back, records the outcome.
+//! Promotes what a gate vouches for, rolls back, tells what was.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 
-use super::check::{self, Move};
-use crate::names::{Alias, ModelName, ModelVersion, SchemaName, Sha256};
-use crate::record::PromotionRow;
+use super::check;
+use crate::names::{Alias, ModelName, SchemaName, shown};
 use crate::record::evidence::Evidence;
-use crate::report::{Fault, FaultKind, Finding, Outcome, Report, Severity, Verdict};
+use crate::registry::{self, Entry, Kind, Move, Phase, Pointer};
+use crate::report::{Fault, FaultKind, Finding, Outcome, Report, Severity, Table, Verdict};
 use crate::step::{self, Ctx};
 use crate::sys::{clock, fs};
 
 #[derive(Debug, Clone)]
 pub struct Request {
-    pub evidence: PathBuf,
+    pub action: Action,
     pub alias: Alias,
-    pub max_age_days: f64,
+    /// The alias that keeps what `alias` pointed to before.
+    pub previous: Option<Alias>,
+    pub lease: Duration,
     pub record: Option<SchemaName>,
+}
+
+#[derive(Debug, Clone)]
+pub enum Action {
+    Promote { evidence: PathBuf, max_age_days: f64 },
+    Rollback { model: ModelName, reason: String },
+    History { model: ModelName },
 }
 
 impl step::Request for Request {}
 
+impl Request {
+    fn pointer<'a>(&'a self, model: &'a ModelName) -> Pointer<'a> {
+        Pointer {
+            model,
+            alias: &self.alias,
+            record: self.record.as_ref(),
+            previous: self.previous.as_ref(),
+            lease: self.lease,
+        }
+    }
+}
+
 pub async fn run(ctx: Ctx, request: Request) -> Result<Outcome> {
-    let text = fs::read_text_if_exists(&request.evidence)?.ok_or_else(|| {
-        Fault::usage(format!("`{}` does not exist", request.evidence.display()))
+    match &request.action {
+        Action::Promote { evidence, max_age_days } => {
+            promote(&ctx, &request, evidence, *max_age_days).await
+        }
+        Action::Rollback { model, reason } => roll_back(&ctx, &request, model, reason).await,
+        Action::History { model } => history(&ctx, &request, model).await,
+    }
+}
+
+fn read(path: &Path) -> Result<Evidence> {
+    let shown = path.display();
+    let text = fs::read_text_if_exists(path)?.ok_or_else(|| {
+        Fault::usage(format!("`{shown}` does not exist"))
             .hint("run model-gate first, or name its evidence with --evidence")
     })?;
-    let evidence: Evidence = serde_json::from_str(&text).map_err(|error| {
-        Fault::new(
-            FaultKind::Integrity,
-            format!("`{}` is no evidence: {error}", request.evidence.display()),
-        )
+    let evidence = serde_json::from_str(&text).map_err(|error| {
+        Fault::new(FaultKind::Integrity, format!("`{shown}` is no evidence: {error}"))
     })?;
+    Ok(evidence)
+}
+
+async fn promote(ctx: &Ctx, request: &Request, path: &Path, max_age_days: f64) -> Result<Outcome> {
+    let evidence = read(path)?;
     let statement = &evidence.statement;
     let (model, version) = (&statement.model, statement.candidate.version);
     let digest = ctx.client.ready_digest(model, version).await?;
-    check::evidence(&evidence, digest, clock::now(), request.max_age_days)?;
+    check::evidence(&evidence, digest, clock::now(), max_age_days)?;
 
     let mut report =
         Report::new("model-promote", format!("{model} version {version} as {}", request.alias));
@@ -52,83 +86,102 @@ pub async fn run(ctx: Ctx, request: Request) -> Result<Outcome> {
         ));
         return Ok(Outcome::new(report.concluded(Verdict::Fail, reason)));
     }
-    let before = alias_now(&ctx, model, &request.alias).await?;
-    let from = statement.champion.as_ref().map(|champion| champion.version);
-    let reason = match check::alias(&evidence, before)? {
-        Move::Done => format!("{} points to version {version} already", request.alias),
-        Move::Set { from } => {
-            let shown = from.map_or("nothing".to_owned(), |from| format!("version {from}"));
-            format!("{} moved from {shown} to version {version}", request.alias)
-        }
-    };
-    // Both rows are keyed by the evidence: a repetition adds what is missing.
-    record(&ctx, &request, &evidence, "intent", from).await?;
-    if before != Some(version) {
-        ctx.client
-            .alias_set(model, &request.alias, version)
-            .await
-            .with_context(|| format!("set the alias `{}`", request.alias))?;
-        read_back(&ctx, model, &request.alias, version).await?;
+    if request.record.is_none() {
+        let title = "nothing keeps two promotions apart, and no rollback will be possible";
+        report.findings.push(
+            Finding::new(Severity::Warning, "promote/no-record", title)
+                .hint("set `record.schema` in lakegate.yml"),
+        );
     }
-    record(&ctx, &request, &evidence, "outcome", from).await?;
+    let from = statement.champion.as_ref().map(|champion| champion.version);
+    let wanted = Move {
+        kind: Kind::Promotion,
+        from,
+        to: version,
+        digest,
+        evidence: evidence.digest.clone(),
+        cause: format!("evidence {}", evidence.digest),
+        reason: None,
+    };
+    let before = registry::hold(ctx, request.pointer(model), async |held| {
+        held.make(&wanted).await?;
+        Ok(held.current)
+    })
+    .await?;
+    let reason = if before == Some(version) {
+        format!("{} points to version {version} already", request.alias)
+    } else {
+        format!("{} moved from {} to version {version}", request.alias, shown(from))
+    };
     Ok(Outcome::new(report.concluded(Verdict::Pass, reason))
         .output("version", version.to_string())
         .output("previous-version", from.map_or(String::new(), |from| from.to_string())))
 }
 
-async fn alias_now(ctx: &Ctx, model: &ModelName, alias: &Alias) -> Result<Option<ModelVersion>> {
-    ctx.client
-        .alias_get(model, alias)
-        .await
-        .with_context(|| format!("read the alias `{alias}` of `{model}`"))
-}
-
-/// Two equal reads: the first after a change may be stale.
-async fn read_back(
-    ctx: &Ctx,
-    model: &ModelName,
-    alias: &Alias,
-    version: ModelVersion,
-) -> Result<()> {
-    let mut equal = 0;
-    let mut last = None;
-    for attempt in 0..10u64 {
-        last = alias_now(ctx, model, alias).await?;
-        equal = if last == Some(version) { equal + 1 } else { 0 };
-        if equal == 2 {
-            return Ok(());
-        }
-        tokio::time::sleep(Duration::from_millis(100 * (attempt + 1))).await;
-    }
-    let shown = last.map_or("nothing".to_owned(), |version| format!("version {version}"));
-    let message =
-        format!("the alias `{alias}` was set to version {version}, but it points to {shown}");
-    Err(Fault::new(FaultKind::Conflict, message).hint("another promotion came between").into())
-}
-
-async fn record(
+async fn roll_back(
     ctx: &Ctx,
     request: &Request,
-    evidence: &Evidence,
-    phase: &'static str,
-    from: Option<ModelVersion>,
-) -> Result<()> {
-    let Some(schema) = &request.record else { return Ok(()) };
-    let statement = &evidence.statement;
-    let row = PromotionRow {
-        event_id: Sha256::of_parts([evidence.digest.as_str(), request.alias.as_str(), phase])
-            .to_string(),
-        phase,
-        model: statement.model.to_string(),
-        alias: request.alias.to_string(),
-        from_version: from.map(|from| from.0),
-        to_version: statement.candidate.version.0,
-        digest: statement.candidate.digest.to_string(),
-        evidence: evidence.digest.clone(),
-        actor: ctx.context.actor.clone(),
-        run_url: ctx.context.run_url.clone(),
-        at: clock::now().to_string(),
+    model: &ModelName,
+    reason: &str,
+) -> Result<Outcome> {
+    let report = Report::new("model-promote", format!("Rollback of {model} as {}", request.alias));
+    // Another attempt of one CI run asks for the same; people ask anew.
+    let context = &ctx.context;
+    let cause = match (&context.repository, &context.run_id) {
+        (Some(repository), Some(run)) => {
+            format!("run {run} of {repository} {}", context.step.as_deref().unwrap_or_default())
+        }
+        _ => format!("asked for at {}", clock::now()),
     };
-    let lake = ctx.lake()?;
-    lake.record(schema, &[row]).await
+    let done = registry::roll_back(ctx, request.pointer(model), &cause, reason).await?;
+    let told =
+        format!("{} moved back from {} to version {}", request.alias, shown(done.from), done.to);
+    let told = if done.earlier { format!("{told} by an earlier attempt") } else { told };
+    Ok(Outcome::new(report.concluded(Verdict::Pass, told))
+        .output("version", done.to.to_string())
+        .output("previous-version", done.from.map_or(String::new(), |from| from.to_string())))
+}
+
+async fn history(ctx: &Ctx, request: &Request, model: &ModelName) -> Result<Outcome> {
+    let mut report =
+        Report::new("model-promote", format!("History of {model} as {}", request.alias));
+    let Some(schema) = &request.record else {
+        let fault = Fault::usage("nothing is recorded");
+        return Err(fault.hint("set `record.schema` in lakegate.yml").into());
+    };
+    let pointer = request.pointer(model);
+    let entries = registry::read(ctx, schema, pointer).await?;
+    let now = ctx.client.alias_get(model, &request.alias).await?;
+    report.fact("now", shown(now));
+    report.tables.push(told(&entries));
+    let moves = entries.iter().filter(|entry| entry.phase == Phase::Outcome);
+    let reason = format!("{} moves, it points to {} now", moves.count(), shown(now));
+    Ok(Outcome::new(report.concluded(Verdict::Pass, reason)))
+}
+
+/// The moves, the newest first.
+fn told(entries: &[Entry]) -> Table {
+    let columns = ["When", "What", "From", "To", "Who", "Why", "Evidence", "Run"];
+    let mut table = Table::new("Moves", columns);
+    for entry in entries.iter().rev() {
+        let what = match entry.phase {
+            Phase::Outcome => entry.kind.as_str().to_owned(),
+            Phase::Abandoned => format!("{}, without effect", entry.kind.as_str()),
+            Phase::Intent => continue,
+        };
+        table.row(
+            None,
+            [
+                entry.at.clone(),
+                what,
+                shown(entry.from),
+                shown(Some(entry.to)),
+                entry.actor.clone().unwrap_or_default(),
+                entry.reason.clone().unwrap_or_default(),
+                entry.evidence.chars().take(12).collect(),
+                entry.run_url.clone().unwrap_or_default(),
+            ],
+        );
+    }
+    table
 }

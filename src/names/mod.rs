@@ -35,6 +35,11 @@ pub fn quoted(name: &str) -> String {
     format!("`{}`", name.replace('`', "``"))
 }
 
+/// What an alias points to, in words.
+pub fn shown(version: Option<ModelVersion>) -> String {
+    version.map_or("nothing".to_owned(), |version| format!("version {version}"))
+}
+
 /// A model version's number, 1 and up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]

@@ -13,7 +13,8 @@ pub struct DecisionRow {
     pub window: String,
     pub state: &'static str,
     pub reason: String,
-    /// What was done: `nothing`, `notify`, `retrain`, `held-back`, `command`.
+    /// What was done: `nothing`, `notify`, `retrain`, `held-back`, `rollback`,
+    /// `command`.
     pub reaction: &'static str,
     /// What retrains: `job:1`, `workflow:retrain.yml@main`, `pipeline:2`.
     pub target: Option<String>,

@@ -4,12 +4,14 @@
 mod decision;
 mod drift;
 pub mod evidence;
+mod fence;
 mod gate;
 mod promotion;
 pub mod statement;
 
 pub use decision::DecisionRow;
 pub use drift::DriftRow;
+pub use fence::FenceRow;
 pub use gate::GateRow;
 pub use promotion::PromotionRow;
 
@@ -140,6 +142,10 @@ mod tests {
         let row = PromotionRow {
             event_id: "e".into(),
             phase: "intent",
+            kind: "promotion",
+            epoch: 1,
+            cause: String::new(),
+            reason: None,
             model: "a.b.c'); DROP TABLE x --".into(),
             alias: "champion".into(),
             from_version: None,

@@ -6,8 +6,8 @@ use std::path::Path;
 use crate::support::root;
 
 const PURE: [&str; 6] = ["bundle", "config", "names", "record", "report", "stats"];
-const ADAPTERS: [&str; 8] =
-    ["checkout", "databricks", "forge", "host", "lake", "step", "sys", "telemetry"];
+const ADAPTERS: [&str; 9] =
+    ["checkout", "databricks", "forge", "host", "lake", "registry", "step", "sys", "telemetry"];
 const FEATURES: [&str; 5] =
     ["bundle_deploy", "drift_check", "job_run", "model_gate", "model_promote"];
 const FRONT: [&str; 3] = ["cli", "local", "tour"];

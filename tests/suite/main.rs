@@ -14,6 +14,7 @@ mod conformance;
 mod drift;
 mod durability;
 mod monitors;
+mod promotion;
 mod reactions;
 mod storage;
 mod support;

@@ -1,0 +1,242 @@
+//! `model-promote`: one mover at a time, a record of every move, a way back.
+
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::Duration;
+
+use lakegate::config::Config;
+use lakegate::databricks::unity::Securable;
+use lakegate::names::ModelVersion;
+use lakegate::record::evidence::{Data, Evidence, Statement, Subject};
+use serde_json::json;
+
+use crate::support::{Served, text, within};
+
+const MODEL: &str = "main.default.model";
+const POLICY: &str = "gate: {problem: binary, predictions: a.b.c, key: [id], label: y, candidate: p, rules: [{metric: roc_auc, min: 0.5}]}\n";
+const OWN: &str =
+    "record: {schema: main.default}\npromotion: {model: main.default.model, lease_seconds: 5}\n";
+
+/// A model with some versions, and evidence for any of them.
+struct World {
+    served: Served,
+    dir: tempfile::TempDir,
+}
+
+impl World {
+    async fn with(versions: u64) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let served = Served::start(&dir.path().join("workspace"));
+        let client = served.client();
+        let fields = json!({ "catalog_name": "main", "schema_name": "default", "name": "model" });
+        client.securable_create(Securable::Model, &fields).await.unwrap();
+        let http = reqwest::Client::new();
+        for version in 1..=versions {
+            let path = format!("/Models/main/default/model/{version}/MLmodel");
+            for (call, body) in [
+                ("create", json!({ "name": MODEL, "source": "somewhere" })),
+                ("finalize", json!({ "name": MODEL, "version": version.to_string() })),
+            ] {
+                let at =
+                    format!("{}/api/2.0/mlflow/unity-catalog/model-versions/{call}", served.host);
+                let made =
+                    http.post(at).bearer_auth(&served.token).json(&body).send().await.unwrap();
+                assert!(made.status().is_success());
+                if call == "create" {
+                    client.file_write(&path, format!("flavors: {version}").into()).await.unwrap();
+                }
+            }
+        }
+        std::fs::write(dir.path().join("lakegate.yml"), OWN).unwrap();
+        Self { served, dir }
+    }
+
+    async fn subject(&self, version: u64) -> Subject {
+        let version = ModelVersion(version);
+        let digest = self.served.client().ready_digest(&MODEL.parse().unwrap(), version).await;
+        Subject { version, digest: digest.unwrap() }
+    }
+
+    /// A gate's evidence that `candidate` may follow on `champion`.
+    async fn evidence(&self, candidate: u64, champion: Option<u64>) -> PathBuf {
+        let champion = match champion {
+            Some(champion) => Some(self.subject(champion).await),
+            None => None,
+        };
+        let table = "a.b.c".parse().unwrap();
+        let evidence = Evidence::seal(Statement {
+            model: MODEL.parse().unwrap(),
+            candidate: self.subject(candidate).await,
+            champion,
+            data: Data { table, version: 1, filter: None, rows: 10, seed: 7 },
+            policy: Config::parse("t", POLICY).unwrap().gate.unwrap(),
+            rules: Vec::new(),
+            verdict: "pass".into(),
+            reason: String::new(),
+            at: jiff::Timestamp::now().to_string(),
+            commit: None,
+            run_url: None,
+            actor: None,
+        });
+        let path = self.dir.path().join(format!("{candidate}.evidence.json"));
+        std::fs::write(&path, serde_json::to_string(&evidence).unwrap()).unwrap();
+        path
+    }
+
+    fn command(&self, arguments: &[&str]) -> std::process::Command {
+        let mut command = self.served.command();
+        command.args(arguments).current_dir(self.dir.path());
+        command
+    }
+
+    fn run(&self, arguments: &[&str]) -> (i32, String) {
+        let output = within(Duration::from_secs(120), &mut self.command(arguments));
+        (output.status.code().unwrap(), text(&output.stdout) + &text(&output.stderr))
+    }
+
+    async fn promote(&self, candidate: u64, champion: Option<u64>) -> (i32, String) {
+        let evidence = self.evidence(candidate, champion).await;
+        self.run(&["model-promote", "--evidence", evidence.to_str().unwrap()])
+    }
+
+    async fn alias(&self, alias: &str) -> Option<u64> {
+        let (model, alias) = (MODEL.parse().unwrap(), alias.parse().unwrap());
+        let found = self.served.client().alias_get(&model, &alias).await.unwrap();
+        found.map(|version| version.0)
+    }
+
+    async fn count(&self, condition: &str) -> u64 {
+        let statement = format!("SELECT count(*) FROM main.default.promotions WHERE {condition}");
+        self.served.sql(&statement).await[0][0].as_deref().unwrap().parse().unwrap()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rollback_goes_the_recorded_way_back() {
+    let world = World::with(3).await;
+    for (candidate, champion) in [(1, None), (2, Some(1)), (3, Some(2))] {
+        let (code, said) = world.promote(candidate, champion).await;
+        assert_eq!(code, 0, "{said}");
+    }
+    assert_eq!((world.alias("champion").await, world.alias("previous").await), (Some(3), Some(2)));
+    let (code, said) = world.promote(3, Some(2)).await;
+    assert!(code == 0 && said.contains("already"), "{said}");
+    assert_eq!(world.count("true").await, 6);
+    let (code, said) = world.run(&["model-promote", "rollback"]);
+    assert!(code == 2 && said.contains("--reason"), "{said}");
+    let back = || world.run(&["model-promote", "rollback", "--reason", "it is worse"]);
+    let (code, said) = back();
+    assert!(code == 0 && said.contains("moved back from version 3 to version 2"), "{said}");
+    assert_eq!((world.alias("champion").await, world.alias("previous").await), (Some(2), Some(3)));
+    let file = "/Models/main/default/model/1/MLmodel";
+    let client = world.served.client();
+    client.file_write(file, "flavors: evil".into()).await.unwrap();
+    let (code, said) = back();
+    assert!(code == 7 && said.contains("is not what was promoted"), "{code} {said}");
+    client.file_write(file, "flavors: 1".into()).await.unwrap();
+    assert_eq!(back().0, 0);
+    assert_eq!(world.alias("champion").await, Some(1));
+    let (code, said) = back();
+    assert!(code == 2 && said.contains("first one"), "{code} {said}");
+    let (code, said) = world.run(&["model-promote", "history"]);
+    assert!(code == 0 && said.contains("5 moves"), "{said}");
+    let report = world.dir.path().join(".lakegate/reports/model-promote.html");
+    assert!(std::fs::read_to_string(report).unwrap().contains("it is worse"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_many_promotions_at_once_one_wins() {
+    let world = World::with(6).await;
+    assert_eq!(world.promote(1, None).await.0, 0);
+    let mut running = Vec::new();
+    for candidate in 2..=6 {
+        let evidence = world.evidence(candidate, Some(1)).await;
+        let mut command =
+            world.command(&["model-promote", "--evidence", evidence.to_str().unwrap()]);
+        let report = format!("reports/{candidate}");
+        command.env("LAKEGATE_REPORT_DIR", report).stdout(Stdio::piped()).stderr(Stdio::piped());
+        running.push((candidate, command.spawn().unwrap()));
+    }
+    let mut winners = Vec::new();
+    for (candidate, child) in running {
+        let output = child.wait_with_output().unwrap();
+        let said = text(&output.stdout) + &text(&output.stderr);
+        match output.status.code().unwrap() {
+            0 => winners.push(candidate),
+            4 => assert!(said.contains("it was expected at version 1"), "{said}"),
+            other => panic!("{other}: {said}"),
+        }
+    }
+    assert_eq!(winners.len(), 1, "{winners:?}");
+    assert_eq!(world.alias("champion").await, Some(winners[0]));
+    assert_eq!(world.count("phase = 'outcome'").await, 2);
+    assert_eq!(world.count("phase = 'intent'").await, 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_promotion_is_finished_or_undone_by_the_next_one() {
+    let world = World::with(2).await;
+    assert_eq!(world.promote(1, None).await.0, 0);
+    let evidence = world.evidence(2, Some(1)).await;
+    let arguments = ["model-promote", "--evidence", evidence.to_str().unwrap()];
+    // Held up in the middle: before the alias is set, and right after it.
+    for (kills, when) in ["before", "after"].into_iter().enumerate() {
+        let path = "/api/2.1/unity-catalog/models/*/aliases/champion";
+        let rule = json!({"method": "PUT", "path": path, "when": when, "latency_ms": 15_000});
+        let call = reqwest::Client::new().post(format!("{}/__lakegate/faults", world.served.host));
+        let set = call.bearer_auth(&world.served.token).json(&rule).send().await.unwrap();
+        assert!(set.status().is_success(), "{}", set.text().await.unwrap());
+        let mut held = world.command(&arguments);
+        let mut held = held.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let mut waited = 0;
+        while world.count("phase = 'intent' AND to_version = 2").await == kills as u64 {
+            waited += 1;
+            assert!(waited < 400, "no intent");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        std::thread::sleep(Duration::from_millis(500));
+        held.kill().unwrap();
+        held.wait().unwrap();
+    }
+    let (code, said) = world.run(&arguments);
+    assert_eq!(code, 0, "{said}");
+    assert_eq!(world.alias("champion").await, Some(2));
+    assert_eq!(world.count("phase = 'outcome' AND to_version = 2").await, 1);
+    assert_eq!(world.count("phase = 'intent'").await, world.count("phase <> 'intent'").await);
+    assert_eq!(world.run(&arguments).0, 0);
+    assert_eq!(world.count("phase = 'outcome' AND to_version = 2").await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn drift_rolls_a_model_back_once_per_window() {
+    let world = World::with(3).await;
+    for (candidate, champion) in [(1, None), (2, Some(1)), (3, Some(2))] {
+        assert_eq!(world.promote(candidate, champion).await.0, 0);
+    }
+    let rows = |moved: u32| {
+        let rows: String = (0..500).map(|row| format!("{}\n", row % 50 + moved)).collect();
+        format!("x\n{rows}")
+    };
+    std::fs::write(world.dir.path().join("then.csv"), rows(0)).unwrap();
+    std::fs::write(world.dir.path().join("now.csv"), rows(40)).unwrap();
+    let policy = format!(
+        "{OWN}drift: {{baseline: then.csv, current: now.csv, min_rows: 100, on_drift: rollback}}\n"
+    );
+    std::fs::write(world.dir.path().join("lakegate.yml"), &policy).unwrap();
+    let check = |window: &str| world.run(&["drift-check", "--window", window]);
+    let (code, said) = check("june");
+    assert!(code == 1 && said.contains("champion of main.default.model moved back"), "{said}");
+    let (code, said) = check("june");
+    assert!(code == 1 && said.contains("by an earlier check"), "{said}");
+    assert_eq!(world.alias("champion").await, Some(2));
+    assert_eq!(check("july").0, 1);
+    assert_eq!(world.alias("champion").await, Some(1));
+    std::fs::write(
+        world.dir.path().join("lakegate.yml"),
+        policy.replace("model: main.default.model, ", ""),
+    )
+    .unwrap();
+    let (code, said) = check("august");
+    assert!(code == 2 && said.contains("promotion.model"), "{said}");
+}
