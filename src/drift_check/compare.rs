@@ -139,8 +139,8 @@ fn more_tests(sides: [&Column; 2]) -> Vec<(&'static str, Tested)> {
                 ("anderson_darling", ordered.anderson_darling()),
                 ("cramer_von_mises", ordered.cramer_von_mises()),
                 ("mann_whitney", ordered.mann_whitney()),
-                ("student_t", means::student(&a.facts, &b.facts)),
-                ("welch_t", means::welch(&a.facts, &b.facts)),
+                ("student_t", means::student(&a.facts(), &b.facts())),
+                ("welch_t", means::welch(&a.facts(), &b.facts())),
                 ("energy_distance", energy),
             ]
         }
@@ -174,7 +174,7 @@ pub(super) fn compare(column: &str, sides: [&Column; 2], bins: u32) -> Result<Co
 }
 
 fn numbers(column: &str, sides: [&Numbers; 2], bins: u32) -> std::io::Result<Compared> {
-    let facts = sides.map(|side| side.facts);
+    let facts = sides.map(Numbers::facts);
     let profile = |at: usize, quantiles: Vec<f64>| Profile {
         rows: facts[at].rows(),
         nulls: facts[at].nulls,

@@ -55,7 +55,7 @@ impl Cut {
         edges.sort_by(f64::total_cmp);
         edges.dedup();
         let quantiles = &coarse.quantiles[0];
-        Self { edges, outer: coarse.edges, centre: numbers.facts.mean, spread: spread(quantiles) }
+        Self { edges, outer: coarse.edges, centre: numbers.facts().mean, spread: spread(quantiles) }
     }
 }
 

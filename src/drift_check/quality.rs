@@ -100,7 +100,7 @@ fn of_numbers(
     now: i64,
     found: &mut Found,
 ) -> io::Result<()> {
-    let facts = numbers.facts;
+    let facts = numbers.facts();
     let any = facts.values > 0;
     if let Some(least) = rule.min {
         found
@@ -167,7 +167,7 @@ fn repeated(values: usize) -> Option<String> {
 fn missing(column: &Column) -> u64 {
     match column {
         Column::Numbers(numbers) => {
-            let facts = numbers.facts;
+            let facts = numbers.facts();
             facts.nulls + facts.nans + facts.infinities
         }
         Column::Categories(categories) => categories.nulls,

@@ -29,10 +29,10 @@ fn compare_as<K: Key>(
     bins: &Bins,
 ) -> io::Result<Comparison> {
     let scale = sides[0].scale;
-    let totals = sides.map(|side| side.facts.values);
+    let totals = sides.map(|side| side.facts().values);
     let asked = Asked::new(quantiles, bins, totals);
     let mut walked = Walked::new(totals, &asked.ranks);
-    let centre = sides[0].facts.mean * scale.per_unit();
+    let centre = sides[0].facts().mean * scale.per_unit();
     let mut streams = [sides[0].rising()?.peekable(), sides[1].rising()?.peekable()];
     while let Some(key) = first(&mut streams)? {
         let counts = [take(&mut streams[0], key)?, take(&mut streams[1], key)?];

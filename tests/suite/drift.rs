@@ -693,3 +693,33 @@ fn values_that_do_not_fit_are_put_away_where_that_is_allowed() {
     let (code, _, told) = run(&["--memory=1", "--spill=away", "--compat=evidently"]);
     assert!(code == 2 && told.contains("in memory"), "{told}");
 }
+
+#[test]
+fn neither_the_threads_nor_the_batches_change_a_bit() {
+    let dir = tempfile::tempdir().unwrap();
+    let values = |row: u32, moved: u32| f64::from(row * 7919 % 100_003 + moved) / 7.0;
+    for (name, moved) in [("then", 0), ("now", 900)] {
+        let rows =
+            || (0..20_000u32).map(|row| format!("{},{}", values(row, moved), values(row, 0).sin()));
+        std::fs::write(dir.path().join(format!("{name}.csv")), csv("x,y", rows())).unwrap();
+        // The same rows in many files.
+        let parts = dir.path().join(format!("{name}-parts"));
+        std::fs::create_dir(&parts).unwrap();
+        let rows: Vec<String> = rows().collect();
+        for (at, part) in rows.chunks(777).enumerate() {
+            std::fs::write(parts.join(format!("{at:03}.csv")), csv("x,y", part.iter().cloned()))
+                .unwrap();
+        }
+    }
+    let run = |sides: [&str; 2], threads: &str| {
+        let mut command = lakegate();
+        command.args(["drift-check", "--baseline", sides[0], "--current", sides[1]]);
+        command.args(["--fail-on=never", "--window=w", "--threads", threads]);
+        let (code, result, told) = check(&mut command, dir.path());
+        assert_eq!(code, 0, "{told}");
+        result["columns"].to_string()
+    };
+    let whole = run(["then.csv", "now.csv"], "1");
+    assert_eq!(whole, run(["then.csv", "now.csv"], "4"));
+    assert_eq!(whole, run(["./then-parts", "./now-parts"], "2"));
+}

@@ -11,7 +11,7 @@ use crate::stats::numeric::Tested;
 pub(in crate::drift_check) fn verdict(ks: Tested, sides: [&Column; 2]) -> Option<Foreign> {
     match sides {
         [Column::Numbers(a), Column::Numbers(b)] => {
-            let values = a.facts.values > 0 && b.facts.values > 0;
+            let values = a.facts().values > 0 && b.facts().values > 0;
             values.then(|| Foreign::significance("ks_test.pvalue", ks.p_value))
         }
         [Column::Categories(a), Column::Categories(b)] => {

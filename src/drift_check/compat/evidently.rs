@@ -16,7 +16,7 @@ pub(in crate::drift_check) fn verdict(whole_numbers: bool, sides: [&Column; 2]) 
     const FEW: usize = 10;
     match sides {
         [Column::Numbers(a), Column::Numbers(b)] => {
-            if a.facts.values == 0 || b.facts.values == 0 {
+            if a.facts().values == 0 || b.facts().values == 0 {
                 return None;
             }
             let joined = join(&values(a), &values(b));
@@ -42,17 +42,17 @@ pub(in crate::drift_check) fn verdict(whole_numbers: bool, sides: [&Column; 2]) 
 const SMALL: u64 = 1000;
 
 fn of_numbers(a: &Numbers, b: &Numbers, joined: &[[u64; 2]]) -> Foreign {
-    let small = a.facts.values <= SMALL;
+    let small = a.facts().values <= SMALL;
     match (small, joined.len()) {
         (_, 6..) => {
             let bins = Bins::Edges(Vec::new());
             let found = pair::compare(a.scale, [&a.sample, &b.sample], &[], &bins);
             if small {
-                let p = numeric::kolmogorov_p(found.ks, a.facts.values, b.facts.values);
+                let p = numeric::kolmogorov_p(found.ks, a.facts().values, b.facts().values);
                 // Here alone, the threshold itself counts as drift.
                 Foreign { drifted: p <= 0.05, ..Foreign::significance("K-S p_value", p) }
             } else {
-                let deviation = a.facts.deviation().max(0.001);
+                let deviation = a.facts().deviation().max(0.001);
                 Foreign::distance("Wasserstein distance (normed)", found.wasserstein / deviation)
             }
         }

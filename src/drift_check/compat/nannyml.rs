@@ -38,7 +38,7 @@ pub(in crate::drift_check) fn verdict(
 fn distance(baseline: &Column, chunk: &Column) -> Option<f64> {
     let [a, b] = match (baseline, chunk) {
         (Column::Numbers(a), Column::Numbers(b)) => {
-            if a.facts.values == 0 || b.facts.values == 0 {
+            if a.facts().values == 0 || b.facts().values == 0 {
                 return None;
             }
             let edges = doane(a);
@@ -66,9 +66,10 @@ fn distance(baseline: &Column, chunk: &Column) -> Option<f64> {
 /// The edges of numpy's `doane` bins.
 fn doane(numbers: &Numbers) -> Vec<f64> {
     let values = values(numbers);
-    let (low, high) = (numbers.facts.min, numbers.facts.max);
-    let n = numbers.facts.values as f64;
-    let (mean, deviation) = (numbers.facts.mean, numbers.facts.deviation());
+    let facts = numbers.facts();
+    let (low, high) = (facts.min, facts.max);
+    let n = facts.values as f64;
+    let (mean, deviation) = (facts.mean, facts.deviation());
     let cubes: f64 = values
         .iter()
         .map(|(key, count)| {

@@ -81,13 +81,13 @@ enum Plain {
 fn plain(column: Column) -> Plain {
     match column {
         Column::Numbers(numbers) => {
+            let facts = numbers.facts();
             let mut keys = numbers.sample.keys;
             for (key, count) in numbers.sample.counted {
                 keys.extend(std::iter::repeat_n(key, usize::try_from(count).unwrap()));
             }
             keys.sort_unstable();
-            assert_eq!(keys.len() as u64, numbers.facts.values);
-            let facts = numbers.facts;
+            assert_eq!(keys.len() as u64, facts.values);
             Plain::Numbers {
                 keys,
                 nulls: facts.nulls,
