@@ -1,6 +1,7 @@
 //! Against golden values of scipy 1.17.1, scikit-learn 1.9.1 and statsmodels
 //! 0.15.0 (`tests/golden/goldens.json`, made by the script beside it).
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
@@ -31,13 +32,31 @@ fn csv(name: &str) -> BTreeMap<String, Vec<f64>> {
     columns
 }
 
-fn close(actual: f64, expected: &Value, what: &str) {
-    let expected = expected.as_f64().unwrap_or_else(|| panic!("{what}: {expected}"));
-    let scale = expected.abs().max(1e-300);
-    assert!(
-        (actual - expected).abs() / scale < 1e-10 || (actual - expected).abs() < 1e-15,
-        "{what}: {actual} != {expected}"
-    );
+/// What was compared with golden values, and the largest relative difference
+/// of each statistic: `cargo test --lib golden -- --nocapture` prints it.
+#[derive(Default)]
+struct Goldens(RefCell<BTreeMap<String, f64>>);
+
+impl Goldens {
+    fn close(&self, statistic: &str, case: &str, actual: f64, expected: &Value) {
+        let expected =
+            expected.as_f64().unwrap_or_else(|| panic!("{case} {statistic}: {expected}"));
+        let apart = (actual - expected).abs();
+        let relative = apart / expected.abs().max(1e-300);
+        assert!(relative < 1e-10 || apart < 1e-15, "{case} {statistic}: {actual} != {expected}");
+        let apart = if apart < 1e-15 { apart.min(relative) } else { relative };
+        let mut largest = self.0.borrow_mut();
+        let known = largest.entry(statistic.to_owned()).or_default();
+        *known = known.max(apart);
+    }
+}
+
+impl Drop for Goldens {
+    fn drop(&mut self) {
+        for (statistic, apart) in self.0.borrow().iter() {
+            println!("| {statistic} | {apart:.1e} |");
+        }
+    }
 }
 
 fn sorted(values: &[f64]) -> Vec<f64> {
@@ -54,7 +73,8 @@ fn numbers(values: &[f64]) -> column::Numbers {
 }
 
 #[test]
-fn numeric_statistics_match_scipy() {
+fn golden_numeric_statistics_of_scipy() {
+    let goldens = Goldens::default();
     let (golden, base, current) = (golden(), csv("num_base"), csv("num_cur"));
     for (name, expected) in golden["numeric"].as_object().unwrap() {
         let [a, b] = [numbers(&base[name]), numbers(&current[name])];
@@ -66,7 +86,7 @@ fn numeric_statistics_match_scipy() {
         let bins = pair::Bins::Edges(edges);
         let found = pair::compare(scale, [&a.sample, &b.sample], &[], &bins);
         let check = |value: f64, path: &str, what: &str| {
-            close(value, expected.pointer(path).unwrap(), &format!("{name} {what}"));
+            goldens.close(what, name, value, expected.pointer(path).unwrap());
         };
         check(found.ks, "/ks_auto/statistic", "ks");
         let (n, m) = (a.facts().values, b.facts().values);
@@ -113,12 +133,13 @@ fn numeric_statistics_match_scipy() {
 }
 
 #[test]
-fn categorical_statistics_match_scipy() {
+fn golden_categorical_statistics_of_scipy() {
+    let goldens = Goldens::default();
     for (name, expected) in golden()["categorical"].as_object().unwrap() {
         let counts: Vec<Vec<u64>> = serde_json::from_value(expected["counts"].clone()).unwrap();
         let [a, b] = [&counts[0][..], &counts[1][..]];
         let check = |value: f64, path: &str| {
-            close(value, expected.pointer(path).unwrap(), &format!("{name} {path}"));
+            goldens.close(path, name, value, expected.pointer(path).unwrap());
         };
         for (tested, key) in [
             (categorical::chi_squared(a, b), "chi2_contingency"),
@@ -151,7 +172,8 @@ fn categorical_statistics_match_scipy() {
 }
 
 #[test]
-fn classification_metrics_match_scikit_learn() {
+fn golden_classification_metrics_of_scikit_learn() {
+    let goldens = Goldens::default();
     let (golden, columns) = (golden(), csv("cls"));
     for model in ["a", "b"] {
         let predictions =
@@ -166,33 +188,29 @@ fn classification_metrics_match_scikit_learn() {
             (Metric::Precision, "precision"),
             (Metric::Recall, "recall"),
         ] {
-            close(
-                predictions.value(metric),
-                &golden["classification"][model][name],
-                &format!("{model} {name}"),
-            );
+            let expected = &golden["classification"][model][name];
+            goldens.close(name, model, predictions.value(metric), expected);
         }
     }
 }
 
 #[test]
-fn regression_metrics_match_scikit_learn() {
+fn golden_regression_metrics_of_scikit_learn() {
+    let goldens = Goldens::default();
     let (golden, columns) = (golden(), csv("reg"));
     for model in ["a", "b"] {
         let predictions =
             Predictions::new(columns["y"].clone(), columns[&format!("pred_{model}")].clone(), 0.5);
         for metric in Metric::REGRESSION {
-            close(
-                predictions.value(metric),
-                &golden["regression"][model][metric.as_str()],
-                &format!("{model} {metric}"),
-            );
+            let expected = &golden["regression"][model][metric.as_str()];
+            goldens.close(metric.as_str(), model, predictions.value(metric), expected);
         }
     }
 }
 
 #[test]
-fn corrections_match_statsmodels() {
+fn golden_corrections_of_statsmodels() {
+    let goldens = Goldens::default();
     let text = fs::read_text("tests/golden/pvalues.csv").unwrap();
     let p_values: Vec<f64> =
         text.lines().skip(1).filter_map(|line| line.rsplit(',').next()?.parse().ok()).collect();
@@ -205,7 +223,7 @@ fn corrections_match_statsmodels() {
     ] {
         let expected = &golden["multiple_testing"][name]["adjusted"];
         for (at, adjusted) in correction.adjust(&p_values).into_iter().enumerate() {
-            close(adjusted, &expected[at], &format!("{name} {at}"));
+            goldens.close(name, &at.to_string(), adjusted, &expected[at]);
         }
     }
 }
