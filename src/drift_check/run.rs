@@ -51,6 +51,12 @@ impl Request {
         self.drift && self.policy.monitor.is_none()
             || self.policy.quality.iter().any(|rule| rule.rows_change.is_some())
     }
+
+    /// Whether anything is done once per window, and nobody named it.
+    fn tells_windows_apart(&self) -> bool {
+        let once = matches!(self.policy.on_drift, OnDrift::Retrain | OnDrift::Rollback);
+        self.window.is_none() && (once || self.record.is_some())
+    }
 }
 
 impl step::Request for Request {
@@ -151,10 +157,17 @@ async fn at_rows(ctx: &Ctx, request: &Request) -> Result<Looked> {
     }
     let kept = sides::quality(ctx, request, &current, rows).await?;
     chosen.changes.extend(kept.broken);
+    let mut identity = current.identity.clone();
+    if request.tells_windows_apart()
+        && let Some(digest) = current.side.digest()?
+    {
+        // A file that is written anew is another window.
+        identity.push_str(&format!("#{}", digest.short()));
+    }
     Ok(Looked {
         chosen,
         scopes,
-        current: current.identity,
+        current: identity,
         baseline: baseline.map_or_else(|| "none".to_owned(), |baseline| baseline.identity),
         rules: kept.rules,
     })

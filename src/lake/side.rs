@@ -17,11 +17,12 @@ use super::storage::Storage;
 use super::{Lake, Room, nested, types};
 use crate::databricks::Client;
 use crate::databricks::unity::TableInfo;
-use crate::names::{AsOf, TableName};
+use crate::names::{AsOf, Sha256, TableName};
 use crate::report::Fault;
 use crate::stats;
 use crate::stats::column::Column;
 use crate::stats::derived::Derived;
+use crate::sys::fs;
 
 /// Rows that are read once the columns are known.
 #[derive(Debug)]
@@ -122,6 +123,19 @@ impl Side {
     /// The version of a Delta table in a folder.
     pub fn version(&self) -> Option<u64> {
         self.version
+    }
+
+    /// The digest of plain files, whose path alone does not tell their state.
+    pub fn digest(&self) -> Result<Option<Sha256>> {
+        let files: Vec<&Path> = match &self.rows {
+            _ if self.version.is_some() => return Ok(None),
+            Rows::Parquet(files) => files.iter().map(ParquetFile::path).collect(),
+            Rows::Files { files, .. } => files.iter().map(PathBuf::as_path).collect(),
+            Rows::Delta(_) | Rows::Table { .. } => return Ok(None),
+        };
+        let digests = files.into_iter().map(|file| Ok(fs::digest(file)?.to_string()));
+        let digests: Vec<String> = digests.collect::<Result<_>>()?;
+        Ok(Some(Sha256::of_parts(digests.iter().map(String::as_str))))
     }
 
     /// A table as it stands in a FROM clause; the warehouse evaluates `filter`.

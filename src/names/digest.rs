@@ -19,6 +19,13 @@ impl Sha256 {
         Self(sha2::Sha256::digest(bytes).into())
     }
 
+    /// The digest of what a reader gives.
+    pub fn of_reader(mut reader: impl std::io::Read) -> std::io::Result<Self> {
+        let mut hasher = sha2::Sha256::new();
+        std::io::copy(&mut reader, &mut hasher)?;
+        Ok(Self(hasher.finalize().into()))
+    }
+
     /// The digest of several parts. Each is preceded by its length, so that
     /// moving a byte from one part to the next changes the result.
     pub fn of_parts<'a>(parts: impl IntoIterator<Item = &'a str>) -> Self {

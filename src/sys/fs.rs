@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
+use crate::names::Sha256;
+
 pub fn read(path: impl AsRef<Path>) -> Result<Vec<u8>> {
     let path = path.as_ref();
     std::fs::read(path).with_context(|| format!("read `{}`", path.display()))
@@ -218,6 +220,12 @@ mod tests {
 pub struct ReadAt {
     file: std::fs::File,
     len: u64,
+}
+
+/// The digest of a file's bytes.
+pub fn digest(path: &Path) -> Result<Sha256> {
+    let read = std::fs::File::open(path).and_then(Sha256::of_reader);
+    read.with_context(|| format!("read `{}`", path.display()))
 }
 
 /// A file for reading and writing that vanishes with its last handle.

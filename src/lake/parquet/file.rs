@@ -39,6 +39,10 @@ impl ParquetFile {
         Ok(Self { path: path.to_owned(), file, metadata })
     }
 
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     pub fn schema(&self) -> &SchemaRef {
         self.metadata.schema()
     }
