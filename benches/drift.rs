@@ -19,10 +19,12 @@
     reason = "a benchmark fails by panicking, and prints its table"
 )]
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
+mod harness;
+
+use std::path::Path;
 
 use arrow::datatypes::{DataType, Field, Schema};
+use harness::{Used, data, environment, measure, root, setting};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
@@ -56,13 +58,6 @@ const fn peer(
     Peer { name, environment, more, does }
 }
 
-#[derive(Debug, Clone, Copy)]
-struct Used {
-    wall: f64,
-    cpu: f64,
-    megabytes: f64,
-}
-
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
     if let [_, mode, files @ ..] = &arguments[..]
@@ -80,10 +75,6 @@ fn main() {
     for rows in sizes.split(',') {
         bench(rows, &peers, runs);
     }
-}
-
-fn setting(name: &str, default: &str) -> String {
-    std::env::var(format!("LAKEGATE_BENCH_{name}")).unwrap_or_else(|_| default.to_owned())
 }
 
 fn bench(rows: &str, peers: &[&Peer], runs: usize) {
@@ -152,53 +143,6 @@ fn print(rows: &str, commands: &[(&str, &str, Vec<String>)], used: &[Vec<Used>])
             wall / middle(1, |used| used.wall),
         );
     }
-}
-
-fn measure(name: &str, command: &[String]) -> Used {
-    let mut measured = Command::new("python3");
-    measured.arg(root().join("benches/measure.py")).args(command);
-    let output = measured.env("NO_COLOR", "1").output().unwrap();
-    let told = String::from_utf8_lossy(&output.stdout);
-    let told: serde_json::Value = serde_json::from_str(told.trim()).unwrap_or_default();
-    assert!(told["code"] == 0, "{name} failed: {told} {}", String::from_utf8_lossy(&output.stderr));
-    let number = |key: &str| told[key].as_f64().unwrap();
-    Used { wall: number("wall"), cpu: number("cpu"), megabytes: number("megabytes") }
-}
-
-fn root() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-}
-
-/// The Python of an environment with pinned packages, made when it is missing.
-fn environment(name: &str) -> String {
-    let folder = root().join("target/bench").join(name);
-    let python = folder.join("bin/python");
-    let done = folder.join("complete");
-    if !done.exists() {
-        eprintln!("installing {name} …");
-        run(Command::new("python3").args(["-m", "venv"]).arg(&folder));
-        let list = root().join(format!("benches/peers/{name}.txt"));
-        run(Command::new(&python).args(["-m", "pip", "install", "-q", "-r"]).arg(list));
-        std::fs::write(done, "").unwrap();
-    }
-    python.display().to_string()
-}
-
-fn data(rows: &str) -> PathBuf {
-    let folder = root().join("target/bench/data").join(rows);
-    if !folder.join("complete").exists() {
-        eprintln!("making {rows} rows …");
-        std::fs::create_dir_all(&folder).unwrap();
-        let generate = root().join("benches/generate.py");
-        run(Command::new(environment("arrays")).arg(generate).arg(rows).arg(&folder));
-        std::fs::write(folder.join("complete"), "").unwrap();
-    }
-    folder
-}
-
-fn run(command: &mut Command) {
-    let status = command.status().unwrap();
-    assert!(status.success(), "{command:?}: {status}");
 }
 
 /// What reading costs: every column, one after the other, with strings left as

@@ -18,7 +18,7 @@ mod windows;
 
 pub use between::Between;
 pub use drift::{Compat, Drift, Engine};
-pub use gate::{Gate, Problem, Rule};
+pub use gate::{Costs, Gate, Margin, Problem, Rule};
 pub use monitor::{Monitor, MonitorAgainst};
 pub use performance::{Labels, Performance};
 pub use promotion::Promotion;

@@ -11,7 +11,7 @@ use super::frame::{features, numbers, texts, times};
 use crate::config::{Limit, Performance, Problem, Statistic};
 use crate::report::{Fault, number};
 use crate::stats::column::Kind;
-use crate::stats::metrics::{Metric, Predictions};
+use crate::stats::metrics::{Metric, Predictions, Settings};
 use crate::stats::numeric::Tested;
 use crate::stats::outcomes::{self, Class, Judged, Measured};
 use crate::stats::special;
@@ -260,7 +260,7 @@ impl Outputs {
                     .iter()
                     .map(|(row, label)| (label.parse().unwrap_or(f64::NAN), predictions[*row]))
                     .unzip();
-                Judged::new(vec![Predictions::new(labels, scores, 0.0)])
+                Judged::new(vec![Predictions::new(labels, scores, Settings::default())])
             }
             Self::Classes { names, classes } => {
                 let one = |(name, class): (&String, &Class)| {

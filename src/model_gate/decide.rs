@@ -12,6 +12,8 @@ use crate::stats::metrics::Metric;
 #[derive(Debug, Clone, Default)]
 pub(super) struct Measured {
     pub(super) rows: u64,
+    /// Rows of the rarer class, where there are two.
+    pub(super) rarer: Option<u64>,
     pub(super) candidate: BTreeMap<&'static str, f64>,
     pub(super) champion: Option<BTreeMap<&'static str, f64>>,
     pub(super) differences: BTreeMap<&'static str, Difference>,
@@ -61,6 +63,11 @@ pub(super) fn decide(policy: &Gate, measured: &Measured) -> Decision {
     } else if measured.rows < policy.min_rows {
         let reason =
             format!("{} rows are too few, at least {} are needed", measured.rows, policy.min_rows);
+        (Verdict::Inconclusive, reason)
+    } else if let Some(rarer) = measured.rarer.filter(|rarer| *rarer < policy.min_positives) {
+        let least = policy.min_positives;
+        let reason =
+            format!("{rarer} rows of the rarer class are too few, at least {least} are needed");
         (Verdict::Inconclusive, reason)
     } else if worst == Verdict::Inconclusive {
         (Verdict::Inconclusive, first_reason(&rulings, Verdict::Inconclusive))
@@ -126,12 +133,11 @@ fn comparisons(rule: &Rule, measured: &Measured) -> Vec<Ruling> {
     }
     let mut rulings = Vec::new();
     if let Some(margin) = rule.not_worse_than {
-        rulings.push(compare(
-            rule.metric,
-            -margin,
-            format!("{} not worse than {}", rule.metric, number(margin)),
-            measured,
-        ));
+        let champion = measured.champion.as_ref();
+        let champion = champion.and_then(|values| values.get(rule.metric.as_str()));
+        let size = margin.against(champion.copied().unwrap_or(f64::NAN));
+        let name = format!("{} not worse than {margin}", rule.metric);
+        rulings.push(compare(rule.metric, -size, name, measured));
     }
     if rule.better_than_champion {
         rulings.push(compare(
@@ -150,7 +156,7 @@ fn compare(metric: Metric, limit: f64, rule: String, measured: &Measured) -> Rul
     let difference = measured.differences.get(metric.as_str()).copied();
     let finite =
         difference.filter(|d| d.value.is_finite() && d.low.is_finite() && d.high.is_finite());
-    let Some(d) = finite else {
+    let Some(d) = finite.filter(|_| limit.is_finite()) else {
         let reason = format!("the difference of {metric} is not finite");
         return Ruling { rule, metric, verdict: Verdict::Fail, reason, difference };
     };
@@ -167,13 +173,31 @@ fn compare(metric: Metric, limit: f64, rule: String, measured: &Measured) -> Rul
         Verdict::Fail => "does not hold",
         Verdict::Inconclusive => "cannot be told from this data",
     };
-    let reason = format!(
+    let mut reason = format!(
         "{rule} {words}: difference {} [{}, {}]",
         number(d.value),
         number(d.low),
         number(d.high)
     );
+    if verdict == Verdict::Inconclusive {
+        let gain = if metric.larger_is_better() { d.value } else { -d.value };
+        reason.push_str(&more_rows(gain - limit, (high - low) / 2.0, measured));
+    }
     Ruling { rule, metric, verdict, reason, difference: Some(d) }
+}
+
+/// How many rows would tell, if the difference stays what it is: the interval
+/// narrows with the root of their number.
+fn more_rows(beyond: f64, half_width: f64, measured: &Measured) -> String {
+    let times = (half_width / beyond).powi(2);
+    let rows = measured.rows as f64 * times;
+    if !rows.is_finite() || rows > 1e12 {
+        return ", no number of rows is in sight that would tell".into();
+    }
+    // Never fewer than there are: an interval need not lie around its value.
+    let rows = rows.max(measured.rows as f64 + 1.0);
+    let size = 10f64.powf(rows.log10().floor() - 1.0).max(1.0);
+    format!(", some {} rows would tell", (rows / size).ceil() * size)
 }
 
 #[cfg(test)]
@@ -197,7 +221,7 @@ mod tests {
         };
         if let Some((low, value, high)) = difference {
             measured.champion = Some([("roc_auc", auc - value), ("log_loss", auc - value)].into());
-            let difference = Difference { value, low, high, undefined: 0 };
+            let difference = Difference { value, low, high, error: 0.01, undefined: 0 };
             measured.differences = [("roc_auc", difference), ("log_loss", difference)].into();
         }
         measured

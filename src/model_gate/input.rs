@@ -1,9 +1,9 @@
 //! From the predictions table to numbers that can be judged, or the reason why
 //! they cannot.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use arrow::array::{Array, ArrayRef, AsArray as _, RecordBatch};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Float64Type};
@@ -13,13 +13,18 @@ use crate::config::{Gate, Problem};
 use crate::lake;
 use crate::report::Fault;
 use crate::stats::metrics::Predictions;
+use crate::stats::resample::Units;
 
 /// Both models' predictions for the same rows.
 #[derive(Debug)]
 pub(super) struct Judged {
     pub(super) candidate: Predictions,
     pub(super) champion: Option<Predictions>,
+    /// What a resample draws.
+    pub(super) units: Units,
     pub(super) rows: u64,
+    /// Rows of the rarer class, where there are two.
+    pub(super) rarer: Option<u64>,
 }
 
 pub(super) fn judge(batches: &[RecordBatch], policy: &Gate, with_champion: bool) -> Result<Judged> {
@@ -34,6 +39,10 @@ pub(super) fn judge(batches: &[RecordBatch], policy: &Gate, with_champion: bool)
     if policy.problem == Problem::Binary {
         check_labels(&labels, &policy.label)?;
     }
+    let weights = match &policy.weight {
+        Some(name) => Some(weights(&lake::column(batches, name)?, name)?),
+        None => None,
+    };
     let scores = |name: &str| -> Result<Predictions> {
         let scores = numbers(&lake::column(batches, name)?, name)?;
         if policy.problem == Problem::Binary
@@ -44,13 +53,66 @@ pub(super) fn judge(batches: &[RecordBatch], policy: &Gate, with_champion: bool)
             ));
             return Err(fault.hint("store the probability of the positive class").into());
         }
-        Ok(Predictions::new(labels.clone(), scores, policy.threshold))
+        let predictions = Predictions::new(labels.clone(), scores, policy.settings());
+        Ok(match &weights {
+            Some(weights) => predictions.weighing(weights.clone()),
+            None => predictions,
+        })
     };
     let champion = match (&policy.champion, with_champion) {
         (Some(name), true) => Some(scores(name)?),
         _ => None,
     };
-    Ok(Judged { candidate: scores(&policy.candidate)?, champion, rows: rows as u64 })
+    let rarer = (policy.problem == Problem::Binary).then(|| {
+        let positives = labels.iter().filter(|label| **label == 1.0).count();
+        positives.min(rows - positives) as u64
+    });
+    let candidate = scores(&policy.candidate)?;
+    Ok(Judged {
+        candidate,
+        champion,
+        units: units(batches, policy, &labels)?,
+        rows: rows as u64,
+        rarer,
+    })
+}
+
+/// Rows, or the clusters that rows belong to.
+fn units(batches: &[RecordBatch], policy: &Gate, labels: &[f64]) -> Result<Units> {
+    let Some(name) = &policy.cluster else {
+        let units = Units::rows(labels.len());
+        let of_label: Vec<u32> = labels.iter().map(|label| u32::from(*label == 1.0)).collect();
+        return Ok(if policy.stratify { units.stratified(&of_label) } else { units });
+    };
+    let column = lake::column(batches, name)?;
+    let field = SortField::new(column.data_type().clone());
+    let rows = RowConverter::new(vec![field])?.convert_columns(&[column])?;
+    let mut known = HashMap::new();
+    let mut of_row = Vec::with_capacity(rows.num_rows());
+    for row in &rows {
+        let next = u32::try_from(known.len()).context("there are too many clusters")?;
+        of_row.push(*known.entry(row).or_insert(next));
+    }
+    if known.len() < 2 {
+        let fault = Fault::usage(format!("all rows are of one cluster `{name}`"));
+        return Err(fault.hint("nothing can be told about others: judge more rows").into());
+    }
+    let count = known.len();
+    Ok(Units::clusters(of_row, count))
+}
+
+/// Weights that can be counted.
+fn weights(array: &ArrayRef, name: &str) -> Result<Vec<f64>, Fault> {
+    let weights = numbers(array, name)?;
+    if let Some(below) = weights.iter().find(|weight| **weight < 0.0) {
+        return Err(Fault::usage(format!(
+            "the weight `{name}` holds {below}, it must be 0 or more"
+        )));
+    }
+    if weights.iter().all(|weight| *weight == 0.0) {
+        return Err(Fault::usage(format!("the weight `{name}` is 0 in every row")));
+    }
+    Ok(weights)
 }
 
 /// Every value as a finite number.

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::decide::{Decision, Measured, Ruling, decide};
 use super::input::{Judged, judge};
-use crate::config::{Gate, Problem};
+use crate::config::Gate;
 use crate::databricks::Client;
 use crate::lake;
 use crate::names::{Alias, ModelName, ModelVersion, SchemaName, Sha256, VersionRef};
@@ -16,7 +16,7 @@ use crate::record::{self, GateRow};
 use crate::report::{
     Chart, Document, Fault, Finding, Outcome, Report, Series, Severity, Table, Verdict, number,
 };
-use crate::stats::bootstrap;
+use crate::stats::bootstrap::{self, Plan};
 use crate::stats::metrics::Metric;
 use crate::step::{self, Ctx};
 use crate::sys::clock;
@@ -50,8 +50,7 @@ pub async fn run(ctx: Ctx, request: Request) -> Result<Outcome> {
         ))
     ));
 
-    let mut columns = policy.key.clone();
-    columns.extend([policy.label.clone(), policy.candidate.clone()]);
+    let mut columns = policy.columns();
     columns.extend(policy.champion.clone().filter(|_| champion.is_some()));
     lake::require_columns(&lake::table(&ctx.client, &policy.predictions).await?, &columns)?;
     let data_version = lake.version(&policy.predictions, None).await?;
@@ -94,21 +93,17 @@ pub async fn run(ctx: Ctx, request: Request) -> Result<Outcome> {
     Ok(outcome(&evidence, &measured, decision))
 }
 
-fn metrics_of(policy: &Gate) -> &'static [Metric] {
-    match policy.problem {
-        Problem::Binary => &Metric::BINARY,
-        Problem::Regression => &Metric::REGRESSION,
-        Problem::Multiclass => &Metric::MULTICLASS,
-    }
-}
-
 fn measure(judged: &Judged, policy: &Gate, seed: u64) -> Measured {
-    let metrics = metrics_of(policy);
+    let metrics = Metric::of(policy.problem);
     let values = |predictions: &crate::stats::metrics::Predictions| -> BTreeMap<&'static str, f64> {
-        metrics.iter().map(|metric| (metric.as_str(), predictions.value(*metric))).collect()
+        metrics.iter().map(|metric| metric.as_str()).zip(predictions.values(metrics)).collect()
     };
-    let mut measured =
-        Measured { rows: judged.rows, candidate: values(&judged.candidate), ..Measured::default() };
+    let mut measured = Measured {
+        rows: judged.rows,
+        rarer: judged.rarer,
+        candidate: values(&judged.candidate),
+        ..Measured::default()
+    };
     if let Some(champion) = &judged.champion {
         let compared: Vec<Metric> = {
             let mut compared: Vec<Metric> = policy
@@ -120,14 +115,14 @@ fn measure(judged: &Judged, policy: &Gate, seed: u64) -> Measured {
             compared.dedup();
             compared
         };
-        let differences = bootstrap::differences(
-            &judged.candidate,
-            champion,
-            &compared,
-            policy.resamples,
-            policy.confidence,
+        let plan = Plan {
+            units: &judged.units,
+            resamples: policy.resamples,
+            confidence: policy.confidence,
+            method: policy.interval,
             seed,
-        );
+        };
+        let differences = bootstrap::differences(&judged.candidate, champion, &compared, plan);
         measured.differences =
             compared.iter().map(|metric| metric.as_str()).zip(differences).collect();
         measured.identical = judged.candidate.scores() == champion.scores();

@@ -28,6 +28,7 @@ pub mod numeric;
 pub mod ordered;
 pub mod outcomes;
 pub mod pair;
+pub mod resample;
 pub mod shares;
 pub mod special;
 pub mod streamed;

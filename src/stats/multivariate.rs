@@ -4,7 +4,7 @@
 
 use super::column::Facts;
 use super::means;
-use super::metrics::{Metric, Predictions};
+use super::metrics::{Metric, Predictions, Settings};
 use super::numeric::Tested;
 use super::special;
 use super::trees::{Forest, Growth, Loss};
@@ -265,7 +265,7 @@ pub fn domain_classifier(sides: [&[Vec<f64>]; 2]) -> Tested {
         scores.extend(forest.predict(&folds[told].0));
         labels.extend(folds[told].1.iter().copied());
     }
-    let area = Predictions::new(labels, scores, 0.0).value(Metric::RocAuc);
+    let area = Predictions::new(labels, scores, Settings::default()).value(Metric::RocAuc);
     let (n, m) = (n as f64, m as f64);
     let deviation = ((n + m + 1.0) / (12.0 * n * m)).sqrt();
     Tested { statistic: area, p_value: special::normal_sf((area - 0.5) / deviation) }

@@ -6,13 +6,11 @@
 //! Kivimäki et al. 2024). For numbers, a second model learns how far the first
 //! one is off from where its features are (direct loss estimation).
 
-use rand_core::SeedableRng as _;
-use rand_xoshiro::Xoshiro256PlusPlus;
 use rayon::prelude::*;
 
-use super::bootstrap;
 use super::isotonic::Calibration;
 use super::metrics::{Metric, Predictions};
+use super::resample::{Drawn, LANES, Units};
 use super::trees::{Forest, Growth, Loss};
 
 /// One set of predictions per class, one against the rest; a single one for
@@ -29,7 +27,8 @@ pub struct Measured {
 }
 
 /// Resamples behind a standard error.
-const RESAMPLES: u32 = 100;
+const RESAMPLES: u32 = 104;
+const SEED: u64 = 1;
 
 impl Judged {
     pub fn new(per_class: Vec<Predictions>) -> Self {
@@ -42,33 +41,34 @@ impl Judged {
 
     /// The metric of these rows. NaN where it is not defined.
     pub fn measure(&self, metric: Metric) -> Measured {
-        let ones = vec![1; self.rows()];
-        let mut drawn: Vec<f64> = (0..RESAMPLES)
+        let units = Units::rows(self.rows());
+        let lanes = LANES as u32;
+        let mut drawn: Vec<f64> = (0..RESAMPLES / lanes)
             .into_par_iter()
-            .map_init(
-                || vec![0; self.rows()],
-                |weights, number| {
-                    let seed = Xoshiro256PlusPlus::seed_from_u64(u64::from(number));
-                    bootstrap::draw(weights, seed);
-                    self.weighted(metric, weights)
-                },
-            )
+            .map_init(Drawn::default, |room, block| {
+                self.counted(metric, units.draw(SEED, block * lanes, room))
+            })
+            .flatten_iter()
             .collect();
         drawn.retain(|value| value.is_finite());
         let mean = super::mean(&drawn);
         let squares = drawn.iter().map(|value| (value - mean).powi(2)).sum::<f64>();
         let error = (squares / (drawn.len() as f64 - 1.0)).sqrt();
-        Measured { value: self.weighted(metric, &ones), error }
+        let [value] = self.counted(metric, &vec![[1]; self.rows()]);
+        Measured { value, error }
     }
 
-    fn weighted(&self, metric: Metric, weights: &[u32]) -> f64 {
-        if metric == Metric::Accuracy && self.0.len() > 1 {
-            // A row is right once, in the class that it was given.
-            let hits = |class: &Predictions| class.share_of_hits(weights);
-            return self.0.iter().map(hits).sum();
-        }
-        let values: Vec<f64> = self.0.iter().map(|class| class.weighted(metric, weights)).collect();
-        super::mean(&values)
+    fn counted<const N: usize>(&self, metric: Metric, counts: &[[u8; N]]) -> [f64; N] {
+        // A row is right once, in the class that it was given.
+        let hits = metric == Metric::Accuracy && self.0.len() > 1;
+        let of_class = |class: &Predictions| {
+            if hits { class.share_of_hits(counts) } else { class.counted(metric, counts) }
+        };
+        let classes: Vec<[f64; N]> = self.0.iter().map(of_class).collect();
+        std::array::from_fn(|lane| {
+            let values: Vec<f64> = classes.iter().map(|class| class[lane]).collect();
+            if hits { values.iter().sum() } else { super::mean(&values) }
+        })
     }
 }
 

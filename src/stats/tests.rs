@@ -7,7 +7,9 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 use serde_json::Value;
 
-use super::metrics::{Metric, Predictions};
+use super::bootstrap::{Method, Plan};
+use super::metrics::{Metric, Predictions, Settings};
+use super::resample::Units;
 use super::*;
 use crate::sys::fs;
 
@@ -171,13 +173,21 @@ fn golden_categorical_statistics_of_scipy() {
     }
 }
 
+/// What the golden values were made with.
+fn settings() -> Settings {
+    Settings { beta: 2.0, top: 0.3, costs: [1.0, 5.0], quantile: 0.9, ..Settings::default() }
+}
+
 #[test]
 fn golden_classification_metrics_of_scikit_learn() {
     let goldens = Goldens::default();
     let (golden, columns) = (golden(), csv("cls"));
+    let more: Value =
+        serde_json::from_str(&fs::read_text("tests/golden/metrics.json").unwrap()).unwrap();
     for model in ["a", "b"] {
-        let predictions =
-            Predictions::new(columns["y"].clone(), columns[&format!("score_{model}")].clone(), 0.5);
+        let scores = columns[&format!("score_{model}")].clone();
+        let plain = Predictions::new(columns["y"].clone(), scores, settings());
+        let weighted = plain.clone().weighing(columns["weight"].clone());
         for (metric, name) in [
             (Metric::RocAuc, "roc_auc"),
             (Metric::PrAuc, "average_precision"),
@@ -187,9 +197,22 @@ fn golden_classification_metrics_of_scikit_learn() {
             (Metric::F1, "f1"),
             (Metric::Precision, "precision"),
             (Metric::Recall, "recall"),
+            (Metric::BalancedAccuracy, "balanced_accuracy"),
+            (Metric::Mcc, "mcc"),
+            (Metric::CalibrationError, "ece_10_equal_width_right_closed"),
+            (Metric::FBeta, "f_beta_2"),
+            (Metric::RecallAtTop, "recall_at_top_0.3"),
+            (Metric::LiftAtTop, "lift_at_top_0.3"),
+            (Metric::Cost, "cost_1_5"),
         ] {
-            let expected = &golden["classification"][model][name];
-            goldens.close(name, model, predictions.value(metric), expected);
+            let known = [&golden["classification"][model], &more[model]];
+            let of = |name: &str| known.iter().find_map(|known| known.get(name));
+            goldens.close(metric.as_str(), model, plain.value(metric), of(name).unwrap());
+            if let Some(expected) = of(&format!("{name}_weighted")) {
+                goldens.close(metric.as_str(), model, weighted.value(metric), expected);
+            } else {
+                assert_eq!(metric, Metric::CalibrationError);
+            }
         }
     }
 }
@@ -198,12 +221,25 @@ fn golden_classification_metrics_of_scikit_learn() {
 fn golden_regression_metrics_of_scikit_learn() {
     let goldens = Goldens::default();
     let (golden, columns) = (golden(), csv("reg"));
+    let more: Value =
+        serde_json::from_str(&fs::read_text("tests/golden/metrics.json").unwrap()).unwrap();
     for model in ["a", "b"] {
-        let predictions =
-            Predictions::new(columns["y"].clone(), columns[&format!("pred_{model}")].clone(), 0.5);
+        let scores = columns[&format!("pred_{model}")].clone();
+        let plain = Predictions::new(columns["y"].clone(), scores, settings());
+        let weights = (0..plain.len()).map(|row| (row % 5) as f64);
+        let weighted = plain.clone().weighing(weights.collect());
         for metric in Metric::REGRESSION {
-            let expected = &golden["regression"][model][metric.as_str()];
-            goldens.close(metric.as_str(), model, predictions.value(metric), expected);
+            let name = match metric {
+                Metric::MedianAe => "medae",
+                Metric::Smape => "smape_mean_2ad_over_sum",
+                Metric::Pinball => "pinball_q0_9",
+                other => other.as_str(),
+            };
+            let expected = &golden["regression"][model][name];
+            goldens.close(metric.as_str(), model, plain.value(metric), expected);
+            if let Some(expected) = more[format!("reg_{model}")].get(metric.as_str()) {
+                goldens.close(metric.as_str(), model, weighted.value(metric), expected);
+            }
         }
     }
 }
@@ -230,11 +266,15 @@ fn golden_corrections_of_statsmodels() {
 
 #[test]
 fn a_metric_that_is_not_defined_is_nan() {
-    let one_class = Predictions::new(vec![1.0, 1.0], vec![0.2, 0.9], 0.5);
+    let one_class = Predictions::new(vec![1.0, 1.0], vec![0.2, 0.9], Settings::default());
     assert!(one_class.value(Metric::RocAuc).is_nan());
-    assert!(one_class.weighted(Metric::Brier, &[0, 0]).is_nan());
-    let constant = Predictions::new(vec![3.0, 3.0], vec![1.0, 2.0], 0.5);
+    assert!(one_class.counted(Metric::Brier, &[[0], [0]])[0].is_nan());
+    let constant = Predictions::new(vec![3.0, 3.0], vec![1.0, 2.0], Settings::default());
     assert!(!constant.value(Metric::R2).is_finite());
+}
+
+fn plan(units: &Units, resamples: u32, seed: u64) -> Plan<'_> {
+    Plan { units, resamples, confidence: 0.95, method: Method::Bca, seed }
 }
 
 /// Labels and two scores per row, coarse enough for many ties.
@@ -248,8 +288,8 @@ fn split(rows: &[(bool, u8, u8)]) -> (Predictions, Predictions) {
         rows.iter().map(|row| f64::from(score(row)) / 8.0).collect()
     };
     (
-        Predictions::new(labels.clone(), scores(|row| row.1), 0.5),
-        Predictions::new(labels, scores(|row| row.2), 0.5),
+        Predictions::new(labels.clone(), scores(|row| row.1), Settings::default()),
+        Predictions::new(labels, scores(|row| row.2), Settings::default()),
     )
 }
 
@@ -267,9 +307,9 @@ proptest! {
     #[test]
     fn a_weight_of_two_is_a_row_twice(rows in rows()) {
         let doubled: Vec<_> = rows.iter().flat_map(|row| [*row, *row]).collect();
-        let weights = vec![2; rows.len()];
+        let counts = vec![[2]; rows.len()];
         for metric in Metric::BINARY {
-            let (a, b) = (split(&rows).0.weighted(metric, &weights), split(&doubled).0.value(metric));
+            let ([a], b) = (split(&rows).0.counted(metric, &counts), split(&doubled).0.value(metric));
             prop_assert!(a.is_nan() && b.is_nan() || (a - b).abs() < 1e-12);
         }
     }
@@ -277,7 +317,7 @@ proptest! {
     #[test]
     fn a_model_does_not_differ_from_itself(rows in rows(), seed in any::<u64>()) {
         let (a, _) = split(&rows);
-        for difference in bootstrap::differences(&a, &a, &Metric::BINARY, 100, 0.95, seed) {
+        for difference in bootstrap::differences(&a, &a, &Metric::BINARY, plan(&Units::rows(rows.len()), 104, seed)) {
             let zero = |value: f64| value == 0.0 || value.is_nan();
             prop_assert!(zero(difference.value) && zero(difference.low) && zero(difference.high));
         }
@@ -292,31 +332,77 @@ proptest! {
     }
 }
 
+/// Two models of the same problem. The second one's scores have as much noise
+/// as the first one's, or `noise` more.
+fn trial(trial: u64, rows: u64, noise: f64) -> [Predictions; 2] {
+    let value =
+        |row: u64, salt: u64| (lot(trial << 8 | salt, row) >> 11) as f64 / (1u64 << 53) as f64;
+    let labels: Vec<f64> = (0..rows).map(|row| f64::from(u8::from(value(row, 1) < 0.4))).collect();
+    // What both models see of a row, and what only one of them does.
+    let scores = |salt: u64, noise: f64| -> Vec<f64> {
+        let own = |row: u64| noise * value(row, salt);
+        let score = |row: u64| 0.3 * labels[row as usize] + 0.2 * value(row, 4) + own(row);
+        (0..rows).map(|row| score(row) / (0.5 + noise)).collect()
+    };
+    let predictions = |scores| Predictions::new(labels.clone(), scores, Settings::default());
+    [predictions(scores(2, 0.5)), predictions(scores(3, 0.5 + noise))]
+}
+
+/// How many comparisons are simulated. `LAKEGATE_SIMULATE_INTERVALS=TRIALS` makes
+/// more of them and prints the rates.
+fn trials() -> (u64, bool) {
+    #[expect(clippy::disallowed_methods, reason = "a switch of these tests alone")]
+    let asked = std::env::var("LAKEGATE_SIMULATE_INTERVALS");
+    (asked.as_ref().map_or(150, |asked| asked.parse().unwrap()), asked.is_ok())
+}
+
 #[test]
 fn the_interval_holds_the_truth_as_often_as_it_says() {
-    // Two models of equal quality: the interval must hold zero in about 95 %.
-    let mut held = 0;
-    for trial in 0..200u64 {
-        let value = |row: u64, salt: u64| {
-            let mut mixed = (trial << 32 | row << 8 | salt).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-            mixed = (mixed ^ (mixed >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-            ((mixed ^ (mixed >> 32)) >> 11) as f64 / (1u64 << 53) as f64
+    let (trials, told) = trials();
+    let metrics = [Metric::RocAuc, Metric::LogLoss, Metric::F1, Metric::Mcc];
+    for method in [Method::Bca, Method::Percentile] {
+        // Both models are as good as each other: 0 is the truth.
+        let missed = |number: u64| -> Vec<[bool; 2]> {
+            let [a, b] = trial(number, 400, 0.0);
+            let units = Units::rows(400);
+            let plan = Plan { method, ..plan(&units, 400, number) };
+            let found = bootstrap::differences(&a, &b, &metrics, plan);
+            found.iter().map(|difference| [difference.low > 0.0, difference.high < 0.0]).collect()
         };
-        let labels: Vec<f64> = (0..300).map(|row| f64::from(value(row, 1) < 0.4)).collect();
-        let scores = |salt: u64| -> Vec<f64> {
-            labels
-                .iter()
-                .enumerate()
-                .map(|(row, label)| 0.3 * label + 0.7 * value(row as u64, salt))
-                .collect()
-        };
-        let a = Predictions::new(labels.clone(), scores(2), 0.5);
-        let b = Predictions::new(labels.clone(), scores(3), 0.5);
-        let [difference] = bootstrap::differences(&a, &b, &[Metric::RocAuc], 200, 0.95, trial)[..]
-        else {
-            panic!()
-        };
-        held += u32::from(difference.low <= 0.0 && difference.high >= 0.0);
+        let missed: Vec<Vec<[bool; 2]>> = (0..trials).map(missed).collect();
+        for (at, metric) in metrics.iter().enumerate() {
+            let share = |side: usize| {
+                missed.iter().filter(|missed| missed[at][side]).count() as f64 / trials as f64
+            };
+            let (above, below) = (share(0), share(1));
+            let held = 1.0 - above - below;
+            if told {
+                println!(
+                    "{method:?} {metric}: holds {held:.4}, above {above:.4}, below {below:.4}"
+                );
+            }
+            assert!((0.90..=0.99).contains(&held), "{method:?} {metric}: {held}");
+        }
     }
-    assert!((180..=199).contains(&held), "{held} of 200");
+}
+
+#[test]
+fn a_model_worse_by_the_margin_passes_as_rarely_as_the_interval_says() {
+    let (trials, told) = trials();
+    // The truth, from many rows.
+    let [champion, candidate] = trial(1_000_000, 400_000, 0.25);
+    let margin = champion.value(Metric::RocAuc) - candidate.value(Metric::RocAuc);
+    assert!(margin > 0.02, "{margin}");
+    let passes = |number: &u64| {
+        let [champion, candidate] = trial(*number, 400, 0.25);
+        let units = Units::rows(400);
+        let plan = plan(&units, 400, *number);
+        let found = bootstrap::differences(&candidate, &champion, &[Metric::RocAuc], plan);
+        found[0].low > -margin
+    };
+    let share = (0..trials).filter(passes).count() as f64 / trials as f64;
+    if told {
+        println!("worse by the margin of {margin:.4}, and passes: {share:.4} (0.025 is said)");
+    }
+    assert!(share <= 0.07, "{share}");
 }

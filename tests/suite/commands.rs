@@ -23,7 +23,7 @@ fn project(dir: &Path) {
     );
     write(
         "lakegate.yml",
-        "gate: {problem: binary, predictions: main.default.p, key: [id], label: y, candidate: a, champion: b, min_rows: 4, resamples: 100, rules: [{metric: roc_auc, min: 0.6}]}\ndrift: {baseline: main.default.p, current: main.default.p, exclude: [id], min_rows: 4}\n",
+        "gate: {problem: binary, predictions: main.default.p, key: [id], label: y, candidate: a, champion: b, min_rows: 4, min_positives: 1, resamples: 100, rules: [{metric: roc_auc, min: 0.6}]}\ndrift: {baseline: main.default.p, current: main.default.p, exclude: [id], min_rows: 4}\n",
     );
 }
 
@@ -94,9 +94,9 @@ fn mistakes_in_files_and_names_are_told_with_the_way_out() {
     refused(world.run(&["drift-check"]), &["the table `main.default.p` does not exist"]);
     world.edit("databricks.yml", "tasks:", "taks:");
     refused(world.run(&["bundle-deploy", "plan"]), &["resources.jobs.hello.taks", "did you mean"]);
-    world.edit("lakegate.yml", "min_rows: 4, resamples", "min_row: 4, resamples");
+    world.edit("lakegate.yml", "min_positives: 1, resamples", "min_row: 4, resamples");
     refused(world.run(&["drift-check"]), &["`lakegate.yml` line 1", "gate.min_row"]);
-    world.edit("lakegate.yml", "min_row: 4, resamples", "min_rows: 4, resamples");
+    world.edit("lakegate.yml", "min_row: 4, resamples", "min_positives: 1, resamples");
     refused(
         told(lakegate().args(["job-run", "x"]).current_dir(world.project())),
         &["DATABRICKS_HOST", "--local"],

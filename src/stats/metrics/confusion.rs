@@ -1,0 +1,91 @@
+//! Metrics of alarms: right ones, false ones, and those that are missing.
+
+use super::{Metric, Predictions, Settings};
+
+/// The rows by what was said of them and what they are.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(super) struct Confusion {
+    /// True positives.
+    pub(super) hits: f64,
+    /// False positives.
+    pub(super) false_alarms: f64,
+    /// False negatives.
+    pub(super) missed: f64,
+    /// True negatives.
+    pub(super) passed: f64,
+}
+
+impl Predictions {
+    pub(super) fn confusion<const N: usize>(&self, counts: &[[u8; N]]) -> [Confusion; N] {
+        // Positives and negatives, without and with an alarm.
+        let mut cells = [[[0.0; N]; 2]; 2];
+        for (row, counts) in counts.iter().enumerate() {
+            let weight = self.weight(row);
+            let label = self.labels[row];
+            let [positives, negatives] = &mut cells[usize::from(self.alarms[row])];
+            for lane in 0..N {
+                let count = f64::from(counts[lane]) * weight;
+                positives[lane] += count * label;
+                negatives[lane] += count * (1.0 - label);
+            }
+        }
+        std::array::from_fn(|lane| Confusion {
+            hits: cells[1][0][lane],
+            false_alarms: cells[1][1][lane],
+            missed: cells[0][0][lane],
+            passed: cells[0][1][lane],
+        })
+    }
+}
+
+impl Confusion {
+    pub(super) fn rows(&self) -> f64 {
+        self.hits + self.false_alarms + self.missed + self.passed
+    }
+
+    pub(super) fn metric(&self, metric: Metric, settings: &Settings) -> f64 {
+        let rows = self.rows();
+        if rows == 0.0 {
+            return f64::NAN;
+        }
+        match metric {
+            Metric::Precision => share(self.hits, self.hits + self.false_alarms),
+            Metric::Recall => share(self.hits, self.hits + self.missed),
+            Metric::Accuracy => (self.hits + self.passed) / rows,
+            Metric::F1 => self.f_beta(1.0),
+            Metric::FBeta => self.f_beta(settings.beta),
+            Metric::BalancedAccuracy => {
+                let [positives, negatives] =
+                    [self.hits + self.missed, self.passed + self.false_alarms];
+                (self.hits / positives + self.passed / negatives) / 2.0
+            }
+            Metric::Mcc => self.mcc(),
+            Metric::Cost => {
+                let [false_alarm, missed] = settings.costs;
+                (self.false_alarms * false_alarm + self.missed * missed) / rows
+            }
+            _ => f64::NAN,
+        }
+    }
+
+    /// `(1 + b²) TP / ((1 + b²) TP + FP + b² FN)`; 0 when there is neither a
+    /// positive nor an alarm.
+    fn f_beta(&self, beta: f64) -> f64 {
+        let squared = beta * beta;
+        let hits = (1.0 + squared) * self.hits;
+        share(hits, hits + self.false_alarms + squared * self.missed)
+    }
+
+    /// Matthews 1975; 0 where it is not defined, as scikit-learn has it.
+    fn mcc(&self) -> f64 {
+        let Self { hits, false_alarms, missed, passed } = *self;
+        let spread =
+            (hits + false_alarms) * (hits + missed) * (passed + false_alarms) * (passed + missed);
+        if spread == 0.0 { 0.0 } else { (hits * passed - false_alarms * missed) / spread.sqrt() }
+    }
+}
+
+/// 0 of nothing.
+fn share(part: f64, of: f64) -> f64 {
+    if of == 0.0 { 0.0 } else { part / of }
+}

@@ -1,0 +1,323 @@
+//! Metrics of predictions, of rows that are counted some times each: a resample
+//! is a vector of counts over rows that were sorted once, and several resamples
+//! are judged in one pass.
+
+mod calibration;
+mod confusion;
+mod errors;
+mod ranked;
+
+use rayon::prelude::*;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::config::Problem;
+
+/// A metric by its name in scikit-learn's terms.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Metric {
+    RocAuc,
+    /// Average precision: the area under the precision-recall steps.
+    PrAuc,
+    LogLoss,
+    Brier,
+    /// Expected calibration error over ten bins of equal width.
+    CalibrationError,
+    F1,
+    /// F with `beta` times as much weight on recall.
+    FBeta,
+    Precision,
+    Recall,
+    Accuracy,
+    /// The mean of the recalls of both classes.
+    BalancedAccuracy,
+    /// Matthews' correlation coefficient.
+    Mcc,
+    /// The precision among the `top` share of scores over the share of positives.
+    LiftAtTop,
+    /// The share of positives among the `top` share of scores.
+    RecallAtTop,
+    /// The mean cost of a row, by `costs`.
+    Cost,
+    Mae,
+    Mse,
+    Rmse,
+    R2,
+    /// The mean of `|error| / |label|`.
+    Mape,
+    /// The mean of `2 |error| / (|label| + |prediction|)`, 0 where both are 0.
+    Smape,
+    MedianAe,
+    MaxError,
+    /// The mean loss of the quantile `quantile`.
+    Pinball,
+    /// The mean of prediction less label.
+    Bias,
+}
+
+/// What some metrics are told.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Settings {
+    /// From here on, a score is an alarm.
+    pub threshold: f64,
+    pub beta: f64,
+    /// A share of the rows.
+    pub top: f64,
+    /// Of a false alarm and of a missed positive.
+    pub costs: [f64; 2],
+    pub quantile: f64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { threshold: 0.5, beta: 1.0, top: 0.1, costs: [1.0, 1.0], quantile: 0.5 }
+    }
+}
+
+impl Metric {
+    pub const BINARY: [Self; 15] = [
+        Self::RocAuc,
+        Self::PrAuc,
+        Self::LogLoss,
+        Self::Brier,
+        Self::CalibrationError,
+        Self::F1,
+        Self::FBeta,
+        Self::Precision,
+        Self::Recall,
+        Self::Accuracy,
+        Self::BalancedAccuracy,
+        Self::Mcc,
+        Self::LiftAtTop,
+        Self::RecallAtTop,
+        Self::Cost,
+    ];
+    pub const REGRESSION: [Self; 10] = [
+        Self::Mae,
+        Self::Mse,
+        Self::Rmse,
+        Self::R2,
+        Self::Mape,
+        Self::Smape,
+        Self::MedianAe,
+        Self::MaxError,
+        Self::Pinball,
+        Self::Bias,
+    ];
+
+    /// Metrics of several classes: means over one against the rest.
+    pub const MULTICLASS: [Self; 5] =
+        [Self::RocAuc, Self::F1, Self::Precision, Self::Recall, Self::Accuracy];
+
+    pub fn of(problem: Problem) -> &'static [Self] {
+        match problem {
+            Problem::Binary => &Self::BINARY,
+            Problem::Multiclass => &Self::MULTICLASS,
+            Problem::Regression => &Self::REGRESSION,
+        }
+    }
+
+    pub fn fits(self, problem: Problem) -> bool {
+        Self::of(problem).contains(&self)
+    }
+
+    /// Whether one value is better than another at all.
+    pub fn has_better_values(self) -> bool {
+        self != Self::Bias
+    }
+
+    /// Whether a larger value is better.
+    pub fn larger_is_better(self) -> bool {
+        !matches!(
+            self,
+            Self::LogLoss
+                | Self::Brier
+                | Self::CalibrationError
+                | Self::Cost
+                | Self::Mae
+                | Self::Mse
+                | Self::Rmse
+                | Self::Mape
+                | Self::Smape
+                | Self::MedianAe
+                | Self::MaxError
+                | Self::Pinball
+                | Self::Bias
+        )
+    }
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::RocAuc => "roc_auc",
+            Self::PrAuc => "pr_auc",
+            Self::LogLoss => "log_loss",
+            Self::Brier => "brier",
+            Self::CalibrationError => "calibration_error",
+            Self::F1 => "f1",
+            Self::FBeta => "f_beta",
+            Self::Precision => "precision",
+            Self::Recall => "recall",
+            Self::Accuracy => "accuracy",
+            Self::BalancedAccuracy => "balanced_accuracy",
+            Self::Mcc => "mcc",
+            Self::LiftAtTop => "lift_at_top",
+            Self::RecallAtTop => "recall_at_top",
+            Self::Cost => "cost",
+            Self::Mae => "mae",
+            Self::Mse => "mse",
+            Self::Rmse => "rmse",
+            Self::R2 => "r2",
+            Self::Mape => "mape",
+            Self::Smape => "smape",
+            Self::MedianAe => "median_ae",
+            Self::MaxError => "max_error",
+            Self::Pinball => "pinball",
+            Self::Bias => "bias",
+        }
+    }
+}
+
+impl std::fmt::Display for Metric {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Labels and one model's predictions, prepared so that each metric is one
+/// pass. Scores of binary problems lie in `[0, 1]`, labels are 0 or 1; or the
+/// probability of 1, and each metric then is the one of expected counts.
+#[derive(Debug, Clone)]
+pub struct Predictions {
+    labels: Vec<f64>,
+    scores: Vec<f64>,
+    /// How much each row counts; all alike where left out.
+    weights: Option<Vec<f64>>,
+    /// Rows by falling score: what AUC and average precision walk along.
+    order: Vec<u32>,
+    /// Rows that are called positive.
+    alarms: Vec<bool>,
+    settings: Settings,
+}
+
+impl Predictions {
+    /// `labels` and `scores` have the same length, at most 2^32 rows.
+    pub fn new(labels: Vec<f64>, scores: Vec<f64>, settings: Settings) -> Self {
+        let alarms = scores.iter().map(|score| *score >= settings.threshold).collect();
+        Self { settings, ..Self::with_alarms(labels, scores, alarms) }
+    }
+
+    /// The same where the model itself says which rows are positive.
+    pub fn with_alarms(labels: Vec<f64>, scores: Vec<f64>, alarms: Vec<bool>) -> Self {
+        let mut order: Vec<u32> = (0..u32::try_from(scores.len()).unwrap_or(u32::MAX)).collect();
+        order.sort_unstable_by(|a, b| scores[*b as usize].total_cmp(&scores[*a as usize]));
+        let settings = Settings::default();
+        Self { labels, scores, weights: None, order, alarms, settings }
+    }
+
+    /// With a weight for each row, 0 or more.
+    #[must_use]
+    pub fn weighing(mut self, weights: Vec<f64>) -> Self {
+        self.weights = Some(weights);
+        self
+    }
+
+    pub fn len(&self) -> usize {
+        self.labels.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.labels.is_empty()
+    }
+
+    pub fn labels(&self) -> &[f64] {
+        &self.labels
+    }
+
+    pub fn scores(&self) -> &[f64] {
+        &self.scores
+    }
+
+    /// The metric with every row counted once.
+    pub fn value(&self, metric: Metric) -> f64 {
+        let [value] = self.counted(metric, &vec![[1]; self.len()]);
+        value
+    }
+
+    /// Several metrics, each on a core of its own.
+    pub fn values(&self, metrics: &[Metric]) -> Vec<f64> {
+        let counts = vec![[1]; self.len()];
+        let value = |metric: &Metric| {
+            let [value] = self.counted(*metric, &counts);
+            value
+        };
+        metrics.par_iter().map(value).collect()
+    }
+
+    /// The metric with row `i` counted `counts[i][lane]` times, for each lane.
+    /// NaN where it is not defined: a single class, or no rows.
+    pub fn counted<const N: usize>(&self, metric: Metric, counts: &[[u8; N]]) -> [f64; N] {
+        match metric {
+            Metric::RocAuc => self.roc_auc(counts),
+            Metric::PrAuc => self.average_precision(counts),
+            Metric::LiftAtTop | Metric::RecallAtTop => self.at_top(metric, counts),
+            Metric::LogLoss => self.log_loss(counts),
+            Metric::Brier => self.brier(counts),
+            Metric::CalibrationError => self.calibration_error(counts),
+            Metric::F1
+            | Metric::FBeta
+            | Metric::Precision
+            | Metric::Recall
+            | Metric::Accuracy
+            | Metric::BalancedAccuracy
+            | Metric::Mcc
+            | Metric::Cost => {
+                self.confusion(counts).map(|confusion| confusion.metric(metric, &self.settings))
+            }
+            Metric::Mae
+            | Metric::Mse
+            | Metric::Rmse
+            | Metric::Mape
+            | Metric::Smape
+            | Metric::Pinball
+            | Metric::Bias => self.mean_error(metric, counts),
+            Metric::R2 => self.r2(counts),
+            Metric::MedianAe => self.median_error(counts),
+            Metric::MaxError => self.max_error(counts),
+        }
+    }
+
+    /// The share of all rows that are true positives.
+    pub(super) fn share_of_hits<const N: usize>(&self, counts: &[[u8; N]]) -> [f64; N] {
+        self.confusion(counts).map(|confusion| confusion.hits / confusion.rows())
+    }
+
+    /// A mean over the rows.
+    fn mean<const N: usize>(&self, counts: &[[u8; N]], of: impl Fn(f64, f64) -> f64) -> [f64; N] {
+        let mut sums = [0.0; N];
+        let mut totals = [0.0; N];
+        let mut add = |row: usize, counts: &[u8; N], weight: f64| {
+            let value = weight * of(self.labels[row], self.scores[row]);
+            for lane in 0..N {
+                let count = f64::from(counts[lane]);
+                sums[lane] += count * value;
+                totals[lane] += count * weight;
+            }
+        };
+        match &self.weights {
+            None => counts.iter().enumerate().for_each(|(row, counts)| add(row, counts, 1.0)),
+            Some(weights) => {
+                for (row, (counts, weight)) in counts.iter().zip(weights).enumerate() {
+                    add(row, counts, *weight);
+                }
+            }
+        }
+        std::array::from_fn(|lane| sums[lane] / totals[lane])
+    }
+
+    fn weight(&self, row: usize) -> f64 {
+        self.weights.as_ref().map_or(1.0, |weights| weights[row])
+    }
+}

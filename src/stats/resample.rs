@@ -1,0 +1,266 @@
+//! Resamples with replacement, as counts of how often each row is drawn. Eight
+//! of them lie side by side, so that one pass over the rows serves them all.
+//!
+//! Counts are drawn in the order of the rows: Poisson counts first, of which
+//! all that is wrong is their sum. Too few are completed by uniform draws, too
+//! many are reduced by striking out drawn rows at random; both leave exactly
+//! the multinomial counts of drawing one row after the other.
+
+use std::sync::LazyLock;
+
+use rand_core::{Rng as _, SeedableRng as _};
+use rand_xoshiro::Xoshiro256PlusPlus;
+
+/// Resamples at a time.
+pub const LANES: usize = 8;
+
+/// How often a row is drawn by each of some resamples.
+pub type Counts<const N: usize = LANES> = [u8; N];
+
+/// What is drawn at a time: a row, or all rows of a cluster; from all, or from
+/// each stratum as many as it has.
+#[derive(Debug, Clone)]
+pub struct Units {
+    count: usize,
+    /// The unit of each row; by itself where left out.
+    of_row: Option<Vec<u32>>,
+    /// The units of each stratum; all are one where left out.
+    strata: Option<Vec<Vec<u32>>>,
+}
+
+/// Room for the counts of some resamples.
+#[derive(Debug, Default)]
+pub struct Drawn {
+    units: Vec<Counts>,
+    rows: Vec<Counts>,
+}
+
+impl Units {
+    pub fn rows(count: usize) -> Self {
+        Self { count, of_row: None, strata: None }
+    }
+
+    /// Clusters by the number that each row has, `0..count`.
+    pub fn clusters(of_row: Vec<u32>, count: usize) -> Self {
+        Self { count, of_row: Some(of_row), strata: None }
+    }
+
+    /// With the number of a stratum for each unit.
+    #[must_use]
+    pub fn stratified(mut self, of_unit: &[u32]) -> Self {
+        let most = of_unit.iter().max().map_or(0, |most| *most as usize + 1);
+        let mut strata = vec![Vec::new(); most];
+        for (unit, stratum) in (0u32..).zip(of_unit) {
+            strata[*stratum as usize].push(unit);
+        }
+        self.strata = Some(strata);
+        self
+    }
+
+    pub fn len(&self) -> usize {
+        self.count
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// The counts of the rows in resamples `first` to `first + 7`. Each resample
+    /// has a generator of its own: who draws it does not matter.
+    pub fn draw<'d>(&self, seed: u64, first: u32, room: &'d mut Drawn) -> &'d [Counts] {
+        room.units.clear();
+        room.units.resize(self.count, [0; LANES]);
+        let mut randoms: [Xoshiro256PlusPlus; LANES] =
+            std::array::from_fn(|lane| generator(seed, first + lane as u32));
+        match &self.strata {
+            None => draw(&mut room.units, &mut randoms, self.count, |at| at),
+            Some(strata) => {
+                for stratum in strata {
+                    let place = |at: usize| stratum[at] as usize;
+                    draw(&mut room.units, &mut randoms, stratum.len(), place);
+                }
+            }
+        }
+        self.spread(room)
+    }
+
+    /// All rows but those of every `groups`-th unit, from the one at `first` on.
+    pub fn leave_out<'d>(&self, first: u32, groups: u32, room: &'d mut Drawn) -> &'d [Counts] {
+        room.units.clear();
+        room.units.extend((0..self.count as u64).map(|unit| {
+            let group = unit % u64::from(groups.max(1));
+            std::array::from_fn(|lane| u8::from(group != u64::from(first) + lane as u64))
+        }));
+        self.spread(room)
+    }
+
+    fn spread<'d>(&self, room: &'d mut Drawn) -> &'d [Counts] {
+        let Some(of_row) = &self.of_row else { return &room.units };
+        room.rows.clear();
+        room.rows.extend(of_row.iter().map(|unit| room.units[*unit as usize]));
+        &room.rows
+    }
+}
+
+fn generator(seed: u64, number: u32) -> Xoshiro256PlusPlus {
+    Xoshiro256PlusPlus::seed_from_u64(seed ^ (u64::from(number) << 32).wrapping_add(0x9e37_79b9))
+}
+
+/// `2^64 P(X <= k)` of a Poisson variable with mean 1.
+static UP_TO: LazyLock<[u64; 20]> = LazyLock::new(|| {
+    let mut term = (-1.0f64).exp();
+    let mut sum = 0.0;
+    std::array::from_fn(|k| {
+        sum += term;
+        term /= k as f64 + 1.0;
+        // Beyond the last float below 2^64, the cast gives the largest number.
+        (sum * 2f64.powi(64)) as u64
+    })
+});
+
+/// The count that a uniform number's first byte tells, where it tells it.
+static BY_BYTE: LazyLock<[u8; 256]> = LazyLock::new(|| {
+    std::array::from_fn(|byte| {
+        let lowest = (byte as u64) << 56;
+        let [low, high] = [lowest, lowest | (u64::MAX >> 8)].map(poisson);
+        if low == high { low } else { UNTOLD }
+    })
+});
+const UNTOLD: u8 = u8::MAX;
+
+fn poisson(uniform: u64) -> u8 {
+    UP_TO.iter().take_while(|up_to| uniform >= **up_to).count() as u8
+}
+
+/// Draws `count` of the units at `place(0..count)`.
+fn draw(
+    counts: &mut [Counts],
+    randoms: &mut [Xoshiro256PlusPlus; LANES],
+    count: usize,
+    place: impl Fn(usize) -> usize,
+) {
+    let by_byte = &*BY_BYTE;
+    let mut totals = [0u64; LANES];
+    let mut at = 0;
+    while at < count {
+        let bytes: [[u8; 8]; LANES] =
+            std::array::from_fn(|lane| randoms[lane].next_u64().to_le_bytes());
+        let here = (count - at).min(8);
+        for step in 0..here {
+            let target = &mut counts[place(at + step)];
+            for lane in 0..LANES {
+                let byte = bytes[lane][step];
+                let mut drawn = by_byte[usize::from(byte)];
+                if drawn == UNTOLD {
+                    let rest = randoms[lane].next_u64() >> 8;
+                    drawn = poisson(u64::from(byte) << 56 | rest);
+                }
+                target[lane] = drawn;
+                totals[lane] += u64::from(drawn);
+            }
+        }
+        at += here;
+    }
+    for (lane, (total, random)) in totals.into_iter().zip(randoms).enumerate() {
+        correct(counts, lane, random, total, (count, &place));
+    }
+}
+
+/// Brings the sum of a lane's counts to the number of units.
+fn correct(
+    counts: &mut [Counts],
+    lane: usize,
+    random: &mut Xoshiro256PlusPlus,
+    mut total: u64,
+    (count, place): (usize, &impl Fn(usize) -> usize),
+) {
+    /// No Poisson count of mean 1 is as large.
+    const MOST: u64 = 32;
+    let wanted = count as u64;
+    // Lemire's multiplication: the bias is below 2^-32 for our row counts.
+    let mut any = |below: u64| ((u128::from(random.next_u64()) * u128::from(below)) >> 64) as u64;
+    while total < wanted {
+        let target = &mut counts[place(any(wanted) as usize)][lane];
+        *target = target.saturating_add(1);
+        total += 1;
+    }
+    while total > wanted {
+        let target = &mut counts[place(any(wanted) as usize)][lane];
+        // As likely as it was drawn often.
+        if any(MOST) < u64::from(*target) {
+            *target -= 1;
+            total -= 1;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn counts_are_those_of_drawing_with_replacement() {
+        // The chance of each count of one row among 5: binomial with 1/5.
+        let units = Units::rows(5);
+        let mut room = Drawn::default();
+        let mut seen = [0.0; 6];
+        let mut together = 0.0;
+        let blocks = 4000;
+        for block in 0..blocks {
+            for counts in units.draw(7, block * 8, &mut room).iter().take(1) {
+                counts.iter().for_each(|count| seen[usize::from(*count)] += 1.0);
+            }
+            let [a, b, ..] = units.draw(7, block * 8, &mut room) else { unreachable!() };
+            together += a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum::<f64>();
+        }
+        let total = f64::from(blocks) * 8.0;
+        let mut chance = 0.8f64.powi(5);
+        for (count, seen) in seen.iter().enumerate() {
+            let error = (chance * (1.0 - chance) / total).sqrt();
+            assert!((seen / total - chance).abs() < 4.5 * error, "{count}: {seen} {chance}");
+            chance *= (5 - count) as f64 / (count + 1) as f64 / 4.0;
+        }
+        // E[X Y] = n (n - 1) p q.
+        assert!((together / total - 20.0 / 25.0).abs() < 0.02, "{}", together / total);
+    }
+
+    proptest! {
+        #[test]
+        fn each_resample_has_as_many_as_there_are(
+            strata in prop::collection::vec(0u32..3, 1..400),
+            seed in any::<u64>(),
+        ) {
+            let units = Units::rows(strata.len()).stratified(&strata);
+            let mut room = Drawn::default();
+            let counts = units.draw(seed, 16, &mut room).to_vec();
+            for lane in 0..LANES {
+                for stratum in 0..3 {
+                    let of = |counts: u64, stratum_of: u32| if stratum_of == stratum { counts } else { 0 };
+                    let drawn: u64 = counts.iter().zip(&strata).map(|(c, s)| of(u64::from(c[lane]), *s)).sum();
+                    prop_assert_eq!(drawn, strata.iter().map(|s| of(1, *s)).sum::<u64>());
+                }
+            }
+            // A resample is the same one, whichever block it is drawn in.
+            let other = units.draw(seed, 19, &mut room);
+            for (one, other) in counts.iter().zip(other) {
+                prop_assert_eq!(&one[3..], &other[..5]);
+            }
+        }
+
+        #[test]
+        fn rows_of_a_cluster_come_together(of_row in prop::collection::vec(0u32..9, 1..60)) {
+            let units = Units::clusters(of_row.clone(), 9);
+            let mut room = Drawn::default();
+            let counts = units.draw(1, 0, &mut room).to_vec();
+            for (a, row) in counts.iter().zip(&of_row) {
+                let first = of_row.iter().position(|other| other == row).unwrap();
+                prop_assert_eq!(a, &counts[first]);
+            }
+            let left = units.leave_out(2, 9, &mut room);
+            for (counts, cluster) in left.iter().zip(&of_row) {
+                prop_assert_eq!(counts[0], u8::from(*cluster != 2));
+            }
+        }
+    }
+}
