@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::names::TableName;
+use crate::names::Source;
 use crate::stats::bootstrap::Method;
 use crate::stats::metrics::{Metric, Settings};
 
@@ -33,9 +33,9 @@ impl std::fmt::Display for Problem {
 #[serde(deny_unknown_fields)]
 pub struct Gate {
     pub problem: Problem,
-    /// A table with the predictions of both models for the same rows.
+    /// A table, or files, with the predictions of both models for the same rows.
     #[schemars(with = "String")]
-    pub predictions: TableName,
+    pub predictions: Source,
     /// The columns that identify a row.
     pub key: Vec<String>,
     /// The column of the true value.

@@ -17,10 +17,10 @@ use super::quality::{self, Kept};
 use super::run::Request;
 use super::schema::{Chosen, Common};
 use super::{scopes, together, warehouse};
-use crate::config::{Compat, Drift, Engine, Performance, Problem, Sample};
+use crate::config::{Compat, Drift, Engine, Performance, Problem};
 use crate::lake::parquet::Scratch;
-use crate::lake::{self, Group, Grouping, Room, Scope, Side, Wanted, Window};
-use crate::names::{Place, Source};
+use crate::lake::{self, Asked, Group, Grouping, Opened, Room, Scope, Side, Wanted, Window};
+use crate::names::Source;
 use crate::report::Fault;
 use crate::stats;
 use crate::stats::column::{Column, Kind, Measure};
@@ -28,20 +28,10 @@ use crate::stats::derived::Derived;
 use crate::step::Ctx;
 use crate::sys::clock;
 
-/// A side with its name for the record, the version included.
-pub(super) struct Opened {
-    pub(super) side: Side,
-    pub(super) identity: String,
-    grouping: Grouping,
-    /// The table as it stands in a FROM clause, and the condition on it.
-    table: Option<(String, Option<String>)>,
-}
-
-impl Opened {
-    fn from(&self) -> Option<From<'_>> {
-        let (table, filter) = self.table.as_ref()?;
-        Some(From { table, filter: filter.as_deref(), group: None })
-    }
+/// A side as the warehouse counts it, where it may.
+fn from(opened: &Opened) -> Option<From<'_>> {
+    let (table, filter) = opened.table.as_ref()?;
+    Some(From { table, filter: filter.as_deref(), group: None })
 }
 
 /// Opens a side. What is derived and cannot be made of it is told beside it.
@@ -51,61 +41,12 @@ pub(super) async fn open(
     filter: Option<&str>,
     policy: &Drift,
 ) -> Result<(Opened, Vec<Fault>)> {
-    let mut opened = open_plain(ctx, source, filter, policy).await?;
+    let from_storage = policy.engine == Engine::Storage;
+    let asked = Asked { filter, sample: policy.sample, from_storage };
+    let mut opened = lake::open(ctx, source, asked).await?;
     let (side, faults) = opened.side.with_derived(&policy.derived);
     opened.side = side;
     Ok((opened, faults))
-}
-
-async fn open_plain(
-    ctx: &Ctx,
-    source: &Source,
-    filter: Option<&str>,
-    policy: &Drift,
-) -> Result<Opened> {
-    let sample = policy.sample;
-    let mut condition = filter.map(|filter| format!(" where {filter}")).unwrap_or_default();
-    if let Some(Sample { share, seed }) = sample {
-        condition.push_str(&format!(", {} % of the rows by seed {seed}", share * 100.0));
-    }
-    // Rows that are read here are drawn and told apart here.
-    let here = |side, identity| {
-        let filter = filter.map(str::parse).transpose()?;
-        let grouping = Grouping { sample, filter, ..Grouping::default() };
-        Ok(Opened { side, identity, grouping, table: None })
-    };
-    match &source.place {
-        Place::Files(path) => {
-            let side = Side::files(path, source.as_of)?;
-            let version = side.version().map(|version| format!("@v{version}"));
-            here(side, format!("{path}{}{condition}", version.unwrap_or_default()))
-        }
-        Place::Table(table) if policy.engine == Engine::Storage => {
-            let info = lake::table(&ctx.client, table).await?;
-            let endpoint = ctx.env.get("AZURE_STORAGE_ENDPOINT");
-            let side = Side::stored(&ctx.client, table, &info, source.as_of, endpoint).await?;
-            let version = side.version().unwrap_or_default();
-            here(side, format!("{table} version {version}{condition}"))
-        }
-        Place::Table(table) => {
-            let lake = ctx.lake()?;
-            let info = lake::table(&ctx.client, table).await?;
-            let version = lake.version(table, source.as_of).await?;
-            let drawn = sample.map(sampled).unwrap_or_default();
-            let from = format!("{} VERSION AS OF {version}{drawn}", table.quoted());
-            Ok(Opened {
-                side: Side::table(&info, from.clone(), filter),
-                identity: format!("{table} version {version}{condition}"),
-                grouping: Grouping::default(),
-                table: Some((from, filter.map(str::to_owned))),
-            })
-        }
-    }
-}
-
-/// As a warehouse draws rows.
-fn sampled(Sample { share, seed }: Sample) -> String {
-    format!(" TABLESAMPLE ({} PERCENT) REPEATABLE ({seed})", share * 100.0)
 }
 
 /// Compares all rows, and the slices and windows that the policy names; what
@@ -121,7 +62,7 @@ pub(super) async fn compare(
     let sides = [&baseline.side, &current.side];
     let whole = |rows, columns| Ok(vec![Scoped { scope: Against::All, rows, columns }]);
     if let Some((scopes, left_out)) =
-        warehouse::compare(ctx, policy, chosen, [baseline.from(), current.from()]).await?
+        warehouse::compare(ctx, policy, chosen, [from(baseline), from(current)]).await?
     {
         refuse_no_baseline(policy, scopes.first().map(|whole| whole.rows).unwrap_or_default())?;
         chosen.changes.extend(left_out);

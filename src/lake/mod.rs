@@ -5,6 +5,7 @@ mod draw;
 mod files;
 mod groups;
 mod nested;
+mod open;
 pub mod parquet;
 mod predicate;
 mod side;
@@ -14,6 +15,7 @@ mod types;
 
 pub use draw::Drawn;
 pub use groups::{Group, Grouping, Scope, Slice, Wanted, Window};
+pub use open::{Asked, Opened, open};
 pub use predicate::Predicate;
 pub use side::Side;
 pub use spill::Room;
@@ -84,21 +86,6 @@ impl Lake<'_> {
         })
     }
 
-    /// Columns of a table as it was at `version`. Columns that it lacks are told
-    /// by name, all at once.
-    pub async fn read(
-        &self,
-        table: &TableName,
-        version: u64,
-        columns: &[String],
-        filter: Option<&str>,
-    ) -> Result<Vec<RecordBatch>> {
-        let from = format!("{} VERSION AS OF {version}", table.quoted());
-        let statement = select(&from, columns, filter);
-        let batches = self.client.sql_arrow(self.warehouse, &statement).await;
-        batches.with_context(|| format!("read `{table}`"))
-    }
-
     /// Columns of what stands in a FROM clause, a batch at a time as they arrive.
     pub async fn read_each(
         &self,
@@ -143,18 +130,6 @@ fn select(from: &str, columns: &[String], filter: Option<&str>) -> Statement {
     let quoted: Vec<String> = columns.iter().map(|column| names::quoted(column)).collect();
     let filter = filter.map(|filter| format!(" WHERE ({filter})")).unwrap_or_default();
     Statement::new(format!("SELECT {} FROM {from}{filter}", quoted.join(", ")))
-}
-
-/// Refuses columns that the table lacks, with the near names.
-pub fn require_columns(table: &TableInfo, wanted: &[String]) -> Result<(), Fault> {
-    let known: Vec<&str> = table.columns.iter().map(|column| column.name.as_str()).collect();
-    match wanted.iter().find(|column| !known.contains(&column.as_str())) {
-        None => Ok(()),
-        Some(missing) => {
-            Err(Fault::usage(format!("the table `{}` has no column `{missing}`", table.full_name))
-                .or_near(missing, known.iter().copied()))
-        }
-    }
 }
 
 /// One column of all batches in a single array.

@@ -229,6 +229,34 @@ impl Side {
         Ok(groups.done())
     }
 
+    /// All rows that `grouping` lets through, with these columns.
+    ///
+    /// # Errors
+    /// Also when there is no such column; the near ones are told.
+    pub async fn read(
+        &self,
+        lake: Option<Lake<'_>>,
+        names: &[String],
+        grouping: &Grouping,
+    ) -> Result<Vec<RecordBatch>> {
+        let known: Vec<&str> =
+            self.schema.fields().iter().map(|field| field.name().as_str()).collect();
+        let asked = names.iter().cloned().chain(grouping.columns());
+        if let Some(missing) = asked.into_iter().find(|name| !known.contains(&name.as_str())) {
+            let fault = Fault::usage(format!("the data has no column `{missing}`"));
+            return Err(fault.or_near(&missing, known.iter().copied()).into());
+        }
+        let mut groups = Groups::new(&[], grouping, &self.derived);
+        let mut batches = Vec::new();
+        let read = self.roots(names.iter().cloned(), grouping);
+        self.each(lake, &read, |batch| {
+            batches.push(groups.kept(&batch)?);
+            Ok(())
+        })
+        .await?;
+        Ok(batches)
+    }
+
     /// Some rows with these columns: at most `limit`, of those that `grouping`
     /// draws and lets through.
     pub async fn draw(

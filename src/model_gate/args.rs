@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use super::run::Request;
 use crate::config::Config;
-use crate::names::{Alias, ModelName, SchemaName, TableName, VersionRef};
+use crate::names::{Alias, ModelName, SchemaName, Source, VersionRef};
 use crate::report::Fault;
 
 #[derive(Debug, clap::Args)]
@@ -18,9 +18,9 @@ pub struct Args {
     /// The alias of the model that it must stand up to
     #[arg(long, env = "LAKEGATE_CHAMPION", value_name = "ALIAS")]
     champion: Option<Alias>,
-    /// The table of predictions (default: gate.predictions)
-    #[arg(long, env = "LAKEGATE_PREDICTIONS", value_name = "TABLE")]
-    predictions: Option<TableName>,
+    /// The table of predictions, or files of them (default: gate.predictions)
+    #[arg(long, env = "LAKEGATE_PREDICTIONS", value_name = "TABLE|PATH")]
+    predictions: Option<Source>,
     /// A condition on its rows, as SQL
     #[arg(long = "where", env = "LAKEGATE_WHERE", value_name = "SQL")]
     filter: Option<String>,

@@ -30,8 +30,7 @@ pub(super) struct Judged {
 pub(super) fn judge(batches: &[RecordBatch], policy: &Gate, with_champion: bool) -> Result<Judged> {
     let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
     if rows == 0 {
-        let fault =
-            Fault::usage(format!("the table `{}` has no rows to judge", policy.predictions));
+        let fault = Fault::usage(format!("`{}` has no rows to judge", policy.predictions));
         return Err(fault.hint("run the evaluation job first, or loosen --where").into());
     }
     unique_keys(batches, &policy.key)?;

@@ -9,7 +9,7 @@ use super::decide::{Decision, Measured, Ruling, decide};
 use super::input::{Judged, judge};
 use crate::config::Gate;
 use crate::databricks::Client;
-use crate::lake;
+use crate::lake::{self, Asked};
 use crate::names::{Alias, ModelName, ModelVersion, SchemaName, Sha256, VersionRef};
 use crate::record::evidence::{Data, Evidence, RuleResult, Statement, Subject};
 use crate::record::{self, GateRow};
@@ -35,7 +35,6 @@ pub struct Request {
 impl step::Request for Request {}
 
 pub async fn run(ctx: Ctx, request: Request) -> Result<Outcome> {
-    let lake = ctx.lake()?;
     let policy = &request.policy;
     // From here on numbers are used, never the alias: it may move meanwhile.
     let candidate = candidate(&ctx.client, &request.model, request.candidate.as_ref()).await?;
@@ -52,15 +51,16 @@ pub async fn run(ctx: Ctx, request: Request) -> Result<Outcome> {
 
     let mut columns = policy.columns();
     columns.extend(policy.champion.clone().filter(|_| champion.is_some()));
-    lake::require_columns(&lake::table(&ctx.client, &policy.predictions).await?, &columns)?;
-    let data_version = lake.version(&policy.predictions, None).await?;
-    let batches =
-        lake.read(&policy.predictions, data_version, &columns, request.filter.as_deref()).await?;
+    let asked = Asked { filter: request.filter.as_deref(), ..Asked::default() };
+    let opened = lake::open(&ctx, &policy.predictions, asked).await?;
+    let batches = opened.side.read(ctx.lake_if_any(), &columns, &opened.grouping).await?;
+    // Files are what their bytes are, tables what their version is.
+    let digest = opened.side.digest()?;
     let judged = judge(&batches, policy, champion.is_some())?;
 
     let seed = Sha256::of_parts([
-        policy.predictions.to_string().as_str(),
-        &data_version.to_string(),
+        opened.identity.as_str(),
+        &digest.map_or(String::new(), |digest| digest.to_string()),
         &candidate.digest.to_string(),
         &champion.as_ref().map_or(String::new(), |champion| champion.digest.to_string()),
     ])
@@ -72,8 +72,9 @@ pub async fn run(ctx: Ctx, request: Request) -> Result<Outcome> {
         candidate,
         champion,
         data: Data {
-            table: policy.predictions.clone(),
-            version: data_version,
+            source: policy.predictions.clone(),
+            version: opened.version,
+            digest,
             filter: request.filter.clone(),
             rows: judged.rows,
             seed,
@@ -88,7 +89,7 @@ pub async fn run(ctx: Ctx, request: Request) -> Result<Outcome> {
         actor: ctx.context.actor.clone(),
     });
     if let Some(schema) = &request.record {
-        lake.record(schema, &rows(&evidence)).await?;
+        ctx.lake()?.record(schema, &rows(&evidence)).await?;
     }
     Ok(outcome(&evidence, &measured, decision))
 }
@@ -198,7 +199,13 @@ fn outcome(evidence: &Evidence, measured: &Measured, decision: Decision) -> Outc
         "champion",
         champion.map_or("none".to_owned(), |champion| format!("version {}", champion.version)),
     );
-    report.fact("data", format!("{} version {}", statement.data.table, statement.data.version));
+    let data = &statement.data;
+    let state = match (data.version, &data.digest) {
+        (Some(version), _) => format!(" version {version}"),
+        (None, Some(digest)) => format!(" with digest {}", digest.short()),
+        (None, None) => String::new(),
+    };
+    report.fact("data", format!("{}{state}", data.source));
     report.fact("rows", statement.data.rows.to_string());
     report.fact("digest", statement.candidate.digest.short());
     let mut rules = Table::new("Rules", ["rule", "candidate", "champion", "reason"]);

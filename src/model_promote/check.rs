@@ -65,8 +65,9 @@ mod tests {
             candidate: subject(2),
             champion: champion.map(subject),
             data: Data {
-                table: "a.b.c".parse().unwrap(),
-                version: 1,
+                source: "a.b.c".parse().unwrap(),
+                version: Some(1),
+                digest: None,
                 filter: None,
                 rows: 10,
                 seed: 7,

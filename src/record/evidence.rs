@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::config::Gate;
-use crate::names::{ModelName, ModelVersion, Sha256, TableName};
+use crate::names::{ModelName, ModelVersion, Sha256, Source};
 
 /// The document that `model-gate` writes and `model-promote` verifies. It
 /// holds enough to compute the decision again.
@@ -43,9 +43,12 @@ pub struct Subject {
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Data {
-    pub table: TableName,
+    /// A table, or files.
+    pub source: Source,
     /// The version in the table's Delta log.
-    pub version: u64,
+    pub version: Option<u64>,
+    /// Of the bytes of plain files.
+    pub digest: Option<Sha256>,
     /// The condition on its rows, as SQL.
     pub filter: Option<String>,
     pub rows: u64,

@@ -18,7 +18,7 @@ pub struct GateRow {
     pub rule_verdict: &'static str,
     pub verdict: &'static str,
     pub rows: u64,
-    pub data_version: u64,
+    pub data_version: Option<u64>,
     pub run_url: Option<String>,
     pub at: String,
 }

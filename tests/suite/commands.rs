@@ -160,7 +160,7 @@ async fn predictions_that_cannot_be_judged_are_refused() {
             .await
             .unwrap();
     }
-    register(&world.served).await;
+    register(&world.served, 1).await;
     let gate = || world.run(&["model-gate", "--model", "main.default.model"]);
     refused(gate(), &["no rows to judge"]);
     world.served.sql("INSERT INTO main.default.p VALUES (1, 1, 0.9, 0.1), (2, 1, 0.8, 0.1)").await;
@@ -185,7 +185,7 @@ async fn predictions_that_cannot_be_judged_are_refused() {
 }
 
 /// A version with the least that MLflow calls a model.
-async fn register(served: &Served) {
+async fn register(served: &Served, version: u64) {
     let http = reqwest::Client::new();
     let at =
         |path: &str| format!("{}/api/2.0/mlflow/unity-catalog/model-versions/{path}", served.host);
@@ -194,10 +194,13 @@ async fn register(served: &Served) {
     assert!(made.status().is_success());
     served
         .client()
-        .file_write("/Models/main/default/model/1/MLmodel", "flavors: {}".into())
+        .file_write(
+            &format!("/Models/main/default/model/{version}/MLmodel"),
+            format!("flavors: {{v{version}: 1}}").into(),
+        )
         .await
         .unwrap();
-    let body = json!({ "name": "main.default.model", "version": "1" });
+    let body = json!({ "name": "main.default.model", "version": version.to_string() });
     let made =
         http.post(at("finalize")).bearer_auth(&served.token).json(&body).send().await.unwrap();
     assert!(made.status().is_success());
@@ -214,7 +217,7 @@ async fn evidence_is_bound_to_the_bytes() {
         .securable_create(lakegate::databricks::unity::Securable::Model, &fields)
         .await
         .unwrap();
-    register(&world.served).await;
+    register(&world.served, 1).await;
     assert_eq!(world.run(&["model-gate", "--model", "main.default.model"]).0, 0);
     world
         .served
@@ -228,7 +231,7 @@ async fn evidence_is_bound_to_the_bytes() {
     world
         .served
         .client()
-        .file_write("/Models/main/default/model/1/MLmodel", "flavors: {}".into())
+        .file_write("/Models/main/default/model/1/MLmodel", "flavors: {v1: 1}".into())
         .await
         .unwrap();
     world.edit(
@@ -237,6 +240,70 @@ async fn evidence_is_bound_to_the_bytes() {
         "\"verdict\": \"PASS\"",
     );
     assert_eq!(world.run(&["model-promote"]).0, 7);
+}
+
+/// Files are judged like tables; rows of a customer are no witnesses of their own.
+#[tokio::test(flavor = "multi_thread")]
+async fn files_of_predictions_are_judged_by_clusters_and_weights() {
+    let world = World::new();
+    let fields = json!({ "catalog_name": "main", "schema_name": "default", "name": "model" });
+    let client = world.served.client();
+    let kind = lakegate::databricks::unity::Securable::Model;
+    client.securable_create(kind, &fields).await.unwrap();
+    register(&world.served, 1).await;
+    register(&world.served, 2).await;
+    let (model, alias) = ("main.default.model".parse().unwrap(), "champion".parse().unwrap());
+    client.alias_set(&model, &alias, lakegate::names::ModelVersion(1)).await.unwrap();
+    // 30 customers with 40 rows each; the candidate is better for most of them.
+    let mut rows = "id,y,a,b,customer,weight\n".to_owned();
+    for row in 0..1200u32 {
+        let (label, customer) = (row % 2, row / 40);
+        let noise = f64::from(row * 7919 % 997) / 997.0;
+        let better = if customer % 3 == 0 { 0.0 } else { 0.2 };
+        let score = |more: f64| (f64::from(label) * (0.3 + more) + noise * 0.5).min(1.0);
+        rows +=
+            &format!("{row},{label},{},{},c{customer},{}\n", score(better), score(0.0), row % 4);
+    }
+    std::fs::write(world.project().join("predictions.csv"), rows).unwrap();
+    let gate = |more: &str| {
+        let policy = format!(
+            "gate: {{problem: binary, predictions: predictions.csv, key: [id], label: y, candidate: a, champion: b, min_rows: 100, resamples: 400, {more}}}\n"
+        );
+        std::fs::write(world.project().join("lakegate.yml"), policy).unwrap();
+        world.run(&["model-gate", "--model", "main.default.model"])
+    };
+    let better = "rules: [{metric: roc_auc, better_than_champion: true}]";
+    let width = |said: &str| {
+        let inside = said.split(['[', ']']).nth(1).unwrap();
+        let ends: Vec<f64> = inside.split(", ").map(|end| end.parse().unwrap()).collect();
+        ends[1] - ends[0]
+    };
+    let report = || {
+        let path = world.project().join(".lakegate/reports/model-gate.evidence.json");
+        let evidence: serde_json::Value =
+            serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+        (evidence["rules"][0]["reason"].as_str().unwrap().to_owned(), evidence)
+    };
+    let (code, said) = gate(better);
+    assert_eq!(code, 0, "{said}");
+    let (by_row, evidence) = report();
+    assert_eq!(evidence["data"]["digest"].as_str().unwrap().len(), 64);
+    let (code, said) = gate(&format!("cluster: customer, weight: weight, {better}"));
+    assert_eq!(code, 0, "{said}");
+    let (by_customer, _) = report();
+    assert!(width(&by_customer) > 1.1 * width(&by_row), "{by_row} {by_customer}");
+    let (code, said) =
+        gate("rules: [{metric: log_loss, not_worse_than: 1%}, {metric: mcc, min: 0.99}]");
+    assert!(code == 1 && said.contains("mcc"), "{said}");
+    let (code, said) =
+        gate("rules: [{metric: f1, better_than_champion: true}], cluster: id, min_rows: 5000");
+    assert_eq!(code, 2, "{said}");
+    let (code, said) = gate("cluster: nobody, rules: [{metric: f1, min: 0.1}]");
+    assert!(code == 2 && said.contains("no column `nobody`"), "{said}");
+    let (code, said) = gate("rules: [{metric: bias, better_than_champion: true}]");
+    assert!(code == 2 && said.contains("`bias` is not a metric of binary problems"), "{said}");
+    let (code, said) = gate("rules: [{metric: f1, not_worse_than: much}]");
+    assert!(code == 2 && said.contains("neither a number nor a share"), "{said}");
 }
 
 #[test]

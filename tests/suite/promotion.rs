@@ -63,12 +63,12 @@ impl World {
             Some(champion) => Some(self.subject(champion).await),
             None => None,
         };
-        let table = "a.b.c".parse().unwrap();
+        let source = "a.b.c".parse().unwrap();
         let evidence = Evidence::seal(Statement {
             model: MODEL.parse().unwrap(),
             candidate: self.subject(candidate).await,
             champion,
-            data: Data { table, version: 1, filter: None, rows: 10, seed: 7 },
+            data: Data { source, version: Some(1), digest: None, filter: None, rows: 10, seed: 7 },
             policy: Config::parse("t", POLICY).unwrap().gate.unwrap(),
             rules: Vec::new(),
             verdict: "pass".into(),
