@@ -119,6 +119,7 @@ impl Rows<'_> {
             quoted("column_name"),
             quoted("count"),
             self.column("num_nulls"),
+            self.column("percent_null"),
             self.column("stddev"),
         ];
         let text = select(&columns, table, &conditions);
@@ -166,9 +167,16 @@ fn profiles(answer: &Answer<'_>) -> Result<Profiles> {
     let mut found = Profiles::default();
     for row in answer.rows {
         let column = answer.cell(row, "column_name").context("a profile row has no column")?;
+        let nulls = answer.number(row, "num_nulls").unwrap_or(0.0);
+        let count = answer.number(row, "count").unwrap_or(0.0);
+        // Whether `count` counts nulls is not published: the share tells.
+        let rows = match answer.number(row, "percent_null") {
+            Some(percent) if percent > 0.0 && nulls > 0.0 => (nulls * 100.0 / percent).round(),
+            _ => count,
+        };
         let counted = Counted {
-            rows: answer.number(row, "count").unwrap_or(0.0) as u64,
-            nulls: answer.number(row, "num_nulls").unwrap_or(0.0) as u64,
+            rows: rows as u64,
+            nulls: nulls as u64,
             deviation: answer.number(row, "stddev"),
         };
         if answer.cell(row, "log_type") == Some("BASELINE") {

@@ -87,11 +87,13 @@ fn drift(days: &[(u32, f64)], granularity: &[&str]) -> (Vec<String>, Vec<Vec<Opt
 }
 
 fn profile(days: &[u32]) -> (Vec<String>, Vec<Vec<Option<String>>>) {
+    // A table whose `count` leaves nulls out.
     let columns =
-        names(&["window_start", "log_type", "column_name", "count", "num_nulls", "stddev"]);
+        ["window_start", "log_type", "column_name", "count", "num_nulls", "percent_null", "stddev"];
+    let columns = names(&columns);
     let row = |start: Option<String>, kind: &str, column: &str| {
         let told = |text: &str| Some(text.to_owned());
-        vec![start, told(kind), told(column), told("5000"), told("50"), told("12")]
+        vec![start, told(kind), told(column), told("4950"), told("50"), told("1"), told("12")]
     };
     let mut rows = vec![row(None, "BASELINE", TABLE), row(None, "BASELINE", "x")];
     for day in days {
