@@ -70,10 +70,10 @@ impl<'a> Fence<'a> {
     }
 
     async fn attempt(&mut self) -> Result<bool> {
-        let Row { epoch, free, now } = self.read().await?;
-        if !free {
-            return Ok(false);
-        }
+        let Row { epoch, now, .. } = match self.read().await? {
+            row if row.is_free() => row,
+            _ => return Ok(false),
+        };
         self.since = Instant::now();
         let lease = i64::try_from(self.lease.as_millis()).unwrap_or(i64::MAX);
         let statement = Statement {
@@ -94,12 +94,9 @@ impl<'a> Fence<'a> {
             done => done.map(drop).context("take the fence of the alias")?,
         }
         // Who of several changed the row is told by the row.
-        let found = self.holder_now().await?;
-        if found.as_ref().is_none_or(|(holder, _)| *holder != self.holder) {
-            return Ok(false);
-        }
-        self.epoch = found.map_or(0, |(_, epoch)| epoch);
-        Ok(true)
+        let row = self.read().await?;
+        self.epoch = u64::try_from(row.epoch).unwrap_or(0);
+        Ok(row.holder.as_ref() == Some(&self.holder))
     }
 
     async fn read(&self) -> Result<Row> {
@@ -117,21 +114,12 @@ impl<'a> Fence<'a> {
         let now = rows.first("now").and_then(names::time);
         let now = now.map_or_else(clock::now_ms, jiff::Timestamp::as_millisecond);
         let number = |name: &str| rows.first(name).and_then(|text| text.parse::<i64>().ok());
-        let held = rows.first("holder").is_some_and(|holder| !holder.is_empty());
-        let over = number("lease_until").is_none_or(|until| until < now);
-        Ok(Row { epoch: number("epoch").unwrap_or(0), free: !held || over, now })
-    }
-
-    async fn holder_now(&self) -> Result<Option<(String, u64)>> {
-        let statement = Statement {
-            text: format!("SELECT holder, epoch FROM {} WHERE event_id = :key", self.table),
-            parameters: vec![Parameter::new("key", Some(self.key.clone()), "STRING")],
-        };
-        let lake = self.ctx.lake()?;
-        let rows = lake.client.sql(lake.warehouse, &statement).await;
-        let rows = rows.context("look who has the fence of the alias")?;
-        let epoch = rows.first("epoch").and_then(|text| text.parse().ok());
-        Ok(rows.first("holder").map(ToOwned::to_owned).zip(epoch))
+        Ok(Row {
+            epoch: number("epoch").unwrap_or(0),
+            holder: rows.first("holder").filter(|holder| !holder.is_empty()).map(ToOwned::to_owned),
+            lease_until: number("lease_until"),
+            now,
+        })
     }
 
     /// Gives the fence back, if it is still held.
@@ -157,7 +145,14 @@ impl<'a> Fence<'a> {
 
 struct Row {
     epoch: i64,
-    free: bool,
+    holder: Option<String>,
+    lease_until: Option<i64>,
     /// Milliseconds since 1970, by the warehouse.
     now: i64,
+}
+
+impl Row {
+    fn is_free(&self) -> bool {
+        self.holder.is_none() || self.lease_until.is_none_or(|until| until < self.now)
+    }
 }

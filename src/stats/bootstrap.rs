@@ -1,12 +1,13 @@
 //! The paired bootstrap: both models are judged on the same resampled rows,
 //! so that what they share cancels out (Efron and Tibshirani 1993).
 
+use pulp::Arch;
 use rayon::prelude::*;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use statrs::distribution::{ContinuousCDF as _, Normal};
 
-use super::metrics::{Metric, Predictions};
+use super::metrics::{Metric, Predictions, Ready};
 use super::quantile;
 use super::resample::{Drawn, LANES, Units};
 
@@ -57,12 +58,19 @@ pub fn differences(
     plan: Plan<'_>,
 ) -> Vec<Difference> {
     let units = plan.units;
+    let ready: Vec<[Ready; 2]> = metrics
+        .iter()
+        .map(|metric| [candidate, champion].map(|model| model.ready(*metric)))
+        .collect();
+    // The widest instructions that this machine has; they change no bit.
+    let machine = Arch::new();
     let judge = |counts: &[[u8; LANES]]| -> Vec<[f64; LANES]> {
-        let apart = |metric: &Metric| {
-            let [a, b] = [candidate, champion].map(|model| model.counted(*metric, counts));
+        let apart = |[a, b]: &[Ready; 2]| {
+            let a = machine.dispatch(|| candidate.judge(a, counts));
+            let b = machine.dispatch(|| champion.judge(b, counts));
             std::array::from_fn(|lane| a[lane] - b[lane])
         };
-        metrics.iter().map(apart).collect()
+        ready.iter().map(apart).collect()
     };
     let lanes = LANES as u32;
     let drawn: Vec<Vec<[f64; LANES]>> = (0..plan.resamples.div_ceil(lanes))

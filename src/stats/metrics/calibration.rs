@@ -1,26 +1,26 @@
 //! Probabilities against what happened.
 
-use super::Predictions;
+use super::{Loss, Metric, Predictions};
 
 /// scikit-learn clips probabilities at the machine epsilon of their type.
 const CLIP: f64 = f64::EPSILON;
 
 const BINS: usize = 10;
 
-impl Predictions {
-    pub(super) fn log_loss<const N: usize>(&self, counts: &[[u8; N]]) -> [f64; N] {
-        self.mean(counts, |label, score| {
+pub(super) fn loss(metric: Metric) -> Option<Loss> {
+    match metric {
+        Metric::LogLoss => Some(|label, score, _| {
             let score = score.clamp(CLIP, 1.0 - CLIP);
             -(label * score.ln() + (1.0 - label) * (1.0 - score).ln())
-        })
+        }),
+        Metric::Brier => {
+            Some(|label, score, _| label * (1.0 - score).powi(2) + (1.0 - label) * score.powi(2))
+        }
+        _ => None,
     }
+}
 
-    pub(super) fn brier<const N: usize>(&self, counts: &[[u8; N]]) -> [f64; N] {
-        self.mean(counts, |label, score| {
-            label * (1.0 - score).powi(2) + (1.0 - label) * score.powi(2)
-        })
-    }
-
+impl Predictions {
     /// The mean distance between the score and the share of positives, by bins
     /// `(i/10, (i+1)/10]` of the score, the first one closed (Naeini, Cooper and
     /// Hauskrecht 2015).

@@ -16,7 +16,11 @@ pub(super) struct Confusion {
 }
 
 impl Predictions {
+    #[inline(always)]
     pub(super) fn confusion<const N: usize>(&self, counts: &[[u8; N]]) -> [Confusion; N] {
+        if self.hard && self.weights.is_none() {
+            return self.whole_confusion(counts);
+        }
         // Positives and negatives, without and with an alarm.
         let mut cells = [[[0.0; N]; 2]; 2];
         for (row, counts) in counts.iter().enumerate() {
@@ -34,6 +38,24 @@ impl Predictions {
             false_alarms: cells[1][1][lane],
             missed: cells[0][0][lane],
             passed: cells[0][1][lane],
+        })
+    }
+}
+
+impl Predictions {
+    /// The same in whole numbers, for rows that count whole.
+    #[inline(always)]
+    fn whole_confusion<const N: usize>(&self, counts: &[[u8; N]]) -> [Confusion; N] {
+        let mut cells = [[0u32; N]; 4];
+        for ((label, alarm), counts) in self.labels.iter().zip(&self.alarms).zip(counts) {
+            let cell = &mut cells[usize::from(*alarm) * 2 + usize::from(*label == 1.0)];
+            for lane in 0..N {
+                cell[lane] += u32::from(counts[lane]);
+            }
+        }
+        std::array::from_fn(|lane| {
+            let [passed, missed, false_alarms, hits] = cells.map(|cell| f64::from(cell[lane]));
+            Confusion { hits, false_alarms, missed, passed }
         })
     }
 }

@@ -1,43 +1,38 @@
 //! How far predicted numbers are off.
 
-use super::{Metric, Predictions};
+use super::{Loss, Metric, Predictions};
+
+pub(super) fn loss(metric: Metric) -> Option<Loss> {
+    match metric {
+        Metric::Mae => Some(|label, score, _| (label - score).abs()),
+        Metric::Mse | Metric::Rmse => Some(|label, score, _| (label - score).powi(2)),
+        // scikit-learn bounds the label below by the machine epsilon.
+        Metric::Mape => {
+            Some(|label, score, _| (label - score).abs() / label.abs().max(f64::EPSILON))
+        }
+        Metric::Smape => Some(|label, score, _| {
+            let size = label.abs() + score.abs();
+            if size == 0.0 { 0.0 } else { 2.0 * (label - score).abs() / size }
+        }),
+        Metric::Pinball => Some(|label, score, quantile| {
+            let off = label - score;
+            (quantile * off).max((quantile - 1.0) * off)
+        }),
+        Metric::Bias => Some(|label, score, _| score - label),
+        _ => None,
+    }
+}
 
 impl Predictions {
-    /// Metrics that are a mean of the rows' own losses.
-    pub(super) fn mean_error<const N: usize>(
-        &self,
-        metric: Metric,
-        counts: &[[u8; N]],
-    ) -> [f64; N] {
-        let quantile = self.settings.quantile;
-        match metric {
-            Metric::Mae => self.mean(counts, |label, score| (label - score).abs()),
-            Metric::Mse => self.mean(counts, |label, score| (label - score).powi(2)),
-            Metric::Rmse => {
-                self.mean(counts, |label, score| (label - score).powi(2)).map(f64::sqrt)
-            }
-            // scikit-learn bounds the label below by the machine epsilon.
-            Metric::Mape => self
-                .mean(counts, |label, score| (label - score).abs() / label.abs().max(f64::EPSILON)),
-            Metric::Smape => self.mean(counts, |label, score| {
-                let size = label.abs() + score.abs();
-                if size == 0.0 { 0.0 } else { 2.0 * (label - score).abs() / size }
-            }),
-            Metric::Pinball => self.mean(counts, |label, score| {
-                let off = label - score;
-                (quantile * off).max((quantile - 1.0) * off)
-            }),
-            Metric::Bias => self.mean(counts, |label, score| score - label),
-            _ => [f64::NAN; N],
-        }
-    }
-
     pub(super) fn r2<const N: usize>(&self, counts: &[[u8; N]]) -> [f64; N] {
         // Around one number for all lanes, so that one pass is enough.
         let centre = crate::stats::mean(&self.labels);
-        let mean = self.mean(counts, |label, _| label - centre);
-        let squares = self.mean(counts, |label, _| (label - centre).powi(2));
-        let left = self.mean(counts, |label, score| (label - score).powi(2));
+        let of_rows = |of: fn(f64, f64, f64) -> f64| -> Vec<f64> {
+            self.labels.iter().zip(&self.scores).map(|(y, p)| of(*y, *p, centre)).collect()
+        };
+        let mean = self.mean(&of_rows(|label, _, centre| label - centre), counts);
+        let squares = self.mean(&of_rows(|label, _, centre| (label - centre).powi(2)), counts);
+        let left = self.mean(&of_rows(|label, score, _| (label - score).powi(2)), counts);
         std::array::from_fn(|lane| 1.0 - left[lane] / (squares[lane] - mean[lane].powi(2)))
     }
 

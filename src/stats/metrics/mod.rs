@@ -186,6 +186,20 @@ impl std::fmt::Display for Metric {
     }
 }
 
+/// A metric, and what it asks of each row.
+#[derive(Debug)]
+pub(in crate::stats) enum Ready {
+    /// A mean of the rows' losses; its root where told.
+    Mean {
+        losses: Vec<f64>,
+        root: bool,
+    },
+    Whole(Metric),
+}
+
+/// The loss of a row from its label, its score, and the quantile that is asked for.
+type Loss = fn(f64, f64, f64) -> f64;
+
 /// Labels and one model's predictions, prepared so that each metric is one
 /// pass. Scores of binary problems lie in `[0, 1]`, labels are 0 or 1; or the
 /// probability of 1, and each metric then is the one of expected counts.
@@ -197,8 +211,12 @@ pub struct Predictions {
     weights: Option<Vec<f64>>,
     /// Rows by falling score: what AUC and average precision walk along.
     order: Vec<u32>,
+    /// In that order: the label, and whether the next row has another score.
+    ranked: Vec<(f64, bool)>,
     /// Rows that are called positive.
     alarms: Vec<bool>,
+    /// Whether every label is 0 or 1, so that counts can stay whole.
+    hard: bool,
     settings: Settings,
 }
 
@@ -213,8 +231,12 @@ impl Predictions {
     pub fn with_alarms(labels: Vec<f64>, scores: Vec<f64>, alarms: Vec<bool>) -> Self {
         let mut order: Vec<u32> = (0..u32::try_from(scores.len()).unwrap_or(u32::MAX)).collect();
         order.sort_unstable_by(|a, b| scores[*b as usize].total_cmp(&scores[*a as usize]));
+        let score = |at: usize| order.get(at).map(|row| scores[*row as usize]);
+        let ranked = |at: usize| (labels[order[at] as usize], score(at) != score(at + 1));
+        let ranked = (0..order.len()).map(ranked).collect();
+        let hard = labels.iter().all(|label| *label == 0.0 || *label == 1.0);
         let settings = Settings::default();
-        Self { labels, scores, weights: None, order, alarms, settings }
+        Self { labels, scores, weights: None, order, ranked, alarms, hard, settings }
     }
 
     /// With a weight for each row, 0 or more.
@@ -259,33 +281,22 @@ impl Predictions {
     /// The metric with row `i` counted `counts[i][lane]` times, for each lane.
     /// NaN where it is not defined: a single class, or no rows.
     pub fn counted<const N: usize>(&self, metric: Metric, counts: &[[u8; N]]) -> [f64; N] {
+        self.judge(&self.ready(metric), counts)
+    }
+
+    /// Metrics that are no mean of the rows' losses.
+    #[inline(always)]
+    fn whole<const N: usize>(&self, metric: Metric, counts: &[[u8; N]]) -> [f64; N] {
         match metric {
+            Metric::RocAuc if self.hard && self.weights.is_none() => self.whole_roc_auc(counts),
             Metric::RocAuc => self.roc_auc(counts),
             Metric::PrAuc => self.average_precision(counts),
             Metric::LiftAtTop | Metric::RecallAtTop => self.at_top(metric, counts),
-            Metric::LogLoss => self.log_loss(counts),
-            Metric::Brier => self.brier(counts),
             Metric::CalibrationError => self.calibration_error(counts),
-            Metric::F1
-            | Metric::FBeta
-            | Metric::Precision
-            | Metric::Recall
-            | Metric::Accuracy
-            | Metric::BalancedAccuracy
-            | Metric::Mcc
-            | Metric::Cost => {
-                self.confusion(counts).map(|confusion| confusion.metric(metric, &self.settings))
-            }
-            Metric::Mae
-            | Metric::Mse
-            | Metric::Rmse
-            | Metric::Mape
-            | Metric::Smape
-            | Metric::Pinball
-            | Metric::Bias => self.mean_error(metric, counts),
             Metric::R2 => self.r2(counts),
             Metric::MedianAe => self.median_error(counts),
             Metric::MaxError => self.max_error(counts),
+            _ => self.confusion(counts).map(|confusion| confusion.metric(metric, &self.settings)),
         }
     }
 
@@ -294,23 +305,52 @@ impl Predictions {
         self.confusion(counts).map(|confusion| confusion.hits / confusion.rows())
     }
 
-    /// A mean over the rows.
-    fn mean<const N: usize>(&self, counts: &[[u8; N]], of: impl Fn(f64, f64) -> f64) -> [f64; N] {
-        let mut sums = [0.0; N];
-        let mut totals = [0.0; N];
-        let mut add = |row: usize, counts: &[u8; N], weight: f64| {
-            let value = weight * of(self.labels[row], self.scores[row]);
-            for lane in 0..N {
-                let count = f64::from(counts[lane]);
-                sums[lane] += count * value;
-                totals[lane] += count * weight;
-            }
-        };
+    /// What a metric asks of each row, worked out once for many resamples.
+    pub(super) fn ready(&self, metric: Metric) -> Ready {
+        match self.losses(metric) {
+            Some(losses) => Ready::Mean { losses, root: metric == Metric::Rmse },
+            None => Ready::Whole(metric),
+        }
+    }
+
+    /// The loss of each row, of metrics that are a mean of these.
+    fn losses(&self, metric: Metric) -> Option<Vec<f64>> {
+        let loss = calibration::loss(metric).or_else(|| errors::loss(metric))?;
+        let quantile = self.settings.quantile;
+        let rows = self.labels.iter().zip(&self.scores);
+        Some(rows.map(|(label, score)| loss(*label, *score, quantile)).collect())
+    }
+
+    /// The metric of each lane, from what was made ready.
+    #[inline(always)]
+    pub(super) fn judge<const N: usize>(&self, ready: &Ready, counts: &[[u8; N]]) -> [f64; N] {
+        match ready {
+            Ready::Mean { losses, root: false } => self.mean(losses, counts),
+            Ready::Mean { losses, root: true } => self.mean(losses, counts).map(f64::sqrt),
+            Ready::Whole(metric) => self.whole(*metric, counts),
+        }
+    }
+
+    #[inline(always)]
+    fn mean<const N: usize>(&self, losses: &[f64], counts: &[[u8; N]]) -> [f64; N] {
+        let (mut sums, mut totals) = ([0.0; N], [0.0; N]);
         match &self.weights {
-            None => counts.iter().enumerate().for_each(|(row, counts)| add(row, counts, 1.0)),
+            None => {
+                for (loss, counts) in losses.iter().zip(counts) {
+                    for lane in 0..N {
+                        let count = f64::from(counts[lane]);
+                        sums[lane] += count * loss;
+                        totals[lane] += count;
+                    }
+                }
+            }
             Some(weights) => {
-                for (row, (counts, weight)) in counts.iter().zip(weights).enumerate() {
-                    add(row, counts, *weight);
+                for ((loss, weight), counts) in losses.iter().zip(weights).zip(counts) {
+                    for lane in 0..N {
+                        let count = f64::from(counts[lane]) * weight;
+                        sums[lane] += count * loss;
+                        totals[lane] += count;
+                    }
                 }
             }
         }

@@ -5,27 +5,57 @@ use super::{Metric, Predictions};
 impl Predictions {
     /// Goes along the distinct scores, from the highest, with the positives and
     /// negatives of each.
+    #[inline(always)]
     fn steps<const N: usize>(
         &self,
         counts: &[[u8; N]],
         mut step: impl FnMut(&[f64; N], &[f64; N]),
     ) {
         let (mut positives, mut negatives) = ([0.0; N], [0.0; N]);
-        for (at, row) in self.order.iter().enumerate() {
+        for (row, (label, is_last)) in self.order.iter().zip(&self.ranked) {
             let row = *row as usize;
-            let (label, weight) = (self.labels[row], self.weight(row));
+            let weight = self.weight(row);
             let here = &counts[row];
             for lane in 0..N {
                 let count = f64::from(here[lane]) * weight;
                 positives[lane] += count * label;
                 negatives[lane] += count * (1.0 - label);
             }
-            let next = self.order.get(at + 1).map(|next| self.scores[*next as usize]);
-            if next != Some(self.scores[row]) {
+            if *is_last {
                 step(&positives, &negatives);
                 (positives, negatives) = ([0.0; N], [0.0; N]);
             }
         }
+    }
+
+    /// [`Self::roc_auc`] in whole numbers, for rows that count whole.
+    #[inline(always)]
+    pub(super) fn whole_roc_auc<const N: usize>(&self, counts: &[[u8; N]]) -> [f64; N] {
+        let (mut positives, mut negatives) = ([0u32; N], [0u32; N]);
+        let (mut above, mut below) = ([0u32; N], [0u32; N]);
+        // Twice the area, as ties count half.
+        let mut area = [0u64; N];
+        for (row, (label, is_last)) in self.order.iter().zip(&self.ranked) {
+            let here = &counts[*row as usize];
+            let mask = if *label == 1.0 { u32::MAX } else { 0 };
+            for lane in 0..N {
+                let count = u32::from(here[lane]);
+                positives[lane] += count & mask;
+                negatives[lane] += count & !mask;
+            }
+            if *is_last {
+                for lane in 0..N {
+                    let higher = 2 * u64::from(above[lane]) + u64::from(positives[lane]);
+                    area[lane] += u64::from(negatives[lane]) * higher;
+                    above[lane] += positives[lane];
+                    below[lane] += negatives[lane];
+                }
+                (positives, negatives) = ([0; N], [0; N]);
+            }
+        }
+        std::array::from_fn(|lane| {
+            area[lane] as f64 / 2.0 / (f64::from(above[lane]) * f64::from(below[lane]))
+        })
     }
 
     /// The chance that a positive scores above a negative; ties count half
