@@ -78,7 +78,7 @@ async fn roll_back(ctx: &Ctx, request: &Request, found: Found<'_>) -> Result<Rea
     };
     // Whatever the number of checks of a window: one rollback.
     let cause = format!("drift of {} in {}", request.policy.current, found.window);
-    let done = registry::roll_back(ctx, pointer, &cause, &found.report.reason).await?;
+    let done = registry::roll_back(ctx, pointer, None, [&cause, &found.report.reason]).await?;
     let (model, alias) = (&production.model, &production.alias);
     let from = shown(done.from);
     let when = if done.earlier { "was moved back by an earlier check" } else { "moved back" };

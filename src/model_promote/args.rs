@@ -7,7 +7,7 @@ use anyhow::Result;
 
 use super::run::{Action, Request};
 use crate::config::Config;
-use crate::names::{Alias, ModelName, SchemaName};
+use crate::names::{Alias, ModelName, ModelVersion, SchemaName};
 use crate::report::Fault;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -38,6 +38,9 @@ pub struct Args {
     /// The model, for `rollback` and `history` (default: promotion.model)
     #[arg(long, env = "LAKEGATE_MODEL", value_name = "CATALOG.SCHEMA.MODEL")]
     model: Option<ModelName>,
+    /// The version that is rolled back: asked again, nothing happens twice (default: the present one)
+    #[arg(long, env = "LAKEGATE_FROM", value_name = "N")]
+    from: Option<ModelVersion>,
     /// Why it is rolled back
     #[arg(long, env = "LAKEGATE_REASON", value_name = "TEXT")]
     reason: Option<String>,
@@ -63,7 +66,7 @@ impl Args {
                     Fault::usage("a rollback needs a reason, for the records")
                         .hint("say it with --reason")
                 })?;
-                Action::Rollback { model: model()?, reason }
+                Action::Rollback { model: model()?, from: self.from, reason }
             }
             Verb::History => Action::History { model: model()? },
         };

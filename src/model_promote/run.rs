@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Result;
 
 use super::check;
-use crate::names::{Alias, ModelName, SchemaName, shown};
+use crate::names::{Alias, ModelName, ModelVersion, SchemaName, shown};
 use crate::record::evidence::Evidence;
 use crate::registry::{self, Entry, Kind, Move, Phase, Pointer};
 use crate::report::{Fault, FaultKind, Finding, Outcome, Report, Severity, Table, Verdict};
@@ -25,9 +25,19 @@ pub struct Request {
 
 #[derive(Debug, Clone)]
 pub enum Action {
-    Promote { evidence: PathBuf, max_age_days: f64 },
-    Rollback { model: ModelName, reason: String },
-    History { model: ModelName },
+    Promote {
+        evidence: PathBuf,
+        max_age_days: f64,
+    },
+    /// Away from this version, if it is told.
+    Rollback {
+        model: ModelName,
+        from: Option<ModelVersion>,
+        reason: String,
+    },
+    History {
+        model: ModelName,
+    },
 }
 
 impl step::Request for Request {}
@@ -49,7 +59,9 @@ pub async fn run(ctx: Ctx, request: Request) -> Result<Outcome> {
         Action::Promote { evidence, max_age_days } => {
             promote(&ctx, &request, evidence, *max_age_days).await
         }
-        Action::Rollback { model, reason } => roll_back(&ctx, &request, model, reason).await,
+        Action::Rollback { model, from, reason } => {
+            roll_back(&ctx, &request, model, *from, reason).await
+        }
         Action::History { model } => history(&ctx, &request, model).await,
     }
 }
@@ -122,6 +134,7 @@ async fn roll_back(
     ctx: &Ctx,
     request: &Request,
     model: &ModelName,
+    from: Option<ModelVersion>,
     reason: &str,
 ) -> Result<Outcome> {
     let report = Report::new("model-promote", format!("Rollback of {model} as {}", request.alias));
@@ -133,7 +146,7 @@ async fn roll_back(
         }
         _ => format!("asked for at {}", clock::now()),
     };
-    let done = registry::roll_back(ctx, request.pointer(model), &cause, reason).await?;
+    let done = registry::roll_back(ctx, request.pointer(model), from, [&cause, reason]).await?;
     let told =
         format!("{} moved back from {} to version {}", request.alias, shown(done.from), done.to);
     let told = if done.earlier { format!("{told} by an earlier attempt") } else { told };

@@ -196,25 +196,30 @@ pub struct RolledBack {
 }
 
 /// Moves the alias back to the version that the present one replaced, on the
-/// strength of the evidence that once promoted it. Once per `cause`.
+/// strength of the evidence that once promoted it. Once per `cause`; and where
+/// `away_from` is told, only from there.
 ///
 /// # Errors
 /// When there is nothing to go back to, or its files are not what they were.
 pub async fn roll_back(
     ctx: &Ctx,
     pointer: Pointer<'_>,
-    cause: &str,
-    reason: &str,
+    away_from: Option<ModelVersion>,
+    [cause, reason]: [&str; 2],
 ) -> Result<RolledBack> {
     if pointer.record.is_none() {
         let fault = Fault::usage("a rollback needs the records of earlier promotions");
         return Err(fault.hint("set `record.schema` in lakegate.yml").into());
     }
     hold(ctx, pointer, async |held| {
-        let done = held.entries.iter().find(|entry| {
-            entry.phase == Phase::Outcome && entry.kind == Kind::Rollback && entry.cause == cause
-        });
-        if let Some(done) = done {
+        let outcomes = || held.entries.iter().filter(|entry| entry.phase == Phase::Outcome);
+        let mut rollbacks = outcomes().filter(|entry| entry.kind == Kind::Rollback);
+        let is_gone = |last: &&Entry| {
+            let from = away_from.is_some() && last.from == away_from;
+            last.kind == Kind::Rollback && from && held.current == Some(last.to)
+        };
+        let done = rollbacks.find(|entry| entry.cause == cause);
+        if let Some(done) = done.or_else(|| outcomes().next_back().filter(is_gone)) {
             return Ok(RolledBack { from: done.from, to: done.to, earlier: true });
         }
         let Some(current) = held.current else {
@@ -222,6 +227,13 @@ pub async fn roll_back(
                 format!("the alias `{}` of `{}` is not set", pointer.alias, pointer.model);
             return Err(Fault::usage(message).into());
         };
+        if let Some(wanted) = away_from.filter(|wanted| *wanted != current) {
+            let message = format!(
+                "the alias `{}` points to version {current}, not to version {wanted}",
+                pointer.alias
+            );
+            return Err(Fault::new(FaultKind::Conflict, message).into());
+        }
         let target = ledger::before(&held.entries, current)?;
         let digest = held.client.ready_digest(pointer.model, target.version).await?;
         if digest.to_string() != target.digest {

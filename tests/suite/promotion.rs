@@ -128,6 +128,12 @@ async fn a_rollback_goes_the_recorded_way_back() {
     let (code, said) = back();
     assert!(code == 0 && said.contains("moved back from version 3 to version 2"), "{said}");
     assert_eq!((world.alias("champion").await, world.alias("previous").await), (Some(2), Some(3)));
+    let named = |version| ["model-promote", "rollback", "--reason=worse", "--from", version];
+    let (code, said) = world.run(&named("3"));
+    assert!(code == 0 && said.contains("by an earlier attempt"), "{code} {said}");
+    let (code, said) = world.run(&named("1"));
+    assert!(code == 4 && said.contains("points to version 2, not to version 1"), "{code} {said}");
+    assert_eq!(world.alias("champion").await, Some(2));
     let file = "/Models/main/default/model/1/MLmodel";
     let client = world.served.client();
     client.file_write(file, "flavors: evil".into()).await.unwrap();
