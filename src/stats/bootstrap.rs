@@ -57,7 +57,12 @@ pub fn differences(
     metrics: &[Metric],
     plan: Plan<'_>,
 ) -> Vec<Difference> {
-    let units = plan.units;
+    // By falling score, so that walking along it does not jump about in memory.
+    let order = candidate.order();
+    let units = &plan.units.reordered(order);
+    let (candidate, champion) =
+        rayon::join(|| candidate.reordered(order), || champion.reordered(order));
+    let (candidate, champion) = (&candidate, &champion);
     let ready: Vec<[Ready; 2]> = metrics
         .iter()
         .map(|metric| [candidate, champion].map(|model| model.ready(*metric)))

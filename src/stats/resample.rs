@@ -57,6 +57,31 @@ impl Units {
         self
     }
 
+    /// For rows that come in another order.
+    pub(super) fn reordered(&self, order: &[u32]) -> Self {
+        match (&self.of_row, &self.strata) {
+            (Some(of_row), strata) => {
+                let of_row = order.iter().map(|row| of_row[*row as usize]).collect();
+                Self { count: self.count, of_row: Some(of_row), strata: strata.clone() }
+            }
+            (None, Some(strata)) => {
+                let mut place = vec![0; order.len()];
+                for (at, row) in (0..).zip(order) {
+                    place[*row as usize] = at;
+                }
+                let moved = |stratum: &Vec<u32>| {
+                    let mut units: Vec<u32> =
+                        stratum.iter().map(|row| place[*row as usize]).collect();
+                    units.sort_unstable();
+                    units
+                };
+                let strata = strata.iter().map(moved).collect();
+                Self { count: self.count, of_row: None, strata: Some(strata) }
+            }
+            (None, None) => self.clone(),
+        }
+    }
+
     pub fn len(&self) -> usize {
         self.count
     }
@@ -240,6 +265,20 @@ mod tests {
                     let drawn: u64 = counts.iter().zip(&strata).map(|(c, s)| of(u64::from(c[lane]), *s)).sum();
                     prop_assert_eq!(drawn, strata.iter().map(|s| of(1, *s)).sum::<u64>());
                 }
+            }
+            // In another order of the rows, strata and clusters stay together.
+            let backwards: Vec<u32> = (0..strata.len() as u32).rev().collect();
+            let drawn = units.reordered(&backwards).draw(seed, 0, &mut room).to_vec();
+            for stratum in 0..3 {
+                let of = |row: usize| strata[strata.len() - 1 - row] == stratum;
+                let sum: u64 = (0..drawn.len()).filter(|row| of(*row)).map(|row| u64::from(drawn[row][0])).sum();
+                prop_assert_eq!(sum, strata.iter().filter(|s| **s == stratum).count() as u64);
+            }
+            let clusters = Units::clusters(strata.clone(), 3).reordered(&backwards);
+            let drawn = clusters.draw(seed, 0, &mut room);
+            for (row, counts) in drawn.iter().enumerate() {
+                let same = strata.iter().rev().position(|s| *s == strata[strata.len() - 1 - row]);
+                prop_assert_eq!(counts, &drawn[same.unwrap()]);
             }
             // A resample is the same one, whichever block it is drawn in.
             let other = units.draw(seed, 19, &mut room);

@@ -246,6 +246,22 @@ impl Predictions {
         self
     }
 
+    /// Rows by falling score.
+    pub(super) fn order(&self) -> &[u32] {
+        &self.order
+    }
+
+    /// The same rows in another order.
+    pub(super) fn reordered(&self, order: &[u32]) -> Self {
+        fn sorted<T: Copy>(values: &[T], order: &[u32]) -> Vec<T> {
+            order.iter().map(|row| values[*row as usize]).collect()
+        }
+        let [labels, scores] = [&self.labels, &self.scores].map(|values| sorted(values, order));
+        let weights = self.weights.as_ref().map(|weights| sorted(weights, order));
+        let alarms = sorted(&self.alarms, order);
+        Self { weights, settings: self.settings, ..Self::with_alarms(labels, scores, alarms) }
+    }
+
     pub fn len(&self) -> usize {
         self.labels.len()
     }
