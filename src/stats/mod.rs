@@ -24,6 +24,7 @@ pub mod keys;
 pub mod means;
 pub mod metrics;
 pub mod multivariate;
+mod numbers;
 pub mod numeric;
 pub mod ordered;
 pub mod outcomes;
