@@ -221,7 +221,7 @@ mod tests {
         };
         if let Some((low, value, high)) = difference {
             measured.champion = Some([("roc_auc", auc - value), ("log_loss", auc - value)].into());
-            let difference = Difference { value, low, high, error: 0.01, undefined: 0 };
+            let difference = Difference { value, low, high, undefined: 0 };
             measured.differences = [("roc_auc", difference), ("log_loss", difference)].into();
         }
         measured

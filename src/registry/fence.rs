@@ -70,11 +70,12 @@ impl<'a> Fence<'a> {
     }
 
     async fn attempt(&mut self) -> Result<bool> {
+        // Before the clock is read, so that the lease is never longer than it seems.
+        self.since = Instant::now();
         let Row { epoch, now, .. } = match self.read().await? {
             row if row.is_free() => row,
             _ => return Ok(false),
         };
-        self.since = Instant::now();
         let lease = i64::try_from(self.lease.as_millis()).unwrap_or(i64::MAX);
         let statement = Statement {
             text: format!(

@@ -12,6 +12,7 @@ use anyhow::{Context as _, Result};
 
 use self::fence::Fence;
 use crate::databricks::Client;
+use crate::lake::Lake;
 use crate::names::{Alias, ModelName, ModelVersion, SchemaName, Sha256, shown};
 use crate::record::PromotionRow;
 use crate::report::{Fault, FaultKind};
@@ -182,7 +183,8 @@ impl<'a> Held<'a> {
             run_url: self.ctx.context.run_url.clone(),
             at: clock::now().to_string(),
         };
-        self.ctx.lake()?.record(schema, &[row]).await
+        let lake = Lake { client: &self.client, ..self.ctx.lake()? };
+        lake.record(schema, &[row]).await
     }
 }
 

@@ -29,8 +29,6 @@ pub struct Difference {
     pub value: f64,
     pub low: f64,
     pub high: f64,
-    /// The standard deviation of the resamples.
-    pub error: f64,
     /// Resamples in which the metric was not defined; they are left out.
     pub undefined: u32,
 }
@@ -92,15 +90,15 @@ pub fn differences(
             })
             .collect(),
     };
-    let of_metric = |(at, metric): (usize, &Metric)| {
+    let values = rayon::join(|| candidate.values(metrics), || champion.values(metrics));
+    let of_metric = |at: usize| {
         let take = |blocks: &[Vec<[f64; LANES]>], count: u32| -> Vec<f64> {
             blocks.iter().flat_map(|block| block[at]).take(count as usize).collect()
         };
-        let value = candidate.value(*metric) - champion.value(*metric);
-        let values = take(&drawn, plan.resamples);
-        interval(value, values, &take(&left_out, groups), &plan)
+        let value = values.0[at] - values.1[at];
+        interval(value, take(&drawn, plan.resamples), &take(&left_out, groups), &plan)
     };
-    metrics.iter().enumerate().map(of_metric).collect()
+    (0..metrics.len()).map(of_metric).collect()
 }
 
 fn interval(value: f64, mut resamples: Vec<f64>, left_out: &[f64], plan: &Plan<'_>) -> Difference {
@@ -117,7 +115,6 @@ fn interval(value: f64, mut resamples: Vec<f64>, left_out: &[f64], plan: &Plan<'
         value,
         low: read(low),
         high: read(high),
-        error: deviation(&resamples),
         undefined: u32::try_from(asked - resamples.len()).unwrap_or(u32::MAX),
     }
 }
@@ -147,10 +144,4 @@ fn acceleration(left_out: &[f64]) -> f64 {
     let power = |power: i32| known.iter().map(|value| (mean - value).powi(power)).sum::<f64>();
     let (squares, cubes) = (power(2), power(3));
     if squares > 0.0 { cubes / (6.0 * squares.powf(1.5)) } else { 0.0 }
-}
-
-fn deviation(values: &[f64]) -> f64 {
-    let mean = super::mean(values);
-    let squares = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>();
-    (squares / (values.len() as f64 - 1.0)).sqrt()
 }
