@@ -110,7 +110,7 @@ impl Chart {
 }
 
 /// The label, or its end when that is what tells it from its neighbours' labels.
-fn shortened(label: &str, room: usize) -> String {
+pub(super) fn shortened(label: &str, room: usize) -> String {
     let length = label.chars().count();
     if length <= room {
         return label.to_owned();
@@ -119,6 +119,6 @@ fn shortened(label: &str, room: usize) -> String {
     format!("…{}", label.chars().skip(length - kept).collect::<String>())
 }
 
-fn escape(text: &str) -> String {
+pub(super) fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }

@@ -18,10 +18,26 @@ pub(super) fn render(report: &Report) -> Result<String> {
         .iter()
         .map(|chart| context! { title => chart.title.clone(), series => Value::from(Serde(&chart.series)), svg => Value::from_safe_string(chart.svg()) })
         .collect();
+    let drawn =
+        |title: &str, svg: String| context! { title => title, svg => Value::from_safe_string(svg) };
+    let forests: Vec<_> =
+        report.forests.iter().map(|forest| drawn(&forest.title, forest.svg())).collect();
+    let curves: Vec<_> =
+        report.curves.iter().map(|curves| drawn(&curves.title, curves.svg())).collect();
+    let lines: Vec<String> = report
+        .curves
+        .first()
+        .into_iter()
+        .flat_map(|curves| &curves.lines)
+        .map(|line| line.name.clone())
+        .collect();
     let page = context! {
         report => Value::from(Serde(report)),
         mark => report.verdict.mark(),
         charts => charts,
+        forests => forests,
+        curves => curves,
+        lines => lines,
     };
     env.get_template("page").and_then(|template| template.render(page)).context("render the report")
 }

@@ -5,7 +5,9 @@
 //! text to terminals.
 
 mod chart;
+mod curves;
 mod fault;
+mod forest;
 mod html;
 mod json;
 mod junit;
@@ -13,7 +15,9 @@ mod markdown;
 mod plain;
 
 pub use chart::{Chart, Series};
+pub use curves::{Curves, Line};
 pub use fault::{Fault, FaultKind};
+pub use forest::{Forest, Interval};
 
 use serde::Serialize;
 
@@ -133,6 +137,10 @@ pub struct Report {
     pub findings: Vec<Finding>,
     pub tables: Vec<Table>,
     pub charts: Vec<Chart>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub forests: Vec<Forest>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub curves: Vec<Curves>,
 }
 
 impl Report {
@@ -146,6 +154,8 @@ impl Report {
             findings: Vec::new(),
             tables: Vec::new(),
             charts: Vec::new(),
+            forests: Vec::new(),
+            curves: Vec::new(),
         }
     }
 
