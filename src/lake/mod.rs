@@ -2,6 +2,7 @@
 
 mod delta;
 mod draw;
+mod expression;
 mod files;
 mod groups;
 mod nested;
@@ -14,6 +15,7 @@ mod storage;
 mod types;
 
 pub use draw::Drawn;
+pub use expression::Expression;
 pub use groups::{Group, Grouping, Scope, Slice, Wanted, Window};
 pub use open::{Asked, Opened, open};
 pub use predicate::Predicate;

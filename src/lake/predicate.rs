@@ -36,21 +36,23 @@ impl FromStr for Predicate {
 
     fn from_str(text: &str) -> Result<Self, Fault> {
         let wrong = |reason: String| Fault::usage(format!("the condition `{text}`: {reason}"));
-        let mut parser = Parser::new(&DatabricksDialect {})
-            .try_with_sql(text)
-            .map_err(|error| wrong(error.to_string()))?;
-        let expr = parser.parse_expr().map_err(|error| wrong(error.to_string()))?;
-        let rest = parser.peek_token();
-        if rest.token != Token::EOF {
-            return Err(wrong(format!("`{rest}` is too much")));
-        }
+        let expr = parsed(text).map_err(wrong)?;
         check(&expr).map_err(wrong)?;
         Ok(Self { text: text.to_owned(), expr })
     }
 }
 
+/// One expression, and nothing after it.
+pub(super) fn parsed(text: &str) -> Result<Expr, String> {
+    let parser = Parser::new(&DatabricksDialect {}).try_with_sql(text);
+    let mut parser = parser.map_err(|error| error.to_string())?;
+    let expr = parser.parse_expr().map_err(|error| error.to_string())?;
+    let rest = parser.peek_token();
+    if rest.token == Token::EOF { Ok(expr) } else { Err(format!("`{rest}` is too much")) }
+}
+
 /// Refuses what cannot be evaluated here, by its text.
-fn check(expr: &Expr) -> Result<(), String> {
+pub(super) fn check(expr: &Expr) -> Result<(), String> {
     match expr {
         Expr::Identifier(_) | Expr::Value(_) => Ok(()),
         Expr::Nested(inner) | Expr::IsNull(inner) | Expr::IsNotNull(inner) => check(inner),
@@ -146,17 +148,24 @@ impl Predicate {
     /// # Errors
     /// When a column is missing, or types cannot be compared.
     pub fn select(&self, batch: &RecordBatch) -> Result<BooleanArray> {
-        let evaluate = || -> Result<BooleanArray> {
-            let found = boolean(&self.expr, batch)?;
-            Ok(if found.null_count() > 0 { prep_null_mask_filter(&found) } else { found })
-        };
-        evaluate().map_err(|error| {
+        select(&self.expr, batch).map_err(|error| {
             Fault::usage(format!("the condition `{}`: {error:#}", self.text)).into()
         })
     }
 }
 
-fn collect(expr: &Expr, found: &mut BTreeSet<String>) {
+/// Which rows fulfil a condition; unknown is no.
+pub(super) fn select(expr: &Expr, batch: &RecordBatch) -> Result<BooleanArray> {
+    let found = boolean(expr, batch)?;
+    Ok(if found.null_count() > 0 { prep_null_mask_filter(&found) } else { found })
+}
+
+/// A value for each row.
+pub(super) fn column(expr: &Expr, batch: &RecordBatch) -> Result<ArrayRef> {
+    operand(expr, batch)?.spread(batch.num_rows())
+}
+
+pub(super) fn collect(expr: &Expr, found: &mut BTreeSet<String>) {
     match expr {
         Expr::Identifier(name) => {
             found.insert(name.value.clone());
