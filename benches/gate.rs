@@ -29,8 +29,9 @@ use arrow::array::AsArray as _;
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Float64Type};
 use harness::{Used, data, environment, measure, root, setting};
+use lakegate::config::Problem;
 use lakegate::stats::bootstrap::{self, Method, Plan};
-use lakegate::stats::metrics::{Metric, Predictions, Settings};
+use lakegate::stats::metrics::{Measure, Metric, Model, Predictions, Settings};
 use lakegate::stats::resample::Units;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
@@ -144,21 +145,18 @@ fn work(mode: &str, file: &str) {
     let rows = labels.len();
     let settings = Settings::default();
     let (a, b) = rayon::join(
-        || Predictions::new(labels.clone(), a, settings),
-        || Predictions::new(labels.clone(), b, settings),
+        || Model::of_scores(Predictions::new(labels.clone(), a, settings)),
+        || Model::of_scores(Predictions::new(labels.clone(), b, settings)),
     );
     if mode == "metrics" {
-        let (a, b) = rayon::join(|| a.values(&Metric::BINARY), || b.values(&Metric::BINARY));
+        let all: Vec<Measure> =
+            Metric::of(Problem::Binary).into_iter().map(Measure::Metric).collect();
+        let (a, b) = rayon::join(|| a.values(&all), || b.values(&all));
         println!("{a:?} {b:?}");
         return;
     }
-    let metrics = [Metric::RocAuc, Metric::LogLoss, Metric::F1];
-    let plan = Plan {
-        units: &Units::rows(rows),
-        resamples: RESAMPLES,
-        confidence: 0.95,
-        method: Method::Bca,
-        seed: 7,
-    };
+    let metrics = [Metric::RocAuc, Metric::LogLoss, Metric::F1].map(Measure::Metric);
+    let plan =
+        Plan { units: &Units::rows(rows), resamples: RESAMPLES, method: Method::Bca, seed: 7 };
     println!("{:?}", bootstrap::differences(&a, &b, &metrics, plan));
 }

@@ -18,7 +18,10 @@ mod windows;
 
 pub use between::Between;
 pub use drift::{Compat, Drift, Engine};
-pub use gate::{Costs, Gate, Margin, Problem, Rule};
+pub use gate::{
+    Better, Costs, Fair, Fairness, Gate, Margin, On, OwnMeasure, Problem, Reduction, Rule, Sided,
+    Slices, Test,
+};
 pub use monitor::{Monitor, MonitorAgainst};
 pub use performance::{Labels, Performance};
 pub use promotion::Promotion;

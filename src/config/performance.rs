@@ -76,6 +76,13 @@ fn yes() -> bool {
 
 impl Performance {
     pub(super) fn check(&self) -> Result<(), String> {
+        let known = [Problem::Binary, Problem::Multiclass, Problem::Regression];
+        if !known.contains(&self.problem) {
+            return Err(format!(
+                "{} problems are not watched, binary, multiclass and regression are",
+                self.problem
+            ));
+        }
         match self.problem {
             Problem::Multiclass if self.scores.len() < 3 => {
                 return Err("multiclass problems need `scores` of three classes or more".into());
@@ -89,7 +96,9 @@ impl Performance {
             return Err("`metrics` is empty: name one, such as `roc_auc: 0.05`".into());
         }
         for (metric, limit) in &self.metrics {
-            if !metric.fits(self.problem) {
+            let one_against_rest =
+                self.problem != Problem::Multiclass || Metric::ONE_AGAINST_REST.contains(metric);
+            if !(metric.fits(self.problem) && one_against_rest) {
                 return Err(format!("`{metric}` is not a metric of {} problems", self.problem));
             }
             if !(limit.is_finite() && *limit > 0.0) {

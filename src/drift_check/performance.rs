@@ -8,7 +8,7 @@ use arrow::array::RecordBatch;
 
 use super::compare::{Compared, Effect, Own, Profile, nothing_to_compare};
 use super::frame::{features, numbers, texts, times};
-use crate::config::{Limit, Performance, Problem, Statistic};
+use crate::config::{Better, Limit, Performance, Problem, Statistic};
 use crate::report::{Fault, number};
 use crate::stats::column::Kind;
 use crate::stats::metrics::{Metric, Predictions, Settings};
@@ -168,7 +168,7 @@ fn labelled(
             &|label| policy.scores.keys().any(|class| is_class(class, label)),
             "none of the classes",
         ),
-        Problem::Regression => {
+        Problem::Regression | Problem::Ranking | Problem::Forecast | Problem::Other => {
             (&|label| label.parse::<f64>().is_ok_and(f64::is_finite), "no number")
         }
     };
@@ -338,7 +338,7 @@ fn asked(
     profiles: [Profile; 2],
 ) -> Compared {
     let change = now.value - before.value;
-    let worse = if metric.larger_is_better() { -change } else { change };
+    let worse = if metric.better() == Better::Higher { -change } else { change };
     let error = before.error.hypot(now.error);
     let p_value = if error > 0.0 {
         special::normal_sf(worse / error)

@@ -1,303 +1,361 @@
 //! From numbers to a verdict. The only pass is: finite, enough rows, every
 //! condition true.
 
-use std::collections::BTreeMap;
+use statrs::distribution::{ContinuousCDF as _, Normal};
 
-use crate::config::{Gate, Rule};
+use super::fairness;
+use crate::config::{Better, Gate, On, Rule, Test};
+use crate::record::evidence::{Answer, Asked, Check, Measured, Scope};
 use crate::report::{Verdict, number};
-use crate::stats::bootstrap::Difference;
-use crate::stats::metrics::Metric;
-
-/// The metrics of both models.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Measured {
-    pub(super) rows: u64,
-    /// Rows of the rarer class, where there are two.
-    pub(super) rarer: Option<u64>,
-    pub(super) candidate: BTreeMap<&'static str, f64>,
-    pub(super) champion: Option<BTreeMap<&'static str, f64>>,
-    pub(super) differences: BTreeMap<&'static str, Difference>,
-    /// The two models gave the same prediction for every row.
-    pub(super) identical: bool,
-}
-
-/// What one rule came to.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Ruling {
-    pub(super) rule: String,
-    pub(super) metric: Metric,
-    pub(super) verdict: Verdict,
-    pub(super) reason: String,
-    pub(super) difference: Option<Difference>,
-}
 
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Decision {
     pub(super) verdict: Verdict,
     pub(super) reason: String,
-    pub(super) rulings: Vec<Ruling>,
+    pub(super) checks: Vec<Check>,
     /// What the reader must know beside the rules.
     pub(super) notes: Vec<String>,
 }
 
+/// What `decide` makes of the numbers is all that the verdict depends on.
 pub(super) fn decide(policy: &Gate, measured: &Measured) -> Decision {
-    let mut notes = Vec::new();
-    let mut rulings = Vec::new();
-    for rule in &policy.rules {
-        if rule.compares() && measured.champion.is_none() {
-            notes.push(format!(
-                "there is no champion yet: `{}` was judged by absolute limits only",
-                rule.metric
-            ));
-        }
-        rulings.extend(absolute(rule, measured));
-        rulings.extend(comparisons(rule, measured));
+    let corrected = Corrected::new(policy, measured);
+    let mut checks = scope_checks(policy, &measured.whole, &policy.rules, &corrected);
+    let slices = policy.slices.as_ref();
+    for scope in &measured.slices {
+        let rules = slices.map(|slices| slices.rules.as_slice()).unwrap_or_default();
+        checks.extend(scope_checks(policy, scope, rules, &corrected));
     }
-    let worst = rulings.iter().map(|ruling| ruling.verdict).fold(Verdict::Pass, Verdict::and);
-    let (verdict, reason) = if rulings.is_empty() {
-        (Verdict::Fail, "no rule could be applied: give the first model absolute limits".to_owned())
-    } else if measured.identical {
-        (Verdict::Fail, "both models predict the same for every row: the comparison is wired to one model twice".to_owned())
-    } else if worst == Verdict::Fail {
-        (Verdict::Fail, first_reason(&rulings, Verdict::Fail))
-    } else if measured.rows < policy.min_rows {
-        let reason =
-            format!("{} rows are too few, at least {} are needed", measured.rows, policy.min_rows);
-        (Verdict::Inconclusive, reason)
-    } else if let Some(rarer) = measured.rarer.filter(|rarer| *rarer < policy.min_positives) {
+    checks.extend(fairness::checks(policy, measured));
+    let (verdict, reason) = conclude(policy, measured, &checks);
+    Decision { verdict, reason, checks, notes: notes(policy, measured) }
+}
+
+fn notes(policy: &Gate, measured: &Measured) -> Vec<String> {
+    if measured.whole.champion.is_some() {
+        return Vec::new();
+    }
+    let slices = policy.slices.iter().flat_map(|slices| &slices.rules);
+    let compared = policy.rules.iter().chain(slices).filter(|rule| rule.compares());
+    let mut names: Vec<&str> = compared.map(|rule| rule.metric.as_str()).collect();
+    names.dedup();
+    let told = |name: &&str| {
+        format!("there is no champion yet: `{name}` was judged by absolute limits only")
+    };
+    names.iter().map(told).collect()
+}
+
+fn conclude(policy: &Gate, measured: &Measured, checks: &[Check]) -> (Verdict, String) {
+    let whole = &measured.whole;
+    let worst = checks.iter().map(verdict_of).fold(Verdict::Pass, Verdict::and);
+    if checks.is_empty() {
+        let reason = "no rule could be applied: give the first model absolute limits";
+        return (Verdict::Fail, reason.to_owned());
+    }
+    if measured.identical && !policy.allow_identical {
+        let reason = "both models predict the same for every row: the comparison is wired to one model twice";
+        return (Verdict::Fail, reason.to_owned());
+    }
+    if worst == Verdict::Fail {
+        return (Verdict::Fail, first_reason(checks, Verdict::Fail));
+    }
+    if whole.rows < policy.min_rows {
+        let least = policy.min_rows;
+        let reason = format!("{} rows are too few, at least {least} are needed", whole.rows);
+        return (Verdict::Inconclusive, reason);
+    }
+    if let Some(rarer) = whole.rarer.filter(|rarer| *rarer < policy.min_positives) {
         let least = policy.min_positives;
         let reason =
             format!("{rarer} rows of the rarer class are too few, at least {least} are needed");
-        (Verdict::Inconclusive, reason)
-    } else if worst == Verdict::Inconclusive {
-        (Verdict::Inconclusive, first_reason(&rulings, Verdict::Inconclusive))
-    } else {
-        (
-            Verdict::Pass,
-            format!("{} of {} rules hold on {} rows", rulings.len(), rulings.len(), measured.rows),
-        )
-    };
-    Decision { verdict, reason, rulings, notes }
+        return (Verdict::Inconclusive, reason);
+    }
+    if worst == Verdict::Inconclusive {
+        return (Verdict::Inconclusive, first_reason(checks, Verdict::Inconclusive));
+    }
+    let count = checks.len();
+    let all =
+        if count == 1 { "the rule holds".to_owned() } else { format!("all {count} rules hold") };
+    (Verdict::Pass, format!("{all} on {} rows", whole.rows))
 }
 
-fn first_reason(rulings: &[Ruling], verdict: Verdict) -> String {
-    let of_kind: Vec<&Ruling> = rulings.iter().filter(|ruling| ruling.verdict == verdict).collect();
-    let first = of_kind.first().map(|ruling| ruling.reason.clone()).unwrap_or_default();
+fn first_reason(checks: &[Check], verdict: Verdict) -> String {
+    let of_kind: Vec<&Check> = checks.iter().filter(|check| verdict_of(check) == verdict).collect();
+    let first = of_kind.first().map(|check| check.reason.clone()).unwrap_or_default();
     if of_kind.len() > 1 { format!("{first} (and {} more)", of_kind.len() - 1) } else { first }
 }
 
-/// `min` and `max`, on the candidate's own value.
-fn absolute(rule: &Rule, measured: &Measured) -> Vec<Ruling> {
-    let value = measured.candidate.get(rule.metric.as_str()).copied().unwrap_or(f64::NAN);
-    let mut rulings = Vec::new();
-    let mut judge = |name: &str, sign: &str, limit: f64, holds: bool| {
-        // NaN holds for no comparison, and infinity is no result.
-        let verdict = if value.is_finite() && holds { Verdict::Pass } else { Verdict::Fail };
-        let metric = rule.metric;
-        let reason = if value.is_finite() {
-            format!(
-                "{metric} {} {} {}",
-                number(value),
-                if holds { sign } else { negated(sign) },
-                number(limit)
-            )
-        } else {
-            format!("{metric} is not finite")
+/// Anything that is not the word for a pass is none.
+pub(super) fn verdict_of(check: &Check) -> Verdict {
+    match check.verdict.as_str() {
+        "pass" => Verdict::Pass,
+        "inconclusive" => Verdict::Inconclusive,
+        _ => Verdict::Fail,
+    }
+}
+
+/// The p-values of all comparisons after the correction, in their order.
+struct Corrected {
+    broken: Vec<f64>,
+    kept: Vec<f64>,
+    /// The scopes' names and the places of their first answers.
+    starts: Vec<(Option<String>, usize)>,
+}
+
+impl Corrected {
+    fn new(policy: &Gate, measured: &Measured) -> Self {
+        let scopes = || std::iter::once(&measured.whole).chain(&measured.slices);
+        let all = |of: fn(&Answer) -> Option<f64>| -> Vec<f64> {
+            // What has no p-value was not shown.
+            let answers = scopes().flat_map(|scope| &scope.answers);
+            let found = answers.map(|answer| of(answer).unwrap_or(1.0));
+            let found: Vec<f64> = found.collect();
+            policy.correction.map_or(found.clone(), |correction| correction.adjust(&found))
         };
-        rulings.push(Ruling {
-            rule: format!("{metric} {name} {}", number(limit)),
-            metric,
-            verdict,
-            reason,
-            difference: None,
+        let mut start = 0;
+        let starts = scopes().map(|scope| {
+            let here = start;
+            start += scope.answers.len();
+            (scope.name.clone(), here)
         });
-    };
-    if let Some(min) = rule.min {
-        judge("min", "≥", min, value >= min);
+        let starts = starts.collect();
+        Self { broken: all(|answer| answer.p_broken), kept: all(|answer| answer.p_kept), starts }
     }
-    if let Some(max) = rule.max {
-        judge("max", "≤", max, value <= max);
+
+    /// `[broken, kept]` of an answer.
+    fn of(&self, scope: &Scope, at: usize) -> [f64; 2] {
+        let start = self.starts.iter().find(|(name, _)| *name == scope.name);
+        let place = start.map(|(_, start)| start + at);
+        [&self.broken, &self.kept]
+            .map(|of| place.and_then(|place| of.get(place)).copied().unwrap_or(1.0))
     }
-    rulings
 }
 
-fn negated(sign: &str) -> &'static str {
-    if sign == "≥" { "<" } else { ">" }
+/// One rule in one scope.
+struct Question<'a> {
+    policy: &'a Gate,
+    scope: &'a Scope,
+    rule: &'a Rule,
+    better: Better,
+    corrected: &'a Corrected,
 }
 
-/// Against the champion, on the bounds of the interval. Where the interval
-/// spans the limit the data cannot tell, which is not a pass.
-fn comparisons(rule: &Rule, measured: &Measured) -> Vec<Ruling> {
-    if measured.champion.is_none() {
-        return Vec::new();
-    }
-    let mut rulings = Vec::new();
-    if let Some(margin) = rule.not_worse_than {
-        let champion = measured.champion.as_ref();
-        let champion = champion.and_then(|values| values.get(rule.metric.as_str()));
-        let size = margin.against(champion.copied().unwrap_or(f64::NAN));
-        let name = format!("{} not worse than {margin}", rule.metric);
-        rulings.push(compare(rule.metric, -size, name, measured));
-    }
-    if rule.better_than_champion {
-        rulings.push(compare(
-            rule.metric,
-            0.0,
-            format!("{} better than champion", rule.metric),
-            measured,
-        ));
-    }
-    rulings
-}
-
-/// The gain must exceed `limit` with confidence. A gain is positive when the
-/// candidate is better, whichever way the metric points.
-fn compare(metric: Metric, limit: f64, rule: String, measured: &Measured) -> Ruling {
-    let difference = measured.differences.get(metric.as_str()).copied();
-    let finite =
-        difference.filter(|d| d.value.is_finite() && d.low.is_finite() && d.high.is_finite());
-    let Some(d) = finite.filter(|_| limit.is_finite()) else {
-        let reason = format!("the difference of {metric} is not finite");
-        return Ruling { rule, metric, verdict: Verdict::Fail, reason, difference };
-    };
-    let (low, high) = if metric.larger_is_better() { (d.low, d.high) } else { (-d.high, -d.low) };
-    let verdict = if low > limit {
-        Verdict::Pass
-    } else if high <= limit {
-        Verdict::Fail
-    } else {
-        Verdict::Inconclusive
-    };
-    let words = match verdict {
-        Verdict::Pass => "holds",
-        Verdict::Fail => "does not hold",
-        Verdict::Inconclusive => "cannot be told from this data",
-    };
-    let mut reason = format!(
-        "{rule} {words}: difference {} [{}, {}]",
-        number(d.value),
-        number(d.low),
-        number(d.high)
-    );
-    if verdict == Verdict::Inconclusive {
-        let gain = if metric.larger_is_better() { d.value } else { -d.value };
-        reason.push_str(&more_rows(gain - limit, (high - low) / 2.0, measured));
-    }
-    Ruling { rule, metric, verdict, reason, difference: Some(d) }
-}
-
-/// How many rows would tell, if the difference stays what it is: the interval
-/// narrows with the root of their number.
-fn more_rows(beyond: f64, half_width: f64, measured: &Measured) -> String {
-    let times = (half_width / beyond).powi(2);
-    let rows = measured.rows as f64 * times;
-    if !rows.is_finite() || rows > 1e12 {
-        return ", no number of rows is in sight that would tell".into();
-    }
-    // Never fewer than there are: an interval need not lie around its value.
-    let rows = rows.max(measured.rows as f64 + 1.0);
-    let size = 10f64.powf(rows.log10().floor() - 1.0).max(1.0);
-    format!(", some {} rows would tell", (rows / size).ceil() * size)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::config::Config;
-    use proptest::prelude::*;
-
-    fn policy(rules: &str) -> Gate {
-        let text = format!(
-            "gate: {{problem: binary, predictions: a.b.c, key: [id], label: y, candidate: p, champion: q, rules: [{rules}]}}"
-        );
-        Config::parse("t", &text).unwrap().gate.unwrap()
-    }
-
-    fn measured(auc: f64, difference: Option<(f64, f64, f64)>) -> Measured {
-        let mut measured = Measured {
-            rows: 5000,
-            candidate: [("roc_auc", auc), ("log_loss", auc)].into(),
-            ..Measured::default()
-        };
-        if let Some((low, value, high)) = difference {
-            measured.champion = Some([("roc_auc", auc - value), ("log_loss", auc - value)].into());
-            let difference = Difference { value, low, high, undefined: 0 };
-            measured.differences = [("roc_auc", difference), ("log_loss", difference)].into();
+fn scope_checks(policy: &Gate, scope: &Scope, rules: &[Rule], corrected: &Corrected) -> Vec<Check> {
+    let mut checks = Vec::new();
+    for (at, rule) in rules.iter().enumerate() {
+        let better = policy.measure(&rule.metric).map_or(Better::Neither, |(_, better)| better);
+        let question = Question { policy, scope, rule, better, corrected };
+        let limits = [(Asked::Min, rule.min), (Asked::Max, rule.max)];
+        for (asked, limit) in limits {
+            let Some(limit) = limit else { continue };
+            checks.push(match rule.on {
+                On::Value => question.by_value(asked, limit),
+                On::Bound => question.by_answer(at, asked, limit),
+            });
         }
-        measured
-    }
-
-    fn verdict(rules: &str, measured: &Measured) -> Verdict {
-        decide(&policy(rules), measured).verdict
-    }
-
-    #[test]
-    fn the_table_of_bad_inputs_never_passes() {
-        let min = "{metric: roc_auc, min: 0.7}";
-        assert_eq!(verdict(min, &measured(0.8, None)), Verdict::Pass);
-        for bad in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 0.69] {
-            assert_eq!(verdict(min, &measured(bad, None)), Verdict::Fail, "{bad}");
+        if scope.champion.is_none() {
+            continue;
         }
-        let empty = Measured { rows: 5000, ..Measured::default() };
-        assert_eq!(verdict(min, &empty), Verdict::Fail);
-        let few = Measured { rows: 10, ..measured(0.8, None) };
-        assert_eq!(verdict(min, &few), Verdict::Inconclusive);
-        let twice = Measured { identical: true, ..measured(0.8, Some((0.0, 0.0, 0.0))) };
-        assert_eq!(verdict(min, &twice), Verdict::Fail);
-    }
-
-    #[test]
-    fn the_bound_decides_and_a_wide_interval_is_no_pass() {
-        let not_worse = "{metric: roc_auc, not_worse_than: 0.01}";
-        let better = "{metric: roc_auc, better_than_champion: true}";
-        for (low, value, high, against_margin, against_zero) in [
-            (0.01, 0.02, 0.03, Verdict::Pass, Verdict::Pass),
-            (-0.005, 0.0, 0.005, Verdict::Pass, Verdict::Inconclusive),
-            (-0.02, 0.0, 0.02, Verdict::Inconclusive, Verdict::Inconclusive),
-            (-0.04, -0.03, -0.02, Verdict::Fail, Verdict::Fail),
-        ] {
-            let measured = measured(0.8, Some((low, value, high)));
-            assert_eq!(verdict(not_worse, &measured), against_margin, "{low}");
-            assert_eq!(verdict(better, &measured), against_zero, "{low}");
+        if let Some(margin) = rule.not_worse_than {
+            let champion = question.champion().unwrap_or(f64::NAN);
+            checks.push(question.by_answer(at, Asked::NotWorseThan, -margin.against(champion)));
         }
-        // A loss that falls is a gain.
-        let falling = measured(0.3, Some((-0.04, -0.03, -0.02)));
-        assert_eq!(
-            verdict("{metric: log_loss, better_than_champion: true}", &falling),
-            Verdict::Pass
-        );
-        let broken = measured(0.8, Some((f64::NAN, 0.1, 0.2)));
-        assert_eq!(verdict(not_worse, &broken), Verdict::Fail);
-    }
-
-    #[test]
-    fn the_first_model_is_judged_by_absolute_limits_and_it_says_so() {
-        let decision = decide(
-            &policy("{metric: roc_auc, min: 0.7, not_worse_than: 0.01}"),
-            &measured(0.8, None),
-        );
-        assert_eq!(decision.verdict, Verdict::Pass);
-        assert!(decision.notes[0].contains("no champion yet"));
-        assert_eq!(
-            verdict("{metric: roc_auc, not_worse_than: 0.01}", &measured(0.8, None)),
-            Verdict::Fail
-        );
-    }
-
-    proptest! {
-        #[test]
-        fn tightening_a_limit_never_turns_a_fail_into_a_pass(auc in 0.0..1.0f64, limit in 0.0..1.0f64, more in 0.0..0.5f64) {
-            let loose = verdict(&format!("{{metric: roc_auc, min: {limit}}}"), &measured(auc, None));
-            let tight = verdict(&format!("{{metric: roc_auc, min: {}}}", limit + more), &measured(auc, None));
-            prop_assert!(tight >= loose);
+        if rule.better_than_champion {
+            checks.push(question.by_answer(at, Asked::BetterThanChampion, 0.0));
         }
-
-        #[test]
-        fn a_pass_means_that_everything_is_finite(low in proptest::num::f64::ANY, value in proptest::num::f64::ANY, high in proptest::num::f64::ANY, auc in proptest::num::f64::ANY) {
-            let rules = "{metric: roc_auc, min: 0.1, not_worse_than: 0.01}";
-            if verdict(rules, &measured(auc, Some((low, value, high)))) == Verdict::Pass {
-                prop_assert!(low.is_finite() && value.is_finite() && high.is_finite() && auc.is_finite());
+    }
+    if scope.name.is_some() {
+        let least = policy.slices.as_ref().map_or(0, |slices| slices.min_rows);
+        let few = few(scope, least, policy.min_positives);
+        for check in &mut checks {
+            if let Some(reason) = &few {
+                inconclusive(check, reason);
             }
         }
     }
+    checks
 }
+
+/// Why a slice is too small to be judged.
+fn few(scope: &Scope, least: u64, min_positives: u64) -> Option<String> {
+    if scope.rows < least {
+        return Some(format!("{} rows are too few, at least {least} are needed", scope.rows));
+    }
+    let rarer = scope.rarer.filter(|rarer| *rarer < min_positives)?;
+    Some(format!(
+        "{rarer} rows of the rarer class are too few, at least {min_positives} are needed"
+    ))
+}
+
+fn inconclusive(check: &mut Check, reason: &str) {
+    Verdict::Inconclusive.as_str().clone_into(&mut check.verdict);
+    let scope = check.scope.as_deref().unwrap_or("all rows");
+    check.reason = format!("{} in {scope}: {reason}", check.rule);
+}
+
+impl Question<'_> {
+    fn candidate(&self) -> Option<f64> {
+        self.scope.candidate.get(&self.rule.metric).copied().filter(|value| value.is_finite())
+    }
+
+    fn champion(&self) -> Option<f64> {
+        let values = self.scope.champion.as_ref()?;
+        values.get(&self.rule.metric).copied().filter(|value| value.is_finite())
+    }
+
+    fn check(&self, rule: String, limit: f64) -> Check {
+        Check {
+            kind: if self.scope.name.is_some() { "slices" } else { "rules" }.to_owned(),
+            rule,
+            scope: self.scope.name.clone(),
+            metric: self.rule.metric.clone(),
+            candidate: self.candidate(),
+            champion: self.champion(),
+            value: None,
+            low: None,
+            high: None,
+            limit: Some(limit).filter(|limit| limit.is_finite()),
+            p_value: None,
+            verdict: Verdict::Fail.as_str().to_owned(),
+            reason: String::new(),
+        }
+    }
+
+    fn told(&self, mut check: Check, verdict: Verdict, reason: String) -> Check {
+        verdict.as_str().clone_into(&mut check.verdict);
+        check.reason = match &self.scope.name {
+            Some(scope) => format!("{reason} in {scope}"),
+            None => reason,
+        };
+        check
+    }
+
+    /// `min` and `max`, on the candidate's own value.
+    fn by_value(&self, asked: Asked, limit: f64) -> Check {
+        let metric = &self.rule.metric;
+        let check = self.check(self.name(asked, limit), limit);
+        let Some(value) = self.candidate() else {
+            return self.told(check, Verdict::Fail, format!("{metric} is not finite"));
+        };
+        let (holds, signs) = match asked {
+            Asked::Min => (value >= limit, ["≥", "<"]),
+            _ => (value <= limit, ["≤", ">"]),
+        };
+        let sign = if holds { signs[0] } else { signs[1] };
+        let reason = format!("{metric} {} {sign} {}", number(value), number(limit));
+        let verdict = if holds { Verdict::Pass } else { Verdict::Fail };
+        self.told(check, verdict, reason)
+    }
+
+    fn name(&self, asked: Asked, limit: f64) -> String {
+        let metric = &self.rule.metric;
+        let bound = if self.rule.on == On::Bound { ", by its bound" } else { "" };
+        match asked {
+            Asked::Min => format!("{metric} min {}{bound}", number(limit)),
+            Asked::Max => format!("{metric} max {}{bound}", number(limit)),
+            Asked::NotWorseThan => {
+                let margin = self.rule.not_worse_than.map(|margin| margin.to_string());
+                format!("{metric} not worse than {}", margin.unwrap_or_default())
+            }
+            Asked::BetterThanChampion => format!("{metric} better than champion"),
+        }
+    }
+
+    /// On the bounds of an interval, or by the p-values of a test that has none.
+    /// Where they do not tell, the data cannot, which is not a pass.
+    fn by_answer(&self, rule: usize, asked: Asked, limit: f64) -> Check {
+        let name = self.name(asked, limit);
+        let mut check = self.check(name.clone(), limit);
+        let metric = &self.rule.metric;
+        let compares = matches!(asked, Asked::NotWorseThan | Asked::BetterThanChampion);
+        let what = if compares { "the difference of " } else { "the interval of " };
+        let place = self.scope.answers.iter().position(|it| it.rule == rule && it.of == asked);
+        let Some((at, answer)) = place.map(|at| (at, &self.scope.answers[at])) else {
+            return self.told(check, Verdict::Fail, format!("{what}{metric} was not measured"));
+        };
+        (check.value, check.low, check.high) = (answer.value, answer.low, answer.high);
+        let [broken, kept] = self.corrected.of(self.scope, at);
+        let Some([value, low, high]) = self.numbers(answer).filter(|_| limit.is_finite()) else {
+            return self.told(check, Verdict::Fail, format!("{what}{metric} is not finite"));
+        };
+        // A gain is positive when it is for the better, whichever way the metric points.
+        let up = match asked {
+            Asked::Min => true,
+            Asked::Max => false,
+            _ => self.better == Better::Higher,
+        };
+        let mark = if compares || up { limit } else { -limit };
+        let (gain, worst, best) = if up { (value, low, high) } else { (-value, -high, -low) };
+        let level = self.rule.level(self.policy.confidence);
+        let by_test = matches!(self.rule.method, Test::Mcnemar | Test::Permutation) && compares;
+        let tested = by_test || self.policy.correction.is_some();
+        let bounds = [by_test || worst > mark, by_test || best <= mark];
+        let holds = bounds[0] && (!tested || broken <= level);
+        let fails = bounds[1] && (!tested || kept <= level);
+        let verdict = match (holds, fails) {
+            (true, _) => Verdict::Pass,
+            (false, true) => Verdict::Fail,
+            (false, false) => Verdict::Inconclusive,
+        };
+        if tested {
+            check.p_value = Some(if verdict == Verdict::Fail { kept } else { broken });
+        }
+        let words = match verdict {
+            Verdict::Pass => "holds",
+            Verdict::Fail => "does not hold",
+            Verdict::Inconclusive => "cannot be told from this data",
+        };
+        let noun = if compares { "difference" } else { "value" };
+        let [value, low, high] = [value, low, high].map(number);
+        let mut reason = format!("{name} {words}: {noun} {value} [{low}, {high}]");
+        if let Some(p) = check.p_value {
+            reason.push_str(&format!(", p {}", number(p)));
+        }
+        if verdict == Verdict::Inconclusive {
+            reason.push_str(&self.more_rows(gain - mark, (best - worst) / 2.0));
+            if asked == Asked::NotWorseThan {
+                reason.push_str(&power(-mark, answer.error, level));
+            }
+        }
+        self.told(check, verdict, reason)
+    }
+
+    /// Value and interval, if all of it can be judged by.
+    fn numbers(&self, answer: &Answer) -> Option<[f64; 3]> {
+        let numbers = [answer.value?, answer.low?, answer.high?];
+        numbers.iter().all(|number| number.is_finite()).then_some(numbers)
+    }
+
+    /// How many rows would tell, if the value stays what it is: the interval
+    /// narrows with the root of their number.
+    fn more_rows(&self, beyond: f64, half_width: f64) -> String {
+        let rows = self.scope.rows as f64;
+        let needed = rows * (half_width / beyond).powi(2);
+        if !needed.is_finite() || needed > 1e12 {
+            return ", no number of rows is in sight that would tell".into();
+        }
+        // Never fewer than there are: an interval need not lie around its value.
+        let needed = needed.max(rows + 1.0);
+        let size = 10f64.powf(needed.log10().floor() - 1.0).max(1.0);
+        format!(", some {} rows would tell", (needed / size).ceil() * size)
+    }
+}
+
+/// How likely a pass is when both models are as good as each other.
+fn power(margin: f64, error: Option<f64>, level: f64) -> String {
+    let normal = Normal::standard();
+    match error.filter(|error| *error > 0.0) {
+        Some(error) => {
+            let power = normal.cdf(margin / error + normal.inverse_cdf(level));
+            format!(
+                "; an equal model passes on so many rows in {} % of cases",
+                (power * 100.0).round()
+            )
+        }
+        None => String::new(),
+    }
+}
+
+#[cfg(test)]
+#[path = "decide_tests.rs"]
+mod tests;

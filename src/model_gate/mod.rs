@@ -2,7 +2,11 @@
 
 mod args;
 mod decide;
+mod fairness;
+mod frame;
 mod input;
+mod measure;
+mod outcome;
 mod run;
 
 pub use args::Args;

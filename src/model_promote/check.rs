@@ -52,7 +52,7 @@ mod tests {
     use super::*;
     use crate::config::Config;
     use crate::names::ModelVersion;
-    use crate::record::evidence::{Data, Statement, Subject};
+    use crate::record::evidence::{Check, Data, Measured, Statement, Subject};
 
     fn subject(version: u64) -> Subject {
         Subject { version: ModelVersion(version), digest: Sha256::of(version.to_string()) }
@@ -68,16 +68,20 @@ mod tests {
                 source: "a.b.c".parse().unwrap(),
                 version: Some(1),
                 digest: None,
+                champion: None,
                 filter: None,
                 rows: 10,
                 seed: 7,
             },
             policy: Config::parse("t", text).unwrap().gate.unwrap(),
-            rules: Vec::new(),
+            measured: Measured::default(),
+            checks: Vec::new(),
             verdict: "pass".into(),
             reason: String::new(),
             at: "2026-03-01T00:00:00Z".into(),
+            expires: None,
             commit: None,
+            repository: None,
             run_url: None,
             actor: None,
         })
@@ -119,13 +123,19 @@ mod tests {
         #[test]
         fn no_number_in_the_evidence_changes_on_its_way_through_the_file(value in proptest::num::f64::NORMAL, low in -1.0..1.0f64) {
             let mut statement = sealed(Some(1)).statement;
-            statement.rules.push(crate::record::evidence::RuleResult {
+            statement.measured.whole.candidate.insert("roc_auc".into(), value);
+            statement.checks.push(Check {
+                kind: "rules".into(),
                 rule: "r".into(),
+                scope: None,
                 metric: "roc_auc".into(),
                 candidate: Some(value),
                 champion: None,
+                value: None,
                 low: Some(low),
                 high: None,
+                limit: None,
+                p_value: None,
                 verdict: "pass".into(),
                 reason: String::new(),
             });

@@ -1,4 +1,7 @@
-//! A gate's evidence: what was decided, about which bytes, from which data.
+//! A gate's evidence: what was decided, about which bytes, from which data, as
+//! an in-toto statement about the version's files.
+
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
@@ -8,40 +11,45 @@ use crate::names::{ModelName, ModelVersion, Sha256, Source};
 /// The document that `model-gate` writes and `model-promote` verifies. It
 /// holds enough to compute the decision again.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(try_from = "Envelope", into = "Envelope")]
 pub struct Evidence {
-    pub version: u32,
-    /// Of everything below, so that an edited document is noticed.
+    /// Of the statement, so that an edited document is noticed.
     pub digest: String,
-    #[serde(flatten)]
     pub statement: Statement,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Statement {
     pub model: ModelName,
     pub candidate: Subject,
     pub champion: Option<Subject>,
     pub data: Data,
     pub policy: Gate,
-    pub rules: Vec<RuleResult>,
+    pub measured: Measured,
+    pub checks: Vec<Check>,
     pub verdict: String,
     pub reason: String,
     /// RFC 3339.
     pub at: String,
+    /// After this time nothing may be promoted by it; RFC 3339.
+    pub expires: Option<String>,
     pub commit: Option<String>,
+    pub repository: Option<String>,
     pub run_url: Option<String>,
     pub actor: Option<String>,
 }
 
 /// One version and the digest of its files.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Subject {
     pub version: ModelVersion,
     pub digest: Sha256,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Data {
     /// A table, or files.
     pub source: Source,
@@ -49,35 +57,191 @@ pub struct Data {
     pub version: Option<u64>,
     /// Of the bytes of plain files.
     pub digest: Option<Sha256>,
+    /// Where the champion's predictions lay, if apart, and their state.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub champion: Option<String>,
     /// The condition on its rows, as SQL.
     pub filter: Option<String>,
     pub rows: u64,
     pub seed: u64,
 }
 
+/// All numbers that the decision is made from. What is not finite is left out.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Measured {
+    /// The two models gave the same answer for every row.
+    #[serde(default)]
+    pub identical: bool,
+    /// All rows.
+    pub whole: Scope,
+    /// Parts of them.
+    #[serde(default)]
+    pub slices: Vec<Scope>,
+    /// The groups of each rule of fairness.
+    #[serde(default)]
+    pub groups: Vec<Vec<Group>>,
+}
+
+/// Some rows, and what was measured on them.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Scope {
+    /// Of a slice.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    pub rows: u64,
+    /// Rows of the rarer class, where there are two.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rarer: Option<u64>,
+    pub candidate: BTreeMap<String, f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub champion: Option<BTreeMap<String, f64>>,
+    #[serde(default)]
+    pub answers: Vec<Answer>,
+}
+
+/// An estimate that a rule asked for.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Answer {
+    /// The place of the rule in its list.
+    pub rule: usize,
+    pub of: Asked,
+    /// Candidate minus champion, or the candidate's own value.
+    pub value: Option<f64>,
+    /// The interval at the rule's level.
+    pub low: Option<f64>,
+    pub high: Option<f64>,
+    pub error: Option<f64>,
+    /// How well the rows agree with the rule being broken: a p-value.
+    pub p_broken: Option<f64>,
+    /// How well they agree with its being kept.
+    pub p_kept: Option<f64>,
+    /// Resamples in which the metric is not defined.
+    #[serde(default)]
+    pub undefined: u32,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Asked {
+    #[default]
+    Min,
+    Max,
+    NotWorseThan,
+    BetterThanChampion,
+}
+
+/// A group of a rule of fairness: the shares of alarms that it compares.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct RuleResult {
+#[serde(deny_unknown_fields)]
+pub struct Group {
+    pub name: String,
+    pub rows: u64,
+    pub shares: Vec<Option<f64>>,
+}
+
+/// What one condition came to.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Check {
+    /// Where it belongs: `rules`, `slices`, `fairness`.
+    pub kind: String,
     pub rule: String,
+    /// Of a slice.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope: Option<String>,
     pub metric: String,
     pub candidate: Option<f64>,
     pub champion: Option<f64>,
+    /// What was estimated, its interval, and what it is held against.
+    pub value: Option<f64>,
     pub low: Option<f64>,
     pub high: Option<f64>,
+    pub limit: Option<f64>,
+    /// The p-value after the correction, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub p_value: Option<f64>,
     pub verdict: String,
     pub reason: String,
 }
 
-const VERSION: u32 = 1;
+const STATEMENT: &str = "https://in-toto.io/Statement/v1";
+const PREDICATE: &str = "https://lakegate.dev/model-gate/v2";
+
+/// The document as it is written: an in-toto statement, version 1.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Envelope {
+    #[serde(rename = "_type")]
+    kind: String,
+    subject: Vec<Artifact>,
+    #[serde(rename = "predicateType")]
+    predicate_type: String,
+    predicate: Sealed,
+}
+
+#[derive(Serialize, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields)]
+struct Artifact {
+    name: String,
+    digest: BTreeMap<String, String>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Sealed {
+    seal: String,
+    decision: Statement,
+}
 
 impl Evidence {
     /// Seals a statement with its digest.
     pub fn seal(statement: Statement) -> Self {
-        Self { version: VERSION, digest: digest(&statement), statement }
+        Self { digest: digest(&statement), statement }
     }
 
     /// Whether the document is as it was written.
     pub fn is_intact(&self) -> bool {
-        self.version == VERSION && self.digest == digest(&self.statement)
+        self.digest == digest(&self.statement)
+    }
+}
+
+impl From<Evidence> for Envelope {
+    fn from(evidence: Evidence) -> Self {
+        Self {
+            kind: STATEMENT.to_owned(),
+            subject: vec![artifact(&evidence.statement)],
+            predicate_type: PREDICATE.to_owned(),
+            predicate: Sealed { seal: evidence.digest, decision: evidence.statement },
+        }
+    }
+}
+
+impl TryFrom<Envelope> for Evidence {
+    type Error = String;
+
+    fn try_from(envelope: Envelope) -> Result<Self, String> {
+        if envelope.kind != STATEMENT {
+            return Err(format!("`{}` is no in-toto statement of version 1", envelope.kind));
+        }
+        if envelope.predicate_type != PREDICATE {
+            return Err(format!("`{}` is not a gate's evidence", envelope.predicate_type));
+        }
+        let Sealed { seal, decision } = envelope.predicate;
+        if envelope.subject != [artifact(&decision)] {
+            return Err("its subject is not the version that was judged".into());
+        }
+        Ok(Self { digest: seal, statement: decision })
+    }
+}
+
+fn artifact(statement: &Statement) -> Artifact {
+    let digest = statement.candidate.digest.to_string();
+    Artifact {
+        name: format!("{}/{}", statement.model, statement.candidate.version),
+        digest: BTreeMap::from([("sha256".to_owned(), digest)]),
     }
 }
 

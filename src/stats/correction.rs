@@ -20,6 +20,15 @@ pub enum Correction {
 }
 
 impl Correction {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::BenjaminiHochberg => "Benjamini-Hochberg",
+            Self::BenjaminiYekutieli => "Benjamini-Yekutieli",
+            Self::Holm => "Holm",
+            Self::Bonferroni => "Bonferroni",
+        }
+    }
+
     /// Adjusted p-values, in the order given.
     pub fn adjust(self, p_values: &[f64]) -> Vec<f64> {
         let count = p_values.len() as f64;

@@ -86,6 +86,11 @@ impl Units {
         self.count
     }
 
+    /// The unit of a row.
+    pub fn of(&self, row: usize) -> usize {
+        self.of_row.as_ref().map_or(row, |of_row| of_row[row] as usize)
+    }
+
     pub fn is_empty(&self) -> bool {
         self.count == 0
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use lakegate::config::Config;
 use lakegate::databricks::unity::Securable;
 use lakegate::names::ModelVersion;
-use lakegate::record::evidence::{Data, Evidence, Statement, Subject};
+use lakegate::record::evidence::{Data, Evidence, Measured, Statement, Subject};
 use serde_json::json;
 
 use crate::support::{Served, text, within};
@@ -68,13 +68,24 @@ impl World {
             model: MODEL.parse().unwrap(),
             candidate: self.subject(candidate).await,
             champion,
-            data: Data { source, version: Some(1), digest: None, filter: None, rows: 10, seed: 7 },
+            data: Data {
+                source,
+                version: Some(1),
+                digest: None,
+                champion: None,
+                filter: None,
+                rows: 10,
+                seed: 7,
+            },
             policy: Config::parse("t", POLICY).unwrap().gate.unwrap(),
-            rules: Vec::new(),
+            measured: Measured::default(),
+            checks: Vec::new(),
             verdict: "pass".into(),
             reason: String::new(),
             at: jiff::Timestamp::now().to_string(),
+            expires: None,
             commit: None,
+            repository: None,
             run_url: None,
             actor: None,
         });

@@ -7,10 +7,14 @@ const CLIP: f64 = f64::EPSILON;
 
 const BINS: usize = 10;
 
+pub(super) fn clipped(probability: f64) -> f64 {
+    probability.clamp(CLIP, 1.0 - CLIP)
+}
+
 pub(super) fn loss(metric: Metric) -> Option<Loss> {
     match metric {
         Metric::LogLoss => Some(|label, score, _| {
-            let score = score.clamp(CLIP, 1.0 - CLIP);
+            let score = clipped(score);
             -(label * score.ln() + (1.0 - label) * (1.0 - score).ln())
         }),
         Metric::Brier => {

@@ -82,6 +82,7 @@ impl Confusion {
                 (self.hits / positives + self.passed / negatives) / 2.0
             }
             Metric::Mcc => self.mcc(),
+            Metric::CohenKappa => self.kappa(),
             Metric::Cost => {
                 let [false_alarm, missed] = settings.costs;
                 (self.false_alarms * false_alarm + self.missed * missed) / rows
@@ -104,6 +105,16 @@ impl Confusion {
         let spread =
             (hits + false_alarms) * (hits + missed) * (passed + false_alarms) * (passed + missed);
         if spread == 0.0 { 0.0 } else { (hits * passed - false_alarms * missed) / spread.sqrt() }
+    }
+
+    /// Cohen 1960.
+    fn kappa(&self) -> f64 {
+        let Self { hits, false_alarms, missed, passed } = *self;
+        let rows = self.rows();
+        let alike =
+            (hits + missed) * (hits + false_alarms) + (passed + false_alarms) * (passed + missed);
+        let chance = alike / (rows * rows);
+        ((hits + passed) / rows - chance) / (1.0 - chance)
     }
 }
 

@@ -1,6 +1,6 @@
 //! How far predicted numbers are off.
 
-use super::{Loss, Metric, Predictions};
+use super::{Loss, Metric, Predictions, Ready};
 
 pub(super) fn loss(metric: Metric) -> Option<Loss> {
     match metric {
@@ -24,62 +24,31 @@ pub(super) fn loss(metric: Metric) -> Option<Loss> {
 }
 
 impl Predictions {
-    pub(super) fn r2<const N: usize>(&self, counts: &[[u8; N]]) -> [f64; N] {
-        // Around one number for all lanes, so that one pass is enough.
-        let centre = crate::stats::mean(&self.labels);
+    pub(super) fn determination(&self) -> Ready<'_> {
+        // Around one number for all resamples, so that one pass is enough.
+        let centre = crate::stats::mean(self.labels());
         let of_rows = |of: fn(f64, f64, f64) -> f64| -> Vec<f64> {
-            self.labels.iter().zip(&self.scores).map(|(y, p)| of(*y, *p, centre)).collect()
+            self.labels().iter().zip(self.scores()).map(|(y, p)| of(*y, *p, centre)).collect()
         };
-        let mean = self.mean(&of_rows(|label, _, centre| label - centre), counts);
-        let squares = self.mean(&of_rows(|label, _, centre| (label - centre).powi(2)), counts);
-        let left = self.mean(&of_rows(|label, score, _| (label - score).powi(2)), counts);
-        std::array::from_fn(|lane| 1.0 - left[lane] / (squares[lane] - mean[lane].powi(2)))
+        let values = [
+            of_rows(|label, _, centre| label - centre),
+            of_rows(|label, _, centre| (label - centre).powi(2)),
+            of_rows(|label, score, _| (label - score).powi(2)),
+        ];
+        Ready::Determination { values, weights: self.weights() }
     }
 
-    /// The error in the middle; the mean of two where the middle lies between.
-    pub(super) fn median_error<const N: usize>(&self, counts: &[[u8; N]]) -> [f64; N] {
-        let errors = self.errors();
-        let mut order: Vec<u32> = (0..errors.len() as u32).collect();
-        order.sort_unstable_by(|a, b| errors[*a as usize].total_cmp(&errors[*b as usize]));
-        let weight = |row: usize, lane: usize| f64::from(counts[row][lane]) * self.weight(row);
-        std::array::from_fn(|lane| {
-            let half = (0..errors.len()).map(|row| weight(row, lane)).sum::<f64>() / 2.0;
-            let mut below = 0.0;
-            let mut at_half = None;
-            for row in order.iter().map(|row| *row as usize) {
-                let here = weight(row, lane);
-                if here == 0.0 {
-                    continue;
-                }
-                if let Some(lower) = at_half {
-                    return f64::midpoint(lower, errors[row]);
-                }
-                below += here;
-                if below > half {
-                    return errors[row];
-                }
-                if below == half {
-                    at_half = Some(errors[row]);
-                }
-            }
-            at_half.unwrap_or(f64::NAN)
-        })
+    pub(super) fn share_of_size(&self) -> Ready<'_> {
+        let weighed = |values: Vec<f64>| match self.weights() {
+            None => values,
+            Some(weights) => values.iter().zip(weights).map(|(value, w)| value * w).collect(),
+        };
+        let sizes = self.labels().iter().map(|label| label.abs()).collect();
+        Ready::Ratio { over: weighed(self.errors()), under: weighed(sizes) }
     }
 
-    pub(super) fn max_error<const N: usize>(&self, counts: &[[u8; N]]) -> [f64; N] {
-        let mut largest = [f64::NAN; N];
-        for (row, (error, counts)) in self.errors().into_iter().zip(counts).enumerate() {
-            let weight = self.weight(row);
-            for lane in 0..N {
-                if counts[lane] > 0 && weight > 0.0 {
-                    largest[lane] = largest[lane].max(error);
-                }
-            }
-        }
-        largest
-    }
-
-    fn errors(&self) -> Vec<f64> {
-        self.labels.iter().zip(&self.scores).map(|(label, score)| (label - score).abs()).collect()
+    pub(super) fn errors(&self) -> Vec<f64> {
+        let rows = self.labels().iter().zip(self.scores());
+        rows.map(|(label, score)| (label - score).abs()).collect()
     }
 }

@@ -1,0 +1,449 @@
+//! `gate`: when a model version passes.
+
+mod rule;
+mod slices;
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+pub use self::rule::{Margin, On, Rule, Sided, Test};
+pub use self::slices::{Fair, Fairness, Slices};
+use crate::names::Source;
+use crate::stats::bootstrap::Method;
+use crate::stats::correction::Correction;
+use crate::stats::metrics::{Aggregate, Measure, Metric, Settings};
+
+/// What kind of numbers the model predicts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Problem {
+    /// A score in `[0, 1]` for a label of 0 or 1.
+    Binary,
+    /// A score in `[0, 1]` for each of several classes.
+    Multiclass,
+    Regression,
+    /// A score by which the rows of each group are put in order.
+    Ranking,
+    /// A number for a time to come, its interval where there is one.
+    Forecast,
+    /// Whatever the policy's own `measures` look at, such as the scores that a
+    /// judge gave to texts.
+    Other,
+}
+
+impl std::fmt::Display for Problem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Binary => "binary",
+            Self::Multiclass => "multiclass",
+            Self::Regression => "regression",
+            Self::Ranking => "ranking",
+            Self::Forecast => "forecast",
+            Self::Other => "other",
+        })
+    }
+}
+
+/// The policy of `model-gate`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Gate {
+    pub problem: Problem,
+    /// A table, or files, with the predictions of both models for the same rows.
+    #[schemars(with = "String")]
+    pub predictions: Source,
+    /// Where the champion's predictions lie when they lie apart; rows are found
+    /// by their key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub champion_predictions: Option<Source>,
+    /// The columns that identify a row.
+    pub key: Vec<String>,
+    /// The column of the true value.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
+    /// The column of the candidate's predictions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub candidate: Option<String>,
+    /// The column of the champion's predictions; it is read when there is a
+    /// champion.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub champion: Option<String>,
+    /// The columns of the candidate's probabilities by class, in multiclass
+    /// problems.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub candidate_scores: BTreeMap<String, String>,
+    /// The same of the champion.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub champion_scores: BTreeMap<String, String>,
+    /// The column of the group within which rows are put in order, in ranking
+    /// problems.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+    /// The column of the mean error of a naive forecast, for `mase`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scale: Option<String>,
+    /// The columns of the lower and upper end of the candidate's forecast.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub candidate_bounds: Option<[String; 2]>,
+    /// The same of the champion.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub champion_bounds: Option<[String; 2]>,
+    /// Metrics of the policy's own, made from columns.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub measures: BTreeMap<String, OwnMeasure>,
+    /// The score from which a prediction counts as positive.
+    #[serde(default = "half")]
+    pub threshold: f64,
+    /// The column of the rows' weights; all count alike without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weight: Option<String>,
+    /// A column whose equal values belong together, such as a customer: rows of
+    /// one are not independent, and are drawn together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<String>,
+    /// Resamples have as many positives as the data.
+    #[serde(default)]
+    pub stratify: bool,
+    /// The weight of recall in `f_beta`.
+    #[serde(default = "one")]
+    pub beta: f64,
+    /// The share of rows that `lift_at_top` and `recall_at_top` look at.
+    #[serde(default = "tenth")]
+    pub top: f64,
+    /// How many of a group's rows `ndcg`, `map` and `mrr` look at, and of the
+    /// classes `top_k`.
+    #[serde(default = "ten")]
+    pub k: u32,
+    /// What `cost` counts.
+    #[serde(default)]
+    pub costs: Costs,
+    /// What `pinball` is the loss of.
+    #[serde(default = "half")]
+    pub quantile: f64,
+    /// How intervals follow from the resamples.
+    #[serde(default)]
+    pub interval: Method,
+    /// Of the intervals, between 0 and 1.
+    #[serde(default = "confidence")]
+    pub confidence: f64,
+    /// Bootstrap resamples.
+    #[serde(default = "resamples")]
+    pub resamples: u32,
+    /// Fewer rows than this give no answer.
+    #[serde(default = "min_rows")]
+    pub min_rows: u64,
+    /// Fewer rows of the rarer class than this give no answer.
+    #[serde(default = "min_positives")]
+    pub min_positives: u64,
+    /// What is held over all comparisons at once, slices included. All rules
+    /// must hold, so that none needs a correction for the pass to be sure; with
+    /// many slices, one guards against refusals by chance.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub correction: Option<Correction>,
+    /// Two models that answer alike are a comparison of one with itself, unless
+    /// this says that it may be.
+    #[serde(default)]
+    pub allow_identical: bool,
+    /// For how many days the evidence may promote; `promotion.max_evidence_days`
+    /// holds beside it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub valid_days: Option<f64>,
+    pub rules: Vec<Rule>,
+    /// What must hold within parts of the rows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slices: Option<Slices>,
+    /// How far groups of people may be apart.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fairness: Vec<Fairness>,
+}
+
+/// A metric of the policy's own: one number from a column.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct OwnMeasure {
+    /// A column of the candidate, or an expression over columns, in SQL.
+    pub candidate: String,
+    /// The same of the champion.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub champion: Option<String>,
+    #[serde(default)]
+    pub aggregate: Reduction,
+    /// The share of rows below the `quantile`.
+    #[serde(default = "half")]
+    pub at: f64,
+    #[serde(default)]
+    pub better: Better,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Reduction {
+    #[default]
+    Mean,
+    /// The share of rows that are true, or not 0.
+    Rate,
+    Quantile,
+}
+
+impl OwnMeasure {
+    pub fn aggregate(&self) -> Aggregate {
+        match self.aggregate {
+            Reduction::Mean => Aggregate::Mean,
+            Reduction::Rate => Aggregate::Rate,
+            Reduction::Quantile => Aggregate::Quantile(self.at),
+        }
+    }
+}
+
+/// Which values of a metric are better.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Better {
+    #[default]
+    Higher,
+    Lower,
+    Neither,
+}
+
+/// What an error costs, in any unit.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Costs {
+    pub false_alarm: f64,
+    pub missed: f64,
+}
+
+impl Default for Costs {
+    fn default() -> Self {
+        Self { false_alarm: 1.0, missed: 1.0 }
+    }
+}
+
+fn half() -> f64 {
+    0.5
+}
+
+fn one() -> f64 {
+    1.0
+}
+
+fn ten() -> u32 {
+    10
+}
+
+fn tenth() -> f64 {
+    0.1
+}
+
+fn min_positives() -> u64 {
+    20
+}
+
+fn confidence() -> f64 {
+    0.95
+}
+
+fn resamples() -> u32 {
+    1000
+}
+
+fn min_rows() -> u64 {
+    1000
+}
+
+impl Gate {
+    /// What the metrics are told.
+    pub fn settings(&self) -> Settings {
+        Settings {
+            threshold: self.threshold,
+            beta: self.beta,
+            top: self.top,
+            costs: [self.costs.false_alarm, self.costs.missed],
+            quantile: self.quantile,
+            k: self.k,
+        }
+    }
+
+    /// What a rule asks for, and which of its values are better.
+    pub fn measure(&self, name: &str) -> Option<(Measure, Better)> {
+        if let Some(own) = self.measures.get(name) {
+            return Some((Measure::Own(name.to_owned()), own.better));
+        }
+        let metric = Metric::named(name).filter(|metric| metric.fits(self.problem))?;
+        Some((Measure::Metric(metric), metric.better()))
+    }
+
+    /// All that can be measured with the columns that are named.
+    pub fn all_measures(&self) -> Vec<Measure> {
+        let metrics = Metric::of(self.problem).into_iter().map(Measure::Metric);
+        metrics.chain(self.measures.keys().cloned().map(Measure::Own)).collect()
+    }
+
+    pub(super) fn check(&self) -> Result<(), String> {
+        self.check_columns()?;
+        if self.rules.is_empty() {
+            return Err("`rules` is empty: a gate without a rule would let everything pass".into());
+        }
+        if self.key.is_empty() {
+            return Err("`key` is empty: name the columns that identify a row".into());
+        }
+        if !(self.confidence > 0.5 && self.confidence < 1.0) {
+            return Err(format!(
+                "`confidence` is {}, it must lie between 0.5 and 1",
+                self.confidence
+            ));
+        }
+        if !(100..=100_000).contains(&self.resamples) {
+            return Err(format!("`resamples` is {}, it must be 100 to 100000", self.resamples));
+        }
+        if !(self.threshold > 0.0 && self.threshold < 1.0) {
+            return Err(format!("`threshold` is {}, it must lie between 0 and 1", self.threshold));
+        }
+        for (name, share) in [("top", self.top), ("quantile", self.quantile)] {
+            if !(share > 0.0 && share < 1.0) {
+                return Err(format!("`{name}` is {share}, it must lie between 0 and 1"));
+            }
+        }
+        let costs = [self.costs.false_alarm, self.costs.missed];
+        if !(self.beta.is_finite() && self.beta > 0.0) {
+            return Err(format!("`beta` is {}, it must be above 0", self.beta));
+        }
+        if costs.iter().any(|cost| !cost.is_finite() || *cost < 0.0) {
+            return Err("`costs` must be finite and not negative".into());
+        }
+        if self.stratify && (self.cluster.is_some() || self.problem != Problem::Binary) {
+            return Err("`stratify` is for binary problems without clusters".into());
+        }
+        if let Some(name) = self.measures.keys().find(|name| Metric::named(name).is_some()) {
+            return Err(format!("`measures.{name}` has the name of a metric: choose another"));
+        }
+        if self.k == 0 {
+            return Err("`k` is 0, it must be 1 or more".into());
+        }
+        let mut places: Vec<(String, &Rule)> = Vec::new();
+        places
+            .extend(self.rules.iter().enumerate().map(|(at, rule)| (format!("rules[{at}]"), rule)));
+        if let Some(slices) = &self.slices {
+            slices.check()?;
+            let rules = slices.rules.iter().enumerate();
+            places.extend(rules.map(|(at, rule)| (format!("slices.rules[{at}]"), rule)));
+        }
+        places.into_iter().try_for_each(|(place, rule)| {
+            self.check_rule(rule).map_err(|message| format!("`{place}`: {message}"))
+        })?;
+        self.fairness.iter().enumerate().try_for_each(|(at, fairness)| {
+            fairness.check(self.problem).map_err(|message| format!("`fairness[{at}]`: {message}"))
+        })
+    }
+
+    /// Whether the problem's columns are there, and no others.
+    fn check_columns(&self) -> Result<(), String> {
+        let problem = self.problem;
+        let has_candidate = self.candidate.is_some() || !self.candidate_scores.is_empty();
+        let needs = |there: bool, name: &str| {
+            if there { Ok(()) } else { Err(format!("{problem} problems need `{name}`")) }
+        };
+        if problem != Problem::Other {
+            needs(self.label.is_some(), "label")?;
+            needs(has_candidate, "candidate")?;
+        }
+        let only = |there: bool, name: &str, of: Problem| {
+            if there && problem != of {
+                Err(format!("`{name}` is for {of} problems, this one is {problem}"))
+            } else {
+                Ok(())
+            }
+        };
+        only(!self.candidate_scores.is_empty(), "candidate_scores", Problem::Multiclass)?;
+        only(!self.champion_scores.is_empty(), "champion_scores", Problem::Multiclass)?;
+        only(self.group.is_some(), "group", Problem::Ranking)?;
+        only(self.scale.is_some(), "scale", Problem::Forecast)?;
+        only(self.candidate_bounds.is_some(), "candidate_bounds", Problem::Forecast)?;
+        only(self.champion_bounds.is_some(), "champion_bounds", Problem::Forecast)?;
+        match problem {
+            Problem::Ranking => {
+                needs(self.group.is_some(), "group")?;
+                if self.cluster.is_some() {
+                    return Err(
+                        "rows of a ranking are drawn by `group`: leave out `cluster`".into()
+                    );
+                }
+            }
+            Problem::Other if self.measures.is_empty() => {
+                return Err("`problem: other` is judged by `measures`: name one".into());
+            }
+            _ => {}
+        }
+        if self.champion_scores.keys().ne(self.candidate_scores.keys()) && self.has_champion() {
+            return Err("`candidate_scores` and `champion_scores` name different classes".into());
+        }
+        Ok(())
+    }
+
+    /// Whether the policy says where a champion's answers are.
+    pub fn has_champion(&self) -> bool {
+        self.champion.is_some()
+            || !self.champion_scores.is_empty()
+            || self.measures.values().any(|own| own.champion.is_some())
+    }
+
+    fn check_rule(&self, rule: &Rule) -> Result<(), String> {
+        let Some((measure, better)) = self.measure(&rule.metric) else {
+            return Err(self.unknown_metric(&rule.metric));
+        };
+        rule.check((&measure, better))?;
+        let compared = match &measure {
+            Measure::Own(name) => self.measures[name].champion.is_some(),
+            Measure::Metric(_) => self.champion.is_some() || !self.champion_scores.is_empty(),
+        };
+        if rule.compares() && !compared {
+            return Err(
+                "it compares with the champion: name the column of its predictions, `champion`"
+                    .into(),
+            );
+        }
+        let needs_scores = [Metric::LogLoss, Metric::Brier, Metric::TopK, Metric::RocAuc];
+        let needed = match &measure {
+            Measure::Metric(metric) if self.problem == Problem::Multiclass => {
+                (needs_scores.contains(metric) && self.candidate_scores.is_empty())
+                    .then_some("candidate_scores")
+            }
+            Measure::Metric(Metric::Mase) if self.scale.is_none() => Some("scale"),
+            Measure::Metric(Metric::Coverage | Metric::Width)
+                if self.candidate_bounds.is_none() =>
+            {
+                Some("candidate_bounds")
+            }
+            _ => None,
+        };
+        if let Some(needed) = needed {
+            return Err(format!("`{measure}` needs `{needed}`"));
+        }
+        let plain = self.weight.is_none() && self.cluster.is_none();
+        let fits = match rule.method {
+            Test::Delong => plain && self.problem == Problem::Binary,
+            Test::Mcnemar => plain,
+            Test::Permutation | Test::Bootstrap => true,
+        };
+        if !fits {
+            return Err(
+                "`method` knows neither weights nor clusters, nor several classes: take bootstrap"
+                    .into(),
+            );
+        }
+        Ok(())
+    }
+
+    fn unknown_metric(&self, name: &str) -> String {
+        let known = self.all_measures();
+        let known: Vec<String> = known.iter().map(ToString::to_string).collect();
+        let what = match Metric::named(name) {
+            Some(_) => format!("`{name}` is not a metric of {} problems", self.problem),
+            None => format!("there is no metric `{name}`"),
+        };
+        format!("{what}; these are: {}", known.join(", "))
+    }
+}

@@ -1,0 +1,204 @@
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::config::Config;
+use crate::record::evidence::Group;
+
+fn policy(rules: &str) -> Gate {
+    let text = format!(
+        "gate: {{problem: binary, predictions: a.b.c, key: [id], label: y, candidate: p, champion: q, rules: [{rules}]}}"
+    );
+    Config::parse("t", &text).unwrap().gate.unwrap()
+}
+
+fn measured(auc: f64, difference: Option<(f64, f64, f64)>) -> Measured {
+    let finite = |value: f64| Some(value).filter(|value| value.is_finite());
+    let named = |value: f64| -> BTreeMap<String, f64> {
+        ["roc_auc", "log_loss"]
+            .iter()
+            .filter_map(|name| Some(((*name).to_owned(), finite(value)?)))
+            .collect()
+    };
+    let mut whole = Scope { rows: 5000, candidate: named(auc), ..Scope::default() };
+    if let Some((low, value, high)) = difference {
+        whole.champion = Some(named(auc - value));
+        whole.answers = [Asked::NotWorseThan, Asked::BetterThanChampion]
+            .into_iter()
+            .flat_map(|of| (0..2).map(move |rule| (rule, of)))
+            .map(|(rule, of)| Answer {
+                rule,
+                of,
+                value: finite(value),
+                low: finite(low),
+                high: finite(high),
+                ..Answer::default()
+            })
+            .collect();
+    }
+    Measured { whole, ..Measured::default() }
+}
+
+fn verdict(rules: &str, measured: &Measured) -> Verdict {
+    decide(&policy(rules), measured).verdict
+}
+
+#[test]
+fn the_table_of_bad_inputs_never_passes() {
+    let min = "{metric: roc_auc, min: 0.7}";
+    assert_eq!(verdict(min, &measured(0.8, None)), Verdict::Pass);
+    for bad in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 0.69] {
+        assert_eq!(verdict(min, &measured(bad, None)), Verdict::Fail, "{bad}");
+    }
+    let empty = Measured { whole: Scope { rows: 5000, ..Scope::default() }, ..Measured::default() };
+    assert_eq!(verdict(min, &empty), Verdict::Fail);
+    let mut few = measured(0.8, None);
+    few.whole.rows = 10;
+    assert_eq!(verdict(min, &few), Verdict::Inconclusive);
+    let twice = Measured { identical: true, ..measured(0.8, Some((0.0, 0.0, 0.0))) };
+    assert_eq!(verdict(min, &twice), Verdict::Fail);
+}
+
+#[test]
+fn the_bound_decides_and_a_wide_interval_is_no_pass() {
+    let not_worse = "{metric: roc_auc, not_worse_than: 0.01}";
+    let better = "{metric: roc_auc, better_than_champion: true}";
+    for (low, value, high, against_margin, against_zero) in [
+        (0.01, 0.02, 0.03, Verdict::Pass, Verdict::Pass),
+        (-0.005, 0.0, 0.005, Verdict::Pass, Verdict::Inconclusive),
+        (-0.02, 0.0, 0.02, Verdict::Inconclusive, Verdict::Inconclusive),
+        (-0.04, -0.03, -0.02, Verdict::Fail, Verdict::Fail),
+    ] {
+        let measured = measured(0.8, Some((low, value, high)));
+        assert_eq!(verdict(not_worse, &measured), against_margin, "{low}");
+        assert_eq!(verdict(better, &measured), against_zero, "{low}");
+    }
+    // A loss that falls is a gain.
+    let falling = measured(0.3, Some((-0.04, -0.03, -0.02)));
+    assert_eq!(verdict("{metric: log_loss, better_than_champion: true}", &falling), Verdict::Pass);
+    let broken = measured(0.8, Some((f64::NAN, 0.1, 0.2)));
+    assert_eq!(verdict(not_worse, &broken), Verdict::Fail);
+}
+
+#[test]
+fn the_first_model_is_judged_by_absolute_limits_and_it_says_so() {
+    let decision =
+        decide(&policy("{metric: roc_auc, min: 0.7, not_worse_than: 0.01}"), &measured(0.8, None));
+    assert_eq!(decision.verdict, Verdict::Pass);
+    assert!(decision.notes[0].contains("no champion yet"));
+    assert_eq!(
+        verdict("{metric: roc_auc, not_worse_than: 0.01}", &measured(0.8, None)),
+        Verdict::Fail
+    );
+}
+
+proptest! {
+    #[test]
+    fn tightening_a_limit_never_turns_a_fail_into_a_pass(auc in 0.0..1.0f64, limit in 0.0..1.0f64, more in 0.0..0.5f64) {
+        let loose = verdict(&format!("{{metric: roc_auc, min: {limit}}}"), &measured(auc, None));
+        let tight = verdict(&format!("{{metric: roc_auc, min: {}}}", limit + more), &measured(auc, None));
+        prop_assert!(tight >= loose);
+    }
+
+    #[test]
+    fn a_pass_means_that_everything_is_finite(low in proptest::num::f64::ANY, value in proptest::num::f64::ANY, high in proptest::num::f64::ANY, auc in proptest::num::f64::ANY) {
+        let rules = "{metric: roc_auc, min: 0.1, not_worse_than: 0.01}";
+        if verdict(rules, &measured(auc, Some((low, value, high)))) == Verdict::Pass {
+            prop_assert!(low.is_finite() && value.is_finite() && high.is_finite() && auc.is_finite());
+        }
+    }
+}
+
+#[test]
+fn a_correction_makes_passing_harder_and_never_easier() {
+    let mut policy = policy(
+        "{metric: roc_auc, better_than_champion: true}, {metric: log_loss, not_worse_than: 0.1}",
+    );
+    let mut found = measured(0.8, Some((0.01, 0.02, 0.03)));
+    for answer in &mut found.whole.answers {
+        (answer.p_broken, answer.p_kept) = (Some(0.02), Some(0.98));
+    }
+    assert_eq!(decide(&policy, &found).checks[0].verdict, "pass");
+    policy.correction = Some(crate::stats::correction::Correction::Holm);
+    let decision = decide(&policy, &found);
+    // Four answers of 0.02 are 0.08 each, above 0.025.
+    assert_eq!(decision.checks[0].verdict, "inconclusive");
+    assert_eq!(decision.checks[0].p_value, Some(0.08));
+}
+
+#[test]
+fn a_slice_that_is_small_or_worse_is_told() {
+    let text = "gate: {problem: binary, predictions: a.b.c, key: [id], label: y, candidate: p, champion: q, rules: [{metric: roc_auc, min: 0.5}], slices: {columns: [s], min_rows: 50, rules: [{metric: roc_auc, min: 0.6}]}}";
+    let policy = Config::parse("t", text).unwrap().gate.unwrap();
+    let mut found = measured(0.8, None);
+    let slice = |name: &str, rows: u64, auc: f64| Scope {
+        name: Some(name.into()),
+        rows,
+        candidate: [("roc_auc".to_owned(), auc)].into(),
+        ..Scope::default()
+    };
+    found.slices = vec![slice("s = a", 500, 0.9), slice("s = b", 10, 0.9)];
+    let decision = decide(&policy, &found);
+    assert_eq!(decision.verdict, Verdict::Inconclusive);
+    assert!(decision.reason.contains("in s = b: 10 rows are too few"), "{}", decision.reason);
+    found.slices[1] = slice("s = b", 500, 0.55);
+    let decision = decide(&policy, &found);
+    assert_eq!(decision.verdict, Verdict::Fail);
+    assert_eq!(decision.reason, "roc_auc 0.55 < 0.6 in s = b");
+    found.slices.clear();
+    found.whole.candidate.clear();
+    assert_eq!(decide(&policy, &found).verdict, Verdict::Fail);
+}
+
+#[test]
+fn groups_that_are_apart_fail_and_small_ones_are_not_ignored() {
+    let text = "gate: {problem: binary, predictions: a.b.c, key: [id], label: y, candidate: p, rules: [{metric: roc_auc, min: 0.5}], fairness: [{by: sex, measure: equal_opportunity, max_difference: 0.1}, {by: sex, measure: equal_opportunity, min_ratio: 0.8}]}";
+    let policy = Config::parse("t", text).unwrap().gate.unwrap();
+    let group = |name: &str, rows, share| Group { name: name.into(), rows, shares: vec![share] };
+    let verdicts = |groups: Vec<Group>| {
+        let mut found = measured(0.8, None);
+        found.groups = vec![groups.clone(), groups];
+        let decision = decide(&policy, &found);
+        let of_kind = decision.checks.iter().filter(|check| check.kind == "fairness");
+        of_kind.map(|check| check.verdict.clone()).collect::<Vec<_>>()
+    };
+    let near = || vec![group("f", 500, Some(0.50)), group("m", 500, Some(0.55))];
+    assert_eq!(verdicts(near()), ["pass", "pass"]);
+    assert_eq!(
+        verdicts(vec![group("f", 500, Some(0.2)), group("m", 500, Some(0.4))]),
+        ["fail", "fail"]
+    );
+    let with_small = [near(), vec![group("x", 5, Some(0.5))]].concat();
+    assert_eq!(verdicts(with_small), ["inconclusive"; 2]);
+    let undefined = [near(), vec![group("x", 500, None)]].concat();
+    assert_eq!(verdicts(undefined), ["inconclusive"; 2]);
+    assert_eq!(verdicts(Vec::new()), ["inconclusive"; 2]);
+    assert_eq!(
+        verdicts(vec![group("f", 500, Some(0.0)), group("m", 500, Some(0.0))]),
+        ["pass", "pass"]
+    );
+}
+
+#[test]
+fn bounds_can_decide_absolute_limits_too() {
+    let policy = policy("{metric: roc_auc, min: 0.7, on: bound}");
+    let mut found = measured(0.75, None);
+    let answer = |low, high| Answer {
+        of: Asked::Min,
+        value: Some(0.75),
+        low: Some(low),
+        high: Some(high),
+        ..Answer::default()
+    };
+    for (low, high, verdict) in [
+        (0.71, 0.79, Verdict::Pass),
+        (0.65, 0.85, Verdict::Inconclusive),
+        (0.60, 0.69, Verdict::Fail),
+    ] {
+        found.whole.answers = vec![answer(low, high)];
+        assert_eq!(decide(&policy, &found).verdict, verdict);
+    }
+    found.whole.answers.clear();
+    assert_eq!(decide(&policy, &found).verdict, Verdict::Fail);
+}

@@ -1,0 +1,218 @@
+use super::*;
+use std::sync::Arc;
+
+use arrow::array::{BooleanArray, Float64Array, Int64Array, StringArray};
+use serde_json::Value;
+
+use crate::model_gate::{decide, fairness, measure};
+use crate::sys::fs;
+
+fn policy() -> Gate {
+    let text = "gate: {problem: binary, predictions: a.b.c, key: [id], label: y, candidate: p, champion: q, rules: [{metric: roc_auc, min: 0.5}]}";
+    crate::config::Config::parse("t", text).unwrap().gate.unwrap()
+}
+
+fn refused(columns: Vec<(&str, ArrayRef)>) -> String {
+    let batch = RecordBatch::try_from_iter(columns).unwrap();
+    let frame = Frame::one(&[batch], &policy().key);
+    frame.and_then(|frame| judge(&frame, &policy(), true)).unwrap_err().to_string()
+}
+
+fn ids(values: &[i64]) -> ArrayRef {
+    Arc::new(Int64Array::from(values.to_vec()))
+}
+
+fn floats(values: &[f64]) -> ArrayRef {
+    Arc::new(Float64Array::from(values.to_vec()))
+}
+
+#[test]
+fn what_cannot_be_judged_is_refused_with_the_reason() {
+    let fine = floats(&[0.1, 0.9]);
+    let y = floats(&[0.0, 1.0]);
+    let with = |id: ArrayRef, y: ArrayRef, p: ArrayRef| {
+        refused(vec![("id", id), ("y", y), ("p", p), ("q", fine.clone())])
+    };
+    assert!(
+        with(ids(&[7, 7]), y.clone(), fine.clone())
+            .contains("1 rows repeat the key of another, such as id = 7")
+    );
+    assert!(with(ids(&[1, 2]), floats(&[1.0, 1.0]), fine.clone()).contains("single class"));
+    assert!(with(ids(&[1, 2]), floats(&[0.0, 2.0]), fine.clone()).contains("holds 2"));
+    assert!(
+        with(ids(&[1, 2]), y.clone(), floats(&[0.1, f64::NAN])).contains("not finite in 1 of 2")
+    );
+    assert!(with(ids(&[1, 2]), y.clone(), floats(&[0.1, 1.5])).contains("holds 1.5"));
+    let text: ArrayRef = Arc::new(StringArray::from(vec!["a", "b"]));
+    assert!(with(ids(&[1, 2]), y.clone(), text).contains("Utf8"));
+    let holes: ArrayRef = Arc::new(Float64Array::from(vec![Some(0.1), None]));
+    assert!(with(ids(&[1, 2]), y, holes).contains("null in 1 of 2"));
+    assert!(
+        judge(&Frame::one(&[], &["id".to_owned()]).unwrap(), &policy(), false)
+            .unwrap_err()
+            .to_string()
+            .contains("no rows")
+    );
+}
+
+#[test]
+fn booleans_are_labels() {
+    let y: ArrayRef = Arc::new(BooleanArray::from(vec![false, true]));
+    let batch = RecordBatch::try_from_iter(vec![
+        ("id", ids(&[1, 2])),
+        ("y", y),
+        ("p", floats(&[0.1, 0.9])),
+    ])
+    .unwrap();
+    let judged =
+        judge(&Frame::one(&[batch], &["id".to_owned()]).unwrap(), &policy(), false).unwrap();
+    let Answers::Scores(scores) = &judged.candidate.answers else { panic!() };
+    assert_eq!((judged.rows, scores.labels()), (2, [0.0, 1.0].as_slice()));
+}
+
+fn texts_of(values: &[&str]) -> ArrayRef {
+    Arc::new(StringArray::from(values.to_vec()))
+}
+
+fn parsed(gate: &str) -> Gate {
+    crate::config::Config::parse("t", &format!("gate: {gate}")).unwrap().gate.unwrap()
+}
+
+#[test]
+fn golden_fairness_of_fairlearn() {
+    let golden: Value =
+        serde_json::from_str(&fs::read_text("tests/golden/answers.json").unwrap()).unwrap();
+    let golden = &golden["fairness"];
+    let numbers = |name: &str| -> Vec<f64> {
+        golden[name].as_array().unwrap().iter().map(|value| value.as_f64().unwrap()).collect()
+    };
+    let who: Vec<&str> =
+        golden["who"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
+    let (y, p) = (numbers("truth"), numbers("score"));
+    let id: Vec<i64> = (0..y.len() as i64).collect();
+    let batch = RecordBatch::try_from_iter([
+        ("id", ids(&id)),
+        ("y", floats(&y)),
+        ("p", floats(&p)),
+        ("who", texts_of(&who)),
+    ]);
+    let frame = Frame::one(&[batch.unwrap()], &["id".to_owned()]).unwrap();
+    for measure in ["demographic_parity", "equal_opportunity", "equalized_odds"] {
+        for (kind, key) in [("max_difference", "difference"), ("min_ratio", "ratio")] {
+            let policy = parsed(&format!(
+                "{{problem: binary, predictions: a.b.c, key: [id], label: y, candidate: p, rules: [{{metric: roc_auc, min: 0.5}}], fairness: [{{by: who, measure: {measure}, {kind}: 0.5, min_rows: 1}}]}}"
+            ));
+            let judged = judge(&frame, &policy, false).unwrap();
+            let groups = fairness::measure(&policy, &judged);
+            let measured = crate::record::evidence::Measured { groups, ..Default::default() };
+            let found = fairness::checks(&policy, &measured)[0].value.unwrap();
+            let expected = golden[format!("{measure}_{key}")].as_f64().unwrap();
+            assert!((found - expected).abs() < 1e-12, "{measure} {key}: {found} {expected}");
+        }
+    }
+}
+
+#[test]
+fn two_tables_meet_by_their_key() {
+    let ours = |keys: &[i64]| {
+        let values: Vec<f64> = keys.iter().map(|key| *key as f64).collect();
+        RecordBatch::try_from_iter([("id", ids(keys)), ("p", floats(&values))]).unwrap()
+    };
+    let key = ["id".to_owned()];
+    let frame = Frame::two(&[ours(&[3, 1, 2])], &[ours(&[1, 2]), ours(&[3])], &key).unwrap();
+    assert_eq!(frame.rows, frame.champion);
+    let refused =
+        format!("{:#}", Frame::two(&[ours(&[1, 2, 4])], &[ours(&[1, 3])], &key).unwrap_err());
+    assert!(refused.contains("2 (such as id = 2) rows of the candidate"), "{refused}");
+    assert!(refused.contains("1 (such as id = 3) of the champion's"), "{refused}");
+    let refused = format!("{:#}", Frame::two(&[ours(&[1])], &[ours(&[1, 1])], &key).unwrap_err());
+    assert!(refused.contains("repeat the key"), "{refused}");
+}
+
+#[test]
+fn every_problem_is_judged_from_its_columns() {
+    let n = 60;
+    let id: Vec<i64> = (0..n).collect();
+    let half: Vec<f64> = id.iter().map(|i| (*i % 7) as f64 / 7.0).collect();
+    let other: Vec<f64> = half.iter().map(|p| 1.0 - p).collect();
+    let number: Vec<f64> = id.iter().map(|i| (*i % 5) as f64).collect();
+    let class: Vec<&str> = id.iter().map(|i| if i % 3 == 0 { "x" } else { "z" }).collect();
+    let group: Vec<i64> = id.iter().map(|i| i / 6).collect();
+    let batch = RecordBatch::try_from_iter([
+        ("id", ids(&id)),
+        ("half", floats(&half)),
+        ("other", floats(&other)),
+        ("number", floats(&number)),
+        ("class", texts_of(&class)),
+        ("group", ids(&group)),
+    ]);
+    let frame = Frame::one(&[batch.unwrap()], &["id".to_owned()]).unwrap();
+    for (gate, checks) in [
+        (
+            "{problem: multiclass, label: class, candidate_scores: {x: half, z: other}, champion_scores: {x: other, z: half}, rules: [{metric: log_loss, max: 9, not_worse_than: 1}, {metric: f1_micro, better_than_champion: true, method: permutation}, {metric: accuracy, better_than_champion: true, method: mcnemar}], ",
+            4,
+        ),
+        (
+            "{problem: regression, label: number, candidate: half, champion: other, rules: [{metric: mae, max: 9, not_worse_than: 50%}, {metric: r2, min: -99, on: bound}], ",
+            3,
+        ),
+        (
+            "{problem: ranking, label: number, group: group, candidate: half, champion: other, k: 3, rules: [{metric: ndcg, min: 0.1, not_worse_than: 0.9}], ",
+            2,
+        ),
+        (
+            "{problem: forecast, label: number, scale: number, candidate: half, champion: other, candidate_bounds: [half, number], champion_bounds: [half, number], rules: [{metric: wape, max: 9}, {metric: coverage, min: 0.1}], ",
+            2,
+        ),
+        (
+            "{problem: other, measures: {judge: {candidate: half, champion: other}, slow: {candidate: number * 100, aggregate: quantile, at: 0.95, better: lower}, exact: {candidate: class = 'x', aggregate: rate}}, rules: [{metric: judge, not_worse_than: 0.9}, {metric: slow, max: 500}, {metric: exact, min: 0.1}], slices: {columns: [class], min_rows: 5, rules: [{metric: judge, min: 0.1}]}, ",
+            5,
+        ),
+    ] {
+        let policy = parsed(&format!(
+            "{gate} predictions: a.b.c, key: [id], min_rows: 10, resamples: 200}}"
+        ));
+        let judged = judge(&frame, &policy, true);
+        if policy.scale.is_some() {
+            assert!(judged.unwrap_err().to_string().contains("scale `number` holds 0"));
+            continue;
+        }
+        let measured = measure::measure(&judged.unwrap(), &policy, 1);
+        let decision = decide::decide(&policy, &measured);
+        assert_eq!(decision.checks.len(), checks, "{gate}");
+        for check in &decision.checks {
+            assert!(
+                !check.reason.contains("not finite") && !check.reason.contains("not measured"),
+                "{gate}: {}",
+                check.reason
+            );
+        }
+        // What is not there decides nothing.
+        assert!(!measured.whole.candidate.is_empty());
+    }
+}
+
+#[test]
+fn how_rows_arrive_changes_nothing() {
+    let policy = parsed(
+        "{problem: binary, predictions: a.b.c, key: [id], label: y, candidate: p, champion: q, min_rows: 10, resamples: 200, rules: [{metric: roc_auc, not_worse_than: 0.1}]}",
+    );
+    let rows = |order: &[i64]| {
+        let of = |f: fn(i64) -> f64| floats(&order.iter().map(|id| f(*id)).collect::<Vec<_>>());
+        let columns = [
+            ("id", ids(order)),
+            ("y", of(|id| (id * 7 % 3 == 0).into())),
+            ("p", of(|id| (id * 13 % 17) as f64 / 17.0)),
+            ("q", of(|id| (id * 5 % 11) as f64 / 11.0)),
+        ];
+        RecordBatch::try_from_iter(columns).unwrap()
+    };
+    let measured = |batches: &[RecordBatch]| {
+        let frame = Frame::one(batches, &policy.key).unwrap();
+        measure::measure(&judge(&frame, &policy, true).unwrap(), &policy, 5)
+    };
+    let forwards: Vec<i64> = (0..90).collect();
+    let backwards: Vec<i64> = (0..90).rev().collect();
+    let split = [rows(&backwards[..40]), rows(&backwards[40..])];
+    assert_eq!(measured(&[rows(&forwards)]), measured(&split));
+}

@@ -1,0 +1,210 @@
+//! Estimates of what the rules ask for, on all rows and on each slice.
+
+use std::collections::BTreeMap;
+
+use rayon::prelude::*;
+
+use super::fairness;
+use super::input::Judged;
+use crate::config::{Better, Gate, On, Rule, Test};
+use crate::record::evidence::{Answer, Asked, Measured, Scope};
+use crate::stats::bootstrap::{self, Plan};
+use crate::stats::estimate::Estimate;
+use crate::stats::metrics::{Answers, Measure, Model};
+use crate::stats::paired;
+use crate::stats::resample::Units;
+
+pub(super) fn measure(judged: &Judged, policy: &Gate, seed: u64) -> Measured {
+    let all = policy.all_measures();
+    let whole = Part {
+        name: None,
+        models: judged.models(),
+        units: judged.units(None),
+        rarer: judged.rarer(None),
+    };
+    let slices: &[_] = if policy.slices.is_some() { &judged.slices } else { &[] };
+    let of_slice = |slice: &super::input::Slice| {
+        let rules =
+            policy.slices.as_ref().map(|slices| slices.rules.as_slice()).unwrap_or_default();
+        let [candidate, champion] =
+            judged.models().map(|model| model.map(|model| model.taken(&slice.rows)));
+        let part = Part {
+            name: Some(slice.name.clone()),
+            models: [candidate.as_ref(), champion.as_ref()],
+            units: judged.units(Some(&slice.rows)),
+            rarer: judged.rarer(Some(&slice.rows)),
+        };
+        let mut measures: Vec<Measure> =
+            rules.iter().filter_map(|rule| Some(policy.measure(&rule.metric)?.0)).collect();
+        measures.sort();
+        measures.dedup();
+        part.scope(policy, rules, &measures, seed)
+    };
+    let identical = judged
+        .champion
+        .as_ref()
+        .is_some_and(|champion| judged.candidate.answers.equal(&champion.answers));
+    Measured {
+        identical,
+        whole: whole.scope(policy, &policy.rules, &all, seed),
+        slices: slices.par_iter().map(of_slice).collect(),
+        groups: fairness::measure(policy, judged),
+    }
+}
+
+/// Some of the rows: what both models said, and what a resample draws.
+struct Part<'a> {
+    name: Option<String>,
+    /// The candidate, and the champion if there is one.
+    models: [Option<&'a Model>; 2],
+    units: Units,
+    rarer: Option<u64>,
+}
+
+impl Part<'_> {
+    fn scope(&self, policy: &Gate, rules: &[Rule], measures: &[Measure], seed: u64) -> Scope {
+        let [candidate, champion] = self.models;
+        let values = |model: &Model| -> BTreeMap<String, f64> {
+            let named = measures.iter().map(ToString::to_string).zip(model.values(measures));
+            named.filter(|(_, value)| value.is_finite()).collect()
+        };
+        Scope {
+            name: self.name.clone(),
+            rows: candidate.map_or(0, |model| model.rows as u64),
+            rarer: self.rarer,
+            candidate: candidate.map(values).unwrap_or_default(),
+            champion: champion.map(values),
+            answers: self.answers(policy, rules, seed),
+        }
+    }
+
+    fn answers(&self, policy: &Gate, rules: &[Rule], seed: u64) -> Vec<Answer> {
+        let [Some(candidate), champion] = self.models else { return Vec::new() };
+        let plan =
+            Plan { units: &self.units, resamples: policy.resamples, method: policy.interval, seed };
+        let wanted = |asks: &dyn Fn(&Rule) -> bool| -> Vec<Measure> {
+            let rules = rules.iter().filter(|rule| asks(rule));
+            let mut found: Vec<Measure> =
+                rules.filter_map(|rule| Some(policy.measure(&rule.metric)?.0)).collect();
+            found.sort();
+            found.dedup();
+            found
+        };
+        let estimated = |measures: Vec<Measure>, of: &dyn Fn(&[Measure]) -> Vec<Estimate>| {
+            let found = if measures.is_empty() { Vec::new() } else { of(&measures) };
+            measures.into_iter().zip(found).collect::<BTreeMap<_, _>>()
+        };
+        let own = estimated(wanted(&|rule| rule.on == On::Bound), &|measures| {
+            bootstrap::values(candidate, measures, plan)
+        });
+        let compared = wanted(&|rule| rule.compares() && rule.method != Test::Delong);
+        let apart = champion.map(|champion| {
+            estimated(compared, &|measures| {
+                bootstrap::differences(candidate, champion, measures, plan)
+            })
+        });
+        let mut answers = Vec::new();
+        for (at, rule) in rules.iter().enumerate() {
+            let Some((measure, better)) = policy.measure(&rule.metric) else { continue };
+            let level = rule.level(policy.confidence);
+            if let (On::Bound, Some(estimate)) = (rule.on, own.get(&measure)) {
+                let limits = [(Asked::Min, rule.min), (Asked::Max, rule.max)];
+                for (of, limit) in limits {
+                    let Some(limit) = limit else { continue };
+                    answers.push(answer(at, of, estimate, (limit, of == Asked::Min), level));
+                }
+            }
+            let Some(champion) = champion else { continue };
+            let up = better == Better::Higher;
+            let estimate = match (rule.method, &candidate.answers, &champion.answers) {
+                (Test::Delong, Answers::Scores(a), Answers::Scores(b)) => {
+                    Some(paired::delong(a, b))
+                }
+                _ => apart.as_ref().and_then(|apart| apart.get(&measure)).cloned(),
+            };
+            let Some(estimate) = estimate else { continue };
+            if let Some(margin) = rule.not_worse_than {
+                let size = margin.against(champion.value(&measure));
+                let limit = if up { -size } else { size };
+                answers.push(answer(at, Asked::NotWorseThan, &estimate, (limit, up), level));
+            }
+            if rule.better_than_champion {
+                let of = Asked::BetterThanChampion;
+                let mut answer = answer(at, of, &estimate, (0.0, up), level);
+                if let Some([broken, kept]) = self.tested(rule.method, &measure, up, policy, seed) {
+                    (answer.p_broken, answer.p_kept) = (finite(broken), finite(kept));
+                }
+                answers.push(answer);
+            }
+        }
+        answers
+    }
+
+    /// `[broken, kept]` by a test that has no interval.
+    fn tested(
+        &self,
+        method: Test,
+        measure: &Measure,
+        up: bool,
+        policy: &Gate,
+        seed: u64,
+    ) -> Option<[f64; 2]> {
+        let [Some(candidate), Some(champion)] = self.models else { return None };
+        match method {
+            Test::Bootstrap | Test::Delong => None,
+            Test::Mcnemar => {
+                let [a, b] = [candidate, champion].map(right);
+                let [alone, other] = paired::discordant(&a?, &b?);
+                Some([paired::mcnemar_p([alone, other]), paired::mcnemar_p([other, alone])])
+            }
+            Test::Permutation => {
+                let drawn = (&self.units, policy.resamples, seed);
+                let [more, less] = paired::permuted_p(candidate, champion, measure, drawn);
+                Some(if up { [more, less] } else { [less, more] })
+            }
+        }
+    }
+}
+
+/// Which rows the model gets right.
+fn right(model: &Model) -> Option<Vec<bool>> {
+    match &model.answers {
+        Answers::Scores(scores) => {
+            let rows = scores.labels().iter().zip(scores.alarms());
+            Some(rows.map(|(label, alarm)| (*label == 1.0) == *alarm).collect())
+        }
+        Answers::Classes(classes) => {
+            let rows = classes.labels().iter().zip(classes.answers());
+            Some(rows.map(|(label, said)| label == said).collect())
+        }
+        _ => None,
+    }
+}
+
+/// An estimate against a limit, above which the rule holds if `up`.
+fn answer(
+    rule: usize,
+    of: Asked,
+    estimate: &Estimate,
+    (limit, up): (f64, bool),
+    level: f64,
+) -> Answer {
+    let [low, high] = estimate.interval(1.0 - 2.0 * level);
+    let [at_most, at_least] = [estimate.p_at_most(limit), estimate.p_at_least(limit)];
+    let [broken, kept] = if up { [at_most, at_least] } else { [at_least, at_most] };
+    Answer {
+        rule,
+        of,
+        value: finite(estimate.value),
+        low: finite(low),
+        high: finite(high),
+        error: finite(estimate.error()),
+        p_broken: finite(broken),
+        p_kept: finite(kept),
+        undefined: estimate.undefined(),
+    }
+}
+
+fn finite(value: f64) -> Option<f64> {
+    Some(value).filter(|value| value.is_finite())
+}

@@ -1,0 +1,251 @@
+//! What a decision looks like: rows for the lakehouse, and a report.
+
+use std::collections::BTreeMap;
+
+use serde_json::json;
+
+use super::decide::{Decision, verdict_of};
+use super::input::Judged;
+use crate::names::Sha256;
+use crate::record::GateRow;
+use crate::record::evidence::{Check, Evidence, Measured, Statement};
+use crate::report::{
+    Curves, Document, Finding, Forest, Interval, Line, Outcome, Report, Severity, Table, Verdict,
+    number,
+};
+use crate::stats::curves;
+use crate::stats::metrics::Answers;
+
+fn verdict_name(text: &str) -> &'static str {
+    [Verdict::Pass, Verdict::Fail]
+        .into_iter()
+        .find(|verdict| verdict.as_str() == text)
+        .unwrap_or(Verdict::Inconclusive)
+        .as_str()
+}
+
+pub(super) fn rows(evidence: &Evidence) -> Vec<GateRow> {
+    let statement = &evidence.statement;
+    // The same decision about the same bytes and data is the same event, also
+    // when a killed step makes it again a little later.
+    let timeless = Statement { at: String::new(), expires: None, ..statement.clone() };
+    let decision = Evidence::seal(timeless).digest;
+    let row = |check: &Check| GateRow {
+        event_id: Sha256::of_parts([
+            decision.as_str(),
+            &check.kind,
+            check.scope.as_deref().unwrap_or_default(),
+            &check.rule,
+        ])
+        .to_string(),
+        evidence: evidence.digest.clone(),
+        model: statement.model.to_string(),
+        candidate_version: statement.candidate.version.0,
+        champion_version: statement.champion.as_ref().map(|champion| champion.version.0),
+        kind: check.kind.clone(),
+        rule: check.rule.clone(),
+        slice: check.scope.clone(),
+        metric: check.metric.clone(),
+        candidate_value: check.candidate.unwrap_or(f64::NAN),
+        champion_value: check.champion,
+        difference_low: check.low,
+        difference_high: check.high,
+        p_value: check.p_value,
+        rule_verdict: verdict_name(&check.verdict),
+        reason: check.reason.clone(),
+        verdict: verdict_name(&statement.verdict),
+        rows: statement.data.rows,
+        data_version: statement.data.version,
+        run_url: statement.run_url.clone(),
+        at: statement.at.clone(),
+    };
+    statement.checks.iter().map(row).collect()
+}
+
+pub(super) fn outcome(evidence: &Evidence, decision: &Decision, judged: &Judged) -> Outcome {
+    let statement = &evidence.statement;
+    let mut report = report(evidence, decision);
+    report.curves = curves(judged);
+    report.tables.extend(confusion(judged));
+    let champion = statement.champion.as_ref();
+    Outcome {
+        document: Some(Document { name: "evidence", content: json!(evidence) }),
+        ..Outcome::new(report)
+            .output("candidate-version", statement.candidate.version.to_string())
+            .output(
+                "champion-version",
+                champion.map_or(String::new(), |champion| champion.version.to_string()),
+            )
+            .output("digest", statement.candidate.digest.to_string())
+    }
+}
+
+fn report(evidence: &Evidence, decision: &Decision) -> Report {
+    let statement = &evidence.statement;
+    let mut report = Report::new(
+        "model-gate",
+        format!("{} version {}", statement.model, statement.candidate.version),
+    );
+    let champion = statement.champion.as_ref();
+    report.fact(
+        "champion",
+        champion.map_or("none".to_owned(), |champion| format!("version {}", champion.version)),
+    );
+    let data = &statement.data;
+    let state = match (data.version, &data.digest) {
+        (Some(version), _) => format!(" version {version}"),
+        (None, Some(digest)) => format!(" with digest {}", digest.short()),
+        (None, None) => String::new(),
+    };
+    report.fact("data", format!("{}{state}", data.source));
+    report.fact("rows", data.rows.to_string());
+    report.fact("digest", statement.candidate.digest.short());
+    if let Some(correction) = statement.policy.correction {
+        report.fact("correction", correction.as_str());
+    }
+    if let Some(expires) = &statement.expires {
+        report.fact("expires", expires.clone());
+    }
+    for (kind, title) in [("rules", "Rules"), ("slices", "Slices"), ("fairness", "Fairness")] {
+        let of_kind: Vec<&Check> =
+            decision.checks.iter().filter(|check| check.kind == kind).collect();
+        if !of_kind.is_empty() {
+            report.tables.push(table(title, &of_kind));
+        }
+    }
+    report.tables.push(all_metrics(&statement.measured));
+    report.forests.extend(forest(&decision.checks));
+    for check in decision.checks.iter().filter(|check| verdict_of(check) != Verdict::Pass) {
+        let id = format!("gate/{}", check.kind);
+        report.findings.push(Finding::new(Severity::Error, id, check.reason.clone()));
+    }
+    for note in &decision.notes {
+        report.findings.push(Finding::new(Severity::Notice, "gate/first-model", note.clone()));
+    }
+    report.concluded(decision.verdict, decision.reason.clone())
+}
+
+fn shown(value: Option<f64>) -> String {
+    value.map_or("–".into(), number)
+}
+
+fn table(title: &str, checks: &[&Check]) -> Table {
+    let mut table = Table::new(title, ["rule", "candidate", "champion", "reason"]);
+    for check in checks {
+        let rule = match &check.scope {
+            Some(scope) => format!("{scope}: {}", check.rule),
+            None => check.rule.clone(),
+        };
+        let cells = [rule, shown(check.candidate), shown(check.champion), check.reason.clone()];
+        table.row(Some(verdict_of(check)), cells);
+    }
+    table.worst_first();
+    table
+}
+
+/// What was estimated, with intervals, each metric in its own unit.
+fn forest(checks: &[Check]) -> Option<Forest> {
+    let interval = |check: &Check| {
+        Some(Interval {
+            label: match &check.scope {
+                Some(scope) => format!("{scope}: {}", check.rule),
+                None => check.rule.clone(),
+            },
+            // A value and a difference of it are no neighbours on one scale.
+            unit: format!("{} {}", check.metric, check.candidate == check.value),
+            value: check.value?,
+            low: check.low?,
+            high: check.high?,
+            limit: check.limit,
+            verdict: verdict_of(check),
+        })
+    };
+    let intervals: Vec<Interval> = checks.iter().filter_map(interval).collect();
+    let title = "Differences from the champion, and values by their bounds".to_owned();
+    (!intervals.is_empty()).then_some(Forest { title, intervals })
+}
+
+/// ROC, precision and recall, calibration: of both models.
+fn curves(judged: &Judged) -> Vec<Curves> {
+    let mut models = Vec::new();
+    // In the order of the chart's colours.
+    for (name, model) in ["champion", "candidate"].into_iter().zip(judged.models().iter().rev()) {
+        if let Some(Answers::Scores(scores)) = model.map(|model| &model.answers)
+            && judged.rarer(None).is_some()
+        {
+            models.push((name, curves::curves(scores)));
+        }
+    }
+    if models.is_empty() {
+        return Vec::new();
+    }
+    let drawn = |title: &str,
+                 axes: [&str; 2],
+                 diagonal,
+                 points: fn(&curves::Curves) -> &Vec<[f64; 2]>| Curves {
+        title: title.into(),
+        axes: axes.map(str::to_owned),
+        lines: models
+            .iter()
+            .map(|(name, curves)| Line { name: (*name).to_owned(), points: points(curves).clone() })
+            .collect(),
+        diagonal,
+    };
+    vec![
+        drawn("ROC", ["false positive rate", "true positive rate"], true, |curves| &curves.roc),
+        drawn("Precision and recall", ["recall", "precision"], false, |curves| {
+            &curves.precision_recall
+        }),
+        drawn("Calibration", ["score", "share of positives"], true, |curves| &curves.calibration),
+    ]
+}
+
+/// Rows by what they are and what was said of them.
+fn confusion(judged: &Judged) -> Option<Table> {
+    /// A larger table is no longer read.
+    const CLASSES: usize = 8;
+    let mut tables = Vec::new();
+    for (name, model) in ["candidate", "champion"].into_iter().zip(judged.models()) {
+        let table = match model.map(|model| &model.answers)? {
+            Answers::Scores(scores) if judged.rarer(None).is_some() => {
+                let mut table = vec![vec![0u64; 2]; 2];
+                for (label, alarm) in scores.labels().iter().zip(scores.alarms()) {
+                    table[usize::from(*label == 1.0)][usize::from(*alarm)] += 1;
+                }
+                (table, vec!["negative".to_owned(), "positive".to_owned()])
+            }
+            Answers::Classes(classes) => (classes.table(), judged.classes.clone()),
+            _ => return None,
+        };
+        tables.push((name, table));
+        if judged.champion.is_none() {
+            break;
+        }
+    }
+    let names = tables.first().map(|(_, (_, names))| names.clone())?;
+    if names.len() > CLASSES {
+        return None;
+    }
+    let mut table = Table::new("Confusion", ["model", "label"]);
+    table.columns.extend(names.iter().map(|name| format!("said {name}")));
+    for (model, (counts, names)) in &tables {
+        for (label, row) in names.iter().zip(counts) {
+            let counts = row.iter().map(ToString::to_string);
+            table.row(None, [(*model).to_owned(), label.clone()].into_iter().chain(counts));
+        }
+    }
+    Some(table)
+}
+
+fn all_metrics(measured: &Measured) -> Table {
+    let mut table = Table::new("Metrics", ["metric", "candidate", "champion"]);
+    let whole = &measured.whole;
+    let of = |values: Option<&BTreeMap<String, f64>>, name: &str| {
+        shown(values.and_then(|values| values.get(name)).copied())
+    };
+    for (name, value) in &whole.candidate {
+        let champion = of(whole.champion.as_ref(), name);
+        table.row(None, [name.clone(), number(*value), champion]);
+    }
+    table
+}

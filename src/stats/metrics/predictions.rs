@@ -1,0 +1,151 @@
+//! Labels and the scores or numbers that one model gave the rows.
+
+use super::{Metric, Ready, Settings, calibration, errors};
+
+/// Labels and one model's predictions, prepared so that each metric is one
+/// pass. Scores of binary problems lie in `[0, 1]`, labels are 0 or 1; or the
+/// probability of 1, and each metric then is the one of expected counts.
+#[derive(Debug, Clone)]
+pub struct Predictions {
+    pub(super) labels: Vec<f64>,
+    pub(super) scores: Vec<f64>,
+    /// How much each row counts; all alike where left out.
+    pub(super) weights: Option<Vec<f64>>,
+    /// Rows by falling score: what AUC and average precision walk along.
+    pub(super) order: Vec<u32>,
+    /// In that order: the label, and whether the next row has another score.
+    pub(super) ranked: Vec<(f64, bool)>,
+    /// Rows that are called positive.
+    pub(super) alarms: Vec<bool>,
+    /// Whether every label is 0 or 1, so that counts can stay whole.
+    pub(super) hard: bool,
+    pub(super) settings: Settings,
+}
+
+impl Predictions {
+    /// `labels` and `scores` have the same length, at most 2^32 rows.
+    pub fn new(labels: Vec<f64>, scores: Vec<f64>, settings: Settings) -> Self {
+        let alarms = scores.iter().map(|score| *score >= settings.threshold).collect();
+        Self { settings, ..Self::with_alarms(labels, scores, alarms) }
+    }
+
+    /// The same where the model itself says which rows are positive.
+    pub fn with_alarms(labels: Vec<f64>, scores: Vec<f64>, alarms: Vec<bool>) -> Self {
+        let mut order: Vec<u32> = (0..u32::try_from(scores.len()).unwrap_or(u32::MAX)).collect();
+        order.sort_unstable_by(|a, b| scores[*b as usize].total_cmp(&scores[*a as usize]));
+        let score = |at: usize| order.get(at).map(|row| scores[*row as usize]);
+        let ranked = |at: usize| (labels[order[at] as usize], score(at) != score(at + 1));
+        let ranked = (0..order.len()).map(ranked).collect();
+        let hard = labels.iter().all(|label| *label == 0.0 || *label == 1.0);
+        let settings = Settings::default();
+        Self { labels, scores, weights: None, order, ranked, alarms, hard, settings }
+    }
+
+    /// With a weight for each row, 0 or more.
+    #[must_use]
+    pub fn weighing(mut self, weights: Vec<f64>) -> Self {
+        self.weights = Some(weights);
+        self
+    }
+
+    /// Rows by falling score.
+    pub(in crate::stats) fn order(&self) -> &[u32] {
+        &self.order
+    }
+
+    /// Some of the rows, in this order.
+    #[must_use]
+    pub fn taken(&self, rows: &[u32]) -> Self {
+        let [labels, scores] = [&self.labels, &self.scores].map(|of| super::taken(of, rows));
+        let weights = self.weights.as_ref().map(|weights| super::taken(weights, rows));
+        let alarms = super::taken(&self.alarms, rows);
+        Self { weights, settings: self.settings, ..Self::with_alarms(labels, scores, alarms) }
+    }
+
+    pub(super) fn followed_by(&self, other: &Self) -> Self {
+        let weights = super::both(self.weights(), other.weights());
+        let labels = [self.labels(), other.labels()].concat();
+        let scores = [self.scores(), other.scores()].concat();
+        let alarms = [self.alarms(), other.alarms()].concat();
+        Self { weights, settings: self.settings, ..Self::with_alarms(labels, scores, alarms) }
+    }
+
+    pub fn len(&self) -> usize {
+        self.labels.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.labels.is_empty()
+    }
+
+    pub fn labels(&self) -> &[f64] {
+        &self.labels
+    }
+
+    pub fn scores(&self) -> &[f64] {
+        &self.scores
+    }
+
+    /// The metric with every row counted once.
+    pub fn value(&self, metric: Metric) -> f64 {
+        let [value] = self.counted(metric, &vec![[1]; self.len()]);
+        value
+    }
+
+    /// The metric with row `i` counted `counts[i][lane]` times, for each lane.
+    /// NaN where it is not defined: a single class, or no rows.
+    pub fn counted<const N: usize>(&self, metric: Metric, counts: &[[u8; N]]) -> [f64; N] {
+        self.ready(metric).counted(counts)
+    }
+
+    /// Metrics that are no mean of the rows' losses.
+    #[inline(always)]
+    pub(super) fn whole<const N: usize>(&self, metric: Metric, counts: &[[u8; N]]) -> [f64; N] {
+        match metric {
+            Metric::RocAuc if self.hard && self.weights.is_none() => self.whole_roc_auc(counts),
+            Metric::RocAuc => self.roc_auc(counts),
+            Metric::PrAuc => self.average_precision(counts),
+            Metric::LiftAtTop | Metric::RecallAtTop => self.at_top(metric, counts),
+            Metric::CalibrationError => self.calibration_error(counts),
+            _ => self.confusion(counts).map(|confusion| confusion.metric(metric, &self.settings)),
+        }
+    }
+
+    /// The share of all rows that are true positives.
+    pub(in crate::stats) fn share_of_hits<const N: usize>(&self, counts: &[[u8; N]]) -> [f64; N] {
+        self.confusion(counts).map(|confusion| confusion.hits / confusion.rows())
+    }
+
+    pub(super) fn ready(&self, metric: Metric) -> Ready<'_> {
+        let weights = self.weights();
+        match (self.losses(metric), metric) {
+            (Some(values), _) => Ready::Mean { values, weights, root: metric == Metric::Rmse },
+            (None, Metric::R2) => self.determination(),
+            (None, Metric::Wape) => self.share_of_size(),
+            (None, Metric::MedianAe) => Ready::quantile(self.errors(), 0.5, weights),
+            (None, Metric::MaxError) => Ready::Largest { values: self.errors(), weights },
+            (None, _) => Ready::Scores(self, metric),
+        }
+    }
+
+    /// The loss of each row, of metrics that are a mean of these.
+    fn losses(&self, metric: Metric) -> Option<Vec<f64>> {
+        let loss = calibration::loss(metric).or_else(|| errors::loss(metric))?;
+        let quantile = self.settings.quantile;
+        let rows = self.labels.iter().zip(&self.scores);
+        Some(rows.map(|(label, score)| loss(*label, *score, quantile)).collect())
+    }
+
+    pub fn weights(&self) -> Option<&[f64]> {
+        self.weights.as_deref()
+    }
+
+    /// The rows that are called positive.
+    pub fn alarms(&self) -> &[bool] {
+        &self.alarms
+    }
+
+    pub(super) fn weight(&self, row: usize) -> f64 {
+        self.weights.as_ref().map_or(1.0, |weights| weights[row])
+    }
+}
