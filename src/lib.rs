@@ -41,3 +41,4 @@ pub mod sys;
 pub mod telemetry;
 #[cfg(feature = "local")]
 pub mod tour;
+pub mod verdict;

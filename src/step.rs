@@ -50,6 +50,12 @@ pub trait Request {
     fn needs_workspace(&self) -> bool {
         true
     }
+
+    /// Whether it looks at what an earlier run of the command wrote, which must
+    /// stay then.
+    fn reads_reports(&self) -> bool {
+        false
+    }
 }
 
 /// Turns true once, when the step was asked to end.

@@ -188,9 +188,14 @@ where
         };
     let cancel = Cancel::on_signals();
     let work = async {
-        step.publishing.clear(command)?;
-        let config = step.connection.config()?;
-        let request = request(step.own, &config)?;
+        let asked = step.connection.config().and_then(|config| {
+            let request = request(step.own, &config)?;
+            Ok((config, request))
+        });
+        if !asked.as_ref().is_ok_and(|(_, request)| request.reads_reports()) {
+            step.publishing.clear(command)?;
+        }
+        let (config, request) = asked?;
         let needed = request.needs_workspace();
         let connected = step.connection.connect(&config, env, &host, needed).await?;
         let ctx = Ctx {

@@ -12,6 +12,7 @@ mod promotion;
 mod quality;
 mod reaction;
 mod sample;
+mod sign_off;
 mod statistic;
 mod telemetry;
 mod windows;
@@ -19,8 +20,8 @@ mod windows;
 pub use between::Between;
 pub use drift::{Compat, Drift, Engine};
 pub use gate::{
-    Better, Costs, Fair, Fairness, Gate, Margin, On, OwnMeasure, Problem, Reduction, Rule, Sided,
-    Slices, Test,
+    Better, Compliance, Costs, Fair, Fairness, Gate, Margin, On, OwnMeasure, Pickle, Problem,
+    Reduction, Rule, Sided, Slices, Test,
 };
 pub use monitor::{Monitor, MonitorAgainst};
 pub use performance::{Labels, Performance};
@@ -28,6 +29,7 @@ pub use promotion::Promotion;
 pub use quality::Quality;
 pub use reaction::{Budget, Command, Notify, OnDrift, Retrain, Workflow};
 pub use sample::Sample;
+pub use sign_off::{ApprovalSource, Override, SignOff};
 pub use statistic::{Limit, Statistic};
 pub use telemetry::{AzureMonitor, Telemetry};
 pub use windows::Windows;

@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::{Override, SignOff};
 use crate::names::{Alias, ModelName};
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -22,6 +23,12 @@ pub struct Promotion {
     pub lease_seconds: u64,
     /// Evidence older than this many days is refused.
     pub max_evidence_days: f64,
+    /// Who must agree.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sign_off: Option<SignOff>,
+    /// Who may promote what the gate did not pass; nobody where left out.
+    #[serde(rename = "override", skip_serializing_if = "Option::is_none")]
+    pub overrule: Option<Override>,
 }
 
 impl Default for Promotion {
@@ -32,6 +39,8 @@ impl Default for Promotion {
             model: None,
             lease_seconds: 30,
             max_evidence_days: 7.0,
+            sign_off: None,
+            overrule: None,
         }
     }
 }
@@ -49,6 +58,7 @@ impl Promotion {
         if !(self.max_evidence_days.is_finite() && self.max_evidence_days > 0.0) {
             return Err("`max_evidence_days` must be a positive number".into());
         }
-        Ok(())
+        self.sign_off.as_ref().map_or(Ok(()), SignOff::check)?;
+        self.overrule.as_ref().map_or(Ok(()), Override::check)
     }
 }

@@ -33,6 +33,8 @@ pub struct TrackedRun {
     pub metrics: Vec<Metric>,
     pub params: BTreeMap<String, String>,
     pub tags: BTreeMap<String, String>,
+    /// The names of the data that it says it read.
+    pub datasets: Vec<String>,
 }
 
 impl Client {
@@ -111,7 +113,24 @@ impl Client {
             metrics: metrics.iter().filter_map(metric).collect(),
             params: pairs("params"),
             tags: pairs("tags"),
+            datasets: datasets(run),
         })
+    }
+
+    pub async fn model_tags(&self, model: &ModelName) -> Result<BTreeMap<String, String>, Error> {
+        let call = self.http.get("/api/2.0/mlflow/unity-catalog/registered-models/get");
+        let answer: Value = call.query("name", model).read().await?;
+        Ok(tags(&answer["registered_model"]))
+    }
+
+    pub async fn model_version_tags(
+        &self,
+        model: &ModelName,
+        version: ModelVersion,
+    ) -> Result<BTreeMap<String, String>, Error> {
+        let call = self.http.get("/api/2.0/mlflow/unity-catalog/model-versions/get");
+        let answer: Value = call.query("name", model).query("version", version).read().await?;
+        Ok(tags(&answer["model_version"]))
     }
 
     /// Records something about a model version where people look for it.
@@ -127,6 +146,27 @@ impl Client {
             json!({ "name": model, "version": version.to_string(), "key": key, "value": value });
         self.http.call(Method::POST, route, Class::Idempotent).json(&body)?.done().await
     }
+}
+
+fn tags(owner: &Value) -> BTreeMap<String, String> {
+    let entries = owner["tags"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let pair = |entry: &Value| Some((text(&entry["key"])?, text(&entry["value"])?));
+    entries.iter().filter_map(pair).collect()
+}
+
+/// A table by the name in its source, anything else by the dataset's own.
+fn datasets(run: &Value) -> Vec<String> {
+    let inputs = run["inputs"]["dataset_inputs"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let name = |input: &Value| {
+        let dataset = &input["dataset"];
+        let source: Option<Value> =
+            dataset["source"].as_str().and_then(|source| serde_json::from_str(source).ok());
+        let table = source.as_ref().and_then(|source| {
+            ["delta_table_name", "table_name", "path"].iter().find_map(|key| text(&source[*key]))
+        });
+        table.or_else(|| text(&dataset["name"]))
+    };
+    inputs.iter().filter_map(name).collect()
 }
 
 fn text(value: &Value) -> Option<String> {

@@ -20,7 +20,7 @@ impl Client {
                 .hint("wait for its registration, or register it again")
                 .into());
         }
-        let root = format!("/Models/{}/{}/{}/{version}", model.catalog, model.schema, model.name);
+        let root = model.files_of(version);
         let files = self
             .files_below(&root)
             .await

@@ -19,6 +19,8 @@ pub struct AliasInfo {
 pub struct RegisteredModel {
     #[serde(default)]
     pub full_name: String,
+    pub comment: Option<String>,
+    pub owner: Option<String>,
     #[serde(default)]
     pub aliases: Vec<AliasInfo>,
 }
@@ -33,6 +35,7 @@ pub struct ModelVersionInfo {
     #[serde(default)]
     pub created_at: i64,
     pub created_by: Option<String>,
+    pub comment: Option<String>,
 }
 
 #[derive(Debug, Clone, Deserialize)]

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::Ticket;
+use super::{Given, Ticket};
 use crate::databricks::Masker;
 use crate::names::Secret;
 use crate::report::{Fault, FaultKind};
@@ -86,11 +86,12 @@ impl Azure {
         body: &Value,
     ) -> Result<T, Refused> {
         let request = || {
-            self.client
-                .request(method.clone(), url.clone())
-                .bearer_auth(self.token.expose())
-                .header("content-type", kind)
-                .body(body.to_string())
+            let call =
+                self.client.request(method.clone(), url.clone()).bearer_auth(self.token.expose());
+            match body {
+                Value::Null => call,
+                body => call.header("content-type", kind).body(body.to_string()),
+            }
         };
         let answer = https::send(class, retry::MAX_ATTEMPTS, request).await?;
         // Where a sign-in is asked for, the answer is a page with HTTP 203.
@@ -98,6 +99,35 @@ impl Azure {
             status: None,
             words: format!("the answer is no JSON ({error}): the token may not be valid"),
         })
+    }
+
+    pub(super) async fn approvals(&self, run: &str) -> Result<Vec<Given>> {
+        let mut url = self.url(&["pipelines", "approvals"]);
+        url.query_pairs_mut()
+            .append_pair("$expand", "steps")
+            .append_pair("state", "approved")
+            .append_pair("top", "1000");
+        let answer: Result<Value, _> =
+            self.call(Class::Read, Method::GET, url, "application/json", &Value::Null).await;
+        let answer = answer.map_err(|error| told("read the approvals", &error))?;
+        let listed = |value: &Value| value.as_array().cloned().unwrap_or_default();
+        let own = |approval: &Value| match &approval["pipeline"]["owner"]["id"] {
+            Value::Number(id) => id.to_string() == run,
+            Value::String(id) => id == run,
+            _ => false,
+        };
+        let steps = listed(&answer["value"]).into_iter().filter(own);
+        let steps = steps.flat_map(|approval| listed(&approval["steps"]));
+        let given = steps.filter(|step| step["status"] == "approved").filter_map(|step| {
+            let text = |value: &Value| value.as_str().map(str::to_owned);
+            Some(Given {
+                who: text(&step["actualApprover"]["uniqueName"])
+                    .or_else(|| text(&step["actualApprover"]["displayName"]))?,
+                at: text(&step["lastModifiedOn"]),
+                comment: text(&step["comment"]).unwrap_or_default(),
+            })
+        });
+        Ok(given.collect())
     }
 
     /// The open work item with this mark.

@@ -7,7 +7,7 @@ use octocrab::Octocrab;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::Ticket;
+use super::{Given, Ticket};
 use crate::databricks::Masker;
 use crate::host::Context;
 use crate::names::Secret;
@@ -103,6 +103,28 @@ impl GitHub {
         let closed: Result<Issue, _> = self.api.patch(route, Some(&text)).await;
         closed.map_err(|error| refused("close the issue", needed, error))?;
         Ok(Some(open.html_url))
+    }
+
+    pub(super) async fn approvals(&self, run: &str) -> Result<Vec<Given>> {
+        #[derive(Deserialize)]
+        struct Review {
+            state: String,
+            #[serde(default)]
+            comment: String,
+            user: Option<User>,
+        }
+        #[derive(Deserialize)]
+        struct User {
+            login: String,
+        }
+        let route = self.route(&format!("actions/runs/{run}/approvals"));
+        let found: Result<Vec<Review>, _> = self.api.get(route, None::<&()>).await;
+        let found = found.map_err(|error| refused("read the approvals", "actions: read", error))?;
+        let approved = found.into_iter().filter(|review| review.state == "approved");
+        let given = approved.filter_map(|review| {
+            Some(Given { who: review.user?.login, at: None, comment: review.comment })
+        });
+        Ok(given.collect())
     }
 
     pub(super) async fn dispatch(

@@ -46,6 +46,15 @@ pub enum Pipeline {
     Azure { id: u64 },
 }
 
+/// A person's approval of a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Given {
+    pub who: String,
+    /// RFC 3339; GitHub does not tell it.
+    pub at: Option<String>,
+    pub comment: String,
+}
+
 /// The host of this run, with its token.
 #[derive(Debug)]
 pub enum Forge {
@@ -87,6 +96,14 @@ impl Forge {
         match self {
             Self::GitHub(github) => github.close(key, word).await,
             Self::Azure(azure) => azure.close(key, word).await,
+        }
+    }
+
+    /// Who approved a run's environments or stages.
+    pub async fn approvals(&self, run: &str) -> Result<Vec<Given>> {
+        match self {
+            Self::GitHub(github) => github.approvals(run).await,
+            Self::Azure(azure) => azure.approvals(run).await,
         }
     }
 

@@ -64,6 +64,10 @@ fn github_answer(seen: &mut Seen, method: &Method, uri: &Uri, body: &Value) -> R
     if path.ends_with("/comments") {
         return (StatusCode::CREATED, Json(json!({ "id": 1 }))).into_response();
     }
+    if path.ends_with("/actions/runs/7/approvals") {
+        let review = |state: &str, who: &str| json!({ "state": state, "comment": "ok", "user": { "login": who } });
+        return Json(json!([review("approved", "eve"), review("rejected", "bob")])).into_response();
+    }
     if *method == Method::GET {
         let asked = uri.query().unwrap();
         let open = seen.tickets.iter().filter(|ticket| {
@@ -95,6 +99,15 @@ fn azure_answer(seen: &mut Seen, _: &Method, uri: &Uri, body: &Value) -> Respons
         assert_eq!(*body, json!({ "templateParameters": { "reason": "drift" } }));
         let place = json!({ "_links": { "web": { "href": "https://dev.azure.com/o/p/run/7" } } });
         return Json(place).into_response();
+    }
+    if path.ends_with("/pipelines/approvals") {
+        let step = |status: &str, who: &str| json!({ "status": status, "actualApprover": { "uniqueName": who }, "comment": "", "lastModifiedOn": "2026-03-01T00:00:00Z" });
+        let approval = |run: u64, who: &str| {
+            let steps = [step("approved", who), step("pending", "bob@x")];
+            json!({ "status": "approved", "pipeline": { "owner": { "id": run } }, "steps": steps })
+        };
+        let value = [approval(7, "eve@x"), approval(8, "mallory@x")];
+        return Json(json!({ "count": 2, "value": value })).into_response();
     }
     if path.ends_with("/wiql") {
         let query = body["query"].as_str().unwrap();
@@ -206,6 +219,22 @@ async fn a_work_item_is_made_updated_closed_and_made_again() {
     assert_eq!(told.tickets[0]["System.Description"], "<pre>temp &lt;drifted&gt;</pre>");
     let run = "POST /the%20project/_apis/pipelines/42/runs";
     assert!(told.calls.iter().any(|call| call == run), "{:?}", told.calls);
+}
+
+#[tokio::test]
+async fn approvals_are_those_of_the_run() {
+    let (address, _) = serve(github_answer, "github").await;
+    let given = github(&address).approvals("7").await.unwrap();
+    assert_eq!(given, [Given { who: "eve".into(), at: None, comment: "ok".into() }]);
+    let (address, seen) = serve(azure_answer, "azure").await;
+    let given = azure(&address).approvals("7").await.unwrap();
+    assert_eq!(given.len(), 1);
+    assert_eq!(
+        (given[0].who.as_str(), given[0].at.as_deref()),
+        ("eve@x", Some("2026-03-01T00:00:00Z"))
+    );
+    seen.lock().unwrap().denies = true;
+    assert!(azure(&address).approvals("7").await.is_err());
 }
 
 #[test]

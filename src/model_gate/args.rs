@@ -1,17 +1,39 @@
 //! The arguments of `model-gate`.
 
+use std::path::PathBuf;
+
 use anyhow::Result;
 
-use super::run::Request;
+use super::run::{Judge, Request};
 use crate::config::Config;
 use crate::names::{Alias, ModelName, SchemaName, Source, VersionRef};
 use crate::report::Fault;
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Verb {
+    /// Judge a version, and write the evidence
+    Judge,
+    /// Take the decision of an evidence again, without a workspace
+    Verify,
+}
+
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The registered model, catalog.schema.model
+    #[arg(value_enum, env = "LAKEGATE_ACTION", default_value = "judge")]
+    action: Verb,
+    /// The evidence, for `verify`
+    #[arg(
+        env = "LAKEGATE_EVIDENCE",
+        value_name = "FILE",
+        default_value = ".lakegate/reports/model-gate.evidence.json"
+    )]
+    evidence: PathBuf,
+    /// Also measure again, from the data that the evidence names
+    #[arg(long, env = "LAKEGATE_RECOMPUTE")]
+    recompute: bool,
+    /// The registered model, catalog.schema.model (default: promotion.model)
     #[arg(long, env = "LAKEGATE_MODEL")]
-    model: ModelName,
+    model: Option<ModelName>,
     /// The version to judge: a number, an alias, or `latest`
     #[arg(long, env = "LAKEGATE_CANDIDATE", default_value = "latest")]
     candidate: String,
@@ -28,6 +50,12 @@ pub struct Args {
 
 impl Args {
     pub fn request(self, config: &Config) -> Result<Request> {
+        if self.action == Verb::Verify {
+            return Ok(Request::Verify { evidence: self.evidence, recompute: self.recompute });
+        }
+        let model = self.model.or_else(|| config.promotion.model.clone()).ok_or_else(|| {
+            Fault::usage("which model?").hint("name it with --model, or set `promotion.model`")
+        })?;
         let mut policy = config.gate.clone().ok_or_else(|| {
             Fault::usage("lakegate.yml has no section `gate`")
                 .hint("say what must hold: metrics, limits, the predictions table")
@@ -44,6 +72,8 @@ impl Args {
             None => config.promotion.alias.parse()?,
         };
         let record = config.record.schema.as_deref().map(str::parse::<SchemaName>).transpose()?;
-        Ok(Request { model: self.model, candidate, champion, policy, filter: self.filter, record })
+        let filter = self.filter;
+        let judge = Judge { model, candidate, champion, policy, filter, record };
+        Ok(Request::Judge(Box::new(judge)))
     }
 }

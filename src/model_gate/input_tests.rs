@@ -1,11 +1,15 @@
+use arrow::array::{ArrayRef, RecordBatch};
+
 use super::*;
+use crate::stats::metrics::Answers;
 use std::sync::Arc;
 
 use arrow::array::{BooleanArray, Float64Array, Int64Array, StringArray};
 use serde_json::Value;
 
-use crate::model_gate::{decide, fairness, measure};
+use crate::model_gate::{fairness, measure};
 use crate::sys::fs;
+use crate::verdict;
 
 fn policy() -> Gate {
     let text = "gate: {problem: binary, predictions: a.b.c, key: [id], label: y, candidate: p, champion: q, rules: [{metric: roc_auc, min: 0.5}]}";
@@ -105,7 +109,8 @@ fn golden_fairness_of_fairlearn() {
             let judged = judge(&frame, &policy, false).unwrap();
             let groups = fairness::measure(&policy, &judged);
             let measured = crate::record::evidence::Measured { groups, ..Default::default() };
-            let found = fairness::checks(&policy, &measured)[0].value.unwrap();
+            let decision = verdict::decide(&policy, &measured, "2026-01-01T00:00:00Z");
+            let found = decision.checks.iter().find_map(|check| check.value).unwrap();
             let expected = golden[format!("{measure}_{key}")].as_f64().unwrap();
             assert!((found - expected).abs() < 1e-12, "{measure} {key}: {found} {expected}");
         }
@@ -178,7 +183,7 @@ fn every_problem_is_judged_from_its_columns() {
             continue;
         }
         let measured = measure::measure(&judged.unwrap(), &policy, 1);
-        let decision = decide::decide(&policy, &measured);
+        let decision = verdict::decide(&policy, &measured, "2026-01-01T00:00:00Z");
         assert_eq!(decision.checks.len(), checks, "{gate}");
         for check in &decision.checks {
             assert!(

@@ -23,7 +23,7 @@ pub(super) fn measure(judged: &Judged, policy: &Gate, seed: u64) -> Measured {
         rarer: judged.rarer(None),
     };
     let slices: &[_] = if policy.slices.is_some() { &judged.slices } else { &[] };
-    let of_slice = |slice: &super::input::Slice| {
+    let of_slice = |slice: &super::parts::Slice| {
         let rules =
             policy.slices.as_ref().map(|slices| slices.rules.as_slice()).unwrap_or_default();
         let [candidate, champion] =
@@ -49,6 +49,7 @@ pub(super) fn measure(judged: &Judged, policy: &Gate, seed: u64) -> Measured {
         whole: whole.scope(policy, &policy.rules, &all, seed),
         slices: slices.par_iter().map(of_slice).collect(),
         groups: fairness::measure(policy, judged),
+        facts: None,
     }
 }
 

@@ -1,13 +1,17 @@
 //! `model-gate`: whether a model version passes.
 
+mod advisories;
 mod args;
-mod decide;
+mod facts;
 mod fairness;
 mod frame;
 mod input;
 mod measure;
 mod outcome;
+mod parts;
+mod reader;
 mod run;
+mod verify;
 
 pub use args::Args;
-pub use run::{Request, run};
+pub use run::{Judge, Request, run};

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
-use super::decide::{Decision, verdict_of};
 use super::input::Judged;
 use crate::names::Sha256;
 use crate::record::GateRow;
@@ -15,6 +14,7 @@ use crate::report::{
 };
 use crate::stats::curves;
 use crate::stats::metrics::Answers;
+use crate::verdict::{Decision, verdict_of};
 
 fn verdict_name(text: &str) -> &'static str {
     [Verdict::Pass, Verdict::Fail]
@@ -106,7 +106,12 @@ fn report(evidence: &Evidence, decision: &Decision) -> Report {
     if let Some(expires) = &statement.expires {
         report.fact("expires", expires.clone());
     }
-    for (kind, title) in [("rules", "Rules"), ("slices", "Slices"), ("fairness", "Fairness")] {
+    for (kind, title) in [
+        ("rules", "Rules"),
+        ("slices", "Slices"),
+        ("fairness", "Fairness"),
+        ("compliance", "Compliance"),
+    ] {
         let of_kind: Vec<&Check> =
             decision.checks.iter().filter(|check| check.kind == kind).collect();
         if !of_kind.is_empty() {

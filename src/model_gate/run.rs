@@ -1,24 +1,37 @@
 //! Resolves the versions, reads the predictions, decides, records.
 
+use std::path::PathBuf;
+
 use anyhow::{Context as _, Result};
 use jiff::SignedDuration;
 
-use super::decide::decide;
+use super::facts;
 use super::frame::{self, Frame};
 use super::input::judge;
 use super::measure::measure;
-use super::outcome;
+use super::{outcome, verify};
 use crate::config::Gate;
 use crate::databricks::Client;
 use crate::lake::{self, Asked};
-use crate::names::{Alias, ModelName, ModelVersion, SchemaName, Sha256, VersionRef};
-use crate::record::evidence::{Data, Evidence, Statement, Subject};
+use crate::names::{Alias, ModelName, ModelVersion, SchemaName, Sha256, Source, VersionRef};
+use crate::record::evidence::{Data, Evidence, Measured, Statement, Subject};
 use crate::report::{Fault, Outcome};
 use crate::step::{self, Ctx};
 use crate::sys::clock;
+use crate::verdict::{self, Decision};
 
 #[derive(Debug, Clone)]
-pub struct Request {
+pub enum Request {
+    Judge(Box<Judge>),
+    /// Takes the decision of a document again; from the data too, if told.
+    Verify {
+        evidence: PathBuf,
+        recompute: bool,
+    },
+}
+
+#[derive(Debug, Clone)]
+pub struct Judge {
     pub model: ModelName,
     /// Nothing means the newest version.
     pub candidate: Option<VersionRef>,
@@ -28,24 +41,40 @@ pub struct Request {
     pub record: Option<SchemaName>,
 }
 
-impl step::Request for Request {}
+impl step::Request for Request {
+    fn needs_workspace(&self) -> bool {
+        !matches!(self, Self::Verify { recompute: false, .. })
+    }
+
+    fn reads_reports(&self) -> bool {
+        matches!(self, Self::Verify { .. })
+    }
+}
 
 pub async fn run(ctx: Ctx, request: Request) -> Result<Outcome> {
+    match request {
+        Request::Judge(asked) => judge_version(ctx, *asked).await,
+        Request::Verify { evidence, recompute } => verify::verify(&ctx, &evidence, recompute).await,
+    }
+}
+
+async fn judge_version(ctx: Ctx, request: Judge) -> Result<Outcome> {
     let policy = &request.policy;
     // From here on numbers are used, never the alias: it may move meanwhile.
     let candidate = candidate(&ctx.client, &request.model, request.candidate.as_ref()).await?;
     let champion = champion(&ctx.client, &request.model, &request.champion).await?;
     let champion = champion.filter(|champion| champion.version != candidate.version);
-    ctx.host.progress(&format!(
-        "candidate version {}, {}",
-        candidate.version,
-        champion.as_ref().map_or("no other champion".to_owned(), |champion| format!(
-            "champion version {}",
-            champion.version
-        ))
-    ));
+    let told = champion.as_ref().map(|champion| format!("champion version {}", champion.version));
+    let told = told.unwrap_or("no other champion".into());
+    ctx.host.progress(&format!("candidate version {}, {told}", candidate.version));
 
-    let read = read(&ctx, &request, champion.is_some()).await?;
+    let wanted = Wanted {
+        policy,
+        predictions: &policy.predictions,
+        champion_predictions: policy.champion_predictions.as_ref(),
+        filter: request.filter.as_deref(),
+    };
+    let read = read(&ctx, wanted, champion.is_some()).await?;
     let judged = judge(&read.frame, policy, champion.is_some())?;
     let seed = Sha256::of_parts([
         read.identity.as_str(),
@@ -54,22 +83,44 @@ pub async fn run(ctx: Ctx, request: Request) -> Result<Outcome> {
         &champion.as_ref().map_or(String::new(), |champion| champion.digest.to_string()),
     ])
     .seed();
-    let measured = measure(&judged, policy, seed);
-    let decision = decide(policy, &measured);
+    let mut measured = measure(&judged, policy, seed);
+    if let Some(compliance) = &policy.compliance {
+        let facts = facts::collect(&ctx, &request.model, candidate.version, compliance).await?;
+        measured.facts = Some(facts);
+    }
+    let data = Data {
+        source: policy.predictions.clone(),
+        version: read.version,
+        digest: read.digest,
+        champion: read.champion,
+        filter: request.filter.clone(),
+        rows: judged.rows,
+        seed,
+    };
+    let subjects = (request.model.clone(), candidate, champion);
+    let (evidence, decision) = sealed(&ctx, policy, subjects, data, measured);
+    if let Some(schema) = &request.record {
+        ctx.lake()?.record(schema, &outcome::rows(&evidence)).await?;
+    }
+    Ok(outcome::outcome(&evidence, &decision, &judged))
+}
+
+/// Decides, and seals what the decision was made from.
+fn sealed(
+    ctx: &Ctx,
+    policy: &Gate,
+    (model, candidate, champion): (ModelName, Subject, Option<Subject>),
+    data: Data,
+    measured: Measured,
+) -> (Evidence, Decision) {
     let now = clock::now();
+    let decision = verdict::decide(policy, &measured, &now.to_string());
+    let context = &ctx.context;
     let evidence = Evidence::seal(Statement {
-        model: request.model.clone(),
+        model,
         candidate,
         champion,
-        data: Data {
-            source: policy.predictions.clone(),
-            version: read.version,
-            digest: read.digest,
-            champion: read.champion,
-            filter: request.filter.clone(),
-            rows: judged.rows,
-            seed,
-        },
+        data,
         policy: policy.clone(),
         measured,
         checks: decision.checks.clone(),
@@ -77,34 +128,40 @@ pub async fn run(ctx: Ctx, request: Request) -> Result<Outcome> {
         reason: decision.reason.clone(),
         at: now.to_string(),
         expires: policy.valid_days.and_then(|days| {
-            let hours = SignedDuration::from_mins((days * 1440.0).round() as i64);
-            now.checked_add(hours).ok().map(|time| time.to_string())
+            let time = SignedDuration::from_mins((days * 1440.0).round() as i64);
+            now.checked_add(time).ok().map(|time| time.to_string())
         }),
-        commit: ctx.context.commit.clone(),
-        repository: ctx.context.repository.clone(),
-        run_url: ctx.context.run_url.clone(),
-        actor: ctx.context.actor.clone(),
+        commit: context.commit.clone(),
+        repository: context.repository.clone(),
+        run_url: context.run_url.clone(),
+        actor: context.actor.clone(),
     });
-    if let Some(schema) = &request.record {
-        ctx.lake()?.record(schema, &outcome::rows(&evidence)).await?;
-    }
-    Ok(outcome::outcome(&evidence, &decision, &judged))
+    (evidence, decision)
 }
 
 /// The rows, and what tells their state.
-struct Read {
-    frame: Frame,
+pub(super) struct Read {
+    pub(super) frame: Frame,
     identity: String,
     version: Option<u64>,
-    digest: Option<Sha256>,
+    pub(super) digest: Option<Sha256>,
     champion: Option<String>,
 }
 
-async fn read(ctx: &Ctx, request: &Request, with_champion: bool) -> Result<Read> {
-    let policy = &request.policy;
+/// Which rows are read.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Wanted<'a> {
+    pub(super) policy: &'a Gate,
+    pub(super) predictions: &'a Source,
+    pub(super) champion_predictions: Option<&'a Source>,
+    pub(super) filter: Option<&'a str>,
+}
+
+pub(super) async fn read(ctx: &Ctx, wanted: Wanted<'_>, with_champion: bool) -> Result<Read> {
+    let policy = wanted.policy;
     let [ours, theirs] = frame::columns(policy, with_champion)?;
-    let asked = Asked { filter: request.filter.as_deref(), ..Asked::default() };
-    let opened = lake::open(ctx, &policy.predictions, asked).await?;
+    let asked = Asked { filter: wanted.filter, ..Asked::default() };
+    let opened = lake::open(ctx, wanted.predictions, asked).await?;
     let batches = opened.side.read(ctx.lake_if_any(), &ours, &opened.grouping).await?;
     // Files are what their bytes are, tables what their version is.
     let digest = opened.side.digest()?;
@@ -115,7 +172,7 @@ async fn read(ctx: &Ctx, request: &Request, with_champion: bool) -> Result<Read>
         digest,
         champion: None,
     };
-    if let Some(source) = policy.champion_predictions.as_ref().filter(|_| with_champion) {
+    if let Some(source) = wanted.champion_predictions.filter(|_| with_champion) {
         let opened = lake::open(ctx, source, asked).await?;
         let others = opened.side.read(ctx.lake_if_any(), &theirs, &opened.grouping).await?;
         read.frame = Frame::two(&batches, &others, &policy.key)?;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use super::run::{Action, Request};
+use super::run::{Action, Promote, Request};
 use crate::config::Config;
 use crate::names::{Alias, ModelName, ModelVersion, SchemaName};
 use crate::report::Fault;
@@ -14,6 +14,8 @@ use crate::report::Fault;
 enum Verb {
     /// Move the alias to the version that the evidence is about
     Promote,
+    /// Agree with the promotion of what the evidence is about, as the workspace knows you
+    Approve,
     /// Move it back to the version before, with that one's own evidence
     Rollback,
     /// Tell who moved it, when and why
@@ -41,7 +43,10 @@ pub struct Args {
     /// The version that is rolled back: asked again, nothing happens twice (default: the present one)
     #[arg(long, env = "LAKEGATE_FROM", value_name = "N")]
     from: Option<ModelVersion>,
-    /// Why it is rolled back
+    /// Promote though the gate did not pass, for this reason, where the policy lets you
+    #[arg(long = "override", env = "LAKEGATE_OVERRIDE", value_name = "REASON")]
+    overrule: Option<String>,
+    /// Why it is rolled back, or approved
     #[arg(long, env = "LAKEGATE_REASON", value_name = "TEXT")]
     reason: Option<String>,
 }
@@ -57,10 +62,14 @@ impl Args {
             })
         };
         let action = match self.action {
-            Verb::Promote => Action::Promote {
+            Verb::Promote => Action::Promote(Promote {
                 evidence: self.evidence,
                 max_age_days: promotion.max_evidence_days,
-            },
+                sign_off: promotion.sign_off.clone(),
+                overrule: promotion.overrule.clone(),
+                overruled: self.overrule,
+            }),
+            Verb::Approve => Action::Approve { evidence: self.evidence, comment: self.reason },
             Verb::Rollback => {
                 let reason = self.reason.ok_or_else(|| {
                     Fault::usage("a rollback needs a reason, for the records")
@@ -72,6 +81,7 @@ impl Args {
         };
         Ok(Request {
             action,
+            model: promotion.model.clone(),
             previous: (alias == own).then(|| promotion.previous.parse()).transpose()?,
             alias,
             lease: Duration::from_secs(promotion.lease_seconds),

@@ -1,50 +1,50 @@
 //! Whether evidence still holds. Pure.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
-use crate::names::Sha256;
+use crate::names::{ModelName, Sha256};
 use crate::record::evidence::Evidence;
 use crate::report::{Fault, FaultKind};
+use crate::verdict;
 
-/// Refuses evidence that was edited, is too old, or is about other bytes.
-pub(super) fn evidence(
-    evidence: &Evidence,
-    digest_now: Sha256,
-    now: Timestamp,
-    max_age_days: f64,
-) -> Result<(), Fault> {
+/// What the mover knows of itself and of the version now.
+#[derive(Debug, Clone)]
+pub(super) struct Now<'a> {
+    pub(super) digest: Sha256,
+    pub(super) time: Timestamp,
+    pub(super) max_age_days: f64,
+    /// The repository that this runs in, where the host tells it.
+    pub(super) repository: Option<&'a str>,
+    /// The model that the configuration is about.
+    pub(super) model: Option<&'a ModelName>,
+}
+
+/// Refuses evidence that was edited, that its own numbers do not support, that
+/// is too old, or is about another model, other bytes or another repository.
+pub(super) fn evidence(evidence: &Evidence, now: &Now<'_>) -> Result<(), Fault> {
     let refuse = |message: String| Err(Fault::new(FaultKind::Integrity, message));
-    if !evidence.is_intact() {
-        return refuse(
-            "the evidence does not match its own digest: it was changed after the gate wrote it"
-                .into(),
-        );
-    }
+    verdict::stands(evidence)?;
     let statement = &evidence.statement;
-    if statement.candidate.digest != digest_now {
+    if let Some(model) = now.model.filter(|model| **model != statement.model) {
+        return refuse(format!(
+            "the evidence is about the model {}, not about {model}",
+            statement.model
+        ));
+    }
+    if let (Some(theirs), Some(ours)) = (statement.repository.as_deref(), now.repository)
+        && theirs != ours
+    {
+        return refuse(format!("the evidence is of the repository {theirs}, this is {ours}"));
+    }
+    if statement.candidate.digest != now.digest {
         return refuse(format!(
             "version {} is not what the gate judged: its files have digest {}, the evidence says {}",
             statement.candidate.version,
-            digest_now.short(),
+            now.digest.short(),
             statement.candidate.digest.short()
         ));
     }
-    let written: Timestamp = statement.at.parse().map_err(|error| {
-        Fault::new(FaultKind::Integrity, format!("the evidence has no readable time: {error}"))
-    })?;
-    let age = now.duration_since(written);
-    if age < SignedDuration::from_mins(-10) {
-        return refuse(format!("the evidence is from the future ({written}): a clock is wrong"));
-    }
-    if age.as_secs_f64() > max_age_days * 86_400.0 {
-        let days = age.as_secs_f64() / 86_400.0;
-        return Err(Fault::new(
-            FaultKind::Integrity,
-            format!("the evidence is {days:.1} days old, {max_age_days} are allowed"),
-        )
-        .hint("run model-gate again"));
-    }
-    Ok(())
+    verdict::in_time(statement, now.time, Some(now.max_age_days))
 }
 
 #[cfg(test)]
@@ -58,8 +58,15 @@ mod tests {
         Subject { version: ModelVersion(version), digest: Sha256::of(version.to_string()) }
     }
 
+    /// Of a model that passes.
     fn sealed(champion: Option<u64>) -> Evidence {
         let text = "gate: {problem: binary, predictions: a.b.c, key: [id], label: y, candidate: p, rules: [{metric: roc_auc, min: 0.5}]}";
+        let policy = Config::parse("t", text).unwrap().gate.unwrap();
+        let mut measured = Measured::default();
+        measured.whole.rows = 5000;
+        measured.whole.candidate.insert("roc_auc".into(), 0.8);
+        let at = "2026-03-01T00:00:00Z";
+        let decision = verdict::decide(&policy, &measured, at);
         Evidence::seal(Statement {
             model: "a.b.m".parse().unwrap(),
             candidate: subject(2),
@@ -73,15 +80,15 @@ mod tests {
                 rows: 10,
                 seed: 7,
             },
-            policy: Config::parse("t", text).unwrap().gate.unwrap(),
-            measured: Measured::default(),
-            checks: Vec::new(),
-            verdict: "pass".into(),
-            reason: String::new(),
-            at: "2026-03-01T00:00:00Z".into(),
-            expires: None,
+            policy,
+            measured,
+            checks: decision.checks,
+            verdict: decision.verdict.as_str().into(),
+            reason: decision.reason,
+            at: at.into(),
+            expires: Some("2026-03-06T00:00:00Z".into()),
             commit: None,
-            repository: None,
+            repository: Some("team/flights".into()),
             run_url: None,
             actor: None,
         })
@@ -103,19 +110,64 @@ mod tests {
     #[test]
     fn edited_old_and_foreign_evidence_is_refused() {
         let fine = sealed(Some(1));
-        let digest = fine.statement.candidate.digest;
-        let now = at("2026-03-02T00:00:00Z");
-        assert!(super::evidence(&fine, digest, now, 7.0).is_ok());
-        let mut edited = fine.clone();
-        edited.statement.verdict = "PASS".into();
-        for (evidence, digest, now, words) in [
-            (&edited, digest, now, "own digest"),
-            (&fine, Sha256::of("other bytes"), now, "not what the gate judged"),
-            (&fine, digest, at("2026-03-09T00:00:00Z"), "8.0 days old"),
-            (&fine, digest, at("2026-02-01T00:00:00Z"), "future"),
+        let (ours, other) = ("a.b.m".parse().unwrap(), "a.b.other".parse().unwrap());
+        let now = Now {
+            digest: fine.statement.candidate.digest,
+            time: at("2026-03-02T00:00:00Z"),
+            max_age_days: 7.0,
+            repository: Some("team/flights"),
+            model: Some(&ours),
+        };
+        assert!(evidence(&fine, &now).is_ok());
+        let edited = |change: fn(&mut Statement)| {
+            let mut edited = fine.clone();
+            change(&mut edited.statement);
+            edited
+        };
+        let resealed = |change: fn(&mut Statement)| Evidence::seal(edited(change).statement);
+        let older = Now { time: at("2026-03-05T00:00:00Z"), max_age_days: 3.0, ..now.clone() };
+        for (told, now, words) in [
+            (edited(|it| it.verdict = "PASS".into()), now.clone(), "own digest"),
+            (resealed(|it| it.verdict = "fail".into()), now.clone(), "its own numbers say pass"),
+            (
+                resealed(|it| it.measured.whole.candidate = [("roc_auc".to_owned(), 0.4)].into()),
+                now.clone(),
+                "its own numbers say fail",
+            ),
+            (
+                resealed(|it| it.measured.whole.candidate = [("roc_auc".to_owned(), 0.7)].into()),
+                now.clone(),
+                "such as `roc_auc min 0.5`",
+            ),
+            (
+                fine.clone(),
+                Now { digest: Sha256::of("x"), ..now.clone() },
+                "not what the gate judged",
+            ),
+            (fine.clone(), Now { time: at("2026-03-07T00:00:00Z"), ..now.clone() }, "expired"),
+            (fine.clone(), older, "4.0 days old"),
+            (fine.clone(), Now { time: at("2026-02-01T00:00:00Z"), ..now.clone() }, "future"),
+            (fine.clone(), Now { repository: Some("team/fork"), ..now.clone() }, "repository"),
+            (fine.clone(), Now { model: Some(&other), ..now.clone() }, "about the model a.b.m"),
         ] {
-            let fault = super::evidence(evidence, digest, now, 7.0).unwrap_err();
+            let fault = evidence(&told, &now).unwrap_err();
             assert!(fault.message.contains(words), "{fault}");
+            assert_eq!(fault.kind, FaultKind::Integrity);
+        }
+    }
+
+    #[test]
+    fn no_byte_can_be_changed() {
+        let text = serde_json::to_string(&sealed(Some(1))).unwrap();
+        for at in 0..text.len() {
+            let mut bytes = text.clone().into_bytes();
+            bytes[at] ^= 1;
+            let Ok(changed) = String::from_utf8(bytes) else { continue };
+            let read = Evidence::parse(&changed, "x");
+            assert!(
+                read.is_err() || verdict::stands(&read.unwrap()).is_err(),
+                "byte {at}: {changed}"
+            );
         }
     }
 
@@ -124,21 +176,7 @@ mod tests {
         fn no_number_in_the_evidence_changes_on_its_way_through_the_file(value in proptest::num::f64::NORMAL, low in -1.0..1.0f64) {
             let mut statement = sealed(Some(1)).statement;
             statement.measured.whole.candidate.insert("roc_auc".into(), value);
-            statement.checks.push(Check {
-                kind: "rules".into(),
-                rule: "r".into(),
-                scope: None,
-                metric: "roc_auc".into(),
-                candidate: Some(value),
-                champion: None,
-                value: None,
-                low: Some(low),
-                high: None,
-                limit: None,
-                p_value: None,
-                verdict: "pass".into(),
-                reason: String::new(),
-            });
+            statement.checks.push(Check { rule: "r".into(), low: Some(low), ..Check::default() });
             let text = serde_json::to_string_pretty(&Evidence::seal(statement)).unwrap();
             proptest::prop_assert!(serde_json::from_str::<Evidence>(&text).unwrap().is_intact());
         }

@@ -4,6 +4,7 @@
 mod args;
 mod check;
 mod run;
+mod sign_off;
 
 pub use args::Args;
 pub use run::{Request, run};

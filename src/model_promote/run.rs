@@ -3,19 +3,24 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 
-use super::check;
+use super::{check, sign_off};
+use crate::config::{ApprovalSource, Override, SignOff};
 use crate::names::{Alias, ModelName, ModelVersion, SchemaName, shown};
 use crate::record::evidence::Evidence;
 use crate::registry::{self, Entry, Kind, Move, Phase, Pointer};
-use crate::report::{Fault, FaultKind, Finding, Outcome, Report, Severity, Table, Verdict};
+use crate::report::{Fault, Finding, Outcome, Report, Severity, Table, Verdict};
 use crate::step::{self, Ctx};
 use crate::sys::{clock, fs};
+use crate::verdict;
+use crate::verdict::sign_off::Approval;
 
 #[derive(Debug, Clone)]
 pub struct Request {
     pub action: Action,
+    /// The model that the configuration is about.
+    pub model: Option<ModelName>,
     pub alias: Alias,
     /// The alias that keeps what `alias` pointed to before.
     pub previous: Option<Alias>,
@@ -25,9 +30,11 @@ pub struct Request {
 
 #[derive(Debug, Clone)]
 pub enum Action {
-    Promote {
+    Promote(Promote),
+    /// Says that a person agrees with the promotion of what was judged.
+    Approve {
         evidence: PathBuf,
-        max_age_days: f64,
+        comment: Option<String>,
     },
     /// Away from this version, if it is told.
     Rollback {
@@ -38,6 +45,17 @@ pub enum Action {
     History {
         model: ModelName,
     },
+}
+
+/// What is needed to promote.
+#[derive(Debug, Clone)]
+pub struct Promote {
+    pub evidence: PathBuf,
+    pub max_age_days: f64,
+    pub sign_off: Option<SignOff>,
+    pub overrule: Option<Override>,
+    /// Why the gate's refusal is overruled, if it is to be.
+    pub overruled: Option<String>,
 }
 
 impl step::Request for Request {}
@@ -56,8 +74,9 @@ impl Request {
 
 pub async fn run(ctx: Ctx, request: Request) -> Result<Outcome> {
     match &request.action {
-        Action::Promote { evidence, max_age_days } => {
-            promote(&ctx, &request, evidence, *max_age_days).await
+        Action::Promote(asked) => promote(&ctx, &request, asked).await,
+        Action::Approve { evidence, comment } => {
+            approve(&ctx, &request, evidence, comment.as_deref()).await
         }
         Action::Rollback { model, from, reason } => {
             roll_back(&ctx, &request, model, *from, reason).await
@@ -72,31 +91,69 @@ fn read(path: &Path) -> Result<Evidence> {
         Fault::usage(format!("`{shown}` does not exist"))
             .hint("run model-gate first, or name its evidence with --evidence")
     })?;
-    let evidence = serde_json::from_str(&text).map_err(|error| {
-        Fault::new(FaultKind::Integrity, format!("`{shown}` is no evidence: {error}"))
-    })?;
+    Ok(Evidence::parse(&text, &shown.to_string())?)
+}
+
+/// Reads the evidence and holds it against what is true now.
+async fn checked(ctx: &Ctx, request: &Request, path: &Path, max_age_days: f64) -> Result<Evidence> {
+    let evidence = read(path)?;
+    let statement = &evidence.statement;
+    let digest = ctx.client.ready_digest(&statement.model, statement.candidate.version).await?;
+    let now = check::Now {
+        digest,
+        time: clock::now(),
+        max_age_days,
+        repository: ctx.context.repository.as_deref(),
+        model: request.model.as_ref(),
+    };
+    check::evidence(&evidence, &now)?;
     Ok(evidence)
 }
 
-async fn promote(ctx: &Ctx, request: &Request, path: &Path, max_age_days: f64) -> Result<Outcome> {
-    let evidence = read(path)?;
+async fn approve(
+    ctx: &Ctx,
+    request: &Request,
+    path: &Path,
+    comment: Option<&str>,
+) -> Result<Outcome> {
+    let evidence = checked(ctx, request, path, f64::INFINITY).await?;
+    let statement = &evidence.statement;
+    let record = request.record.as_ref().ok_or_else(sign_off::no_record)?;
+    // The workspace says who this is, not the environment.
+    let who = ctx.client.me().await.context("ask who this is")?.user_name;
+    let approval = Approval {
+        who: Some(who.clone()),
+        at: Some(clock::now()),
+        comment: comment.unwrap_or_default().to_owned(),
+        source: "table".into(),
+    };
+    sign_off::keep(ctx, &evidence, Some(record), "approval", &[approval]).await?;
+    let (model, version) = (&statement.model, statement.candidate.version);
+    let mut report = Report::new("model-promote", format!("{model} version {version}"));
+    report.fact("digest", statement.candidate.digest.short());
+    report.fact("the gate said", statement.verdict.clone());
+    let reason = format!("{who} agrees with the promotion of version {version}");
+    Ok(Outcome::new(report.concluded(Verdict::Pass, reason)).output("approved-by", who))
+}
+
+async fn promote(ctx: &Ctx, request: &Request, asked: &Promote) -> Result<Outcome> {
+    let evidence = checked(ctx, request, &asked.evidence, asked.max_age_days).await?;
     let statement = &evidence.statement;
     let (model, version) = (&statement.model, statement.candidate.version);
-    let digest = ctx.client.ready_digest(model, version).await?;
-    check::evidence(&evidence, digest, clock::now(), max_age_days)?;
-
     let mut report =
         Report::new("model-promote", format!("{model} version {version} as {}", request.alias));
     report.fact("evidence", evidence.digest.chars().take(12).collect::<String>());
-    report.fact("digest", digest.short());
-    if statement.verdict != Verdict::Pass.as_str() {
-        let reason = format!("the gate said {}: {}", statement.verdict, statement.reason);
-        report.findings.push(Finding::new(
-            Severity::Error,
-            "promote/gate-did-not-pass",
-            reason.clone(),
-        ));
-        return Ok(Outcome::new(report.concluded(Verdict::Fail, reason)));
+    report.fact("digest", statement.candidate.digest.short());
+    if let Some((verdict, reason)) = refusal(ctx, request, asked, &evidence, &mut report).await? {
+        let said = Approval {
+            who: ctx.context.actor.clone(),
+            at: None,
+            comment: reason.clone(),
+            source: ctx.context.host.to_owned(),
+        };
+        sign_off::keep(ctx, &evidence, request.record.as_ref(), "refusal", &[said]).await?;
+        report.findings.push(Finding::new(Severity::Error, "promote/refused", reason.clone()));
+        return Ok(Outcome::new(report.concluded(verdict, reason)));
     }
     if request.record.is_none() {
         let title = "nothing keeps two promotions apart, and no rollback will be possible";
@@ -110,10 +167,10 @@ async fn promote(ctx: &Ctx, request: &Request, path: &Path, max_age_days: f64) -
         kind: Kind::Promotion,
         from,
         to: version,
-        digest,
+        digest: statement.candidate.digest,
         evidence: evidence.digest.clone(),
         cause: format!("evidence {}", evidence.digest),
-        reason: None,
+        reason: asked.overruled.clone(),
     };
     let before = registry::hold(ctx, request.pointer(model), async |held| {
         held.make(&wanted).await?;
@@ -128,6 +185,94 @@ async fn promote(ctx: &Ctx, request: &Request, path: &Path, max_age_days: f64) -
     Ok(Outcome::new(report.concluded(Verdict::Pass, reason))
         .output("version", version.to_string())
         .output("previous-version", from.map_or(String::new(), |from| from.to_string())))
+}
+
+/// Why the version must not be promoted, if it must not.
+async fn refusal(
+    ctx: &Ctx,
+    request: &Request,
+    asked: &Promote,
+    evidence: &Evidence,
+    report: &mut Report,
+) -> Result<Option<(Verdict, String)>> {
+    let statement = &evidence.statement;
+    if statement.verdict != Verdict::Pass.as_str() {
+        let said = format!("the gate said {}: {}", statement.verdict, statement.reason);
+        match overruled(ctx, request, asked, evidence).await? {
+            Ok(title) => report
+                .findings
+                .push(Finding::new(Severity::Warning, "promote/overruled", title).hint(said)),
+            Err(why) => return Ok(Some((Verdict::Fail, format!("{said}{why}")))),
+        }
+    }
+    match &asked.sign_off {
+        Some(policy) => unsigned(ctx, request, policy, evidence, report).await,
+        None => Ok(None),
+    }
+}
+
+/// Whether a person whom the policy lets decide otherwise did so; or why not.
+async fn overruled(
+    ctx: &Ctx,
+    request: &Request,
+    asked: &Promote,
+    evidence: &Evidence,
+) -> Result<Result<String, String>> {
+    let Some(why) = &asked.overruled else { return Ok(Err(String::new())) };
+    let Some(rule) = &asked.overrule else {
+        return Ok(Err("; nobody may overrule it: `promotion.override` is not set".into()));
+    };
+    let who = sign_off::caller(ctx).await?;
+    if !rule.by.iter().any(|known| known.eq_ignore_ascii_case(&who)) {
+        return Ok(Err(format!("; {who} may not overrule it")));
+    }
+    if request.record.is_none() {
+        let fault = Fault::usage("an override that nobody records is none");
+        return Err(fault.hint("set `record.schema` in lakegate.yml").into());
+    }
+    verdict::in_time(&evidence.statement, clock::now(), Some(rule.max_age_days))?;
+    let approval = Approval {
+        who: Some(who.clone()),
+        at: Some(clock::now()),
+        comment: why.clone(),
+        source: ctx.context.host.to_owned(),
+    };
+    sign_off::keep(ctx, evidence, request.record.as_ref(), "override", &[approval]).await?;
+    Ok(Ok(format!("{who} overruled the gate: {why}")))
+}
+
+/// Whether approvals are missing.
+async fn unsigned(
+    ctx: &Ctx,
+    request: &Request,
+    policy: &SignOff,
+    evidence: &Evidence,
+    report: &mut Report,
+) -> Result<Option<(Verdict, String)>> {
+    let record = request.record.as_ref();
+    let signed = sign_off::signed(ctx, policy, &evidence.statement, record).await?;
+    let mut table = Table::new("Sign-off", ["who", "counts", "where", "comment"]);
+    let mut told = |approval: &Approval, counts: String, verdict| {
+        let who = approval.who.clone().unwrap_or("not told".into());
+        table.row(verdict, [who, counts, approval.source.clone(), approval.comment.clone()]);
+    };
+    for approval in &signed.counted {
+        told(approval, "yes".into(), Some(Verdict::Pass));
+    }
+    for (approval, why) in &signed.refused {
+        told(approval, format!("no: {why}"), None);
+    }
+    report.tables.push(table);
+    if signed.missing > 0 {
+        let refused = signed.refused.first().map(|(_, why)| format!("; {why}"));
+        let people = if signed.missing == 1 { "approval is" } else { "approvals are" };
+        let reason = format!("{} {people} missing{}", signed.missing, refused.unwrap_or_default());
+        return Ok(Some((Verdict::Inconclusive, reason)));
+    }
+    if policy.from != ApprovalSource::Table {
+        sign_off::keep(ctx, evidence, record, "approval", &signed.counted).await?;
+    }
+    Ok(None)
 }
 
 async fn roll_back(

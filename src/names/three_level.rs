@@ -111,6 +111,13 @@ three_level!(
     "a model name (`catalog.schema.model`)"
 );
 
+impl ModelName {
+    /// Where the files of a version are, as a path of the Files API.
+    pub fn files_of(&self, version: super::ModelVersion) -> String {
+        format!("/Models/{}/{}/{}/{version}", self.catalog, self.schema, self.name)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::Gate;
 use crate::names::{ModelName, ModelVersion, Sha256, Source};
+use crate::report::{Fault, FaultKind};
 
 /// The document that `model-gate` writes and `model-promote` verifies. It
 /// holds enough to compute the decision again.
@@ -81,6 +82,39 @@ pub struct Measured {
     /// The groups of each rule of fairness.
     #[serde(default)]
     pub groups: Vec<Vec<Group>>,
+    /// What is known about the version, where the policy asks for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub facts: Option<Facts>,
+}
+
+/// What is known about a version beside its numbers.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Facts {
+    pub description: String,
+    pub owner: Option<String>,
+    /// In milliseconds since 1970.
+    pub created_at: Option<i64>,
+    /// Of the model and, before these, of the version.
+    pub tags: BTreeMap<String, String>,
+    pub flavors: Vec<String>,
+    /// The columns of its signature.
+    pub inputs: Option<Vec<String>>,
+    pub has_outputs: bool,
+    pub has_example: bool,
+    /// Files that run code when they are read.
+    pub pickles: Vec<String>,
+    /// Pinned versions by package.
+    pub packages: BTreeMap<String, String>,
+    /// Of all files.
+    pub bytes: u64,
+    /// What the run that trained it says it read.
+    pub datasets: Vec<String>,
+    pub commit: Option<String>,
+    /// Whether the commit lies on the policy's branch, where git knows.
+    pub commit_is_there: Option<bool>,
+    /// Packages that are known as bad; nothing when nobody looked.
+    pub advisories: Option<Vec<String>>,
 }
 
 /// Some rows, and what was measured on them.
@@ -143,10 +177,10 @@ pub struct Group {
 }
 
 /// What one condition came to.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Check {
-    /// Where it belongs: `rules`, `slices`, `fairness`.
+    /// Where it belongs: `rules`, `slices`, `fairness`, `compliance`.
     pub kind: String,
     pub rule: String,
     /// Of a slice.
@@ -197,6 +231,13 @@ struct Sealed {
 }
 
 impl Evidence {
+    /// Reads a document; `shown` is its name for people.
+    pub fn parse(text: &str, shown: &str) -> Result<Self, Fault> {
+        serde_json::from_str(text).map_err(|error| {
+            Fault::new(FaultKind::Integrity, format!("`{shown}` is no evidence: {error}"))
+        })
+    }
+
     /// Seals a statement with its digest.
     pub fn seal(statement: Statement) -> Self {
         Self { digest: digest(&statement), statement }

@@ -7,6 +7,7 @@ pub mod evidence;
 mod fence;
 mod gate;
 mod promotion;
+mod sign_off;
 pub mod statement;
 
 pub use decision::DecisionRow;
@@ -14,6 +15,7 @@ pub use drift::DriftRow;
 pub use fence::FenceRow;
 pub use gate::GateRow;
 pub use promotion::PromotionRow;
+pub use sign_off::SignOffRow;
 
 use serde_json::Value;
 

@@ -242,9 +242,8 @@ async fn evidence_is_bound_to_the_bytes() {
     assert_eq!(world.run(&["model-promote"]).0, 7);
 }
 
-/// Files are judged like tables; rows of a customer are no witnesses of their own.
-#[tokio::test(flavor = "multi_thread")]
-async fn files_of_predictions_are_judged_by_clusters_and_weights() {
+/// Two versions, and a file of their predictions.
+async fn predicted() -> World {
     let world = World::new();
     let fields = json!({ "catalog_name": "main", "schema_name": "default", "name": "model" });
     let client = world.served.client();
@@ -265,13 +264,30 @@ async fn files_of_predictions_are_judged_by_clusters_and_weights() {
             &format!("{row},{label},{},{},c{customer},{}\n", score(better), score(0.0), row % 4);
     }
     std::fs::write(world.project().join("predictions.csv"), rows).unwrap();
-    let gate = |more: &str| {
+    world
+}
+
+impl World {
+    fn gate(&self, more: &str) -> (i32, String) {
         let policy = format!(
             "gate: {{problem: binary, predictions: predictions.csv, key: [id], label: y, candidate: a, champion: b, min_rows: 100, resamples: 400, {more}}}\n"
         );
-        std::fs::write(world.project().join("lakegate.yml"), policy).unwrap();
-        world.run(&["model-gate", "--model", "main.default.model"])
-    };
+        std::fs::write(self.project().join("lakegate.yml"), policy).unwrap();
+        self.run(&["model-gate", "--model", "main.default.model"])
+    }
+
+    fn decision(&self) -> serde_json::Value {
+        let path = self.project().join(".lakegate/reports/model-gate.evidence.json");
+        let evidence: serde_json::Value =
+            serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+        evidence["predicate"]["decision"].clone()
+    }
+}
+
+/// Files are judged like tables; rows of a customer are no witnesses of their own.
+#[tokio::test(flavor = "multi_thread")]
+async fn files_of_predictions_are_judged_by_clusters_and_weights() {
+    let world = predicted().await;
     let better = "rules: [{metric: roc_auc, better_than_champion: true}]";
     let width = |said: &str| {
         let inside = said.split(['[', ']']).nth(1).unwrap();
@@ -279,31 +295,80 @@ async fn files_of_predictions_are_judged_by_clusters_and_weights() {
         ends[1] - ends[0]
     };
     let report = || {
-        let path = world.project().join(".lakegate/reports/model-gate.evidence.json");
-        let evidence: serde_json::Value =
-            serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
-        (evidence["rules"][0]["reason"].as_str().unwrap().to_owned(), evidence)
+        let decision = world.decision();
+        (decision["checks"][0]["reason"].as_str().unwrap().to_owned(), decision)
     };
-    let (code, said) = gate(better);
+    let (code, said) = world.gate(better);
     assert_eq!(code, 0, "{said}");
     let (by_row, evidence) = report();
     assert_eq!(evidence["data"]["digest"].as_str().unwrap().len(), 64);
-    let (code, said) = gate(&format!("cluster: customer, weight: weight, {better}"));
+    let (code, said) = world.gate(&format!("cluster: customer, weight: weight, {better}"));
     assert_eq!(code, 0, "{said}");
     let (by_customer, _) = report();
     assert!(width(&by_customer) > 1.1 * width(&by_row), "{by_row} {by_customer}");
     let (code, said) =
-        gate("rules: [{metric: log_loss, not_worse_than: 1%}, {metric: mcc, min: 0.99}]");
+        world.gate("rules: [{metric: log_loss, not_worse_than: 1%}, {metric: mcc, min: 0.99}]");
     assert!(code == 1 && said.contains("mcc"), "{said}");
-    let (code, said) =
-        gate("rules: [{metric: f1, better_than_champion: true}], cluster: id, min_rows: 5000");
+    let (code, said) = world
+        .gate("rules: [{metric: f1, better_than_champion: true}], cluster: id, min_rows: 5000");
     assert_eq!(code, 2, "{said}");
-    let (code, said) = gate("cluster: nobody, rules: [{metric: f1, min: 0.1}]");
+    let (code, said) = world.gate("cluster: nobody, rules: [{metric: f1, min: 0.1}]");
     assert!(code == 2 && said.contains("no column `nobody`"), "{said}");
-    let (code, said) = gate("rules: [{metric: bias, better_than_champion: true}]");
+    let (code, said) = world.gate("rules: [{metric: bias, better_than_champion: true}]");
     assert!(code == 2 && said.contains("`bias` is not a metric of binary problems"), "{said}");
-    let (code, said) = gate("rules: [{metric: f1, not_worse_than: much}]");
+    let (code, said) = world.gate("rules: [{metric: f1, not_worse_than: much}]");
     assert!(code == 2 && said.contains("neither a number nor a share"), "{said}");
+}
+
+/// Anybody can take the decision again: from the document, and from the data.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_decision_can_be_taken_again() {
+    let world = predicted().await;
+    let rules =
+        "rules: [{metric: roc_auc, min: 0.5, not_worse_than: 0.1}, {metric: f1, max: 0.01}]";
+    let (code, said) = world.gate(&format!(
+        "{rules}, slices: {{columns: [customer], top: 2, min_rows: 10, rules: [{{metric: accuracy, min: 0.1}}]}}"
+    ));
+    assert_eq!(code, 1, "{said}");
+    for arguments in [&["model-gate", "verify"][..], &["model-gate", "verify", "--recompute"]] {
+        let (code, said) = world.run(arguments);
+        assert!(code == 0 && said.contains("the gate said fail"), "{said}");
+    }
+    let data = world.project().join("predictions.csv");
+    let rows = std::fs::read_to_string(&data).unwrap();
+    std::fs::write(&data, rows.replacen("c0", "c9", 1)).unwrap();
+    let (code, said) = world.run(&["model-gate", "verify", "--recompute"]);
+    assert!(code == 7 && said.contains("the file of predictions"), "{said}");
+    let path = world.project().join(".lakegate/reports/model-gate.evidence.json");
+    let text = std::fs::read_to_string(&path).unwrap();
+    assert!(text.contains("\"verdict\": \"fail\""), "{text}");
+    std::fs::write(&path, text.replace("\"verdict\": \"fail\"", "\"verdict\": \"pass\"")).unwrap();
+    let (code, said) = world.run(&["model-gate", "verify"]);
+    assert!(code == 7 && said.contains("own digest"), "{said}");
+}
+
+/// What is asked about a version beside its numbers.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_known_about_a_version_keeps_it_back() {
+    let world = predicted().await;
+    let rules = "rules: [{metric: roc_auc, min: 0.5}]";
+    std::fs::write(world.project().join("bad.txt"), "numpy<1.22 CVE-2021-41496\n").unwrap();
+    let (code, said) = world.gate(&format!(
+        "{rules}, compliance: {{description: 5, tags: {{licence: [MIT]}}, owner: [], advisories: bad.txt, max_age_days: 1}}"
+    ));
+    assert_eq!(code, 1, "{said}");
+    for words in ["description: 0 letters", "tag licence: the tag `licence` is not set"] {
+        assert!(said.contains(words), "{said}");
+    }
+    let client = world.served.client();
+    let (model, version) =
+        ("main.default.model".parse().unwrap(), lakegate::names::ModelVersion(2));
+    client.model_version_tag(&model, version, "licence", "MIT").await.unwrap();
+    let (code, said) = world.gate(&format!(
+        "{rules}, compliance: {{tags: {{licence: [MIT]}}, owner: [], advisories: bad.txt, max_age_days: 1}}"
+    ));
+    assert_eq!(code, 0, "{said}");
+    assert_eq!(world.decision()["measured"]["facts"]["tags"]["licence"], "MIT");
 }
 
 #[test]

@@ -59,11 +59,22 @@ impl World {
 
     /// A gate's evidence that `candidate` may follow on `champion`.
     async fn evidence(&self, candidate: u64, champion: Option<u64>) -> PathBuf {
+        self.evidence_of(candidate, champion, 0.8).await
+    }
+
+    /// The same of a model with this ROC AUC; 0.5 is asked for.
+    async fn evidence_of(&self, candidate: u64, champion: Option<u64>, auc: f64) -> PathBuf {
         let champion = match champion {
             Some(champion) => Some(self.subject(champion).await),
             None => None,
         };
         let source = "a.b.c".parse().unwrap();
+        let policy = Config::parse("t", POLICY).unwrap().gate.unwrap();
+        let mut measured = Measured::default();
+        measured.whole.rows = 5000;
+        measured.whole.candidate.insert("roc_auc".into(), auc);
+        let at = jiff::Timestamp::now().to_string();
+        let decision = lakegate::verdict::decide(&policy, &measured, &at);
         let evidence = Evidence::seal(Statement {
             model: MODEL.parse().unwrap(),
             candidate: self.subject(candidate).await,
@@ -77,12 +88,12 @@ impl World {
                 rows: 10,
                 seed: 7,
             },
-            policy: Config::parse("t", POLICY).unwrap().gate.unwrap(),
-            measured: Measured::default(),
-            checks: Vec::new(),
-            verdict: "pass".into(),
-            reason: String::new(),
-            at: jiff::Timestamp::now().to_string(),
+            policy,
+            measured,
+            checks: decision.checks,
+            verdict: decision.verdict.as_str().into(),
+            reason: decision.reason,
+            at,
             expires: None,
             commit: None,
             repository: None,
@@ -258,4 +269,89 @@ async fn drift_rolls_a_model_back_once_per_window() {
     .unwrap();
     let (code, said) = check();
     assert!(code == 2 && said.contains("promotion.model"), "{said}");
+}
+
+/// People must agree, others than those who asked, and nobody decides otherwise
+/// unless the policy names them.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sign_off_is_for_these_bytes_and_from_other_people() {
+    let world = World::with(2).await;
+    let own = |more: &str| {
+        let text =
+            format!("record: {{schema: main.default}}\npromotion: {{lease_seconds: 5, {more}}}\n");
+        std::fs::write(world.dir.path().join("lakegate.yml"), text).unwrap();
+    };
+    let evidence = world.evidence(1, None).await;
+    let evidence = evidence.to_str().unwrap();
+    let promote = || world.run(&["model-promote", "--evidence", evidence]);
+    let approve =
+        || world.run(&["model-promote", "approve", "--evidence", evidence, "--reason", "fine"]);
+
+    // The only user of the embedded workspace registered the version, too.
+    own("sign_off: {from: table}");
+    let (code, said) = promote();
+    assert!(code == 3 && said.contains("1 approval is missing"), "{said}");
+    assert_eq!(world.alias("champion").await, None);
+    let (code, said) = approve();
+    assert_eq!(code, 0, "{said}");
+    let (code, said) = promote();
+    assert!(code == 3 && said.contains("started the run, or wrote what it runs"), "{said}");
+    own("sign_off: {from: table, not_author: false, approvers: [somebody@else]}");
+    let (code, said) = promote();
+    assert!(code == 3 && said.contains("none of the approvers"), "{said}");
+    own("sign_off: {from: table, not_author: false, required: 2}");
+    assert_eq!(approve().0, 0);
+    let (code, said) = promote();
+    assert!(code == 3 && said.contains("1 approval is missing"), "{said}");
+    own("sign_off: {from: table, not_author: false}");
+    let (code, said) = promote();
+    assert_eq!(code, 0, "{said}");
+    assert_eq!(world.alias("champion").await, Some(1));
+
+    // An approval of one version is none of another.
+    let other = world.evidence(2, Some(1)).await;
+    let (code, said) = world.run(&["model-promote", "--evidence", other.to_str().unwrap()]);
+    assert!(code == 3 && said.contains("1 approval is missing"), "{said}");
+    own("sign_off: {from: tag, tag: Approval_Check}");
+    let (code, said) = world.run(&["model-promote", "--evidence", other.to_str().unwrap()]);
+    assert!(code == 3, "{said}");
+    let (model, version) = (MODEL.parse().unwrap(), ModelVersion(2));
+    let client = world.served.client();
+    client.model_version_tag(&model, version, "Approval_Check", "Approved").await.unwrap();
+    let (code, said) = world.run(&["model-promote", "--evidence", other.to_str().unwrap()]);
+    assert_eq!(code, 0, "{said}");
+    own("sign_off: {from: github}");
+    let (code, said) = promote();
+    assert!(code == 2 && said.contains("approvals are read from github"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_those_who_may_overrule_a_refusal_and_it_is_recorded() {
+    let world = World::with(1).await;
+    let evidence = world.evidence_of(1, None, 0.4).await;
+    let evidence = evidence.to_str().unwrap();
+    let own = |more: &str| {
+        let text =
+            format!("record: {{schema: main.default}}\npromotion: {{lease_seconds: 5, {more}}}\n");
+        std::fs::write(world.dir.path().join("lakegate.yml"), text).unwrap();
+    };
+    let overrule = || {
+        world.run(&["model-promote", "--evidence", evidence, "--override", "the old one is broken"])
+    };
+    own("alias: champion");
+    let (code, said) = world.run(&["model-promote", "--evidence", evidence]);
+    assert!(code == 1 && said.contains("the gate said fail: roc_auc 0.4 < 0.5"), "{said}");
+    let (code, said) = overrule();
+    assert!(code == 1 && said.contains("nobody may overrule it"), "{said}");
+    own("override: {by: [boss@x.org]}");
+    let (code, said) = overrule();
+    assert!(code == 1 && said.contains("may not overrule it"), "{said}");
+    assert_eq!(world.alias("champion").await, None);
+    let me = world.served.client().me().await.unwrap().user_name;
+    own(&format!("override: {{by: [{me}]}}"));
+    let (code, said) = overrule();
+    assert!(code == 0 && said.contains("overruled the gate"), "{said}");
+    assert_eq!(world.alias("champion").await, Some(1));
+    let (_, said) = world.run(&["model-promote", "history", "--model", MODEL]);
+    assert!(said.contains("the old one is broken"), "{said}");
 }

@@ -1,5 +1,7 @@
 //! `gate`: when a model version passes.
 
+mod check;
+mod compliance;
 mod rule;
 mod slices;
 
@@ -8,6 +10,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use self::compliance::{Compliance, Pickle};
 pub use self::rule::{Margin, On, Rule, Sided, Test};
 pub use self::slices::{Fair, Fairness, Slices};
 use crate::names::Source;
@@ -158,6 +161,9 @@ pub struct Gate {
     /// How far groups of people may be apart.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub fairness: Vec<Fairness>,
+    /// What must be known about the version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compliance: Option<Compliance>,
 }
 
 /// A metric of the policy's own: one number from a column.
@@ -280,170 +286,5 @@ impl Gate {
     pub fn all_measures(&self) -> Vec<Measure> {
         let metrics = Metric::of(self.problem).into_iter().map(Measure::Metric);
         metrics.chain(self.measures.keys().cloned().map(Measure::Own)).collect()
-    }
-
-    pub(super) fn check(&self) -> Result<(), String> {
-        self.check_columns()?;
-        if self.rules.is_empty() {
-            return Err("`rules` is empty: a gate without a rule would let everything pass".into());
-        }
-        if self.key.is_empty() {
-            return Err("`key` is empty: name the columns that identify a row".into());
-        }
-        if !(self.confidence > 0.5 && self.confidence < 1.0) {
-            return Err(format!(
-                "`confidence` is {}, it must lie between 0.5 and 1",
-                self.confidence
-            ));
-        }
-        if !(100..=100_000).contains(&self.resamples) {
-            return Err(format!("`resamples` is {}, it must be 100 to 100000", self.resamples));
-        }
-        if !(self.threshold > 0.0 && self.threshold < 1.0) {
-            return Err(format!("`threshold` is {}, it must lie between 0 and 1", self.threshold));
-        }
-        for (name, share) in [("top", self.top), ("quantile", self.quantile)] {
-            if !(share > 0.0 && share < 1.0) {
-                return Err(format!("`{name}` is {share}, it must lie between 0 and 1"));
-            }
-        }
-        let costs = [self.costs.false_alarm, self.costs.missed];
-        if !(self.beta.is_finite() && self.beta > 0.0) {
-            return Err(format!("`beta` is {}, it must be above 0", self.beta));
-        }
-        if costs.iter().any(|cost| !cost.is_finite() || *cost < 0.0) {
-            return Err("`costs` must be finite and not negative".into());
-        }
-        if self.stratify && (self.cluster.is_some() || self.problem != Problem::Binary) {
-            return Err("`stratify` is for binary problems without clusters".into());
-        }
-        if let Some(name) = self.measures.keys().find(|name| Metric::named(name).is_some()) {
-            return Err(format!("`measures.{name}` has the name of a metric: choose another"));
-        }
-        if self.k == 0 {
-            return Err("`k` is 0, it must be 1 or more".into());
-        }
-        let mut places: Vec<(String, &Rule)> = Vec::new();
-        places
-            .extend(self.rules.iter().enumerate().map(|(at, rule)| (format!("rules[{at}]"), rule)));
-        if let Some(slices) = &self.slices {
-            slices.check()?;
-            let rules = slices.rules.iter().enumerate();
-            places.extend(rules.map(|(at, rule)| (format!("slices.rules[{at}]"), rule)));
-        }
-        places.into_iter().try_for_each(|(place, rule)| {
-            self.check_rule(rule).map_err(|message| format!("`{place}`: {message}"))
-        })?;
-        self.fairness.iter().enumerate().try_for_each(|(at, fairness)| {
-            fairness.check(self.problem).map_err(|message| format!("`fairness[{at}]`: {message}"))
-        })
-    }
-
-    /// Whether the problem's columns are there, and no others.
-    fn check_columns(&self) -> Result<(), String> {
-        let problem = self.problem;
-        let has_candidate = self.candidate.is_some() || !self.candidate_scores.is_empty();
-        let needs = |there: bool, name: &str| {
-            if there { Ok(()) } else { Err(format!("{problem} problems need `{name}`")) }
-        };
-        if problem != Problem::Other {
-            needs(self.label.is_some(), "label")?;
-            needs(has_candidate, "candidate")?;
-        }
-        let only = |there: bool, name: &str, of: Problem| {
-            if there && problem != of {
-                Err(format!("`{name}` is for {of} problems, this one is {problem}"))
-            } else {
-                Ok(())
-            }
-        };
-        only(!self.candidate_scores.is_empty(), "candidate_scores", Problem::Multiclass)?;
-        only(!self.champion_scores.is_empty(), "champion_scores", Problem::Multiclass)?;
-        only(self.group.is_some(), "group", Problem::Ranking)?;
-        only(self.scale.is_some(), "scale", Problem::Forecast)?;
-        only(self.candidate_bounds.is_some(), "candidate_bounds", Problem::Forecast)?;
-        only(self.champion_bounds.is_some(), "champion_bounds", Problem::Forecast)?;
-        match problem {
-            Problem::Ranking => {
-                needs(self.group.is_some(), "group")?;
-                if self.cluster.is_some() {
-                    return Err(
-                        "rows of a ranking are drawn by `group`: leave out `cluster`".into()
-                    );
-                }
-            }
-            Problem::Other if self.measures.is_empty() => {
-                return Err("`problem: other` is judged by `measures`: name one".into());
-            }
-            _ => {}
-        }
-        if self.champion_scores.keys().ne(self.candidate_scores.keys()) && self.has_champion() {
-            return Err("`candidate_scores` and `champion_scores` name different classes".into());
-        }
-        Ok(())
-    }
-
-    /// Whether the policy says where a champion's answers are.
-    pub fn has_champion(&self) -> bool {
-        self.champion.is_some()
-            || !self.champion_scores.is_empty()
-            || self.measures.values().any(|own| own.champion.is_some())
-    }
-
-    fn check_rule(&self, rule: &Rule) -> Result<(), String> {
-        let Some((measure, better)) = self.measure(&rule.metric) else {
-            return Err(self.unknown_metric(&rule.metric));
-        };
-        rule.check((&measure, better))?;
-        let compared = match &measure {
-            Measure::Own(name) => self.measures[name].champion.is_some(),
-            Measure::Metric(_) => self.champion.is_some() || !self.champion_scores.is_empty(),
-        };
-        if rule.compares() && !compared {
-            return Err(
-                "it compares with the champion: name the column of its predictions, `champion`"
-                    .into(),
-            );
-        }
-        let needs_scores = [Metric::LogLoss, Metric::Brier, Metric::TopK, Metric::RocAuc];
-        let needed = match &measure {
-            Measure::Metric(metric) if self.problem == Problem::Multiclass => {
-                (needs_scores.contains(metric) && self.candidate_scores.is_empty())
-                    .then_some("candidate_scores")
-            }
-            Measure::Metric(Metric::Mase) if self.scale.is_none() => Some("scale"),
-            Measure::Metric(Metric::Coverage | Metric::Width)
-                if self.candidate_bounds.is_none() =>
-            {
-                Some("candidate_bounds")
-            }
-            _ => None,
-        };
-        if let Some(needed) = needed {
-            return Err(format!("`{measure}` needs `{needed}`"));
-        }
-        let plain = self.weight.is_none() && self.cluster.is_none();
-        let fits = match rule.method {
-            Test::Delong => plain && self.problem == Problem::Binary,
-            Test::Mcnemar => plain,
-            Test::Permutation | Test::Bootstrap => true,
-        };
-        if !fits {
-            return Err(
-                "`method` knows neither weights nor clusters, nor several classes: take bootstrap"
-                    .into(),
-            );
-        }
-        Ok(())
-    }
-
-    fn unknown_metric(&self, name: &str) -> String {
-        let known = self.all_measures();
-        let known: Vec<String> = known.iter().map(ToString::to_string).collect();
-        let what = match Metric::named(name) {
-            Some(_) => format!("`{name}` is not a metric of {} problems", self.problem),
-            None => format!("there is no metric `{name}`"),
-        };
-        format!("{what}; these are: {}", known.join(", "))
     }
 }

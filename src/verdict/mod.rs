@@ -1,24 +1,101 @@
 //! From numbers to a verdict. The only pass is: finite, enough rows, every
 //! condition true.
 
+mod compliance;
+mod fairness;
+pub mod sign_off;
+
+use jiff::{SignedDuration, Timestamp};
 use statrs::distribution::{ContinuousCDF as _, Normal};
 
-use super::fairness;
 use crate::config::{Better, Gate, On, Rule, Test};
-use crate::record::evidence::{Answer, Asked, Check, Measured, Scope};
-use crate::report::{Verdict, number};
+use crate::record::evidence::{Answer, Asked, Check, Evidence, Measured, Scope, Statement};
+use crate::report::{Fault, FaultKind, Verdict, number};
 
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Decision {
-    pub(super) verdict: Verdict,
-    pub(super) reason: String,
-    pub(super) checks: Vec<Check>,
+pub struct Decision {
+    pub verdict: Verdict,
+    pub reason: String,
+    pub checks: Vec<Check>,
     /// What the reader must know beside the rules.
-    pub(super) notes: Vec<String>,
+    pub notes: Vec<String>,
 }
 
-/// What `decide` makes of the numbers is all that the verdict depends on.
-pub(super) fn decide(policy: &Gate, measured: &Measured) -> Decision {
+/// Takes the decision of a document again.
+///
+/// # Errors
+/// When it was changed after it was sealed, or when its own numbers do not give
+/// the verdict and the checks that it states.
+pub fn stands(evidence: &Evidence) -> Result<(), Fault> {
+    let refuse = |message: String| Err(Fault::new(FaultKind::Integrity, message));
+    if !evidence.is_intact() {
+        return refuse(
+            "the evidence does not match its own digest: it was changed after the gate wrote it"
+                .into(),
+        );
+    }
+    let statement = &evidence.statement;
+    let decision = decide(&statement.policy, &statement.measured, &statement.at);
+    if decision.verdict.as_str() != statement.verdict {
+        return refuse(format!(
+            "the evidence says {}, its own numbers say {}: {}",
+            statement.verdict,
+            decision.verdict.as_str(),
+            decision.reason
+        ));
+    }
+    if decision.checks != statement.checks {
+        let other = decision.checks.iter().zip(&statement.checks).find(|(a, b)| a != b);
+        let told = other.map(|(check, _)| format!(", such as `{}`", check.rule));
+        return refuse(format!(
+            "the evidence states checks that its own numbers do not give{}",
+            told.unwrap_or_default()
+        ));
+    }
+    Ok(())
+}
+
+/// Refuses evidence whose time is over. `now` is the present time.
+///
+/// # Errors
+/// Also when it has no readable time, or is from the future.
+pub fn in_time(
+    statement: &Statement,
+    now: Timestamp,
+    max_age_days: Option<f64>,
+) -> Result<(), Fault> {
+    let refuse = |message: String| Fault::new(FaultKind::Integrity, message);
+    let read = |text: &str| {
+        text.parse::<Timestamp>()
+            .map_err(|error| refuse(format!("the evidence has no readable time: {error}")))
+    };
+    let written = read(&statement.at)?;
+    let age = now.duration_since(written);
+    if age < SignedDuration::from_mins(-10) {
+        return Err(refuse(format!(
+            "the evidence is from the future ({written}): a clock is wrong"
+        )));
+    }
+    if let Some(expires) = &statement.expires
+        && read(expires)? < now
+    {
+        return Err(
+            refuse(format!("the evidence expired at {expires}")).hint("run model-gate again")
+        );
+    }
+    let days = age.as_secs_f64() / 86_400.0;
+    match max_age_days.filter(|most| days > *most) {
+        None => Ok(()),
+        Some(most) => {
+            let fault = refuse(format!("the evidence is {days:.1} days old, {most} are allowed"));
+            Err(fault.hint("run model-gate again"))
+        }
+    }
+}
+
+/// The verdict, from the policy, what was measured and the time of the decision
+/// (RFC 3339) alone: it can be taken again from the evidence.
+pub fn decide(policy: &Gate, measured: &Measured, at: &str) -> Decision {
     let corrected = Corrected::new(policy, measured);
     let mut checks = scope_checks(policy, &measured.whole, &policy.rules, &corrected);
     let slices = policy.slices.as_ref();
@@ -27,6 +104,11 @@ pub(super) fn decide(policy: &Gate, measured: &Measured) -> Decision {
         checks.extend(scope_checks(policy, scope, rules, &corrected));
     }
     checks.extend(fairness::checks(policy, measured));
+    if let Some(compliance) = &policy.compliance {
+        // Facts that nobody collected are not known.
+        let facts = measured.facts.clone().unwrap_or_default();
+        checks.extend(compliance::checks(compliance, &facts, at));
+    }
     let (verdict, reason) = conclude(policy, measured, &checks);
     Decision { verdict, reason, checks, notes: notes(policy, measured) }
 }
@@ -86,7 +168,7 @@ fn first_reason(checks: &[Check], verdict: Verdict) -> String {
 }
 
 /// Anything that is not the word for a pass is none.
-pub(super) fn verdict_of(check: &Check) -> Verdict {
+pub fn verdict_of(check: &Check) -> Verdict {
     match check.verdict.as_str() {
         "pass" => Verdict::Pass,
         "inconclusive" => Verdict::Inconclusive,
@@ -211,13 +293,9 @@ impl Question<'_> {
             metric: self.rule.metric.clone(),
             candidate: self.candidate(),
             champion: self.champion(),
-            value: None,
-            low: None,
-            high: None,
             limit: Some(limit).filter(|limit| limit.is_finite()),
-            p_value: None,
             verdict: Verdict::Fail.as_str().to_owned(),
-            reason: String::new(),
+            ..Check::default()
         }
     }
 
@@ -357,5 +435,4 @@ fn power(margin: f64, error: Option<f64>, level: f64) -> String {
 }
 
 #[cfg(test)]
-#[path = "decide_tests.rs"]
 mod tests;

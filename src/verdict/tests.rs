@@ -6,6 +6,8 @@ use super::*;
 use crate::config::Config;
 use crate::record::evidence::Group;
 
+const AT: &str = "2026-03-02T00:00:00Z";
+
 fn policy(rules: &str) -> Gate {
     let text = format!(
         "gate: {{problem: binary, predictions: a.b.c, key: [id], label: y, candidate: p, champion: q, rules: [{rules}]}}"
@@ -41,7 +43,7 @@ fn measured(auc: f64, difference: Option<(f64, f64, f64)>) -> Measured {
 }
 
 fn verdict(rules: &str, measured: &Measured) -> Verdict {
-    decide(&policy(rules), measured).verdict
+    decide(&policy(rules), measured, AT).verdict
 }
 
 #[test]
@@ -83,8 +85,11 @@ fn the_bound_decides_and_a_wide_interval_is_no_pass() {
 
 #[test]
 fn the_first_model_is_judged_by_absolute_limits_and_it_says_so() {
-    let decision =
-        decide(&policy("{metric: roc_auc, min: 0.7, not_worse_than: 0.01}"), &measured(0.8, None));
+    let decision = decide(
+        &policy("{metric: roc_auc, min: 0.7, not_worse_than: 0.01}"),
+        &measured(0.8, None),
+        AT,
+    );
     assert_eq!(decision.verdict, Verdict::Pass);
     assert!(decision.notes[0].contains("no champion yet"));
     assert_eq!(
@@ -119,9 +124,9 @@ fn a_correction_makes_passing_harder_and_never_easier() {
     for answer in &mut found.whole.answers {
         (answer.p_broken, answer.p_kept) = (Some(0.02), Some(0.98));
     }
-    assert_eq!(decide(&policy, &found).checks[0].verdict, "pass");
+    assert_eq!(decide(&policy, &found, AT).checks[0].verdict, "pass");
     policy.correction = Some(crate::stats::correction::Correction::Holm);
-    let decision = decide(&policy, &found);
+    let decision = decide(&policy, &found, AT);
     // Four answers of 0.02 are 0.08 each, above 0.025.
     assert_eq!(decision.checks[0].verdict, "inconclusive");
     assert_eq!(decision.checks[0].p_value, Some(0.08));
@@ -139,16 +144,16 @@ fn a_slice_that_is_small_or_worse_is_told() {
         ..Scope::default()
     };
     found.slices = vec![slice("s = a", 500, 0.9), slice("s = b", 10, 0.9)];
-    let decision = decide(&policy, &found);
+    let decision = decide(&policy, &found, AT);
     assert_eq!(decision.verdict, Verdict::Inconclusive);
     assert!(decision.reason.contains("in s = b: 10 rows are too few"), "{}", decision.reason);
     found.slices[1] = slice("s = b", 500, 0.55);
-    let decision = decide(&policy, &found);
+    let decision = decide(&policy, &found, AT);
     assert_eq!(decision.verdict, Verdict::Fail);
     assert_eq!(decision.reason, "roc_auc 0.55 < 0.6 in s = b");
     found.slices.clear();
     found.whole.candidate.clear();
-    assert_eq!(decide(&policy, &found).verdict, Verdict::Fail);
+    assert_eq!(decide(&policy, &found, AT).verdict, Verdict::Fail);
 }
 
 #[test]
@@ -159,7 +164,7 @@ fn groups_that_are_apart_fail_and_small_ones_are_not_ignored() {
     let verdicts = |groups: Vec<Group>| {
         let mut found = measured(0.8, None);
         found.groups = vec![groups.clone(), groups];
-        let decision = decide(&policy, &found);
+        let decision = decide(&policy, &found, AT);
         let of_kind = decision.checks.iter().filter(|check| check.kind == "fairness");
         of_kind.map(|check| check.verdict.clone()).collect::<Vec<_>>()
     };
@@ -197,8 +202,8 @@ fn bounds_can_decide_absolute_limits_too() {
         (0.60, 0.69, Verdict::Fail),
     ] {
         found.whole.answers = vec![answer(low, high)];
-        assert_eq!(decide(&policy, &found).verdict, verdict);
+        assert_eq!(decide(&policy, &found, AT).verdict, verdict);
     }
     found.whole.answers.clear();
-    assert_eq!(decide(&policy, &found).verdict, Verdict::Fail);
+    assert_eq!(decide(&policy, &found, AT).verdict, Verdict::Fail);
 }

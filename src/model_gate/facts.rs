@@ -1,0 +1,120 @@
+//! What is known about a version: from the registry, its run, and its files.
+
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+use serde_json::Value;
+
+use crate::config::Compliance;
+use crate::names::{ModelName, ModelVersion};
+use crate::record::evidence::Facts;
+use crate::report::Fault;
+use crate::step::Ctx;
+use crate::sys::{fs, git};
+
+/// Names that end like this are read by running what they hold.
+const PICKLES: [&str; 7] = [".pkl", ".pickle", ".joblib", ".dill", ".pt", ".pth", ".cloudpickle"];
+
+pub(super) async fn collect(
+    ctx: &Ctx,
+    model: &ModelName,
+    version: ModelVersion,
+    policy: &Compliance,
+) -> Result<Facts> {
+    let client = &ctx.client;
+    let registered = client.model_get(model).await?;
+    let info = client.model_version_get(model, version).await?.context("the version is gone")?;
+    let registered = registered.context("the model is gone")?;
+    let mut tags = client.model_tags(model).await?;
+    tags.extend(client.model_version_tags(model, version).await?);
+    let comments = [info.comment, registered.comment];
+    let mut facts = Facts {
+        description: comments
+            .into_iter()
+            .flatten()
+            .find(|text| !text.is_empty())
+            .unwrap_or_default(),
+        owner: registered.owner,
+        created_at: Some(info.created_at).filter(|at| *at > 0),
+        tags,
+        ..Facts::default()
+    };
+    if let Some(run) = info.run_id.as_deref().filter(|run| !run.is_empty()) {
+        let run = client.tracked_run(run).await.context("read the run that trained it")?;
+        facts.datasets = run.datasets;
+        facts.commit = run.tags.get("mlflow.source.git.commit").cloned();
+    }
+    facts.commit = facts.tags.get("commit").cloned().or(facts.commit);
+    if let (Some(branch), Some(commit)) = (&policy.commit_on, &facts.commit) {
+        facts.commit_is_there = git::is_on(&ctx.env, Path::new("."), commit, branch).await?;
+    }
+    read_files(ctx, model, version, &mut facts).await?;
+    if let Some(path) = &policy.advisories {
+        let text = fs::read_text_if_exists(path)?.ok_or_else(|| {
+            Fault::usage(format!("`gate.compliance.advisories`: `{path}` does not exist"))
+        })?;
+        facts.advisories = Some(super::advisories::found(&text, &facts.packages)?);
+    }
+    Ok(facts)
+}
+
+async fn read_files(
+    ctx: &Ctx,
+    model: &ModelName,
+    version: ModelVersion,
+    facts: &mut Facts,
+) -> Result<()> {
+    let root = model.files_of(version);
+    let files = ctx.client.files_below(&root).await?;
+    for file in &files {
+        let name = file.path.strip_prefix(&root).unwrap_or(&file.path).trim_start_matches('/');
+        if PICKLES.iter().any(|end| name.to_ascii_lowercase().ends_with(end)) {
+            facts.pickles.push(name.to_owned());
+        }
+        facts.bytes += file.file_size;
+        if name == "MLmodel" {
+            let text = ctx.client.file_read(&file.path).await?;
+            describe(&serde_yaml::from_slice(&text).context("read the version's MLmodel")?, facts);
+        }
+        if name == "requirements.txt" {
+            let text = ctx.client.file_read(&file.path).await?;
+            facts.packages = super::advisories::pinned(&String::from_utf8_lossy(&text));
+        }
+    }
+    Ok(())
+}
+
+/// What MLflow wrote about the model.
+fn describe(described: &Value, facts: &mut Facts) {
+    let flavors = described["flavors"].as_object();
+    facts.flavors = flavors.into_iter().flat_map(|flavors| flavors.keys().cloned()).collect();
+    let columns = |name: &str| -> Option<Vec<String>> {
+        let text = described["signature"][name].as_str()?;
+        let columns: Vec<Value> = serde_json::from_str(text).ok()?;
+        let named = |(at, column): (usize, &Value)| {
+            column["name"].as_str().map_or_else(|| format!("#{at}"), str::to_owned)
+        };
+        Some(columns.iter().enumerate().map(named).collect())
+    };
+    facts.inputs = columns("inputs");
+    facts.has_outputs = columns("outputs").is_some();
+    facts.has_example = described["saved_input_example_info"].is_object();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mlflows_description_is_read() {
+        let text = "flavors: {sklearn: {}, python_function: {}}\nsignature:\n  inputs: '[{\"type\": \"string\", \"name\": \"carrier\"}, {\"type\": \"tensor\"}]'\n  outputs: '[{\"type\": \"double\"}]'\nsaved_input_example_info: {artifact_path: x.json}\n";
+        let mut facts = Facts::default();
+        describe(&serde_yaml::from_str(text).unwrap(), &mut facts);
+        assert_eq!(facts.inputs.unwrap(), ["carrier", "#1"]);
+        assert!(facts.has_outputs && facts.has_example);
+        assert_eq!(facts.flavors, ["sklearn", "python_function"]);
+        let mut facts = Facts::default();
+        describe(&Value::Null, &mut facts);
+        assert_eq!(facts, Facts::default());
+    }
+}

@@ -1,0 +1,87 @@
+//! Takes a gate's decision again: from its document alone, or from the data.
+
+use std::path::Path;
+
+use anyhow::Result;
+
+use super::input::judge;
+use super::measure::measure;
+use super::run::{Wanted, read};
+use crate::record::evidence::{Evidence, Measured};
+use crate::report::{Fault, FaultKind, Outcome, Report, Table, Verdict};
+use crate::step::Ctx;
+use crate::sys::{clock, fs};
+use crate::verdict;
+
+pub(super) async fn verify(ctx: &Ctx, path: &Path, recompute: bool) -> Result<Outcome> {
+    let shown = path.display().to_string();
+    let text = fs::read_text_if_exists(path)?
+        .ok_or_else(|| Fault::usage(format!("`{shown}` does not exist")))?;
+    let evidence = Evidence::parse(&text, &shown)?;
+    verdict::stands(&evidence)?;
+    let statement = &evidence.statement;
+    verdict::in_time(statement, clock::now(), None)?;
+    let mut report = Report::new(
+        "model-gate-verify",
+        format!("Evidence about {} version {}", statement.model, statement.candidate.version),
+    );
+    report.fact("decided", statement.verdict.clone());
+    report.fact("at", statement.at.clone());
+    report.fact("digest", statement.candidate.digest.short());
+    let mut table = Table::new("Verified", ["what", "how"]);
+    let mut seen = |what: &str, how: &str| {
+        table.row(Some(Verdict::Pass), [what.to_owned(), how.to_owned()]);
+    };
+    seen("document", "it is as it was sealed");
+    seen("verdict", "its own numbers give it, check by check");
+    if recompute {
+        let digest = ctx.client.ready_digest(&statement.model, statement.candidate.version).await?;
+        if digest != statement.candidate.digest {
+            return Err(differs("the files of the version").into());
+        }
+        seen("files", "the version's files have the digest that was judged");
+        recomputed(ctx, &evidence).await?;
+        seen("numbers", "the data gives the same ones, to the last bit");
+    }
+    report.tables.push(table);
+    let reason = format!("the gate said {}: {}", statement.verdict, statement.reason);
+    Ok(Outcome::new(report.concluded(Verdict::Pass, reason))
+        .output("decided", statement.verdict.clone())
+        .output("digest", statement.candidate.digest.to_string()))
+}
+
+/// Measures again what the document states, from the data as it was.
+async fn recomputed(ctx: &Ctx, evidence: &Evidence) -> Result<()> {
+    let statement = &evidence.statement;
+    let data = &statement.data;
+    let mut source = data.source.clone();
+    source.as_of = data.version.map(crate::names::AsOf::Version).or(source.as_of);
+    let policy = &statement.policy;
+    if data.champion.is_some() {
+        let fault = Fault::usage("predictions of two tables are not measured again yet");
+        return Err(fault.hint("verify without --recompute").into());
+    }
+    let wanted = Wanted {
+        policy,
+        predictions: &source,
+        champion_predictions: None,
+        filter: data.filter.as_deref(),
+    };
+    let with_champion = statement.champion.is_some();
+    let read = read(ctx, wanted, with_champion).await?;
+    if read.digest != data.digest {
+        return Err(differs("the file of predictions").into());
+    }
+    let judged = judge(&read.frame, policy, with_champion)?;
+    // Facts are what they were at the time.
+    let facts = statement.measured.facts.clone();
+    let measured = Measured { facts, ..measure(&judged, policy, data.seed) };
+    if measured != statement.measured {
+        return Err(differs("what the data gives").into());
+    }
+    Ok(())
+}
+
+fn differs(what: &str) -> Fault {
+    Fault::new(FaultKind::Integrity, format!("{what} is not what the evidence is about"))
+}

@@ -1,0 +1,165 @@
+//! Approvals, read where people give them; refusals and overrides, for the records.
+
+use anyhow::{Context as _, Result};
+
+use crate::config::{ApprovalSource, SignOff};
+use crate::forge::Forge;
+use crate::names::{SchemaName, Sha256};
+use crate::record::evidence::{Evidence, Statement};
+use crate::record::statement::Parameter;
+use crate::record::{self, SignOffRow};
+use crate::report::{Fault, FaultKind};
+use crate::step::Ctx;
+use crate::sys::clock;
+use crate::verdict::sign_off::{self, Approval, Signed};
+
+/// Who counts as having asked for the promotion, and which approvals there are.
+pub(super) async fn signed(
+    ctx: &Ctx,
+    policy: &SignOff,
+    statement: &Statement,
+    record: Option<&SchemaName>,
+) -> Result<Signed> {
+    let approvals = match policy.from {
+        ApprovalSource::Tag => tagged(ctx, policy, statement).await?,
+        ApprovalSource::Table => recorded(ctx, statement, record).await?,
+        ApprovalSource::Github => of_run(ctx, statement, "github").await?,
+        ApprovalSource::Azure => of_run(ctx, statement, "azure").await?,
+    };
+    let version = statement.candidate.version;
+    let trained_by = ctx.client.model_version_get(&statement.model, version).await?;
+    let authors = [
+        ctx.context.actor.clone(),
+        statement.actor.clone(),
+        trained_by.and_then(|info| info.created_by),
+    ];
+    let authors: Vec<String> = authors.into_iter().flatten().collect();
+    Ok(sign_off::count(policy, approvals, &authors, clock::now()))
+}
+
+async fn tagged(ctx: &Ctx, policy: &SignOff, statement: &Statement) -> Result<Vec<Approval>> {
+    let version = statement.candidate.version;
+    let tags = ctx.client.model_version_tags(&statement.model, version).await?;
+    let value = tags.get(&policy.tag);
+    let approved = value.is_some_and(|value| value.trim().eq_ignore_ascii_case("approved"));
+    let approval = Approval {
+        who: None,
+        at: None,
+        comment: String::new(),
+        source: format!("tag {}", policy.tag),
+    };
+    Ok(if approved { vec![approval] } else { Vec::new() })
+}
+
+async fn recorded(
+    ctx: &Ctx,
+    statement: &Statement,
+    record: Option<&SchemaName>,
+) -> Result<Vec<Approval>> {
+    let schema = record.ok_or_else(no_record)?;
+    let lake = ctx.lake()?;
+    lake.ensure::<SignOffRow>(schema).await?;
+    let table = record::table::<SignOffRow>(schema).quoted();
+    let asked = record::statement::Statement::new(format!(
+        "SELECT who, `at`, reason FROM {table} WHERE kind = 'approval' AND model = :model AND version = :version AND digest = :digest ORDER BY `at`"
+    ))
+    .with(Parameter::string("model", statement.model.to_string()))
+    .with(Parameter::new("version", Some(statement.candidate.version.to_string()), "BIGINT"))
+    .with(Parameter::string("digest", statement.candidate.digest.to_string()));
+    let rows = lake.client.sql(lake.warehouse, &asked).await;
+    let rows = rows.with_context(|| format!("read {table}"))?.rows;
+    let approval = |row: Vec<Option<String>>| -> Result<Approval> {
+        let mut cells = row.into_iter();
+        let mut cell = || cells.next().flatten();
+        let (who, at, reason) = (cell(), cell(), cell());
+        let at = at.context("an approval has no time")?;
+        Ok(Approval {
+            who,
+            at: Some(at.parse().with_context(|| format!("the time `{at}` of an approval"))?),
+            comment: reason.unwrap_or_default(),
+            source: "table".into(),
+        })
+    };
+    rows.into_iter().map(approval).collect()
+}
+
+/// Approvals of the CI run that this is.
+async fn of_run(ctx: &Ctx, statement: &Statement, host: &str) -> Result<Vec<Approval>> {
+    let context = &ctx.context;
+    if context.host != host {
+        let fault =
+            Fault::usage(format!("approvals are read from {host}, this runs on {}", context.host));
+        return Err(fault.hint("run it there, or choose another `promotion.sign_off.from`").into());
+    }
+    // An approval is for what this run has judged, not for a document from elsewhere.
+    if statement.run_url.is_none() || statement.run_url != context.run_url {
+        let message = "the evidence is of another run than the approvals";
+        let fault = Fault::new(FaultKind::Integrity, message);
+        return Err(fault.hint("judge and promote in one run, with the sign-off between").into());
+    }
+    let run = context.run_id.as_deref().context("the run has no number")?;
+    let forge = Forge::new(context, &ctx.env, &ctx.masker())?;
+    let given = forge.approvals(run).await?;
+    let approval = |given: crate::forge::Given| Approval {
+        who: Some(given.who),
+        at: given.at.and_then(|at| at.parse().ok()),
+        comment: given.comment,
+        source: host.to_owned(),
+    };
+    Ok(given.into_iter().map(approval).collect())
+}
+
+/// Writes down what people said, once each.
+pub(super) async fn keep(
+    ctx: &Ctx,
+    evidence: &Evidence,
+    record: Option<&SchemaName>,
+    kind: &'static str,
+    said: &[Approval],
+) -> Result<()> {
+    let Some(schema) = record else { return Ok(()) };
+    let statement = &evidence.statement;
+    let row = |approval: &Approval| {
+        let who = approval.who.clone();
+        let digest = statement.candidate.digest.to_string();
+        let version = statement.candidate.version.to_string();
+        let event = Sha256::of_parts([
+            kind,
+            &statement.model.to_string(),
+            &version,
+            &digest,
+            // An approval is for the bytes, what is decided for the evidence.
+            if kind == "approval" { "" } else { &evidence.digest },
+            who.as_deref().unwrap_or_default(),
+            &approval.source,
+        ]);
+        SignOffRow {
+            event_id: event.to_string(),
+            kind,
+            model: statement.model.to_string(),
+            version: statement.candidate.version.0,
+            digest,
+            evidence: evidence.digest.clone(),
+            who,
+            source: approval.source.clone(),
+            reason: Some(approval.comment.clone()).filter(|comment| !comment.is_empty()),
+            run_url: ctx.context.run_url.clone(),
+            at: approval.at.unwrap_or_else(clock::now).to_string(),
+        }
+    };
+    let rows: Vec<SignOffRow> = said.iter().map(row).collect();
+    if rows.is_empty() { Ok(()) } else { ctx.lake()?.record(schema, &rows).await }
+}
+
+/// Who asks: as the host proves it, or as the workspace knows the token.
+pub(super) async fn caller(ctx: &Ctx) -> Result<String> {
+    match (&ctx.context.actor, ctx.context.host) {
+        (Some(actor), "github" | "azure") => Ok(actor.clone()),
+        _ => Ok(ctx.client.me().await.context("ask who this is")?.user_name),
+    }
+}
+
+pub(super) fn no_record() -> Fault {
+    Fault::usage("nothing is recorded, so that no approval can be")
+        .hint("set `record.schema` in lakegate.yml")
+}

@@ -1,0 +1,244 @@
+//! Whether what is known about a version is what the policy asks for.
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::config::{Compliance, Pickle};
+use crate::record::evidence::{Check, Facts};
+use crate::report::{Verdict, number};
+
+/// `at` is the time of the decision, RFC 3339.
+pub(super) fn checks(policy: &Compliance, facts: &Facts, at: &str) -> Vec<Check> {
+    let mut checks = Checks(Vec::new());
+    described(policy, facts, &mut checks);
+    inputs(policy, facts, &mut checks);
+    training(policy, facts, &mut checks);
+    contents(policy, facts, &mut checks);
+    if let Some(most) = policy.max_age_days {
+        checks.age(most, facts, at);
+    }
+    checks.0
+}
+
+/// What people say about it.
+fn described(policy: &Compliance, facts: &Facts, checks: &mut Checks) {
+    if let Some(least) = policy.description {
+        let letters = facts.description.trim().chars().count();
+        checks.judge(
+            "description",
+            letters >= least,
+            format!("{letters} letters, {least} are asked for"),
+        );
+    }
+    if let Some(owners) = &policy.owner {
+        let owner = facts.owner.as_deref().filter(|owner| !owner.is_empty());
+        let fits =
+            owner.is_some_and(|owner| owners.is_empty() || owners.iter().any(|it| it == owner));
+        let told = format!("the owner is {}", owner.unwrap_or("nobody"));
+        checks.judge("owner", fits, told);
+    }
+    for (tag, allowed) in &policy.tags {
+        let value = facts.tags.get(tag).filter(|value| !value.is_empty());
+        let fits = value.is_some_and(|value| allowed.is_empty() || allowed.contains(value));
+        let told = match value {
+            None => format!("the tag `{tag}` is not set"),
+            Some(value) if fits => format!("the tag `{tag}` is {value}"),
+            Some(value) => format!("the tag `{tag}` is {value}, not one of {}", allowed.join(", ")),
+        };
+        checks.judge(&format!("tag {tag}"), fits, told);
+    }
+}
+
+/// What it takes and gives.
+fn inputs(policy: &Compliance, facts: &Facts, checks: &mut Checks) {
+    if policy.signature {
+        let told = facts.inputs.as_ref().map(|inputs| format!("{} inputs", inputs.len()));
+        let fits = told.is_some() && facts.has_outputs;
+        checks.judge("signature", fits, told.unwrap_or("the model has no signature".into()));
+    }
+    if policy.input_example {
+        let told = if facts.has_example { "there is one" } else { "there is none" };
+        checks.judge("input example", facts.has_example, told.to_owned());
+    }
+    if !policy.forbidden_inputs.is_empty() {
+        let (fits, told) = match &facts.inputs {
+            None => (false, "the model does not say which columns it takes".to_owned()),
+            Some(inputs) => {
+                let found: Vec<&str> = inputs
+                    .iter()
+                    .filter(|input| policy.forbidden_inputs.contains(input))
+                    .map(String::as_str)
+                    .collect();
+                let told = if found.is_empty() {
+                    "none is taken".to_owned()
+                } else {
+                    format!("the model takes {}", found.join(", "))
+                };
+                (found.is_empty(), told)
+            }
+        };
+        checks.judge("forbidden inputs", fits, told);
+    }
+}
+
+/// Where it comes from.
+fn training(policy: &Compliance, facts: &Facts, checks: &mut Checks) {
+    if let Some(allowed) = &policy.trained_on {
+        checks.trained_on(allowed, &facts.datasets);
+    }
+    if let Some(branch) = &policy.commit_on {
+        let (fits, told) = match (&facts.commit, facts.commit_is_there) {
+            (None, _) => (false, "the version does not name its commit".to_owned()),
+            (Some(commit), Some(true)) => (true, format!("{} is on {branch}", short(commit))),
+            (Some(commit), Some(false)) => (false, format!("{} is not on {branch}", short(commit))),
+            (Some(commit), None) => {
+                (false, format!("whether {} is on {branch} cannot be told here", short(commit)))
+            }
+        };
+        checks.judge("commit", fits, told);
+    }
+}
+
+/// What its files are.
+fn contents(policy: &Compliance, facts: &Facts, checks: &mut Checks) {
+    if !policy.flavors.is_empty() {
+        let other: Vec<&str> = facts
+            .flavors
+            .iter()
+            .filter(|flavor| !policy.flavors.contains(flavor))
+            .map(String::as_str)
+            .collect();
+        let fits = other.is_empty() && !facts.flavors.is_empty();
+        let told = if fits {
+            facts.flavors.join(", ")
+        } else {
+            format!("not allowed: {}", other.join(", "))
+        };
+        checks.judge("flavors", fits, told);
+    }
+    if policy.pickle == Some(Pickle::Forbidden) {
+        let found = &facts.pickles;
+        let told = if found.is_empty() {
+            "none".to_owned()
+        } else {
+            format!("{} runs code when it is read", found.join(", "))
+        };
+        checks.judge("pickle", found.is_empty(), told);
+    }
+    if policy.advisories.is_some() {
+        let bad = facts.advisories.as_deref();
+        let told = match bad {
+            None => "the advisories were not read".to_owned(),
+            Some([]) => format!("none of {} pinned packages is known as bad", facts.packages.len()),
+            Some(bad) => bad.join("; "),
+        };
+        checks.judge("advisories", bad.is_some_and(<[String]>::is_empty), told);
+    }
+}
+
+fn short(commit: &str) -> String {
+    commit.chars().take(12).collect()
+}
+
+struct Checks(Vec<Check>);
+
+impl Checks {
+    fn judge(&mut self, rule: &str, fits: bool, told: impl std::fmt::Display) {
+        let verdict = if fits { Verdict::Pass } else { Verdict::Fail };
+        self.0.push(Check {
+            kind: "compliance".into(),
+            rule: rule.to_owned(),
+            verdict: verdict.as_str().to_owned(),
+            reason: format!("{rule}: {told}"),
+            ..Check::default()
+        });
+    }
+
+    fn trained_on(&mut self, allowed: &[String], datasets: &[String]) {
+        let fits = |dataset: &&String| {
+            allowed.is_empty()
+                || allowed.iter().any(|pattern| match pattern.strip_suffix('*') {
+                    Some(start) => dataset.starts_with(start),
+                    None => *dataset == pattern,
+                })
+        };
+        let other: Vec<&str> =
+            datasets.iter().filter(|dataset| !fits(dataset)).map(String::as_str).collect();
+        let told = if datasets.is_empty() {
+            "the run names no data".to_owned()
+        } else if other.is_empty() {
+            datasets.join(", ")
+        } else {
+            format!("not allowed: {}", other.join(", "))
+        };
+        self.judge("trained on", other.is_empty() && !datasets.is_empty(), told);
+    }
+
+    fn age(&mut self, most: f64, facts: &Facts, at: &str) {
+        let made = facts.created_at.and_then(|ms| Timestamp::from_millisecond(ms).ok());
+        let age =
+            made.zip(at.parse::<Timestamp>().ok()).map(|(made, now)| now.duration_since(made));
+        // A clock may be a little off; a version from the future is none.
+        let known = age.filter(|age| *age > SignedDuration::from_mins(-10));
+        let days = known.map(|age| age.as_secs_f64() / 86_400.0);
+        let told = match days {
+            Some(days) => format!("{} days, {} are allowed", number(days.max(0.0)), number(most)),
+            None => "when the version was made cannot be told".to_owned(),
+        };
+        self.judge("age", days.is_some_and(|days| days <= most), told);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn verdicts(policy: &str, facts: &Facts) -> Vec<(String, bool)> {
+        let text = format!(
+            "gate: {{problem: binary, predictions: a.b.c, key: [id], label: y, candidate: p, rules: [{{metric: roc_auc, min: 0.5}}], compliance: {policy}}}"
+        );
+        let gate = crate::config::Config::parse("t", &text).unwrap().gate.unwrap();
+        let found = checks(&gate.compliance.unwrap(), facts, "2026-03-02T00:00:00Z");
+        found.into_iter().map(|check| (check.reason, check.verdict == "pass")).collect()
+    }
+
+    #[test]
+    fn what_is_not_known_never_passes() {
+        let policy = "{description: 10, owner: [], tags: {licence: [MIT], intended_use: []}, signature: true, input_example: true, trained_on: [main.f.*], commit_on: main, flavors: [sklearn], advisories: bad.txt, max_age_days: 5, forbidden_inputs: [sex]}";
+        for (reason, passes) in verdicts(policy, &Facts::default()) {
+            assert!(!passes, "{reason}");
+        }
+    }
+
+    #[test]
+    fn what_is_known_and_right_passes() {
+        let facts = Facts {
+            description: "predicts late arrivals".into(),
+            owner: Some("team@x.org".into()),
+            created_at: Some(1_772_323_200_000),
+            tags: [("licence".to_owned(), "MIT".to_owned())].into(),
+            flavors: vec!["sklearn".into()],
+            inputs: Some(vec!["hour".into(), "sex".into()]),
+            has_outputs: true,
+            pickles: vec!["model.pkl".into()],
+            datasets: vec!["main.f.features".into()],
+            advisories: Some(vec!["numpy 1.20: CVE-2021-41496".into()]),
+            commit: Some("abc".into()),
+            commit_is_there: Some(true),
+            ..Facts::default()
+        };
+        let policy = "{description: 10, owner: [team@x.org], tags: {licence: [MIT]}, signature: true, trained_on: [main.f.*], commit_on: main, flavors: [sklearn], max_age_days: 5}";
+        for (reason, passes) in verdicts(policy, &facts) {
+            assert!(passes, "{reason}");
+        }
+        let refused = verdicts(
+            "{tags: {licence: [GPL]}, pickle: forbidden, advisories: bad.txt, forbidden_inputs: [sex], max_age_days: 0.5, owner: [me], trained_on: [x]}",
+            &facts,
+        );
+        for (reason, passes) in &refused {
+            assert!(!passes, "{reason}");
+        }
+        assert!(
+            refused.iter().any(|(reason, _)| reason == "forbidden inputs: the model takes sex")
+        );
+    }
+}
