@@ -3,11 +3,16 @@
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
+use arrow::array::{Array as _, AsArray as _};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Float64Type};
+use arrow::util::display::array_value_to_string;
 use serde_json::Value;
 
-use crate::config::Compliance;
+use crate::config::{Compliance, Infrastructure};
+use crate::lake::{self, Asked};
 use crate::names::{ModelName, ModelVersion};
-use crate::record::evidence::Facts;
+use crate::record::evidence::{Facts, Probe};
 use crate::report::Fault;
 use crate::step::Ctx;
 use crate::sys::{fs, git};
@@ -56,6 +61,34 @@ pub(super) async fn collect(
         facts.advisories = Some(super::advisories::found(&text, &facts.packages)?);
     }
     Ok(facts)
+}
+
+/// What a job found when it ran the version.
+pub(super) async fn probes(
+    ctx: &Ctx,
+    policy: &Infrastructure,
+    model: &ModelName,
+    version: ModelVersion,
+) -> Result<Vec<Probe>> {
+    // Both come from names that were parsed: neither holds a quote.
+    let own = format!("model = '{model}' AND version = {version}");
+    let asked = Asked { filter: Some(&own), ..Asked::default() };
+    let opened = lake::open(ctx, &policy.results, asked).await?;
+    let columns = ["check", "value", "at"].map(str::to_owned);
+    let batches = opened.side.read(ctx.lake_if_any(), &columns, &opened.grouping).await?;
+    let column = |name: &str| lake::column(&batches, name);
+    let (names, values, times) = (column("check")?, column("value")?, column("at")?);
+    let values = cast(&values, &DataType::Float64)?;
+    let values = values.as_primitive::<Float64Type>();
+    let rows = (0..values.len()).map(|row| {
+        let value = values.is_valid(row).then(|| values.value(row));
+        Ok(Probe {
+            check: array_value_to_string(&names, row)?,
+            value: value.filter(|value| value.is_finite()),
+            at: array_value_to_string(&times, row)?,
+        })
+    });
+    rows.collect()
 }
 
 async fn read_files(

@@ -50,6 +50,7 @@ pub(super) fn measure(judged: &Judged, policy: &Gate, seed: u64) -> Measured {
         slices: slices.par_iter().map(of_slice).collect(),
         groups: fairness::measure(policy, judged),
         facts: None,
+        probes: Vec::new(),
     }
 }
 

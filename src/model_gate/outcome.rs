@@ -111,6 +111,7 @@ fn report(evidence: &Evidence, decision: &Decision) -> Report {
         ("slices", "Slices"),
         ("fairness", "Fairness"),
         ("compliance", "Compliance"),
+        ("infrastructure", "Infrastructure"),
     ] {
         let of_kind: Vec<&Check> =
             decision.checks.iter().filter(|check| check.kind == kind).collect();

@@ -88,6 +88,10 @@ async fn judge_version(ctx: Ctx, request: Judge) -> Result<Outcome> {
         let facts = facts::collect(&ctx, &request.model, candidate.version, compliance).await?;
         measured.facts = Some(facts);
     }
+    if let Some(infrastructure) = &policy.infrastructure {
+        let version = candidate.version;
+        measured.probes = facts::probes(&ctx, infrastructure, &request.model, version).await?;
+    }
     let data = Data {
         source: policy.predictions.clone(),
         version: read.version,

@@ -73,9 +73,9 @@ async fn recomputed(ctx: &Ctx, evidence: &Evidence) -> Result<()> {
         return Err(differs("the file of predictions").into());
     }
     let judged = judge(&read.frame, policy, with_champion)?;
-    // Facts are what they were at the time.
-    let facts = statement.measured.facts.clone();
-    let measured = Measured { facts, ..measure(&judged, policy, data.seed) };
+    // Facts and the job's results are what they were at the time.
+    let (facts, probes) = (statement.measured.facts.clone(), statement.measured.probes.clone());
+    let measured = Measured { facts, probes, ..measure(&judged, policy, data.seed) };
     if measured != statement.measured {
         return Err(differs("what the data gives").into());
     }

@@ -85,6 +85,20 @@ pub struct Measured {
     /// What is known about the version, where the policy asks for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub facts: Option<Facts>,
+    /// What a job measured when it ran the version.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub probes: Vec<Probe>,
+}
+
+/// A result of a job that ran the version.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Probe {
+    pub check: String,
+    /// Nothing where it is not finite.
+    pub value: Option<f64>,
+    /// RFC 3339.
+    pub at: String,
 }
 
 /// What is known about a version beside its numbers.
@@ -180,7 +194,8 @@ pub struct Group {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Check {
-    /// Where it belongs: `rules`, `slices`, `fairness`, `compliance`.
+    /// Where it belongs: `rules`, `slices`, `fairness`,
+    /// `compliance`, `infrastructure`.
     pub kind: String,
     pub rule: String,
     /// Of a slice.

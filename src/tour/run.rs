@@ -31,7 +31,8 @@ struct Tour<'a> {
 
 /// What a step came to.
 struct Came {
-    verdict: Verdict,
+    /// Nothing when the step broke: that is no answer, not even a no.
+    verdict: Option<Verdict>,
     reason: String,
     report: Option<String>,
     outputs: Value,
@@ -39,11 +40,20 @@ struct Came {
 
 impl Came {
     fn pass(reason: impl Into<String>) -> Self {
-        Self { verdict: Verdict::Pass, reason: reason.into(), report: None, outputs: Value::Null }
+        Self {
+            verdict: Some(Verdict::Pass),
+            reason: reason.into(),
+            report: None,
+            outputs: Value::Null,
+        }
     }
 
     fn fail(reason: impl Into<String>) -> Self {
-        Self { verdict: Verdict::Fail, ..Self::pass(reason) }
+        Self { verdict: Some(Verdict::Fail), ..Self::pass(reason) }
+    }
+
+    fn broken(reason: impl Into<String>) -> Self {
+        Self { verdict: None, ..Self::pass(reason) }
     }
 }
 
@@ -136,13 +146,13 @@ impl Tour<'_> {
                 Err(error) => {
                     let words = format!("{error:#}");
                     fs::write_atomic(self.places.log(step.id), &words)?;
-                    Came::fail(words)
+                    Came::broken(words)
                 }
             };
             let done = Done {
                 id: step.id.to_owned(),
-                verdict: came.verdict.as_str().to_owned(),
-                as_expected: came.verdict == step.expected,
+                verdict: came.verdict.map_or("broken", Verdict::as_str).to_owned(),
+                as_expected: came.verdict == Some(step.expected),
                 reason: came.reason,
                 seconds: started.elapsed().as_secs_f64(),
                 report: came.report,
@@ -197,6 +207,13 @@ impl Tour<'_> {
                 Ok(came)
             }
             Action::Retraining => self.retraining(travel).await,
+            Action::Rollback(words) => {
+                // Named, so that a tour that was killed here rolls back once.
+                let promoted = travel.find("promote-new").map(|done| &done.outputs["version"]);
+                let promoted = promoted.and_then(Value::as_str).context("nothing was promoted")?;
+                let from = format!("--from={promoted}");
+                self.command(step, &[words, &[from.as_str()]].concat(), bar).await
+            }
         }
     }
 
@@ -237,16 +254,17 @@ impl Tour<'_> {
         let (code, stdout, tail) = self.child(step, command, bar).await?;
         let Ok(result) = serde_json::from_str::<Value>(&stdout) else {
             let last = tail.lines().last().unwrap_or_default().to_owned();
-            return Ok(Came::fail(format!(
+            return Ok(Came::broken(format!(
                 "exit code {}: {last}",
                 code.map_or("none".into(), |code| code.to_string())
             )));
         };
         let text = |name: &str| result[name].as_str().unwrap_or_default().to_owned();
         let verdict = match (text("verdict").as_str(), code) {
-            ("pass", Some(0)) => Verdict::Pass,
-            ("fail", Some(1)) => Verdict::Fail,
-            _ => Verdict::Inconclusive,
+            ("pass", Some(0)) => Some(Verdict::Pass),
+            ("fail", Some(1)) => Some(Verdict::Fail),
+            ("inconclusive", Some(3)) => Some(Verdict::Inconclusive),
+            _ => None,
         };
         let report = result["outputs"]["report"]
             .as_str()

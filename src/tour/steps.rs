@@ -17,6 +17,8 @@ pub(super) enum Action {
     SameRetraining(&'static [&'static str]),
     /// Wait for the run that the drift check started.
     Retraining,
+    /// Leave the version that was promoted last.
+    Rollback(&'static [&'static str]),
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -44,6 +46,16 @@ const fn refused(
     Step { id, title, part, action, expected: Verdict::Fail }
 }
 
+/// A step that is right when there is no answer yet.
+const fn unanswered(
+    id: &'static str,
+    title: &'static str,
+    part: &'static str,
+    action: Action,
+) -> Step {
+    Step { id, title, part, action, expected: Verdict::Inconclusive }
+}
+
 const MODEL: &str = "main.flights.late_arrival";
 const DRIFT: &[&str] = &[
     "drift-check",
@@ -53,7 +65,7 @@ const DRIFT: &[&str] = &[
     "--retrain-param=key=retraining-2013-07",
 ];
 
-pub(super) const STEPS: [Step; 22] = [
+pub(super) const STEPS: [Step; 29] = [
     step("project", "write the starter project", "development", Action::Project),
     step(
         "environment",
@@ -93,12 +105,35 @@ pub(super) const STEPS: [Step; 22] = [
         job(&["flights-evaluate", "months=4"]),
     ),
     step(
+        "check",
+        "load it and let it predict, on the workspace",
+        "evaluation",
+        job(&["flights-check-model", "environment=job"]),
+    ),
+    step(
         "gate",
         "judge it by absolute limits",
         "evaluation",
         Action::Command(&["model-gate", "--model", MODEL]),
     ),
-    step("promote", "make it the champion", "promotion", Action::Command(&["model-promote"])),
+    unanswered(
+        "promote-unsigned",
+        "promote it, which nobody agreed to yet",
+        "promotion",
+        Action::Command(&["model-promote", "promote", FIRST]),
+    ),
+    step(
+        "approve",
+        "agree, as a person",
+        "promotion",
+        Action::Command(&["model-promote", "approve", FIRST]),
+    ),
+    step(
+        "promote",
+        "make it the champion",
+        "promotion",
+        Action::Command(&["model-promote", "promote", FIRST]),
+    ),
     step("score", "score the flights of April", "deployment", job(&["flights-score", "months=4"])),
     step(
         "train-worse",
@@ -111,6 +146,12 @@ pub(super) const STEPS: [Step; 22] = [
         "let it predict April beside the champion",
         "evaluation",
         job(&["flights-evaluate", "months=4"]),
+    ),
+    step(
+        "check-worse",
+        "load that one, too",
+        "evaluation",
+        job(&["flights-check-model", "environment=job"]),
     ),
     refused(
         "gate-worse",
@@ -150,13 +191,40 @@ pub(super) const STEPS: [Step; 22] = [
         job(&["flights-evaluate", "months=8"]),
     ),
     step(
+        "check-new",
+        "load the new one",
+        "evaluation",
+        job(&["flights-check-model", "environment=job"]),
+    ),
+    step(
         "gate-new",
         "judge the new model against the champion",
         "evaluation",
         Action::Command(&["model-gate", "--model", MODEL]),
     ),
-    step("promote-new", "make it the champion", "promotion", Action::Command(&["model-promote"])),
+    step(
+        "approve-new",
+        "agree to the new one",
+        "promotion",
+        Action::Command(&["model-promote", "approve", NEW]),
+    ),
+    step(
+        "promote-new",
+        "make it the champion",
+        "promotion",
+        Action::Command(&["model-promote", "promote", NEW]),
+    ),
+    step(
+        "rollback",
+        "go back to the version before, as a drill",
+        "promotion",
+        Action::Rollback(&["model-promote", "rollback", "--reason=a drill"]),
+    ),
 ];
+
+/// The gate's evidence lies with the gate's own step.
+const FIRST: &str = "--evidence=.lakegate/reports/gate/model-gate.evidence.json";
+const NEW: &str = "--evidence=.lakegate/reports/gate-new/model-gate.evidence.json";
 
 /// A job by its name, with parameters.
 const fn job(words: &'static [&'static str]) -> Action {
@@ -175,11 +243,6 @@ pub(super) fn arguments(words: &[&str], id: &str) -> Vec<String> {
     }
     arguments.push("--json".into());
     arguments.push(format!("--report-dir=.lakegate/reports/{id}"));
-    if words[0] == "model-promote" {
-        // The gate's evidence lies with the gate's own step.
-        let gate = id.replace("promote", "gate");
-        arguments.push(format!("--evidence=.lakegate/reports/{gate}/model-gate.evidence.json"));
-    }
     arguments
 }
 
@@ -188,11 +251,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn steps_have_names_of_their_own_and_promotions_a_gate() {
+    fn steps_have_names_of_their_own_and_promotions_a_gate_before_them() {
         for (at, step) in STEPS.iter().enumerate() {
             assert!(STEPS[..at].iter().all(|other| other.id != step.id), "{}", step.id);
-            if let Action::Command(["model-promote"]) = step.action {
-                let gate = step.id.replace("promote", "gate");
+            if let Action::Command(["model-promote", _, evidence]) = step.action {
+                let gate = evidence.split('/').nth(2).unwrap();
                 assert!(STEPS[..at].iter().any(|other| other.id == gate), "{gate}");
             }
         }

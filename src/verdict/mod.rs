@@ -3,6 +3,7 @@
 
 mod compliance;
 mod fairness;
+mod infrastructure;
 pub mod sign_off;
 
 use jiff::{SignedDuration, Timestamp};
@@ -108,6 +109,9 @@ pub fn decide(policy: &Gate, measured: &Measured, at: &str) -> Decision {
         // Facts that nobody collected are not known.
         let facts = measured.facts.clone().unwrap_or_default();
         checks.extend(compliance::checks(compliance, &facts, at));
+    }
+    if let Some(infrastructure) = &policy.infrastructure {
+        checks.extend(infrastructure::checks(infrastructure, &measured.probes, at));
     }
     let (verdict, reason) = conclude(policy, measured, &checks);
     Decision { verdict, reason, checks, notes: notes(policy, measured) }

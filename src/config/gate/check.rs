@@ -39,6 +39,11 @@ impl Gate {
         if self.stratify && (self.cluster.is_some() || self.problem != Problem::Binary) {
             return Err("`stratify` is for binary problems without clusters".into());
         }
+        self.check_parts()
+    }
+
+    /// Whether each of its parts makes sense.
+    fn check_parts(&self) -> Result<(), String> {
         if let Some(name) = self.measures.keys().find(|name| Metric::named(name).is_some()) {
             return Err(format!("`measures.{name}` has the name of a metric: choose another"));
         }
@@ -47,6 +52,9 @@ impl Gate {
         }
         if let Some(compliance) = &self.compliance {
             compliance.check()?;
+        }
+        if let Some(infrastructure) = &self.infrastructure {
+            infrastructure.check()?;
         }
         if self.valid_days.is_some_and(|days| !(days.is_finite() && days > 0.0)) {
             return Err("`valid_days` must be a positive number".into());

@@ -2,6 +2,7 @@
 
 mod check;
 mod compliance;
+mod infrastructure;
 mod rule;
 mod slices;
 
@@ -11,6 +12,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use self::compliance::{Compliance, Pickle};
+pub use self::infrastructure::{Infrastructure, Range};
 pub use self::rule::{Margin, On, Rule, Sided, Test};
 pub use self::slices::{Fair, Fairness, Slices};
 use crate::names::Source;
@@ -164,6 +166,9 @@ pub struct Gate {
     /// What must be known about the version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub compliance: Option<Compliance>,
+    /// What must hold of the version when it runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub infrastructure: Option<Infrastructure>,
 }
 
 /// A metric of the policy's own: one number from a column.

@@ -21,7 +21,7 @@ def main():
     rows = lakehouse.read("features", arguments.months)
     candidate = registry.resolve(name, arguments.candidate)
     champion = registry.by_alias(name, "champion")
-    judged = rows[["flight_id", "late"]].copy()
+    judged = rows[["flight_id", "late", "origin"]].copy()
     judged["candidate"] = model.predict(registry.load(name, candidate), rows)
     # The first model has nobody to stand up to; the column is there all the same.
     judged["champion"] = model.predict(registry.load(name, champion), rows) if champion else float("nan")

@@ -60,6 +60,16 @@ class Lakehouse:
         else:
             write_deltalake(location, data, mode="overwrite", schema_mode="overwrite")
 
+    def append(self, table: str, frame: pd.DataFrame) -> None:
+        if self.spark is not None:
+            self.spark.createDataFrame(frame).write.format("delta").mode("append").saveAsTable(f"{self.schema}.{table}")
+            return
+        import pyarrow as pa
+        from deltalake import write_deltalake
+
+        data = pa.Table.from_pandas(frame, preserve_index=False)
+        write_deltalake(self._location(table, create_for=data), data, mode="append")
+
     def _location(self, table: str, create_for=None) -> str:
         name = f"{self.schema}.{table}"
         try:
