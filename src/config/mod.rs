@@ -20,8 +20,8 @@ mod windows;
 pub use between::Between;
 pub use drift::{Compat, Drift, Engine};
 pub use gate::{
-    Better, Compliance, Costs, Fair, Fairness, Gate, Infrastructure, Margin, On, OwnMeasure,
-    Pickle, Problem, Range, Reduction, Rule, Sided, Slices, Test,
+    Better, Compliance, Costs, Experiment, Fair, Fairness, Gate, Infrastructure, LiveRule, Margin,
+    On, OwnMeasure, Pickle, Problem, Range, Reduction, Rule, Sided, Slices, Test,
 };
 pub use monitor::{Monitor, MonitorAgainst};
 pub use performance::{Labels, Performance};

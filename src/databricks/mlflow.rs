@@ -133,6 +133,32 @@ impl Client {
         Ok(tags(&answer["model_version"]))
     }
 
+    /// What training logged for a version: to its run, and to the logged model
+    /// (MLflow 3).
+    pub async fn logged_metrics(
+        &self,
+        model: &ModelName,
+        version: ModelVersion,
+    ) -> Result<[Vec<Metric>; 2], Error> {
+        let call = self.http.get("/api/2.0/mlflow/unity-catalog/model-versions/get");
+        let answer: Value = call.query("name", model).query("version", version).read().await?;
+        let own = |name: &str| text(&answer["model_version"][name]).filter(|id| !id.is_empty());
+        let of_run = match own("run_id") {
+            Some(run) => self.tracked_run(&run).await?.metrics,
+            None => Vec::new(),
+        };
+        let of_model = match own("model_id") {
+            Some(id) => {
+                let route = format!("/api/2.0/mlflow/logged-models/{}", super::http::segment(&id));
+                let answer: Value = self.http.get(route).read().await?;
+                let metrics = answer["model"]["data"]["metrics"].as_array().cloned();
+                metrics.unwrap_or_default().iter().filter_map(metric).collect()
+            }
+            None => Vec::new(),
+        };
+        Ok([of_run, of_model])
+    }
+
     /// Records something about a model version where people look for it.
     pub async fn model_version_tag(
         &self,

@@ -61,7 +61,7 @@ impl Args {
                 .hint("say what must hold: metrics, limits, the predictions table")
         })?;
         if let Some(table) = self.predictions {
-            policy.predictions = table;
+            policy.predictions = Some(table);
         }
         let candidate = match self.candidate.as_str() {
             "latest" => None,

@@ -1,5 +1,6 @@
 //! What is known about a version: from the registry, its run, and its files.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
@@ -10,6 +11,7 @@ use arrow::util::display::array_value_to_string;
 use serde_json::Value;
 
 use crate::config::{Compliance, Infrastructure};
+use crate::databricks::mlflow::Metric;
 use crate::lake::{self, Asked};
 use crate::names::{ModelName, ModelVersion};
 use crate::record::evidence::{Facts, Probe};
@@ -91,6 +93,28 @@ pub(super) async fn probes(
     rows.collect()
 }
 
+/// Metrics that training logged, by name; or why one cannot be used.
+pub(super) async fn logged(
+    ctx: &Ctx,
+    names: impl Iterator<Item = &String>,
+    model: &ModelName,
+    version: ModelVersion,
+) -> Result<BTreeMap<String, Result<f64, String>>> {
+    let sides = ctx.client.logged_metrics(model, version).await;
+    let sides = sides.context("read what training logged")?;
+    Ok(names.map(|name| (name.clone(), one(name, &sides))).collect())
+}
+
+/// The one value that all who logged it agree on.
+fn one(name: &str, sides: &[Vec<Metric>; 2]) -> Result<f64, String> {
+    let mut values = sides.iter().flatten().filter(|metric| metric.key == name);
+    let first = values.next().ok_or("was not logged")?.value;
+    if let Some(other) = values.find(|other| other.value.to_bits() != first.to_bits()) {
+        return Err(format!("is ambiguous: {first} and {} were logged", other.value));
+    }
+    if first.is_finite() { Ok(first) } else { Err(format!("is {first}, which is not finite")) }
+}
+
 async fn read_files(
     ctx: &Ctx,
     model: &ModelName,
@@ -137,6 +161,20 @@ fn describe(described: &Value, facts: &mut Facts) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_logged_metric_is_one_finite_number_or_none() {
+        let metric = |value: f64| Metric { key: "auc".into(), value };
+        let of = |a: &[f64], b: &[f64]| {
+            one("auc", &[a, b].map(|side| side.iter().map(|value| metric(*value)).collect()))
+        };
+        assert_eq!(of(&[0.8], &[]), Ok(0.8));
+        assert_eq!(of(&[0.8], &[0.8]), Ok(0.8));
+        assert!(of(&[0.8], &[0.9]).unwrap_err().contains("ambiguous"));
+        assert!(of(&[f64::NAN], &[]).unwrap_err().contains("not finite"));
+        assert!(of(&[f64::INFINITY], &[]).unwrap_err().contains("not finite"));
+        assert!(of(&[], &[]).unwrap_err().contains("was not logged"));
+    }
 
     #[test]
     fn mlflows_description_is_read() {

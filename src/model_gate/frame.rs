@@ -56,7 +56,7 @@ impl Frame {
     }
 }
 
-fn joined(batches: &[RecordBatch]) -> Result<RecordBatch> {
+pub(super) fn joined(batches: &[RecordBatch]) -> Result<RecordBatch> {
     match batches {
         [] => Ok(RecordBatch::new_empty(Arc::new(Schema::empty()))),
         [first, ..] => concat_batches(&first.schema(), batches).context("join the rows"),

@@ -78,7 +78,8 @@ impl Judged {
 pub(super) fn judge(frame: &Frame, policy: &Gate, with_champion: bool) -> Result<Judged> {
     let count = frame.rows.num_rows();
     if count == 0 {
-        let fault = Fault::usage(format!("`{}` has no rows to judge", policy.predictions));
+        let source = policy.predictions.as_ref().map(ToString::to_string).unwrap_or_default();
+        let fault = Fault::usage(format!("`{source}` has no rows to judge"));
         return Err(fault.hint("run the evaluation job first, or loosen --where").into());
     }
     let reader = Reader::new(frame, policy)?;

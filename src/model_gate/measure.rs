@@ -51,6 +51,7 @@ pub(super) fn measure(judged: &Judged, policy: &Gate, seed: u64) -> Measured {
         groups: fairness::measure(policy, judged),
         facts: None,
         probes: Vec::new(),
+        live: None,
     }
 }
 
@@ -77,6 +78,7 @@ impl Part<'_> {
             candidate: candidate.map(values).unwrap_or_default(),
             champion: champion.map(values),
             answers: self.answers(policy, rules, seed),
+            unclear: BTreeMap::new(),
         }
     }
 

@@ -6,6 +6,7 @@ mod facts;
 mod fairness;
 mod frame;
 mod input;
+mod live;
 mod measure;
 mod outcome;
 mod parts;

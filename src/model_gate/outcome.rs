@@ -62,11 +62,15 @@ pub(super) fn rows(evidence: &Evidence) -> Vec<GateRow> {
     statement.checks.iter().map(row).collect()
 }
 
-pub(super) fn outcome(evidence: &Evidence, decision: &Decision, judged: &Judged) -> Outcome {
+pub(super) fn outcome(
+    evidence: &Evidence,
+    decision: &Decision,
+    judged: Option<&Judged>,
+) -> Outcome {
     let statement = &evidence.statement;
     let mut report = report(evidence, decision);
-    report.curves = curves(judged);
-    report.tables.extend(confusion(judged));
+    report.curves = judged.map(curves).unwrap_or_default();
+    report.tables.extend(judged.and_then(confusion));
     let champion = statement.champion.as_ref();
     Outcome {
         document: Some(Document { name: "evidence", content: json!(evidence) }),
@@ -97,8 +101,13 @@ fn report(evidence: &Evidence, decision: &Decision) -> Report {
         (None, Some(digest)) => format!(" with digest {}", digest.short()),
         (None, None) => String::new(),
     };
-    report.fact("data", format!("{}{state}", data.source));
-    report.fact("rows", data.rows.to_string());
+    match &data.source {
+        Some(source) => {
+            report.fact("data", format!("{source}{state}"));
+            report.fact("rows", data.rows.to_string());
+        }
+        None => report.fact("data", "what training logged"),
+    }
     report.fact("digest", statement.candidate.digest.short());
     if let Some(correction) = statement.policy.correction {
         report.fact("correction", correction.as_str());
@@ -112,6 +121,7 @@ fn report(evidence: &Evidence, decision: &Decision) -> Report {
         ("fairness", "Fairness"),
         ("compliance", "Compliance"),
         ("infrastructure", "Infrastructure"),
+        ("experiment", "Live traffic"),
     ] {
         let of_kind: Vec<&Check> =
             decision.checks.iter().filter(|check| check.kind == kind).collect();

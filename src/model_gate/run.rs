@@ -5,16 +5,16 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result};
 use jiff::SignedDuration;
 
-use super::facts;
 use super::frame::{self, Frame};
 use super::input::judge;
 use super::measure::measure;
+use super::{facts, live};
 use super::{outcome, verify};
 use crate::config::Gate;
 use crate::databricks::Client;
 use crate::lake::{self, Asked};
 use crate::names::{Alias, ModelName, ModelVersion, SchemaName, Sha256, Source, VersionRef};
-use crate::record::evidence::{Data, Evidence, Measured, Statement, Subject};
+use crate::record::evidence::{Data, Evidence, Measured, Scope, Statement, Subject};
 use crate::report::{Fault, Outcome};
 use crate::step::{self, Ctx};
 use crate::sys::clock;
@@ -68,37 +68,39 @@ async fn judge_version(ctx: Ctx, request: Judge) -> Result<Outcome> {
     let told = told.unwrap_or("no other champion".into());
     ctx.host.progress(&format!("candidate version {}, {told}", candidate.version));
 
-    let wanted = Wanted {
-        policy,
-        predictions: &policy.predictions,
-        champion_predictions: policy.champion_predictions.as_ref(),
-        filter: request.filter.as_deref(),
+    let read = match &policy.predictions {
+        None => None,
+        Some(predictions) => {
+            let wanted = Wanted {
+                policy,
+                predictions,
+                champion_predictions: policy.champion_predictions.as_ref(),
+                filter: request.filter.as_deref(),
+            };
+            Some(read(&ctx, wanted, champion.is_some()).await?)
+        }
     };
-    let read = read(&ctx, wanted, champion.is_some()).await?;
-    let judged = judge(&read.frame, policy, champion.is_some())?;
+    let judged = read.as_ref().map(|read| judge(&read.frame, policy, champion.is_some()));
+    let judged = judged.transpose()?;
+    let state = read.as_ref();
+    let digest = state.and_then(|read| read.digest);
     let seed = Sha256::of_parts([
-        read.identity.as_str(),
-        &read.digest.map_or(String::new(), |digest| digest.to_string()),
+        state.map_or("", |read| read.identity.as_str()),
+        &digest.map_or(String::new(), |digest| digest.to_string()),
         &candidate.digest.to_string(),
         &champion.as_ref().map_or(String::new(), |champion| champion.digest.to_string()),
     ])
     .seed();
-    let mut measured = measure(&judged, policy, seed);
-    if let Some(compliance) = &policy.compliance {
-        let facts = facts::collect(&ctx, &request.model, candidate.version, compliance).await?;
-        measured.facts = Some(facts);
-    }
-    if let Some(infrastructure) = &policy.infrastructure {
-        let version = candidate.version;
-        measured.probes = facts::probes(&ctx, infrastructure, &request.model, version).await?;
-    }
+    let mut measured =
+        judged.as_ref().map(|judged| measure(judged, policy, seed)).unwrap_or_default();
+    besides(&ctx, &request, [Some(&candidate), champion.as_ref()], &mut measured).await?;
     let data = Data {
         source: policy.predictions.clone(),
-        version: read.version,
-        digest: read.digest,
-        champion: read.champion,
+        version: state.and_then(|read| read.version),
+        digest,
+        champion: state.and_then(|read| read.champion.clone()),
         filter: request.filter.clone(),
-        rows: judged.rows,
+        rows: judged.as_ref().map_or(0, |judged| judged.rows),
         seed,
     };
     let subjects = (request.model.clone(), candidate, champion);
@@ -106,7 +108,58 @@ async fn judge_version(ctx: Ctx, request: Judge) -> Result<Outcome> {
     if let Some(schema) = &request.record {
         ctx.lake()?.record(schema, &outcome::rows(&evidence)).await?;
     }
-    Ok(outcome::outcome(&evidence, &decision, &judged))
+    Ok(outcome::outcome(&evidence, &decision, judged.as_ref()))
+}
+
+/// What the policy asks for beside the predictions.
+async fn besides(
+    ctx: &Ctx,
+    request: &Judge,
+    [candidate, champion]: [Option<&Subject>; 2],
+    measured: &mut Measured,
+) -> Result<()> {
+    let (policy, model) = (&request.policy, &request.model);
+    let Some(version) = candidate.map(|candidate| candidate.version) else { return Ok(()) };
+    if !policy.logged.is_empty() {
+        log_metrics(ctx, request, [candidate, champion], &mut measured.whole).await?;
+    }
+    if let Some(compliance) = &policy.compliance {
+        measured.facts = Some(facts::collect(ctx, model, version, compliance).await?);
+    }
+    if let Some(infrastructure) = &policy.infrastructure {
+        measured.probes = facts::probes(ctx, infrastructure, model, version).await?;
+    }
+    if let Some(experiment) = &policy.experiment {
+        let opened = lake::open(ctx, &experiment.outcomes, Asked::default()).await?;
+        let names = live::columns(experiment);
+        let batches = opened.side.read(ctx.lake_if_any(), &names, &opened.grouping).await?;
+        let rows = frame::joined(&batches)?;
+        measured.live =
+            Some(live::measure(experiment, (&rows, &opened.identity), 1.0 - policy.confidence)?);
+    }
+    Ok(())
+}
+
+/// Puts what training logged beside what was measured.
+async fn log_metrics(
+    ctx: &Ctx,
+    request: &Judge,
+    subjects: [Option<&Subject>; 2],
+    whole: &mut Scope,
+) -> Result<()> {
+    for (place, subject) in subjects.into_iter().enumerate() {
+        let Some(subject) = subject else { continue };
+        let names = request.policy.logged.keys();
+        let values =
+            if place == 0 { &mut whole.candidate } else { whole.champion.get_or_insert_default() };
+        for (name, found) in facts::logged(ctx, names, &request.model, subject.version).await? {
+            match found {
+                Ok(value) => drop(values.insert(name, value)),
+                Err(why) => drop(whole.unclear.insert(name, why)),
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Decides, and seals what the decision was made from.

@@ -1,5 +1,6 @@
 //! Takes a gate's decision again: from its document alone, or from the data.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::Result;
@@ -54,7 +55,11 @@ pub(super) async fn verify(ctx: &Ctx, path: &Path, recompute: bool) -> Result<Ou
 async fn recomputed(ctx: &Ctx, evidence: &Evidence) -> Result<()> {
     let statement = &evidence.statement;
     let data = &statement.data;
-    let mut source = data.source.clone();
+    let Some(mut source) = data.source.clone() else {
+        return Err(
+            Fault::usage("nothing was measured: the evidence is made from logged metrics").into()
+        );
+    };
     source.as_of = data.version.map(crate::names::AsOf::Version).or(source.as_of);
     let policy = &statement.policy;
     if data.champion.is_some() {
@@ -73,9 +78,20 @@ async fn recomputed(ctx: &Ctx, evidence: &Evidence) -> Result<()> {
         return Err(differs("the file of predictions").into());
     }
     let judged = judge(&read.frame, policy, with_champion)?;
-    // Facts and the job's results are what they were at the time.
-    let (facts, probes) = (statement.measured.facts.clone(), statement.measured.probes.clone());
-    let measured = Measured { facts, probes, ..measure(&judged, policy, data.seed) };
+    // What came from elsewhere is what it was at the time.
+    let before = &statement.measured;
+    let Measured { facts, probes, live, .. } = before.clone();
+    let mut measured = Measured { facts, probes, live, ..measure(&judged, policy, data.seed) };
+    measured.whole.unclear.clone_from(&before.whole.unclear);
+    for name in policy.logged.keys() {
+        let copy = |from: &BTreeMap<String, f64>, to: &mut BTreeMap<String, f64>| {
+            to.extend(from.get(name).map(|value| (name.clone(), *value)));
+        };
+        copy(&before.whole.candidate, &mut measured.whole.candidate);
+        if let (Some(from), Some(to)) = (&before.whole.champion, &mut measured.whole.champion) {
+            copy(from, to);
+        }
+    }
     if measured != statement.measured {
         return Err(differs("what the data gives").into());
     }

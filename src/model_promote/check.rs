@@ -72,7 +72,7 @@ mod tests {
             candidate: subject(2),
             champion: champion.map(subject),
             data: Data {
-                source: "a.b.c".parse().unwrap(),
+                source: Some("a.b.c".parse().unwrap()),
                 version: Some(1),
                 digest: None,
                 champion: None,

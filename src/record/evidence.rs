@@ -52,8 +52,8 @@ pub struct Subject {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Data {
-    /// A table, or files.
-    pub source: Source,
+    /// A table, or files; nothing where metrics were logged only.
+    pub source: Option<Source>,
     /// The version in the table's Delta log.
     pub version: Option<u64>,
     /// Of the bytes of plain files.
@@ -88,6 +88,34 @@ pub struct Measured {
     /// What a job measured when it ran the version.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub probes: Vec<Probe>,
+    /// What live traffic gave.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub live: Option<Live>,
+}
+
+/// Two groups of live traffic.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Live {
+    /// The rows, with their version.
+    pub state: String,
+    /// Of the candidate, and of the champion.
+    pub units: [u64; 2],
+    pub sample_ratio_p: Option<f64>,
+    /// By the place of the rule.
+    pub answers: Vec<LiveAnswer>,
+}
+
+/// The means of both groups, and their difference.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LiveAnswer {
+    pub candidate: Option<f64>,
+    pub champion: Option<f64>,
+    /// After what was known before is taken out.
+    pub value: Option<f64>,
+    pub low: Option<f64>,
+    pub high: Option<f64>,
 }
 
 /// A result of a job that ran the version.
@@ -147,6 +175,9 @@ pub struct Scope {
     pub champion: Option<BTreeMap<String, f64>>,
     #[serde(default)]
     pub answers: Vec<Answer>,
+    /// Metrics without a value that can be used, and why.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub unclear: BTreeMap<String, String>,
 }
 
 /// An estimate that a rule asked for.
@@ -195,7 +226,7 @@ pub struct Group {
 #[serde(deny_unknown_fields)]
 pub struct Check {
     /// Where it belongs: `rules`, `slices`, `fairness`,
-    /// `compliance`, `infrastructure`.
+    /// `compliance`, `infrastructure`, `experiment`.
     pub kind: String,
     pub rule: String,
     /// Of a slice.

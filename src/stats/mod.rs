@@ -20,6 +20,7 @@ pub mod curves;
 pub mod derived;
 pub mod embedding;
 pub mod estimate;
+pub mod experiment;
 mod gap;
 pub mod isotonic;
 pub mod keys;

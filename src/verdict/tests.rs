@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::config::Config;
-use crate::record::evidence::Group;
+use crate::record::evidence::{Answer, Asked, Group, Scope};
 
 const AT: &str = "2026-03-02T00:00:00Z";
 

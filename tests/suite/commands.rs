@@ -189,7 +189,16 @@ async fn register(served: &Served, version: u64) {
     let http = reqwest::Client::new();
     let at =
         |path: &str| format!("{}/api/2.0/mlflow/unity-catalog/model-versions/{path}", served.host);
-    let body = json!({ "name": "main.default.model", "source": "somewhere" });
+    let post = |path: &str, body: serde_json::Value| {
+        let at = format!("{}/api/2.0/mlflow/{path}", served.host);
+        let request = http.post(at).bearer_auth(&served.token).json(&body);
+        async move { request.send().await.unwrap().json::<serde_json::Value>().await.unwrap() }
+    };
+    let name = format!("/Shared/training-{version}");
+    let experiment = post("experiments/create", json!({ "name": name })).await;
+    let run = post("runs/create", json!({ "experiment_id": experiment["experiment_id"] })).await;
+    let run = &run["run"]["info"]["run_id"];
+    let body = json!({ "name": "main.default.model", "source": "somewhere", "run_id": run });
     let made = http.post(at("create")).bearer_auth(&served.token).json(&body).send().await.unwrap();
     assert!(made.status().is_success());
     served
@@ -476,4 +485,76 @@ async fn a_signal_cancels_the_remote_run_in_time() {
     tokio::time::sleep(Duration::from_millis(500)).await;
     let run = client.run_get(run_id).await.unwrap();
     assert_eq!(run.state.result_state.as_deref(), Some("CANCELED"));
+}
+
+/// Live traffic and what training logged are conditions like any other.
+#[tokio::test(flavor = "multi_thread")]
+async fn live_traffic_and_logged_metrics_are_judged() {
+    let world = predicted().await;
+    let mut outcomes = "customer,model,bought,before\n".to_owned();
+    for customer in 0..4000u32 {
+        let model = if customer % 2 == 0 { "B" } else { "A" };
+        let before = f64::from(customer * 7919 % 1000) / 1000.0;
+        let bought = u32::from(before + 0.1 * f64::from(u8::from(model == "B")) > 0.6);
+        outcomes += &format!("{customer},{model},{bought},{before}\n");
+    }
+    std::fs::write(world.project().join("outcomes.csv"), &outcomes).unwrap();
+    let experiment = |more: &str| {
+        format!(
+            "rules: [{{metric: roc_auc, min: 0.5}}], experiment: {{outcomes: outcomes.csv, unit: customer, group: model, candidate: B, champion: A, {more}}}"
+        )
+    };
+    let better = "rules: [{outcome: bought, covariate: before, better_than_champion: true}]";
+    let (code, said) = world.gate(&experiment(better));
+    assert!(code == 0 && said.contains("bought better than champion holds"), "{said}");
+    let (code, said) = world.gate(&experiment(&format!("share: 0.1, {better}")));
+    assert!(code == 1 && said.contains("sample ratio: 2000 units"), "{said}");
+    let (code, said) = world.gate(&experiment(&format!("min_units: 5000, {better}")));
+    assert!(code == 3 && said.contains("2000 units are too few"), "{said}");
+    let moved = outcomes.replacen("0,B", "1,B", 1);
+    std::fs::write(world.project().join("outcomes.csv"), moved).unwrap();
+    let (code, said) = world.gate(&experiment(better));
+    assert!(code == 2 && said.contains("was served by both models"), "{said}");
+
+    let policy = "gate: {problem: other, logged: {val_auc: higher}, rules: [{metric: val_auc, min: 0.7, not_worse_than: 0.01}]}\n";
+    std::fs::write(world.project().join("lakegate.yml"), policy).unwrap();
+    let gate = || world.run(&["model-gate", "--model", "main.default.model"]);
+    let (code, said) = gate();
+    assert!(code == 1 && said.contains("val_auc was not logged"), "{said}");
+    assert!(said.contains("have no interval"), "{said}");
+    for (version, value) in [(1, 0.8), (2, 0.795)] {
+        log_metric(&world.served, version, "val_auc", value.into()).await;
+    }
+    let (code, said) = gate();
+    assert!(code == 0 && said.contains("val_auc not worse than 0.01 holds"), "{said}");
+    log_metric(&world.served, 2, "val_auc", "NaN".into()).await;
+    let (code, said) = gate();
+    assert!(code == 1 && said.contains("val_auc is NaN, which is not finite"), "{said}");
+}
+
+/// Logs a metric to the run of a version.
+async fn log_metric(
+    served: &crate::support::Served,
+    version: u64,
+    key: &str,
+    value: serde_json::Value,
+) {
+    let http = reqwest::Client::new();
+    let post = |path: &str, body: serde_json::Value| {
+        let request = http.post(format!("{}{path}", served.host)).bearer_auth(&served.token);
+        let request = request.json(&body);
+        async move { request.send().await.unwrap().json::<serde_json::Value>().await.unwrap() }
+    };
+    let (model, version) = ("main.default.model", version.to_string());
+    let at = format!(
+        "{}/api/2.0/mlflow/unity-catalog/model-versions/get?name={model}&version={version}",
+        served.host
+    );
+    let found: serde_json::Value =
+        http.get(at).bearer_auth(&served.token).send().await.unwrap().json().await.unwrap();
+    let run = found["model_version"]["run_id"].as_str().unwrap_or_default();
+    assert!(!run.is_empty(), "{found}");
+    let now = jiff::Timestamp::now().as_millisecond();
+    let body = json!({ "run_id": run, "key": key, "value": value, "timestamp": now, "step": 0 });
+    post("/api/2.0/mlflow/runs/log-metric", body).await;
 }

@@ -80,7 +80,7 @@ impl World {
             candidate: self.subject(candidate).await,
             champion,
             data: Data {
-                source,
+                source: Some(source),
                 version: Some(1),
                 digest: None,
                 champion: None,

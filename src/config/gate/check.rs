@@ -1,6 +1,6 @@
 //! Whether a policy makes sense as a whole.
 
-use super::{Gate, Problem, Rule, Test};
+use super::{Gate, On, Problem, Rule, Test};
 use crate::stats::metrics::{Measure, Metric};
 
 impl Gate {
@@ -9,7 +9,7 @@ impl Gate {
         if self.rules.is_empty() {
             return Err("`rules` is empty: a gate without a rule would let everything pass".into());
         }
-        if self.key.is_empty() {
+        if self.predictions.is_some() && self.key.is_empty() {
             return Err("`key` is empty: name the columns that identify a row".into());
         }
         if !(self.confidence > 0.5 && self.confidence < 1.0) {
@@ -44,8 +44,13 @@ impl Gate {
 
     /// Whether each of its parts makes sense.
     fn check_parts(&self) -> Result<(), String> {
-        if let Some(name) = self.measures.keys().find(|name| Metric::named(name).is_some()) {
-            return Err(format!("`measures.{name}` has the name of a metric: choose another"));
+        let own = self.measures.keys().chain(self.logged.keys());
+        if let Some(name) = own.clone().find(|name| own.clone().filter(|it| it == name).count() > 1)
+        {
+            return Err(format!("`{name}` is both measured and logged: rename one"));
+        }
+        if let Some(name) = own.clone().find(|name| Metric::named(name).is_some()) {
+            return Err(format!("`{name}` is the name of a metric: choose another"));
         }
         if self.k == 0 {
             return Err("`k` is 0, it must be 1 or more".into());
@@ -55,6 +60,9 @@ impl Gate {
         }
         if let Some(infrastructure) = &self.infrastructure {
             infrastructure.check()?;
+        }
+        if let Some(experiment) = &self.experiment {
+            experiment.check()?;
         }
         if self.valid_days.is_some_and(|days| !(days.is_finite() && days > 0.0)) {
             return Err("`valid_days` must be a positive number".into());
@@ -78,6 +86,12 @@ impl Gate {
     /// Whether the problem's columns are there, and no others.
     fn check_columns(&self) -> Result<(), String> {
         let problem = self.problem;
+        if self.predictions.is_none() {
+            if problem == Problem::Other && self.measures.is_empty() && self.slices.is_none() {
+                return Ok(());
+            }
+            return Err("`predictions` names the table or files that are judged".into());
+        }
         let has_candidate = self.candidate.is_some() || !self.candidate_scores.is_empty();
         let needs = |there: bool, name: &str| {
             if there { Ok(()) } else { Err(format!("{problem} problems need `{name}`")) }
@@ -108,8 +122,8 @@ impl Gate {
                     );
                 }
             }
-            Problem::Other if self.measures.is_empty() => {
-                return Err("`problem: other` is judged by `measures`: name one".into());
+            Problem::Other if self.measures.is_empty() && self.logged.is_empty() => {
+                return Err("`problem: other` is judged by `measures` or `logged`: name one".into());
             }
             _ => {}
         }
@@ -131,6 +145,16 @@ impl Gate {
             return Err(self.unknown_metric(&rule.metric));
         };
         rule.check((&measure, better))?;
+        if self.logged.contains_key(&rule.metric) {
+            let plain = rule.on == On::Value && rule.method == Test::Bootstrap;
+            return if plain {
+                Ok(())
+            } else {
+                Err(format!(
+                    "`{measure}` was logged as one number: it has no bounds, and no method"
+                ))
+            };
+        }
         let compared = match &measure {
             Measure::Own(name) => self.measures[name].champion.is_some(),
             Measure::Metric(_) => self.champion.is_some() || !self.champion_scores.is_empty(),
@@ -175,7 +199,8 @@ impl Gate {
 
     fn unknown_metric(&self, name: &str) -> String {
         let known = self.all_measures();
-        let known: Vec<String> = known.iter().map(ToString::to_string).collect();
+        let known = known.iter().map(ToString::to_string).chain(self.logged.keys().cloned());
+        let known: Vec<String> = known.collect();
         let what = match Metric::named(name) {
             Some(_) => format!("`{name}` is not a metric of {} problems", self.problem),
             None => format!("there is no metric `{name}`"),

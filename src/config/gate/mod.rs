@@ -2,6 +2,7 @@
 
 mod check;
 mod compliance;
+mod experiment;
 mod infrastructure;
 mod rule;
 mod slices;
@@ -12,6 +13,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use self::compliance::{Compliance, Pickle};
+pub use self::experiment::{Experiment, LiveRule};
 pub use self::infrastructure::{Infrastructure, Range};
 pub use self::rule::{Margin, On, Rule, Sided, Test};
 pub use self::slices::{Fair, Fairness, Slices};
@@ -57,14 +59,16 @@ impl std::fmt::Display for Problem {
 pub struct Gate {
     pub problem: Problem,
     /// A table, or files, with the predictions of both models for the same rows.
-    #[schemars(with = "String")]
-    pub predictions: Source,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub predictions: Option<Source>,
     /// Where the champion's predictions lie when they lie apart; rows are found
     /// by their key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     pub champion_predictions: Option<Source>,
     /// The columns that identify a row.
+    #[serde(default)]
     pub key: Vec<String>,
     /// The column of the true value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -99,6 +103,10 @@ pub struct Gate {
     /// Metrics of the policy's own, made from columns.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub measures: BTreeMap<String, OwnMeasure>,
+    /// Metrics that training logged to MLflow, and which of their values are
+    /// better. They have no intervals: their values are compared as they are.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub logged: BTreeMap<String, Better>,
     /// The score from which a prediction counts as positive.
     #[serde(default = "half")]
     pub threshold: f64,
@@ -169,6 +177,9 @@ pub struct Gate {
     /// What must hold of the version when it runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub infrastructure: Option<Infrastructure>,
+    /// What live traffic must say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub experiment: Option<Experiment>,
 }
 
 /// A metric of the policy's own: one number from a column.
@@ -282,6 +293,9 @@ impl Gate {
     pub fn measure(&self, name: &str) -> Option<(Measure, Better)> {
         if let Some(own) = self.measures.get(name) {
             return Some((Measure::Own(name.to_owned()), own.better));
+        }
+        if let Some(better) = self.logged.get(name) {
+            return Some((Measure::Own(name.to_owned()), *better));
         }
         let metric = Metric::named(name).filter(|metric| metric.fits(self.problem))?;
         Some((Measure::Metric(metric), metric.better()))

@@ -1,0 +1,302 @@
+//! Rules on metrics, on all rows and on slices.
+
+use statrs::distribution::{ContinuousCDF as _, Normal};
+
+use crate::config::{Better, Gate, On, Rule, Test};
+use crate::record::evidence::{Answer, Asked, Check, Measured, Scope};
+use crate::report::{Verdict, number};
+
+/// The p-values of all comparisons after the correction, in their order.
+pub(super) struct Corrected {
+    broken: Vec<f64>,
+    kept: Vec<f64>,
+    /// The scopes' names and the places of their first answers.
+    starts: Vec<(Option<String>, usize)>,
+}
+
+impl Corrected {
+    pub(super) fn new(policy: &Gate, measured: &Measured) -> Self {
+        let scopes = || std::iter::once(&measured.whole).chain(&measured.slices);
+        let all = |of: fn(&Answer) -> Option<f64>| -> Vec<f64> {
+            // What has no p-value was not shown.
+            let answers = scopes().flat_map(|scope| &scope.answers);
+            let found = answers.map(|answer| of(answer).unwrap_or(1.0));
+            let found: Vec<f64> = found.collect();
+            policy.correction.map_or(found.clone(), |correction| correction.adjust(&found))
+        };
+        let mut start = 0;
+        let starts = scopes().map(|scope| {
+            let here = start;
+            start += scope.answers.len();
+            (scope.name.clone(), here)
+        });
+        let starts = starts.collect();
+        Self { broken: all(|answer| answer.p_broken), kept: all(|answer| answer.p_kept), starts }
+    }
+
+    /// `[broken, kept]` of an answer.
+    fn of(&self, scope: &Scope, at: usize) -> [f64; 2] {
+        let start = self.starts.iter().find(|(name, _)| *name == scope.name);
+        let place = start.map(|(_, start)| start + at);
+        [&self.broken, &self.kept]
+            .map(|of| place.and_then(|place| of.get(place)).copied().unwrap_or(1.0))
+    }
+}
+
+/// One rule in one scope.
+struct Question<'a> {
+    policy: &'a Gate,
+    scope: &'a Scope,
+    rule: &'a Rule,
+    better: Better,
+    corrected: &'a Corrected,
+}
+
+pub(super) fn scope_checks(
+    policy: &Gate,
+    scope: &Scope,
+    rules: &[Rule],
+    corrected: &Corrected,
+) -> Vec<Check> {
+    let mut checks = Vec::new();
+    for (at, rule) in rules.iter().enumerate() {
+        let better = policy.measure(&rule.metric).map_or(Better::Neither, |(_, better)| better);
+        let question = Question { policy, scope, rule, better, corrected };
+        let limits = [(Asked::Min, rule.min), (Asked::Max, rule.max)];
+        for (asked, limit) in limits {
+            let Some(limit) = limit else { continue };
+            checks.push(match rule.on {
+                On::Value => question.by_value(asked, limit),
+                On::Bound => question.by_answer(at, asked, limit),
+            });
+        }
+        if scope.champion.is_none() {
+            continue;
+        }
+        let mut compared = Vec::new();
+        if let Some(margin) = rule.not_worse_than {
+            let champion = question.champion().unwrap_or(f64::NAN);
+            compared.push((Asked::NotWorseThan, -margin.against(champion)));
+        }
+        if rule.better_than_champion {
+            compared.push((Asked::BetterThanChampion, 0.0));
+        }
+        let logged = policy.logged.contains_key(&rule.metric);
+        checks.extend(compared.into_iter().map(|(asked, limit)| {
+            if logged {
+                question.by_logged(asked, limit)
+            } else {
+                question.by_answer(at, asked, limit)
+            }
+        }));
+    }
+    if scope.name.is_some() {
+        let least = policy.slices.as_ref().map_or(0, |slices| slices.min_rows);
+        let few = few(scope, least, policy.min_positives);
+        for check in &mut checks {
+            if let Some(reason) = &few {
+                inconclusive(check, reason);
+            }
+        }
+    }
+    checks
+}
+
+/// Why a slice is too small to be judged.
+fn few(scope: &Scope, least: u64, min_positives: u64) -> Option<String> {
+    if scope.rows < least {
+        return Some(format!("{} rows are too few, at least {least} are needed", scope.rows));
+    }
+    let rarer = scope.rarer.filter(|rarer| *rarer < min_positives)?;
+    Some(format!(
+        "{rarer} rows of the rarer class are too few, at least {min_positives} are needed"
+    ))
+}
+
+fn inconclusive(check: &mut Check, reason: &str) {
+    Verdict::Inconclusive.as_str().clone_into(&mut check.verdict);
+    let scope = check.scope.as_deref().unwrap_or("all rows");
+    check.reason = format!("{} in {scope}: {reason}", check.rule);
+}
+
+impl Question<'_> {
+    fn candidate(&self) -> Option<f64> {
+        self.scope.candidate.get(&self.rule.metric).copied().filter(|value| value.is_finite())
+    }
+
+    fn champion(&self) -> Option<f64> {
+        let values = self.scope.champion.as_ref()?;
+        values.get(&self.rule.metric).copied().filter(|value| value.is_finite())
+    }
+
+    fn check(&self, rule: String, limit: f64) -> Check {
+        Check {
+            kind: if self.scope.name.is_some() { "slices" } else { "rules" }.to_owned(),
+            rule,
+            scope: self.scope.name.clone(),
+            metric: self.rule.metric.clone(),
+            candidate: self.candidate(),
+            champion: self.champion(),
+            limit: Some(limit).filter(|limit| limit.is_finite()),
+            verdict: Verdict::Fail.as_str().to_owned(),
+            ..Check::default()
+        }
+    }
+
+    fn told(&self, mut check: Check, verdict: Verdict, reason: String) -> Check {
+        verdict.as_str().clone_into(&mut check.verdict);
+        check.reason = match &self.scope.name {
+            Some(scope) => format!("{reason} in {scope}"),
+            None => reason,
+        };
+        check
+    }
+
+    /// `min` and `max`, on the candidate's own value.
+    fn by_value(&self, asked: Asked, limit: f64) -> Check {
+        let metric = &self.rule.metric;
+        let check = self.check(self.name(asked, limit), limit);
+        let Some(value) = self.candidate() else {
+            return self.told(check, Verdict::Fail, self.unclear());
+        };
+        let (holds, signs) = match asked {
+            Asked::Min => (value >= limit, ["≥", "<"]),
+            _ => (value <= limit, ["≤", ">"]),
+        };
+        let sign = if holds { signs[0] } else { signs[1] };
+        let reason = format!("{metric} {} {sign} {}", number(value), number(limit));
+        let verdict = if holds { Verdict::Pass } else { Verdict::Fail };
+        self.told(check, verdict, reason)
+    }
+
+    /// Why there is no value.
+    fn unclear(&self) -> String {
+        let metric = &self.rule.metric;
+        let why = self.scope.unclear.get(metric).map_or("is not finite", String::as_str);
+        format!("{metric} {why}")
+    }
+
+    /// Two numbers that training logged, as they are.
+    fn by_logged(&self, asked: Asked, limit: f64) -> Check {
+        let name = self.name(asked, limit);
+        let mut check = self.check(name.clone(), limit);
+        let (Some(candidate), Some(champion)) = (self.candidate(), self.champion()) else {
+            return self.told(check, Verdict::Fail, self.unclear());
+        };
+        let apart = candidate - champion;
+        check.value = Some(apart);
+        let gain = if self.better == Better::Higher { apart } else { -apart };
+        let holds = gain > limit;
+        let words = if holds { "holds" } else { "does not hold" };
+        let verdict = if holds { Verdict::Pass } else { Verdict::Fail };
+        self.told(check, verdict, format!("{name} {words}: difference {}", number(apart)))
+    }
+
+    fn name(&self, asked: Asked, limit: f64) -> String {
+        let metric = &self.rule.metric;
+        let bound = if self.rule.on == On::Bound { ", by its bound" } else { "" };
+        match asked {
+            Asked::Min => format!("{metric} min {}{bound}", number(limit)),
+            Asked::Max => format!("{metric} max {}{bound}", number(limit)),
+            Asked::NotWorseThan => {
+                let margin = self.rule.not_worse_than.map(|margin| margin.to_string());
+                format!("{metric} not worse than {}", margin.unwrap_or_default())
+            }
+            Asked::BetterThanChampion => format!("{metric} better than champion"),
+        }
+    }
+
+    /// On the bounds of an interval, or by the p-values of a test that has none.
+    /// Where they do not tell, the data cannot, which is not a pass.
+    fn by_answer(&self, rule: usize, asked: Asked, limit: f64) -> Check {
+        let name = self.name(asked, limit);
+        let mut check = self.check(name.clone(), limit);
+        let metric = &self.rule.metric;
+        let compares = matches!(asked, Asked::NotWorseThan | Asked::BetterThanChampion);
+        let what = if compares { "the difference of " } else { "the interval of " };
+        let place = self.scope.answers.iter().position(|it| it.rule == rule && it.of == asked);
+        let Some((at, answer)) = place.map(|at| (at, &self.scope.answers[at])) else {
+            return self.told(check, Verdict::Fail, format!("{what}{metric} was not measured"));
+        };
+        (check.value, check.low, check.high) = (answer.value, answer.low, answer.high);
+        let [broken, kept] = self.corrected.of(self.scope, at);
+        let Some([value, low, high]) = self.numbers(answer).filter(|_| limit.is_finite()) else {
+            return self.told(check, Verdict::Fail, format!("{what}{metric} is not finite"));
+        };
+        // A gain is positive when it is for the better, whichever way the metric points.
+        let up = match asked {
+            Asked::Min => true,
+            Asked::Max => false,
+            _ => self.better == Better::Higher,
+        };
+        let mark = if compares || up { limit } else { -limit };
+        let (gain, worst, best) = if up { (value, low, high) } else { (-value, -high, -low) };
+        let level = self.rule.level(self.policy.confidence);
+        let by_test = matches!(self.rule.method, Test::Mcnemar | Test::Permutation) && compares;
+        let tested = by_test || self.policy.correction.is_some();
+        let bounds = [by_test || worst > mark, by_test || best <= mark];
+        let holds = bounds[0] && (!tested || broken <= level);
+        let fails = bounds[1] && (!tested || kept <= level);
+        let verdict = match (holds, fails) {
+            (true, _) => Verdict::Pass,
+            (false, true) => Verdict::Fail,
+            (false, false) => Verdict::Inconclusive,
+        };
+        if tested {
+            check.p_value = Some(if verdict == Verdict::Fail { kept } else { broken });
+        }
+        let words = match verdict {
+            Verdict::Pass => "holds",
+            Verdict::Fail => "does not hold",
+            Verdict::Inconclusive => "cannot be told from this data",
+        };
+        let noun = if compares { "difference" } else { "value" };
+        let [value, low, high] = [value, low, high].map(number);
+        let mut reason = format!("{name} {words}: {noun} {value} [{low}, {high}]");
+        if let Some(p) = check.p_value {
+            reason.push_str(&format!(", p {}", number(p)));
+        }
+        if verdict == Verdict::Inconclusive {
+            reason.push_str(&self.more_rows(gain - mark, (best - worst) / 2.0));
+            if asked == Asked::NotWorseThan {
+                reason.push_str(&power(-mark, answer.error, level));
+            }
+        }
+        self.told(check, verdict, reason)
+    }
+
+    /// Value and interval, if all of it can be judged by.
+    fn numbers(&self, answer: &Answer) -> Option<[f64; 3]> {
+        let numbers = [answer.value?, answer.low?, answer.high?];
+        numbers.iter().all(|number| number.is_finite()).then_some(numbers)
+    }
+
+    /// How many rows would tell, if the value stays what it is: the interval
+    /// narrows with the root of their number.
+    fn more_rows(&self, beyond: f64, half_width: f64) -> String {
+        let rows = self.scope.rows as f64;
+        let needed = rows * (half_width / beyond).powi(2);
+        if !needed.is_finite() || needed > 1e12 {
+            return ", no number of rows is in sight that would tell".into();
+        }
+        // Never fewer than there are: an interval need not lie around its value.
+        let needed = needed.max(rows + 1.0);
+        let size = 10f64.powf(needed.log10().floor() - 1.0).max(1.0);
+        format!(", some {} rows would tell", (needed / size).ceil() * size)
+    }
+}
+
+/// How likely a pass is when both models are as good as each other.
+fn power(margin: f64, error: Option<f64>, level: f64) -> String {
+    let normal = Normal::standard();
+    match error.filter(|error| *error > 0.0) {
+        Some(error) => {
+            let power = normal.cdf(margin / error + normal.inverse_cdf(level));
+            format!(
+                "; an equal model passes on so many rows in {} % of cases",
+                (power * 100.0).round()
+            )
+        }
+        None => String::new(),
+    }
+}
