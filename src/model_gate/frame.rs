@@ -46,7 +46,7 @@ impl Frame {
         // Keys of another type, such as INT beside BIGINT, are the same numbers.
         let kinds = key.iter().map(|name| Ok(column(&ours, name)?.data_type().clone()));
         let kinds: Vec<DataType> = kinds.collect::<Result<_>>()?;
-        let (ours, a) = ordered(&ours, key, None)?;
+        let (ours, a) = ordered(&ours, key, Some(&kinds))?;
         let (theirs, b) = ordered(&joined(theirs)?, key, Some(&kinds))
             .context("read the champion's predictions")?;
         if a != b {
@@ -63,7 +63,8 @@ pub(super) fn joined(batches: &[RecordBatch]) -> Result<RecordBatch> {
     }
 }
 
-/// The rows in the order of their keys, and these.
+/// The rows in the order of their keys; and these, where `kinds` tells what they
+/// are to be.
 fn ordered(
     rows: &RecordBatch,
     key: &[String],
@@ -95,7 +96,9 @@ fn ordered(
         let hint = "`gate.key` must name the columns that identify a row";
         return Err(Fault::usage(message).hint(hint).into());
     }
-    let keys = order.iter().map(|row| keys.row(*row as usize).owned()).collect();
+    // They are needed to find partners only.
+    let kept = if kinds.is_some() { order.as_slice() } else { &[] };
+    let keys = kept.iter().map(|row| keys.row(*row as usize).owned()).collect();
     Ok((take_record_batch(rows, &UInt32Array::from(order))?, keys))
 }
 

@@ -7,4 +7,4 @@ mod run;
 mod sign_off;
 
 pub use args::Args;
-pub use run::{Request, run};
+pub use run::{Action, Promote, Request, run};

@@ -2,12 +2,18 @@
 
 use std::path::PathBuf;
 use std::process::Stdio;
+use std::sync::Arc;
 use std::time::Duration;
 
 use lakegate::config::Config;
 use lakegate::databricks::unity::Securable;
+use lakegate::host::{Context, Host};
+use lakegate::model_promote::{Action, Promote, Request};
 use lakegate::names::ModelVersion;
 use lakegate::record::evidence::{Data, Evidence, Measured, Statement, Subject};
+use lakegate::report::{Fault, FaultKind, Verdict};
+use lakegate::step::{Cancel, Ctx};
+use lakegate::sys::Env;
 use serde_json::json;
 
 use crate::support::{Served, text, within};
@@ -116,6 +122,36 @@ impl World {
         (output.status.code().unwrap(), text(&output.stdout) + &text(&output.stderr))
     }
 
+    /// A promotion that needs no process of its own.
+    fn in_process(&self, evidence: PathBuf) -> (Ctx, Request) {
+        let env = Arc::new(Env::default());
+        let host = Host::detect(env.clone(), std::io::sink());
+        let ctx = Ctx {
+            env,
+            host,
+            context: Context { host: "terminal", ..Context::default() },
+            client: self.served.client(),
+            warehouse: Some("local".into()),
+            cancel: Cancel::on_signals(),
+        };
+        let promote = Promote {
+            evidence,
+            max_age_days: 1.0,
+            sign_off: None,
+            overrule: None,
+            overruled: None,
+        };
+        let request = Request {
+            action: Action::Promote(promote),
+            model: None,
+            alias: "champion".parse().unwrap(),
+            previous: Some("previous".parse().unwrap()),
+            lease: Duration::from_secs(30),
+            record: Some("main.default".parse().unwrap()),
+        };
+        (ctx, request)
+    }
+
     async fn promote(&self, candidate: u64, champion: Option<u64>) -> (i32, String) {
         let evidence = self.evidence(candidate, champion).await;
         self.run(&["model-promote", "--evidence", evidence.to_str().unwrap()])
@@ -199,6 +235,55 @@ async fn of_many_promotions_at_once_one_wins() {
     assert_eq!(world.alias("champion").await, Some(winners[0]));
     assert_eq!(world.count("phase = 'outcome'").await, 2);
     assert_eq!(world.count("phase = 'intent'").await, 2);
+}
+
+/// Eight promoters that start at times of their own: one wins each round, and
+/// the records are what happened. `LAKEGATE_SIMULATE_RACES=ROUNDS` makes more.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn in_every_schedule_one_of_eight_promoters_wins() {
+    const PROMOTERS: u64 = 8;
+    #[expect(clippy::disallowed_methods, reason = "a switch of this test alone")]
+    let asked = std::env::var("LAKEGATE_SIMULATE_RACES");
+    let rounds: u64 = asked.as_ref().map_or(3, |asked| asked.parse().unwrap());
+    let world = World::with(PROMOTERS + 1).await;
+    assert_eq!(world.promote(1, None).await.0, 0);
+    let mut champion = 1;
+    for round in 0..rounds {
+        let mut running = Vec::new();
+        let others = (1..=PROMOTERS + 1).filter(|version| *version != champion);
+        for (place, candidate) in others.enumerate() {
+            let evidence = world.evidence(candidate, Some(champion)).await;
+            let pause = Duration::from_millis(lakegate::stats::lot(round, place as u64) % 150);
+            let (ctx, request) = world.in_process(evidence);
+            running.push(tokio::spawn(async move {
+                tokio::time::sleep(pause).await;
+                (candidate, lakegate::model_promote::run(ctx, request).await)
+            }));
+        }
+        let mut winners = Vec::new();
+        for promoter in running {
+            match promoter.await.unwrap() {
+                (candidate, Ok(outcome)) => {
+                    assert_eq!(outcome.report.verdict, Verdict::Pass);
+                    winners.push(candidate);
+                }
+                (_, Err(error)) => {
+                    let kind = Fault::of(&error).map(|fault| fault.kind);
+                    assert_eq!(kind, Some(FaultKind::Conflict), "round {round}: {error:#}");
+                }
+            }
+        }
+        assert_eq!(winners.len(), 1, "round {round}: {winners:?}");
+        champion = winners[0];
+        assert_eq!(world.alias("champion").await, Some(champion), "round {round}");
+        for phase in ["intent", "outcome"] {
+            let count = world.count(&format!("phase = '{phase}'")).await;
+            assert_eq!(count, round + 2, "round {round}: {phase}");
+        }
+        if asked.is_ok() && round % 50 == 49 {
+            println!("{} schedules", round + 1);
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
