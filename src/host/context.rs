@@ -107,7 +107,8 @@ fn azure(env: &Env) -> Context {
         ]),
         merge_request: number,
         from_fork: number.is_some() && !not_fork,
-        actor: owned(env.get("BUILD_REQUESTEDFOR")),
+        // Approvals name people by their mail address, too.
+        actor: owned(env.get("BUILD_REQUESTEDFOREMAIL").or(env.get("BUILD_REQUESTEDFOR"))),
         run_url: url(),
     }
 }

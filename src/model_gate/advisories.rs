@@ -10,9 +10,19 @@ pub(super) fn pinned(text: &str) -> BTreeMap<String, String> {
     let line = |line: &str| {
         let line = line.split(['#', ';']).next()?.trim();
         let (name, version) = line.split_once("==")?;
-        Some((normal(name), version.trim().trim_end_matches('\\').trim().to_owned()))
+        // `===` pins, too.
+        let version = version.trim().trim_start_matches('=').trim_end_matches('\\').trim();
+        Some((normal(name), version.to_owned()))
     };
     text.lines().filter_map(line).collect()
+}
+
+/// Requirements whose version is not known from the file.
+pub(super) fn unpinned(text: &str) -> Vec<String> {
+    let lines = text.lines().map(|line| line.split(['#', ';']).next().unwrap_or_default().trim());
+    // Options, and the hashes of pinned lines.
+    let wanted = lines.filter(|line| !line.is_empty() && !line.starts_with('-'));
+    wanted.filter(|line| !line.contains("==") || line.contains('*')).map(str::to_owned).collect()
 }
 
 /// A name as PEP 503 has it, without extras.
@@ -77,25 +87,31 @@ impl<'a> Condition<'a> {
     }
 }
 
-/// Releases by their numbers; letters, as in `1.0rc1`, come before none.
+/// Releases by their numbers; letters, as in `1.0rc1`, come before none, and
+/// `post` after it.
 fn compare(a: &str, b: &str) -> Ordering {
-    let parts = |text: &str| -> Vec<(u64, bool, String)> {
+    let rank = |letters: &str| match letters {
+        "" => 1,
+        letters if letters.trim_start_matches(['-', '_']).starts_with("post") => 2,
+        _ => 0,
+    };
+    let parts = |text: &str| -> Vec<(u64, u8, String)> {
         let text = text.split('+').next().unwrap_or_default();
-        let mut parts: Vec<(u64, bool, String)> = text
+        let mut parts: Vec<(u64, u8, String)> = text
             .split('.')
             .map(|part| {
                 let end = part.find(|c: char| !c.is_ascii_digit()).unwrap_or(part.len());
                 let (digits, letters) = part.split_at(end);
-                (digits.parse().unwrap_or(0), letters.is_empty(), letters.to_owned())
+                (digits.parse().unwrap_or(0), rank(letters), letters.to_owned())
             })
             .collect();
-        while parts.last().is_some_and(|(number, plain, _)| *number == 0 && *plain) {
+        while parts.last().is_some_and(|(number, rank, _)| *number == 0 && *rank == 1) {
             parts.pop();
         }
         parts
     };
     let (a, b) = (parts(a), parts(b));
-    let zero = (0, true, String::new());
+    let zero = (0, 1, String::new());
     (0..a.len().max(b.len()))
         .map(|at| a.get(at).unwrap_or(&zero).cmp(b.get(at).unwrap_or(&zero)))
         .find(|order| *order != Ordering::Equal)
@@ -124,7 +140,14 @@ mod tests {
 
     #[test]
     fn versions_are_ordered_by_their_numbers() {
-        for (a, b) in [("1.9", "1.10"), ("1.0rc1", "1.0"), ("1.0", "1.0.1"), ("2", "10.0")] {
+        assert_eq!(unpinned("a==1\n  --hash=x\nb>=2\nc\n# d\ne==1.*\n"), ["b>=2", "c", "e==1.*"]);
+        for (a, b) in [
+            ("1.26.0", "1.26.0.post1"),
+            ("1.9", "1.10"),
+            ("1.0rc1", "1.0"),
+            ("1.0", "1.0.1"),
+            ("2", "10.0"),
+        ] {
             assert_eq!(compare(a, b), Ordering::Less, "{a} {b}");
         }
         assert_eq!(compare("1.0", "1.0.0+local"), Ordering::Equal);

@@ -20,7 +20,8 @@ use crate::step::Ctx;
 use crate::sys::{fs, git};
 
 /// Names that end like this are read by running what they hold.
-const PICKLES: [&str; 7] = [".pkl", ".pickle", ".joblib", ".dill", ".pt", ".pth", ".cloudpickle"];
+const PICKLES: [&str; 10] =
+    [".pkl", ".pickle", ".joblib", ".dill", ".pt", ".pth", ".cloudpickle", ".bin", ".ckpt", ".sav"];
 
 pub(super) async fn collect(
     ctx: &Ctx,
@@ -32,8 +33,9 @@ pub(super) async fn collect(
     let registered = client.model_get(model).await?;
     let info = client.model_version_get(model, version).await?.context("the version is gone")?;
     let registered = registered.context("the model is gone")?;
+    let own = client.model_version_tags(model, version).await?;
     let mut tags = client.model_tags(model).await?;
-    tags.extend(client.model_version_tags(model, version).await?);
+    tags.extend(own.clone());
     let comments = [info.comment, registered.comment];
     let mut facts = Facts {
         description: comments
@@ -51,7 +53,12 @@ pub(super) async fn collect(
         facts.datasets = run.datasets;
         facts.commit = run.tags.get("mlflow.source.git.commit").cloned();
     }
-    facts.commit = facts.tags.get("commit").cloned().or(facts.commit);
+    // A tag of the model would speak for every version; two that differ say nothing.
+    let tagged = own.get("commit").cloned();
+    facts.commit = match (tagged, facts.commit) {
+        (Some(tag), Some(run)) if tag != run => None,
+        (tag, run) => tag.or(run),
+    };
     if let (Some(branch), Some(commit)) = (&policy.commit_on, &facts.commit) {
         facts.commit_is_there = git::is_on(&ctx.env, Path::new("."), commit, branch).await?;
     }
@@ -135,7 +142,9 @@ async fn read_files(
         }
         if name == "requirements.txt" {
             let text = ctx.client.file_read(&file.path).await?;
-            facts.packages = super::advisories::pinned(&String::from_utf8_lossy(&text));
+            let text = String::from_utf8_lossy(&text);
+            facts.packages = super::advisories::pinned(&text);
+            facts.unpinned = Some(super::advisories::unpinned(&text));
         }
     }
     Ok(())

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
-use arrow::array::{ArrayRef, RecordBatch, UInt32Array};
+use arrow::array::{Array as _, ArrayRef, RecordBatch, UInt32Array};
 use arrow::compute::{cast, concat_batches, take_record_batch};
 use arrow::datatypes::{DataType, Schema};
 use arrow::row::{OwnedRow, RowConverter, SortField};
@@ -13,7 +13,8 @@ use rayon::prelude::*;
 
 use crate::config::Gate;
 use crate::lake::{Expression, Predicate};
-use crate::report::Fault;
+use crate::names::ModelVersion;
+use crate::report::{Fault, FaultKind};
 
 /// Rows with the candidate's columns, and the same rows with the champion's.
 /// They are in the order of their keys, so that how they arrive changes nothing.
@@ -121,6 +122,25 @@ fn unmatched(sides: [(&RecordBatch, &Vec<OwnedRow>); 2], key: &[String]) -> Resu
     Ok(fault.hint("both models must answer the same rows: evaluate them together, or leave rows out with --where"))
 }
 
+/// Refuses answers of another version than the one that is judged.
+pub(super) fn of_version(rows: &RecordBatch, name: &str, version: ModelVersion) -> Result<()> {
+    let array = column(rows, name)?;
+    for row in 0..rows.num_rows() {
+        let said = array_value_to_string(&array, row)?;
+        if said.parse() != Ok(version.0) {
+            let said = if array.is_null(row) {
+                "no version".to_owned()
+            } else {
+                format!("version {said}")
+            };
+            let message = format!("`{name}` says {said} in some rows, version {version} is judged");
+            let fault = Fault::new(FaultKind::Integrity, message);
+            return Err(fault.hint("run the evaluation job for this version first").into());
+        }
+    }
+    Ok(())
+}
+
 fn told(rows: &RecordBatch, key: &[String], row: usize) -> Result<String> {
     let values = key.iter().map(|name| Ok(array_value_to_string(&column(rows, name)?, row)?));
     Ok(format!("{} = {}", key.join(", "), values.collect::<Result<Vec<_>>>()?.join(", ")))
@@ -149,6 +169,7 @@ pub(super) fn columns(policy: &Gate, with_champion: bool) -> Result<[Vec<String>
         &policy.scale,
     ];
     ours.extend(alone.into_iter().flatten().cloned());
+    ours.extend(policy.candidate_version.clone());
     ours.extend(policy.candidate_scores.values().cloned());
     ours.extend(policy.candidate_bounds.iter().flatten().cloned());
     ours.extend(policy.fairness.iter().map(|rule| rule.by.clone()));
@@ -161,6 +182,7 @@ pub(super) fn columns(policy: &Gate, with_champion: bool) -> Result<[Vec<String>
     let mut theirs = BTreeSet::new();
     if with_champion {
         theirs.extend(policy.champion.clone());
+        theirs.extend(policy.champion_version.clone());
         theirs.extend(policy.champion_scores.values().cloned());
         theirs.extend(policy.champion_bounds.iter().flatten().cloned());
     }

@@ -37,6 +37,11 @@ impl Judged {
         [Some(&self.candidate), self.champion.as_ref()]
     }
 
+    /// Whether rows are drawn together.
+    pub(super) fn is_clustered(&self) -> bool {
+        self.clusters.is_some()
+    }
+
     /// What a resample draws, of some rows or of all.
     pub(super) fn units(&self, rows: Option<&[u32]>) -> Units {
         let count = rows.map_or(self.rows as usize, <[u32]>::len);
@@ -61,9 +66,29 @@ impl Judged {
         }
     }
 
+    /// Rows that have a weight, of some rows or of all.
+    pub(super) fn counted(&self, rows: Option<&[u32]>) -> u64 {
+        let Some(weights) = &self.candidate.weights else {
+            return rows.map_or(self.rows, |rows| rows.len() as u64);
+        };
+        let counts = |row: usize| weights[row] > 0.0;
+        match rows {
+            None => (0..weights.len()).filter(|row| counts(*row)).count() as u64,
+            Some(rows) => rows.iter().filter(|row| counts(**row as usize)).count() as u64,
+        }
+    }
+
     /// Rows of the rarer class, where there are two.
     pub(super) fn rarer(&self, rows: Option<&[u32]>) -> Option<u64> {
         let positives = self.positives.as_ref()?;
+        if let Some(weights) = &self.candidate.weights {
+            let mut of_class = [0; 2];
+            let all = rows.map_or_else(|| (0..self.rows as u32).collect(), <[u32]>::to_vec);
+            for row in all.into_iter().map(|row| row as usize).filter(|row| weights[*row] > 0.0) {
+                of_class[usize::from(positives[row])] += 1;
+            }
+            return of_class.into_iter().min();
+        }
         let (count, hits) = match rows {
             None => (positives.len(), positives.iter().filter(|positive| **positive).count()),
             Some(rows) => (rows.len(), rows.iter().filter(|row| positives[**row as usize]).count()),

@@ -221,3 +221,126 @@ fn how_rows_arrive_changes_nothing() {
     let split = [rows(&backwards[..40]), rows(&backwards[40..])];
     assert_eq!(measured(&[rows(&forwards)]), measured(&split));
 }
+
+fn judged_by(gate: &str, columns: Vec<(&str, ArrayRef)>) -> verdict::Decision {
+    let policy = parsed(gate);
+    let batch = RecordBatch::try_from_iter_with_nullable(
+        columns.into_iter().map(|(name, array)| (name, array, true)),
+    );
+    let frame = Frame::one(&[batch.unwrap()], &policy.key).unwrap();
+    let judged = judge(&frame, &policy, policy.has_champion()).unwrap();
+    verdict::decide(&policy, &measure::measure(&judged, &policy, 1), "2026-01-01T00:00:00Z")
+}
+
+#[test]
+fn labels_that_are_all_the_same_give_no_share_of_their_spread() {
+    let n = 2159;
+    let id: Vec<i64> = (0..n).collect();
+    let weight: Vec<f64> = id.iter().map(|i| 0.1 + (i * 7919 % 997) as f64 / 997.0).collect();
+    let score: Vec<f64> = id.iter().map(|i| 11.0 + (i % 10) as f64).collect();
+    let decision = judged_by(
+        "{problem: regression, predictions: a.b.c, key: [id], label: y, candidate: p, weight: w, rules: [{metric: r2, min: -99}]}",
+        vec![
+            ("id", ids(&id)),
+            ("y", floats(&[11.45; 2159])),
+            ("p", floats(&score)),
+            ("w", floats(&weight)),
+        ],
+    );
+    assert_eq!(decision.reason, "r2 is not finite");
+}
+
+#[test]
+fn what_only_lucky_draws_can_tell_is_not_told() {
+    // Two customers, of one label each: most draws have no AUC at all.
+    let n = 2000;
+    let id: Vec<i64> = (0..n).collect();
+    let label: Vec<f64> = id.iter().map(|i| f64::from(u8::from(*i < n / 2))).collect();
+    let p: Vec<f64> = id.iter().map(|i| (i * 13 % 17) as f64 / 17.0).collect();
+    let q: Vec<f64> = id.iter().map(|i| (i * 5 % 11) as f64 / 11.0).collect();
+    let columns = || {
+        vec![
+            ("id", ids(&id)),
+            ("y", floats(&label)),
+            ("p", floats(&p)),
+            ("q", floats(&q)),
+            ("c", floats(&label)),
+        ]
+    };
+    let gate = |more: &str| {
+        format!(
+            "{{problem: binary, predictions: a.b.c, key: [id], label: y, candidate: p, champion: q, cluster: c, resamples: 200, rules: [{{metric: roc_auc, not_worse_than: 0.9}}], {more}}}"
+        )
+    };
+    let decision = judged_by(&gate("min_clusters: 2"), columns());
+    assert_eq!(decision.verdict.as_str(), "inconclusive");
+    assert!(decision.reason.contains("not defined in"), "{}", decision.reason);
+    let rule = "{problem: binary, predictions: a.b.c, key: [id], label: y, candidate: p, cluster: c, rules: [{metric: roc_auc, min: 0.1}]}";
+    assert!(judged_by(rule, columns()).reason.contains("2 clusters are too few"));
+}
+
+#[test]
+fn rows_without_a_weight_are_no_witnesses() {
+    let id: Vec<i64> = (0..3000).collect();
+    let label: Vec<f64> = id.iter().map(|i| (i % 2) as f64).collect();
+    let weight: Vec<f64> = id.iter().map(|i| f64::from(u8::from(*i < 2))).collect();
+    let decision = judged_by(
+        "{problem: binary, predictions: a.b.c, key: [id], label: y, candidate: y, weight: w, rules: [{metric: roc_auc, min: 0.5}]}",
+        vec![("id", ids(&id)), ("y", floats(&label)), ("w", floats(&weight))],
+    );
+    assert_eq!(decision.reason, "2 rows are too few, at least 1000 are needed");
+}
+
+#[test]
+fn missing_values_are_a_slice_of_their_own() {
+    let id: Vec<i64> = (0..200).collect();
+    let region: Vec<Option<&str>> = id.iter().map(|i| (i % 2 == 0).then_some("null")).collect();
+    let score: Vec<f64> = id.iter().map(|i| (i % 2) as f64).collect();
+    let decision = judged_by(
+        "{problem: other, predictions: a.b.c, key: [id], min_rows: 10, measures: {s: {candidate: s}}, rules: [{metric: s, max: 1}], slices: {columns: [region], min_rows: 10, rules: [{metric: s, max: 0.5}]}}",
+        vec![
+            ("id", ids(&id)),
+            ("s", floats(&score)),
+            ("region", Arc::new(StringArray::from(region))),
+        ],
+    );
+    assert_eq!(decision.checks.len(), 3);
+    assert!(decision.reason.starts_with("s 1 > 0.5 in region = \u{2205}"), "{}", decision.reason);
+}
+
+#[test]
+fn a_column_held_against_itself_is_no_comparison() {
+    let id: Vec<i64> = (0..2000).collect();
+    let score: Vec<f64> = id.iter().map(|i| (i % 7) as f64).collect();
+    let decision = judged_by(
+        "{problem: other, predictions: a.b.c, key: [id], measures: {s: {candidate: s, champion: s}}, rules: [{metric: s, not_worse_than: 0.1}]}",
+        vec![("id", ids(&id)), ("s", floats(&score))],
+    );
+    assert!(decision.reason.contains("wired to one model twice"), "{}", decision.reason);
+}
+
+#[test]
+fn odd_names_of_classes_have_an_order() {
+    let id: Vec<i64> = (0..60).collect();
+    let classes = ["9", "10", "1a", "b", "-1", "1e1"];
+    let label: Vec<&str> = id.iter().map(|i| classes[*i as usize % classes.len()]).collect();
+    let decision = judged_by(
+        "{problem: multiclass, predictions: a.b.c, key: [id], label: y, candidate: y, min_rows: 10, rules: [{metric: accuracy, min: 1}]}",
+        vec![("id", ids(&id)), ("y", texts_of(&label))],
+    );
+    assert_eq!(decision.verdict.as_str(), "pass");
+}
+
+#[test]
+fn answers_of_another_version_are_refused() {
+    let batch = RecordBatch::try_from_iter([("id", ids(&[1, 2])), ("v", ids(&[7, 8]))]).unwrap();
+    let of = |version: u64| {
+        crate::model_gate::frame::of_version(&batch, "v", crate::names::ModelVersion(version))
+    };
+    let refused = of(7).unwrap_err().to_string();
+    assert!(refused.contains("`v` says version 8 in some rows, version 7 is judged"), "{refused}");
+    let same = RecordBatch::try_from_iter([("v", ids(&[7, 7]))]).unwrap();
+    assert!(
+        crate::model_gate::frame::of_version(&same, "v", crate::names::ModelVersion(7)).is_ok()
+    );
+}

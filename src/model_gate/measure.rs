@@ -21,6 +21,8 @@ pub(super) fn measure(judged: &Judged, policy: &Gate, seed: u64) -> Measured {
         models: judged.models(),
         units: judged.units(None),
         rarer: judged.rarer(None),
+        rows: judged.counted(None),
+        clustered: judged.is_clustered(),
     };
     let slices: &[_] = if policy.slices.is_some() { &judged.slices } else { &[] };
     let of_slice = |slice: &super::parts::Slice| {
@@ -33,6 +35,8 @@ pub(super) fn measure(judged: &Judged, policy: &Gate, seed: u64) -> Measured {
             models: [candidate.as_ref(), champion.as_ref()],
             units: judged.units(Some(&slice.rows)),
             rarer: judged.rarer(Some(&slice.rows)),
+            rows: judged.counted(Some(&slice.rows)),
+            clustered: judged.is_clustered(),
         };
         let mut measures: Vec<Measure> =
             rules.iter().filter_map(|rule| Some(policy.measure(&rule.metric)?.0)).collect();
@@ -40,10 +44,8 @@ pub(super) fn measure(judged: &Judged, policy: &Gate, seed: u64) -> Measured {
         measures.dedup();
         part.scope(policy, rules, &measures, seed)
     };
-    let identical = judged
-        .champion
-        .as_ref()
-        .is_some_and(|champion| judged.candidate.answers.equal(&champion.answers));
+    let identical =
+        judged.champion.as_ref().is_some_and(|champion| judged.candidate.answers_as(champion));
     Measured {
         identical,
         whole: whole.scope(policy, &policy.rules, &all, seed),
@@ -62,6 +64,8 @@ struct Part<'a> {
     models: [Option<&'a Model>; 2],
     units: Units,
     rarer: Option<u64>,
+    rows: u64,
+    clustered: bool,
 }
 
 impl Part<'_> {
@@ -73,8 +77,9 @@ impl Part<'_> {
         };
         Scope {
             name: self.name.clone(),
-            rows: candidate.map_or(0, |model| model.rows as u64),
+            rows: self.rows,
             rarer: self.rarer,
+            clusters: self.clustered.then(|| self.units.len() as u64),
             candidate: candidate.map(values).unwrap_or_default(),
             champion: champion.map(values),
             answers: self.answers(policy, rules, seed),

@@ -11,6 +11,9 @@ use super::frame::column;
 use crate::config::Gate;
 use crate::lake::Predicate;
 
+/// How rows without a value are called: as no text is.
+const NULL: &str = "\u{2205} null";
+
 /// A part of the rows.
 #[derive(Debug)]
 pub(super) struct Slice {
@@ -23,7 +26,7 @@ pub(super) fn slices(rows: &RecordBatch, policy: &Gate) -> Result<Vec<Slice>> {
     let Some(wanted) = &policy.slices else { return Ok(Vec::new()) };
     let mut found = Vec::new();
     for name in &wanted.columns {
-        let mut values: Vec<(String, Vec<u32>)> = parts(rows, name)?.into_iter().collect();
+        let mut values = parts(rows, name)?;
         values.sort_by(|a, b| b.1.len().cmp(&a.1.len()).then_with(|| a.0.cmp(&b.0)));
         values.truncate(wanted.top);
         found.extend(
@@ -41,7 +44,7 @@ pub(super) fn slices(rows: &RecordBatch, policy: &Gate) -> Result<Vec<Slice>> {
 }
 
 /// The rows of each value of a column.
-pub(super) fn parts(rows: &RecordBatch, name: &str) -> Result<HashMap<String, Vec<u32>>> {
+pub(super) fn parts(rows: &RecordBatch, name: &str) -> Result<Vec<(String, Vec<u32>)>> {
     let numbers = numbered(rows, name)?;
     let array = column(rows, name)?;
     let mut of_number: Vec<Vec<u32>> = Vec::new();
@@ -54,7 +57,7 @@ pub(super) fn parts(rows: &RecordBatch, name: &str) -> Result<HashMap<String, Ve
     let named = |rows: Vec<u32>| {
         let first = rows[0] as usize;
         let name = if array.is_null(first) {
-            "null".to_owned()
+            NULL.to_owned()
         } else {
             array_value_to_string(&array, first)?
         };

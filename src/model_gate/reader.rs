@@ -1,5 +1,6 @@
 //! From columns to a model's answers.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashMap};
 
 use anyhow::{Context as _, Result};
@@ -86,9 +87,12 @@ impl<'a> Reader<'a> {
             self.policy.candidate_scores.keys().cloned().collect()
         };
         let number = |text: &str| text.parse::<f64>().ok();
+        // Numbers first, so that the order is one.
         classes.sort_by(|a, b| match (number(a), number(b)) {
-            (Some(a), Some(b)) => a.total_cmp(&b),
-            _ => a.cmp(b),
+            (Some(x), Some(y)) => x.total_cmp(&y).then_with(|| a.cmp(b)),
+            (Some(_), None) => Ordering::Less,
+            (None, Some(_)) => Ordering::Greater,
+            (None, None) => a.cmp(b),
         });
         classes.dedup();
         self.classes = classes;
@@ -250,6 +254,12 @@ fn texts(rows: &RecordBatch, name: &str) -> Result<Vec<String>> {
     let array = column(rows, name)?;
     if array.null_count() > 0 {
         return Err(missing(&array, name).into());
+    }
+    if array.data_type().is_floating() {
+        // 1.0 is the class 1.
+        let numbers = cast(&array, &DataType::Float64)?;
+        let numbers = numbers.as_primitive::<Float64Type>();
+        return Ok(numbers.values().iter().map(ToString::to_string).collect());
     }
     (0..array.len()).map(|row| Ok(array_value_to_string(&array, row)?)).collect()
 }

@@ -80,6 +80,9 @@ async fn judge_version(ctx: Ctx, request: Judge) -> Result<Outcome> {
             Some(read(&ctx, wanted, champion.is_some()).await?)
         }
     };
+    if let Some(read) = &read {
+        of_versions(policy, &read.frame, &candidate, champion.as_ref())?;
+    }
     let judged = read.as_ref().map(|read| judge(&read.frame, policy, champion.is_some()));
     let judged = judged.transpose()?;
     let state = read.as_ref();
@@ -109,6 +112,25 @@ async fn judge_version(ctx: Ctx, request: Judge) -> Result<Outcome> {
         ctx.lake()?.record(schema, &outcome::rows(&evidence)).await?;
     }
     Ok(outcome::outcome(&evidence, &decision, judged.as_ref()))
+}
+
+/// Refuses answers of other versions, where the rows tell whose they are.
+fn of_versions(
+    policy: &Gate,
+    frame: &Frame,
+    candidate: &Subject,
+    champion: Option<&Subject>,
+) -> Result<()> {
+    let named = [
+        (&policy.candidate_version, &frame.rows, Some(candidate)),
+        (&policy.champion_version, &frame.champion, champion),
+    ];
+    for (name, rows, subject) in named {
+        if let (Some(name), Some(subject)) = (name, subject) {
+            frame::of_version(rows, name, subject.version)?;
+        }
+    }
+    Ok(())
 }
 
 /// What the policy asks for beside the predictions.

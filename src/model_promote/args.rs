@@ -82,6 +82,7 @@ impl Args {
         Ok(Request {
             action,
             model: promotion.model.clone(),
+            policy: config.gate.clone(),
             previous: (alias == own).then(|| promotion.previous.parse()).transpose()?,
             alias,
             lease: Duration::from_secs(promotion.lease_seconds),

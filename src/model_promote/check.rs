@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use crate::config::Gate;
 use crate::names::{ModelName, Sha256};
 use crate::record::evidence::Evidence;
 use crate::report::{Fault, FaultKind};
@@ -17,6 +18,8 @@ pub(super) struct Now<'a> {
     pub(super) repository: Option<&'a str>,
     /// The model that the configuration is about.
     pub(super) model: Option<&'a ModelName>,
+    /// The policy of the configuration.
+    pub(super) policy: Option<&'a Gate>,
 }
 
 /// Refuses evidence that was edited, that its own numbers do not support, that
@@ -31,10 +34,18 @@ pub(super) fn evidence(evidence: &Evidence, now: &Now<'_>) -> Result<(), Fault> 
             statement.model
         ));
     }
-    if let (Some(theirs), Some(ours)) = (statement.repository.as_deref(), now.repository)
-        && theirs != ours
-    {
+    let theirs = statement.repository.as_deref().unwrap_or("nobody knows which");
+    if let Some(ours) = now.repository.filter(|ours| *ours != theirs) {
         return refuse(format!("the evidence is of the repository {theirs}, this is {ours}"));
+    }
+    // Which rows are judged may be told on the command line, what must hold may not.
+    let asked = now
+        .policy
+        .map(|policy| Gate { predictions: statement.policy.predictions.clone(), ..policy.clone() });
+    if asked.is_some_and(|policy| policy != statement.policy) {
+        return refuse(
+            "the evidence was made by another policy than `gate` in lakegate.yml".into(),
+        );
     }
     if statement.candidate.digest != now.digest {
         return refuse(format!(
@@ -117,7 +128,9 @@ mod tests {
             max_age_days: 7.0,
             repository: Some("team/flights"),
             model: Some(&ours),
+            policy: Some(&fine.statement.policy),
         };
+        let looser = Gate { min_rows: 1, ..fine.statement.policy.clone() };
         assert!(evidence(&fine, &now).is_ok());
         let edited = |change: fn(&mut Statement)| {
             let mut edited = fine.clone();
@@ -148,6 +161,8 @@ mod tests {
             (fine.clone(), older, "4.0 days old"),
             (fine.clone(), Now { time: at("2026-02-01T00:00:00Z"), ..now.clone() }, "future"),
             (fine.clone(), Now { repository: Some("team/fork"), ..now.clone() }, "repository"),
+            (fine.clone(), Now { policy: Some(&looser), ..now.clone() }, "another policy"),
+            (resealed(|it| it.repository = None), now.clone(), "nobody knows which"),
             (fine.clone(), Now { model: Some(&other), ..now.clone() }, "about the model a.b.m"),
         ] {
             let fault = evidence(&told, &now).unwrap_err();

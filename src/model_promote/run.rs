@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 
 use super::{check, sign_off};
-use crate::config::{ApprovalSource, Override, SignOff};
+use crate::config::{ApprovalSource, Gate, Override, SignOff};
 use crate::names::{Alias, ModelName, ModelVersion, SchemaName, shown};
 use crate::record::evidence::Evidence;
 use crate::registry::{self, Entry, Kind, Move, Phase, Pointer};
@@ -21,6 +21,8 @@ pub struct Request {
     pub action: Action,
     /// The model that the configuration is about.
     pub model: Option<ModelName>,
+    /// What the gate is to ask for.
+    pub policy: Option<Gate>,
     pub alias: Alias,
     /// The alias that keeps what `alias` pointed to before.
     pub previous: Option<Alias>,
@@ -105,6 +107,7 @@ async fn checked(ctx: &Ctx, request: &Request, path: &Path, max_age_days: f64) -
         max_age_days,
         repository: ctx.context.repository.as_deref(),
         model: request.model.as_ref(),
+        policy: request.policy.as_ref(),
     };
     check::evidence(&evidence, &now)?;
     Ok(evidence)

@@ -123,13 +123,16 @@ pub(super) async fn keep(
         let who = approval.who.clone();
         let digest = statement.candidate.digest.to_string();
         let version = statement.candidate.version.to_string();
+        let at = approval.at.unwrap_or_else(clock::now).to_string();
+        // Given again another day, it is another one: it has another age.
+        let day = at.split('T').next().unwrap_or_default();
         let event = Sha256::of_parts([
             kind,
             &statement.model.to_string(),
             &version,
             &digest,
             // An approval is for the bytes, what is decided for the evidence.
-            if kind == "approval" { "" } else { &evidence.digest },
+            if kind == "approval" { day } else { &evidence.digest },
             who.as_deref().unwrap_or_default(),
             &approval.source,
         ]);
@@ -144,7 +147,7 @@ pub(super) async fn keep(
             source: approval.source.clone(),
             reason: Some(approval.comment.clone()).filter(|comment| !comment.is_empty()),
             run_url: ctx.context.run_url.clone(),
-            at: approval.at.unwrap_or_else(clock::now).to_string(),
+            at,
         }
     };
     let rows: Vec<SignOffRow> = said.iter().map(row).collect();

@@ -148,6 +148,8 @@ pub struct Facts {
     pub pickles: Vec<String>,
     /// Pinned versions by package.
     pub packages: BTreeMap<String, String>,
+    /// Requirements that pin no version; nothing when there is no list of them.
+    pub unpinned: Option<Vec<String>>,
     /// Of all files.
     pub bytes: u64,
     /// What the run that trained it says it read.
@@ -166,10 +168,14 @@ pub struct Scope {
     /// Of a slice.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+    /// Those that have a weight.
     pub rows: u64,
     /// Rows of the rarer class, where there are two.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rarer: Option<u64>,
+    /// What a resample draws, where rows come in clusters or groups.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clusters: Option<u64>,
     pub candidate: BTreeMap<String, f64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub champion: Option<BTreeMap<String, f64>>,
@@ -217,6 +223,7 @@ pub enum Asked {
 #[serde(deny_unknown_fields)]
 pub struct Group {
     pub name: String,
+    /// Behind the share that the fewest rows are behind.
     pub rows: u64,
     pub shares: Vec<Option<f64>>,
 }

@@ -9,9 +9,9 @@ use super::{Env, process};
 /// Whether a commit is reachable from a branch, local or of `origin`. Nothing
 /// where git does not know the one or the other, as in a shallow clone.
 pub async fn is_on(env: &Env, root: &Path, commit: &str, branch: &str) -> Result<Option<bool>> {
-    // Neither may be read as an option.
-    let plain = |text: &str| !text.is_empty() && !text.starts_with('-');
-    if !plain(commit) || !plain(branch) {
+    // A commit is no name, which could stand for another one; neither is an option.
+    let is_commit = commit.len() >= 40 && commit.chars().all(|c| c.is_ascii_hexdigit());
+    if !is_commit || branch.is_empty() || branch.starts_with('-') {
         return Ok(None);
     }
     let mut told = None;

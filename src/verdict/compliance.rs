@@ -62,6 +62,9 @@ fn inputs(policy: &Compliance, facts: &Facts, checks: &mut Checks) {
     if !policy.forbidden_inputs.is_empty() {
         let (fits, told) = match &facts.inputs {
             None => (false, "the model does not say which columns it takes".to_owned()),
+            Some(inputs) if inputs.iter().any(|input| input.starts_with('#')) => {
+                (false, "some of the model's inputs have no name".to_owned())
+            }
             Some(inputs) => {
                 let found: Vec<&str> = inputs
                     .iter()
@@ -125,13 +128,16 @@ fn contents(policy: &Compliance, facts: &Facts, checks: &mut Checks) {
         checks.judge("pickle", found.is_empty(), told);
     }
     if policy.advisories.is_some() {
-        let bad = facts.advisories.as_deref();
-        let told = match bad {
-            None => "the advisories were not read".to_owned(),
-            Some([]) => format!("none of {} pinned packages is known as bad", facts.packages.len()),
-            Some(bad) => bad.join("; "),
+        let (fits, told) = match (facts.advisories.as_deref(), facts.unpinned.as_deref()) {
+            (None, _) => (false, "the advisories were not read".to_owned()),
+            (_, None) => (false, "the version does not list its packages".to_owned()),
+            (Some([]), Some([])) => {
+                (true, format!("none of {} packages is known as bad", facts.packages.len()))
+            }
+            (Some([]), Some(open)) => (false, format!("no version is pinned: {}", open.join(", "))),
+            (Some(bad), _) => (false, bad.join("; ")),
         };
-        checks.judge("advisories", bad.is_some_and(<[String]>::is_empty), told);
+        checks.judge("advisories", fits, told);
     }
 }
 

@@ -29,11 +29,11 @@ pub struct Decision {
 /// (RFC 3339) alone: it can be taken again from the evidence.
 pub fn decide(policy: &Gate, measured: &Measured, at: &str) -> Decision {
     let corrected = Corrected::new(policy, measured);
-    let mut checks = scope_checks(policy, &measured.whole, &policy.rules, &corrected);
+    let mut checks = scope_checks(policy, (&measured.whole, 0), &policy.rules, &corrected);
     let slices = policy.slices.as_ref();
-    for scope in &measured.slices {
+    for (at, scope) in measured.slices.iter().enumerate() {
         let rules = slices.map(|slices| slices.rules.as_slice()).unwrap_or_default();
-        checks.extend(scope_checks(policy, scope, rules, &corrected));
+        checks.extend(scope_checks(policy, (scope, at + 1), rules, &corrected));
     }
     checks.extend(fairness::checks(policy, measured));
     if let Some(compliance) = &policy.compliance {
@@ -90,6 +90,11 @@ fn conclude(policy: &Gate, measured: &Measured, checks: &[Check]) -> (Verdict, S
     if policy.predictions.is_some() && whole.rows < policy.min_rows {
         let least = policy.min_rows;
         let reason = format!("{} rows are too few, at least {least} are needed", whole.rows);
+        return (Verdict::Inconclusive, reason);
+    }
+    if let Some(clusters) = whole.clusters.filter(|clusters| *clusters < policy.min_clusters) {
+        let least = policy.min_clusters;
+        let reason = format!("{clusters} clusters are too few, at least {least} are needed");
         return (Verdict::Inconclusive, reason);
     }
     if let Some(rarer) = whole.rarer.filter(|rarer| *rarer < policy.min_positives) {

@@ -10,8 +10,8 @@ use crate::report::{Verdict, number};
 pub(super) struct Corrected {
     broken: Vec<f64>,
     kept: Vec<f64>,
-    /// The scopes' names and the places of their first answers.
-    starts: Vec<(Option<String>, usize)>,
+    /// The place of each scope's first answer.
+    starts: Vec<usize>,
 }
 
 impl Corrected {
@@ -28,16 +28,15 @@ impl Corrected {
         let starts = scopes().map(|scope| {
             let here = start;
             start += scope.answers.len();
-            (scope.name.clone(), here)
+            here
         });
         let starts = starts.collect();
         Self { broken: all(|answer| answer.p_broken), kept: all(|answer| answer.p_kept), starts }
     }
 
-    /// `[broken, kept]` of an answer.
-    fn of(&self, scope: &Scope, at: usize) -> [f64; 2] {
-        let start = self.starts.iter().find(|(name, _)| *name == scope.name);
-        let place = start.map(|(_, start)| start + at);
+    /// `[broken, kept]` of an answer of a scope, by their places.
+    fn of(&self, scope: usize, at: usize) -> [f64; 2] {
+        let place = self.starts.get(scope).map(|start| start + at);
         [&self.broken, &self.kept]
             .map(|of| place.and_then(|place| of.get(place)).copied().unwrap_or(1.0))
     }
@@ -47,6 +46,8 @@ impl Corrected {
 struct Question<'a> {
     policy: &'a Gate,
     scope: &'a Scope,
+    /// Its place among all.
+    place: usize,
     rule: &'a Rule,
     better: Better,
     corrected: &'a Corrected,
@@ -54,14 +55,14 @@ struct Question<'a> {
 
 pub(super) fn scope_checks(
     policy: &Gate,
-    scope: &Scope,
+    (scope, place): (&Scope, usize),
     rules: &[Rule],
     corrected: &Corrected,
 ) -> Vec<Check> {
     let mut checks = Vec::new();
     for (at, rule) in rules.iter().enumerate() {
         let better = policy.measure(&rule.metric).map_or(Better::Neither, |(_, better)| better);
-        let question = Question { policy, scope, rule, better, corrected };
+        let question = Question { policy, scope, place, rule, better, corrected };
         let limits = [(Asked::Min, rule.min), (Asked::Max, rule.max)];
         for (asked, limit) in limits {
             let Some(limit) = limit else { continue };
@@ -92,7 +93,7 @@ pub(super) fn scope_checks(
     }
     if scope.name.is_some() {
         let least = policy.slices.as_ref().map_or(0, |slices| slices.min_rows);
-        let few = few(scope, least, policy.min_positives);
+        let few = few(scope, least, policy);
         for check in &mut checks {
             if let Some(reason) = &few {
                 inconclusive(check, reason);
@@ -103,7 +104,13 @@ pub(super) fn scope_checks(
 }
 
 /// Why a slice is too small to be judged.
-fn few(scope: &Scope, least: u64, min_positives: u64) -> Option<String> {
+fn few(scope: &Scope, least: u64, policy: &Gate) -> Option<String> {
+    let (min_positives, min_clusters) = (policy.min_positives, policy.min_clusters);
+    if let Some(clusters) = scope.clusters.filter(|clusters| *clusters < min_clusters) {
+        return Some(format!(
+            "{clusters} clusters are too few, at least {min_clusters} are needed"
+        ));
+    }
     if scope.rows < least {
         return Some(format!("{} rows are too few, at least {least} are needed", scope.rows));
     }
@@ -214,15 +221,23 @@ impl Question<'_> {
         let metric = &self.rule.metric;
         let compares = matches!(asked, Asked::NotWorseThan | Asked::BetterThanChampion);
         let what = if compares { "the difference of " } else { "the interval of " };
-        let place = self.scope.answers.iter().position(|it| it.rule == rule && it.of == asked);
-        let Some((at, answer)) = place.map(|at| (at, &self.scope.answers[at])) else {
+        let found = self.scope.answers.iter().position(|it| it.rule == rule && it.of == asked);
+        let Some((at, answer)) = found.map(|at| (at, &self.scope.answers[at])) else {
             return self.told(check, Verdict::Fail, format!("{what}{metric} was not measured"));
         };
         (check.value, check.low, check.high) = (answer.value, answer.low, answer.high);
-        let [broken, kept] = self.corrected.of(self.scope, at);
+        let [broken, kept] = self.corrected.of(self.place, at);
         let Some([value, low, high]) = self.numbers(answer).filter(|_| limit.is_finite()) else {
             return self.told(check, Verdict::Fail, format!("{what}{metric} is not finite"));
         };
+        // An interval of the lucky draws alone is none.
+        if u64::from(answer.undefined) * 100 > u64::from(self.policy.resamples) {
+            let told = format!(
+                "{name} cannot be told from this data: {metric} is not defined in {} of {} resamples",
+                answer.undefined, self.policy.resamples
+            );
+            return self.told(check, Verdict::Inconclusive, told);
+        }
         // A gain is positive when it is for the better, whichever way the metric points.
         let up = match asked {
             Asked::Min => true,

@@ -144,6 +144,7 @@ impl World {
         let request = Request {
             action: Action::Promote(promote),
             model: None,
+            policy: None,
             alias: "champion".parse().unwrap(),
             previous: Some("previous".parse().unwrap()),
             lease: Duration::from_secs(30),

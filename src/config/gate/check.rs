@@ -44,6 +44,11 @@ impl Gate {
 
     /// Whether each of its parts makes sense.
     fn check_parts(&self) -> Result<(), String> {
+        if let Some((name, own)) =
+            self.measures.iter().find(|(_, own)| !(own.at > 0.0 && own.at < 1.0))
+        {
+            return Err(format!("`measures.{name}.at` is {}, it must lie between 0 and 1", own.at));
+        }
         let own = self.measures.keys().chain(self.logged.keys());
         if let Some(name) = own.clone().find(|name| own.clone().filter(|it| it == name).count() > 1)
         {
@@ -64,8 +69,8 @@ impl Gate {
         if let Some(experiment) = &self.experiment {
             experiment.check()?;
         }
-        if self.valid_days.is_some_and(|days| !(days.is_finite() && days > 0.0)) {
-            return Err("`valid_days` must be a positive number".into());
+        if self.valid_days.is_some_and(|days| !(days > 0.0 && days <= 3650.0)) {
+            return Err("`valid_days` must lie between 0 and 3650".into());
         }
         let mut places: Vec<(String, &Rule)> = Vec::new();
         places

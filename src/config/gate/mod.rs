@@ -110,6 +110,13 @@ pub struct Gate {
     /// The score from which a prediction counts as positive.
     #[serde(default = "half")]
     pub threshold: f64,
+    /// The column with the version whose answers `candidate` holds: all rows must
+    /// be of the version that is judged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub candidate_version: Option<String>,
+    /// The same of the champion.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub champion_version: Option<String>,
     /// The column of the rows' weights; all count alike without one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weight: Option<String>,
@@ -151,6 +158,9 @@ pub struct Gate {
     /// Fewer rows of the rarer class than this give no answer.
     #[serde(default = "min_positives")]
     pub min_positives: u64,
+    /// Fewer clusters, or groups of a ranking, than this give no answer.
+    #[serde(default = "min_clusters")]
+    pub min_clusters: u64,
     /// What is held over all comparisons at once, slices included. All rules
     /// must hold, so that none needs a correction for the pass to be sure; with
     /// many slices, one guards against refusals by chance.
@@ -261,6 +271,10 @@ fn tenth() -> f64 {
 }
 
 fn min_positives() -> u64 {
+    20
+}
+
+fn min_clusters() -> u64 {
     20
 }
 

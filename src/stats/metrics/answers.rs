@@ -65,8 +65,7 @@ impl std::fmt::Display for Measure {
 }
 
 impl Answers {
-    /// Whether both gave each row the same.
-    pub fn equal(&self, other: &Self) -> bool {
+    fn equal(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Scores(a), Self::Scores(b)) => a.scores() == b.scores(),
             (Self::Classes(a), Self::Classes(b)) => a.answers_as(b),
@@ -112,6 +111,20 @@ impl Model {
     pub fn of_scores(scores: Predictions) -> Self {
         let rows = scores.len();
         Self { answers: Answers::Scores(scores), own: BTreeMap::new(), rows, weights: None }
+    }
+
+    /// Whether both gave each row the same, in their answers or, where they have
+    /// none, in all columns that were made from them.
+    pub fn answers_as(&self, other: &Self) -> bool {
+        if !matches!(self.answers, Answers::Nothing) {
+            return self.answers.equal(&other.answers);
+        }
+        let same = |(name, own): (&String, &Own)| {
+            other.own.get(name).is_some_and(|it| it.values == own.values)
+        };
+        !self.own.is_empty()
+            && self.own.iter().filter(|(name, _)| other.own.contains_key(*name)).all(same)
+            && !other.own.is_empty()
     }
 
     /// Some of the rows, in this order.

@@ -52,7 +52,15 @@ impl<'a> Ready<'a> {
             Self::Ratio { over, under } => ratio(over, under, counts),
             Self::Determination { values, weights } => {
                 let [off, squares, left] = values.each_ref().map(|of| mean(of, *weights, counts));
-                std::array::from_fn(|lane| 1.0 - left[lane] / (squares[lane] - off[lane].powi(2)))
+                std::array::from_fn(|lane| {
+                    let spread = squares[lane] - off[lane].powi(2);
+                    // What rounding leaves of labels that are all the same is no spread.
+                    if spread > 1e-12 * squares[lane] {
+                        1.0 - left[lane] / spread
+                    } else {
+                        f64::NAN
+                    }
+                })
             }
             Self::Quantile { values, order, at, weights } => {
                 quantile(values, order, *at, *weights, counts)

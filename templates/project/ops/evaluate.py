@@ -25,6 +25,8 @@ def main():
     judged["candidate"] = model.predict(registry.load(name, candidate), rows)
     # The first model has nobody to stand up to; the column is there all the same.
     judged["champion"] = model.predict(registry.load(name, champion), rows) if champion else float("nan")
+    judged["candidate_version"] = int(candidate)
+    judged["champion_version"] = int(champion or 0)
     lakehouse.replace("evaluation", judged)
     print(f"version {candidate} and champion {champion or 'none'} on {len(judged)} flights")
 
