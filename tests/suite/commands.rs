@@ -366,13 +366,19 @@ async fn what_is_not_known_about_a_version_keeps_it_back() {
         "{rules}, compliance: {{description: 5, tags: {{licence: [MIT]}}, owner: [], advisories: bad.txt, max_age_days: 1}}"
     ));
     assert_eq!(code, 1, "{said}");
-    for words in ["description: 0 letters", "tag licence: the tag `licence` is not set"] {
+    for words in [
+        "description: 0 letters",
+        "tag licence: the tag `licence` is not set",
+        "advisories: the version does not list its packages",
+    ] {
         assert!(said.contains(words), "{said}");
     }
     let client = world.served.client();
     let (model, version) =
         ("main.default.model".parse().unwrap(), lakegate::names::ModelVersion(2));
     client.model_version_tag(&model, version, "licence", "MIT").await.unwrap();
+    let path = "/Models/main/default/model/2/requirements.txt";
+    client.file_write(path, "numpy==1.26.0\n".into()).await.unwrap();
     let (code, said) = world.gate(&format!(
         "{rules}, compliance: {{tags: {{licence: [MIT]}}, owner: [], advisories: bad.txt, max_age_days: 1}}"
     ));
