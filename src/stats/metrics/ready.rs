@@ -50,6 +50,15 @@ impl<'a> Ready<'a> {
                 mean(values, *weights, counts).map(f64::sqrt)
             }
             Self::Ratio { over, under } => ratio(over, under, counts),
+            Self::Scores(predictions, metric) => predictions.whole(*metric, counts),
+            _ => self.slow(counts),
+        }
+    }
+
+    /// What is not asked for often, kept out of the code of what is.
+    #[inline(never)]
+    fn slow<const N: usize>(&self, counts: &[[u8; N]]) -> [f64; N] {
+        match self {
             Self::Determination { values, weights } => {
                 let [off, squares, left] = values.each_ref().map(|of| mean(of, *weights, counts));
                 std::array::from_fn(|lane| {
@@ -66,7 +75,6 @@ impl<'a> Ready<'a> {
                 quantile(values, order, *at, *weights, counts)
             }
             Self::Largest { values, weights } => largest(values, *weights, counts),
-            Self::Scores(predictions, metric) => predictions.whole(*metric, counts),
             Self::Classes(classes, metric) => classes.whole(*metric, counts),
             Self::MeanOf(parts) => {
                 let all: Vec<[f64; N]> =
@@ -75,7 +83,7 @@ impl<'a> Ready<'a> {
                     all.iter().map(|values| values[lane]).sum::<f64>() / all.len() as f64
                 })
             }
-            Self::Undefined => [f64::NAN; N],
+            _ => [f64::NAN; N],
         }
     }
 }
