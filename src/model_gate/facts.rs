@@ -14,7 +14,7 @@ use crate::config::{Compliance, Infrastructure};
 use crate::databricks::mlflow::Metric;
 use crate::lake::{self, Asked};
 use crate::names::{ModelName, ModelVersion};
-use crate::record::evidence::{Facts, Probe};
+use crate::record::evidence::{Facts, Probe, finite};
 use crate::report::Fault;
 use crate::step::Ctx;
 use crate::sys::{fs, git};
@@ -90,10 +90,10 @@ pub(super) async fn probes(
     let values = cast(&values, &DataType::Float64)?;
     let values = values.as_primitive::<Float64Type>();
     let rows = (0..values.len()).map(|row| {
-        let value = values.is_valid(row).then(|| values.value(row));
+        let value = values.is_valid(row).then(|| values.value(row)).and_then(finite);
         Ok(Probe {
             check: array_value_to_string(&names, row)?,
-            value: value.filter(|value| value.is_finite()),
+            value,
             at: array_value_to_string(&times, row)?,
         })
     });

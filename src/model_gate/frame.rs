@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
-use arrow::array::{Array as _, ArrayRef, RecordBatch, UInt32Array};
+use arrow::array::{Array as _, ArrayRef, AsArray as _, Float64Array, RecordBatch, UInt32Array};
 use arrow::compute::{cast, concat_batches, take_record_batch};
-use arrow::datatypes::{DataType, Schema};
+use arrow::datatypes::{DataType, Float64Type, Schema};
 use arrow::row::{OwnedRow, RowConverter, SortField};
 use arrow::util::display::array_value_to_string;
 use rayon::prelude::*;
@@ -155,6 +155,17 @@ pub(super) fn column(rows: &RecordBatch, name: &str) -> Result<ArrayRef> {
         let fault = Fault::usage(format!("the predictions have no column `{name}`"));
         fault.or_near(name, known).into()
     })
+}
+
+/// A column's numbers as floats, nulls left as they are.
+pub(super) fn floats(array: &ArrayRef, name: &str) -> Result<Float64Array, Fault> {
+    let kind = array.data_type();
+    if !(kind.is_numeric() || *kind == DataType::Boolean) {
+        return Err(Fault::usage(format!("column `{name}` is of type {kind}, a number is needed")));
+    }
+    let numbers = cast(array, &DataType::Float64)
+        .map_err(|error| Fault::usage(format!("column `{name}`: {error}")))?;
+    Ok(numbers.as_primitive::<Float64Type>().clone())
 }
 
 /// The columns that are read from the candidate's side, and from the champion's.

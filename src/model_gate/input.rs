@@ -42,24 +42,34 @@ impl Judged {
         self.clusters.is_some()
     }
 
+    /// The numbers of some rows, or of all.
+    fn each<'r>(&self, rows: Option<&'r [u32]>) -> impl Iterator<Item = usize> + use<'r> {
+        let count = rows.map_or(self.rows as usize, <[u32]>::len);
+        (0..count).map(move |at| rows.map_or(at, |rows| rows[at] as usize))
+    }
+
+    /// Of these, those that have a weight.
+    fn each_counted(&self, rows: Option<&[u32]>) -> impl Iterator<Item = usize> {
+        let weights = self.candidate.weights.as_deref();
+        self.each(rows).filter(move |row| weights.is_none_or(|weights| weights[*row] > 0.0))
+    }
+
     /// What a resample draws, of some rows or of all.
     pub(super) fn units(&self, rows: Option<&[u32]>) -> Units {
-        let count = rows.map_or(self.rows as usize, <[u32]>::len);
-        let row = |at: usize| rows.map_or(at, |rows| rows[at] as usize);
         if let Some(clusters) = &self.clusters {
             let mut known = HashMap::new();
-            let of_row = (0..count).map(|at| {
+            let of_row = self.each(rows).map(|row| {
                 let next = known.len() as u32;
-                *known.entry(clusters[row(at)]).or_insert(next)
+                *known.entry(clusters[row]).or_insert(next)
             });
             let of_row: Vec<u32> = of_row.collect();
             return Units::clusters(of_row, known.len());
         }
-        let units = Units::rows(count);
+        let units = Units::rows(self.each(rows).count());
         match &self.positives {
             Some(positives) if self.stratify => {
                 let of_label: Vec<u32> =
-                    (0..count).map(|at| u32::from(positives[row(at)])).collect();
+                    self.each(rows).map(|row| u32::from(positives[row])).collect();
                 units.stratified(&of_label)
             }
             _ => units,
@@ -68,32 +78,17 @@ impl Judged {
 
     /// Rows that have a weight, of some rows or of all.
     pub(super) fn counted(&self, rows: Option<&[u32]>) -> u64 {
-        let Some(weights) = &self.candidate.weights else {
-            return rows.map_or(self.rows, |rows| rows.len() as u64);
-        };
-        let counts = |row: usize| weights[row] > 0.0;
-        match rows {
-            None => (0..weights.len()).filter(|row| counts(*row)).count() as u64,
-            Some(rows) => rows.iter().filter(|row| counts(**row as usize)).count() as u64,
-        }
+        self.each_counted(rows).count() as u64
     }
 
     /// Rows of the rarer class, where there are two.
     pub(super) fn rarer(&self, rows: Option<&[u32]>) -> Option<u64> {
         let positives = self.positives.as_ref()?;
-        if let Some(weights) = &self.candidate.weights {
-            let mut of_class = [0; 2];
-            let all = rows.map_or_else(|| (0..self.rows as u32).collect(), <[u32]>::to_vec);
-            for row in all.into_iter().map(|row| row as usize).filter(|row| weights[*row] > 0.0) {
-                of_class[usize::from(positives[row])] += 1;
-            }
-            return of_class.into_iter().min();
+        let mut of_class = [0; 2];
+        for row in self.each_counted(rows) {
+            of_class[usize::from(positives[row])] += 1;
         }
-        let (count, hits) = match rows {
-            None => (positives.len(), positives.iter().filter(|positive| **positive).count()),
-            Some(rows) => (rows.len(), rows.iter().filter(|row| positives[**row as usize]).count()),
-        };
-        Some(hits.min(count - hits) as u64)
+        of_class.into_iter().min()
     }
 }
 

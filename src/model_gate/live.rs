@@ -2,15 +2,13 @@
 
 use std::collections::HashMap;
 
-use anyhow::{Context as _, Result};
-use arrow::array::{Array as _, AsArray as _, RecordBatch};
-use arrow::compute::cast;
-use arrow::datatypes::{DataType, Float64Type};
+use anyhow::Result;
+use arrow::array::{Array as _, RecordBatch};
 use arrow::util::display::array_value_to_string;
 
-use super::frame::column;
+use super::frame::{column, floats};
 use crate::config::{Experiment, LiveRule};
-use crate::record::evidence::{Live, LiveAnswer};
+use crate::record::evidence::{Live, LiveAnswer, finite};
 use crate::report::Fault;
 use crate::stats::experiment::{Outcome, contrast, sample_ratio_p};
 
@@ -56,7 +54,6 @@ pub(super) fn measure(
         } else {
             found.fixed(alpha)
         };
-        let finite = |value: f64| Some(value).filter(|value| value.is_finite());
         Ok(LiveAnswer {
             candidate: finite(found.means[0]),
             champion: finite(found.means[1]),
@@ -65,11 +62,10 @@ pub(super) fn measure(
             high: finite(high),
         })
     };
-    let p = sample_ratio_p(counts, policy.share);
     Ok(Live {
         units: counts,
         state: state.to_owned(),
-        sample_ratio_p: Some(p).filter(|p| p.is_finite()),
+        sample_ratio_p: finite(sample_ratio_p(counts, policy.share)),
         answers: policy.rules.iter().map(answer).collect::<Result<_>>()?,
     })
 }
@@ -114,15 +110,7 @@ fn means(
     of_row: &[Option<usize>],
     units: usize,
 ) -> Result<Vec<f64>> {
-    let array = column(rows, name)?;
-    let kind = array.data_type();
-    if !(kind.is_numeric() || *kind == DataType::Boolean) {
-        return Err(
-            Fault::usage(format!("column `{name}` is of type {kind}, a number is needed")).into()
-        );
-    }
-    let numbers = cast(&array, &DataType::Float64).with_context(|| format!("column `{name}`"))?;
-    let numbers = numbers.as_primitive::<Float64Type>();
+    let numbers = floats(&column(rows, name)?, name)?;
     let mut sums = vec![(0.0, 0.0); units];
     for (row, unit) in of_row.iter().enumerate() {
         let Some(unit) = unit else { continue };

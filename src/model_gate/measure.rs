@@ -6,8 +6,9 @@ use rayon::prelude::*;
 
 use super::fairness;
 use super::input::Judged;
+use super::parts::Slice;
 use crate::config::{Better, Gate, On, Rule, Test};
-use crate::record::evidence::{Answer, Asked, Measured, Scope};
+use crate::record::evidence::{Answer, Asked, Measured, Scope, finite};
 use crate::stats::bootstrap::{self, Plan};
 use crate::stats::estimate::Estimate;
 use crate::stats::metrics::{Answers, Measure, Model};
@@ -16,32 +17,14 @@ use crate::stats::resample::Units;
 
 pub(super) fn measure(judged: &Judged, policy: &Gate, seed: u64) -> Measured {
     let all = policy.all_measures();
-    let whole = Part {
-        name: None,
-        models: judged.models(),
-        units: judged.units(None),
-        rarer: judged.rarer(None),
-        rows: judged.counted(None),
-        clustered: judged.is_clustered(),
-    };
-    let slices: &[_] = if policy.slices.is_some() { &judged.slices } else { &[] };
-    let of_slice = |slice: &super::parts::Slice| {
-        let rules =
-            policy.slices.as_ref().map(|slices| slices.rules.as_slice()).unwrap_or_default();
-        let [candidate, champion] =
-            judged.models().map(|model| model.map(|model| model.taken(&slice.rows)));
-        let part = Part {
-            name: Some(slice.name.clone()),
-            models: [candidate.as_ref(), champion.as_ref()],
-            units: judged.units(Some(&slice.rows)),
-            rarer: judged.rarer(Some(&slice.rows)),
-            rows: judged.counted(Some(&slice.rows)),
-            clustered: judged.is_clustered(),
-        };
-        let mut measures: Vec<Measure> =
-            rules.iter().filter_map(|rule| Some(policy.measure(&rule.metric)?.0)).collect();
-        measures.sort();
-        measures.dedup();
+    let whole = Part::of(judged, None, (&judged.candidate, judged.champion.as_ref()));
+    let wanted = policy.slices.as_ref();
+    let rules = wanted.map(|slices| slices.rules.as_slice()).unwrap_or_default();
+    let measures = asked(policy, rules, |_| true);
+    let of_slice = |slice: &Slice| {
+        let candidate = judged.candidate.taken(&slice.rows);
+        let champion = judged.champion.as_ref().map(|champion| champion.taken(&slice.rows));
+        let part = Part::of(judged, Some(slice), (&candidate, champion.as_ref()));
         part.scope(policy, rules, &measures, seed)
     };
     let identical =
@@ -49,7 +32,7 @@ pub(super) fn measure(judged: &Judged, policy: &Gate, seed: u64) -> Measured {
     Measured {
         identical,
         whole: whole.scope(policy, &policy.rules, &all, seed),
-        slices: slices.par_iter().map(of_slice).collect(),
+        slices: judged.slices.par_iter().map(of_slice).collect(),
         groups: fairness::measure(policy, judged),
         facts: None,
         probes: Vec::new(),
@@ -60,17 +43,44 @@ pub(super) fn measure(judged: &Judged, policy: &Gate, seed: u64) -> Measured {
 /// Some of the rows: what both models said, and what a resample draws.
 struct Part<'a> {
     name: Option<String>,
-    /// The candidate, and the champion if there is one.
-    models: [Option<&'a Model>; 2],
+    candidate: &'a Model,
+    champion: Option<&'a Model>,
     units: Units,
     rarer: Option<u64>,
     rows: u64,
     clustered: bool,
 }
 
-impl Part<'_> {
+/// What some rules measure, each thing once.
+fn asked(policy: &Gate, rules: &[Rule], asks: impl Fn(&Rule) -> bool) -> Vec<Measure> {
+    let rules = rules.iter().filter(|rule| asks(rule));
+    let mut found: Vec<Measure> =
+        rules.filter_map(|rule| Some(policy.measure(&rule.metric)?.0)).collect();
+    found.sort();
+    found.dedup();
+    found
+}
+
+impl<'a> Part<'a> {
+    /// All rows, or those of a slice, with both models' answers to them.
+    fn of(
+        judged: &Judged,
+        slice: Option<&Slice>,
+        (candidate, champion): (&'a Model, Option<&'a Model>),
+    ) -> Self {
+        let rows = slice.map(|slice| slice.rows.as_slice());
+        Self {
+            name: slice.map(|slice| slice.name.clone()),
+            candidate,
+            champion,
+            units: judged.units(rows),
+            rarer: judged.rarer(rows),
+            rows: judged.counted(rows),
+            clustered: judged.is_clustered(),
+        }
+    }
+
     fn scope(&self, policy: &Gate, rules: &[Rule], measures: &[Measure], seed: u64) -> Scope {
-        let [candidate, champion] = self.models;
         let values = |model: &Model| -> BTreeMap<String, f64> {
             let named = measures.iter().map(ToString::to_string).zip(model.values(measures));
             named.filter(|(_, value)| value.is_finite()).collect()
@@ -80,33 +90,25 @@ impl Part<'_> {
             rows: self.rows,
             rarer: self.rarer,
             clusters: self.clustered.then(|| self.units.len() as u64),
-            candidate: candidate.map(values).unwrap_or_default(),
-            champion: champion.map(values),
+            candidate: values(self.candidate),
+            champion: self.champion.map(values),
             answers: self.answers(policy, rules, seed),
             unclear: BTreeMap::new(),
         }
     }
 
     fn answers(&self, policy: &Gate, rules: &[Rule], seed: u64) -> Vec<Answer> {
-        let [Some(candidate), champion] = self.models else { return Vec::new() };
+        let Self { candidate, champion, .. } = *self;
         let plan =
             Plan { units: &self.units, resamples: policy.resamples, method: policy.interval, seed };
-        let wanted = |asks: &dyn Fn(&Rule) -> bool| -> Vec<Measure> {
-            let rules = rules.iter().filter(|rule| asks(rule));
-            let mut found: Vec<Measure> =
-                rules.filter_map(|rule| Some(policy.measure(&rule.metric)?.0)).collect();
-            found.sort();
-            found.dedup();
-            found
-        };
         let estimated = |measures: Vec<Measure>, of: &dyn Fn(&[Measure]) -> Vec<Estimate>| {
             let found = if measures.is_empty() { Vec::new() } else { of(&measures) };
             measures.into_iter().zip(found).collect::<BTreeMap<_, _>>()
         };
-        let own = estimated(wanted(&|rule| rule.on == On::Bound), &|measures| {
+        let own = estimated(asked(policy, rules, |rule| rule.on == On::Bound), &|measures| {
             bootstrap::values(candidate, measures, plan)
         });
-        let compared = wanted(&|rule| rule.compares() && rule.method != Test::Delong);
+        let compared = asked(policy, rules, |rule| rule.compares() && rule.method != Test::Delong);
         let apart = champion.map(|champion| {
             estimated(compared, &|measures| {
                 bootstrap::differences(candidate, champion, measures, plan)
@@ -158,7 +160,7 @@ impl Part<'_> {
         policy: &Gate,
         seed: u64,
     ) -> Option<[f64; 2]> {
-        let [Some(candidate), Some(champion)] = self.models else { return None };
+        let (candidate, champion) = (self.candidate, self.champion?);
         match method {
             Test::Bootstrap | Test::Delong => None,
             Test::Mcnemar => {
@@ -212,8 +214,4 @@ fn answer(
         p_kept: finite(kept),
         undefined: estimate.undefined(),
     }
-}
-
-fn finite(value: f64) -> Option<f64> {
-    Some(value).filter(|value| value.is_finite())
 }

@@ -14,15 +14,7 @@ use crate::report::{
 };
 use crate::stats::curves;
 use crate::stats::metrics::Answers;
-use crate::verdict::{Decision, verdict_of};
-
-fn verdict_name(text: &str) -> &'static str {
-    [Verdict::Pass, Verdict::Fail]
-        .into_iter()
-        .find(|verdict| verdict.as_str() == text)
-        .unwrap_or(Verdict::Inconclusive)
-        .as_str()
-}
+use crate::verdict::{Decision, verdict_named, verdict_of};
 
 pub(super) fn rows(evidence: &Evidence) -> Vec<GateRow> {
     let statement = &evidence.statement;
@@ -51,9 +43,9 @@ pub(super) fn rows(evidence: &Evidence) -> Vec<GateRow> {
         difference_low: check.low,
         difference_high: check.high,
         p_value: check.p_value,
-        rule_verdict: verdict_name(&check.verdict),
+        rule_verdict: verdict_of(check).as_str(),
         reason: check.reason.clone(),
-        verdict: verdict_name(&statement.verdict),
+        verdict: verdict_named(&statement.verdict).as_str(),
         rows: statement.data.rows,
         data_version: statement.data.version,
         run_url: statement.run_url.clone(),
@@ -145,14 +137,19 @@ fn shown(value: Option<f64>) -> String {
     value.map_or("–".into(), number)
 }
 
+/// The rule, after its slice if it has one.
+fn label(check: &Check) -> String {
+    match &check.scope {
+        Some(scope) => format!("{scope}: {}", check.rule),
+        None => check.rule.clone(),
+    }
+}
+
 fn table(title: &str, checks: &[&Check]) -> Table {
     let mut table = Table::new(title, ["rule", "candidate", "champion", "reason"]);
     for check in checks {
-        let rule = match &check.scope {
-            Some(scope) => format!("{scope}: {}", check.rule),
-            None => check.rule.clone(),
-        };
-        let cells = [rule, shown(check.candidate), shown(check.champion), check.reason.clone()];
+        let cells =
+            [label(check), shown(check.candidate), shown(check.champion), check.reason.clone()];
         table.row(Some(verdict_of(check)), cells);
     }
     table.worst_first();
@@ -163,10 +160,7 @@ fn table(title: &str, checks: &[&Check]) -> Table {
 fn forest(checks: &[Check]) -> Option<Forest> {
     let interval = |check: &Check| {
         Some(Interval {
-            label: match &check.scope {
-                Some(scope) => format!("{scope}: {}", check.rule),
-                None => check.rule.clone(),
-            },
+            label: label(check),
             // A value and a difference of it are no neighbours on one scale.
             unit: format!("{} {}", check.metric, check.candidate == check.value),
             value: check.value?,

@@ -9,7 +9,7 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, Float64Type};
 use arrow::util::display::array_value_to_string;
 
-use super::frame::{Frame, column};
+use super::frame::{Frame, column, floats};
 use super::parts::numbered;
 use crate::config::{Gate, Problem};
 use crate::lake::Expression;
@@ -139,13 +139,12 @@ impl<'a> Reader<'a> {
         if policy.problem == Problem::Multiclass && (answer.is_some() || !scores.is_empty()) {
             return self.classes(who, answer.as_deref(), scores);
         }
-        let Some(name) = answer else { return Ok(Answers::Nothing) };
+        let Some(name) = answer.as_ref().filter(|_| policy.problem != Problem::Other) else {
+            return Ok(Answers::Nothing);
+        };
         let settings = policy.settings();
         let numbers_of = |name: &str| anyhow::Ok(numbers(&column(self.batch(who), name)?, name)?);
-        let scores = match policy.problem {
-            Problem::Other => return Ok(Answers::Nothing),
-            _ => numbers_of(name)?,
-        };
+        let scores = numbers_of(name)?;
         if policy.problem == Problem::Binary {
             check_scores(&scores, name)?;
         }
@@ -153,16 +152,10 @@ impl<'a> Reader<'a> {
             let group = policy.group.as_deref().context("a ranking has a group")?;
             let groups = numbered(&self.frame.rows, group)?;
             let ranking = Ranking::new(groups, self.labels.clone(), scores, settings);
-            return Ok(Answers::Ranking(match &self.weights {
-                Some(weights) => ranking.weighing(weights.clone()),
-                None => ranking,
-            }));
+            return Ok(Answers::Ranking(ranking.weighing(self.weights.clone())));
         }
         let predictions = Predictions::new(self.labels.clone(), scores, settings);
-        let predictions = match &self.weights {
-            Some(weights) => predictions.weighing(weights.clone()),
-            None => predictions,
-        };
+        let predictions = predictions.weighing(self.weights.clone());
         if policy.problem != Problem::Forecast {
             return Ok(Answers::Scores(predictions));
         }
@@ -208,10 +201,7 @@ impl<'a> Reader<'a> {
             let probabilities = self.classes.iter().map(of_class).collect::<Result<_>>()?;
             Classes::likely(labels, said, probabilities, settings)
         };
-        Ok(Answers::Classes(match &self.weights {
-            Some(weights) => classes.weighing(weights.clone()),
-            None => classes,
-        }))
+        Ok(Answers::Classes(classes.weighing(self.weights.clone())))
     }
 
     fn own(&self, who: Who) -> Result<BTreeMap<String, Own>> {
@@ -285,16 +275,11 @@ fn weights(array: &ArrayRef, name: &str) -> Result<Vec<f64>, Fault> {
 
 /// Every value as a finite number.
 fn numbers(array: &ArrayRef, name: &str) -> Result<Vec<f64>, Fault> {
-    let kind = array.data_type();
-    if !(kind.is_numeric() || *kind == DataType::Boolean) {
-        return Err(Fault::usage(format!("column `{name}` is of type {kind}, a number is needed")));
-    }
+    let found = floats(array, name)?;
     if array.null_count() > 0 {
         return Err(missing(array, name));
     }
-    let as_float = cast(array, &DataType::Float64)
-        .map_err(|error| Fault::usage(format!("column `{name}`: {error}")))?;
-    let values = as_float.as_primitive::<Float64Type>().values().to_vec();
+    let values = found.values().to_vec();
     let bad = values.iter().filter(|value| !value.is_finite()).count();
     if bad > 0 {
         return Err(Fault::usage(format!(

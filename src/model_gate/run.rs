@@ -8,8 +8,7 @@ use jiff::SignedDuration;
 use super::frame::{self, Frame};
 use super::input::judge;
 use super::measure::measure;
-use super::{facts, live};
-use super::{outcome, verify};
+use super::{facts, live, outcome, verify};
 use crate::config::Gate;
 use crate::databricks::Client;
 use crate::lake::{self, Asked};
@@ -71,12 +70,7 @@ async fn judge_version(ctx: Ctx, request: Judge) -> Result<Outcome> {
     let read = match &policy.predictions {
         None => None,
         Some(predictions) => {
-            let wanted = Wanted {
-                policy,
-                predictions,
-                champion_predictions: policy.champion_predictions.as_ref(),
-                filter: request.filter.as_deref(),
-            };
+            let wanted = Wanted { policy, predictions, filter: request.filter.as_deref() };
             Some(read(&ctx, wanted, champion.is_some()).await?)
         }
     };
@@ -96,7 +90,7 @@ async fn judge_version(ctx: Ctx, request: Judge) -> Result<Outcome> {
     .seed();
     let mut measured =
         judged.as_ref().map(|judged| measure(judged, policy, seed)).unwrap_or_default();
-    besides(&ctx, &request, [Some(&candidate), champion.as_ref()], &mut measured).await?;
+    besides(&ctx, &request, (&candidate, champion.as_ref()), &mut measured).await?;
     let data = Data {
         source: policy.predictions.clone(),
         version: state.and_then(|read| read.version),
@@ -137,13 +131,24 @@ fn of_versions(
 async fn besides(
     ctx: &Ctx,
     request: &Judge,
-    [candidate, champion]: [Option<&Subject>; 2],
+    (candidate, champion): (&Subject, Option<&Subject>),
     measured: &mut Measured,
 ) -> Result<()> {
-    let (policy, model) = (&request.policy, &request.model);
-    let Some(version) = candidate.map(|candidate| candidate.version) else { return Ok(()) };
+    let (policy, model, version) = (&request.policy, &request.model, candidate.version);
     if !policy.logged.is_empty() {
-        log_metrics(ctx, request, [candidate, champion], &mut measured.whole).await?;
+        let Scope { candidate, champion: theirs, unclear, .. } = &mut measured.whole;
+        let mut places = vec![(version, candidate)];
+        if let Some(champion) = champion {
+            places.push((champion.version, theirs.get_or_insert_default()));
+        }
+        for (version, values) in places {
+            for (name, found) in facts::logged(ctx, policy.logged.keys(), model, version).await? {
+                match found {
+                    Ok(value) => _ = values.insert(name, value),
+                    Err(why) => _ = unclear.insert(name, why),
+                }
+            }
+        }
     }
     if let Some(compliance) = &policy.compliance {
         measured.facts = Some(facts::collect(ctx, model, version, compliance).await?);
@@ -158,28 +163,6 @@ async fn besides(
         let rows = frame::joined(&batches)?;
         measured.live =
             Some(live::measure(experiment, (&rows, &opened.identity), 1.0 - policy.confidence)?);
-    }
-    Ok(())
-}
-
-/// Puts what training logged beside what was measured.
-async fn log_metrics(
-    ctx: &Ctx,
-    request: &Judge,
-    subjects: [Option<&Subject>; 2],
-    whole: &mut Scope,
-) -> Result<()> {
-    for (place, subject) in subjects.into_iter().enumerate() {
-        let Some(subject) = subject else { continue };
-        let names = request.policy.logged.keys();
-        let values =
-            if place == 0 { &mut whole.candidate } else { whole.champion.get_or_insert_default() };
-        for (name, found) in facts::logged(ctx, names, &request.model, subject.version).await? {
-            match found {
-                Ok(value) => drop(values.insert(name, value)),
-                Err(why) => drop(whole.unclear.insert(name, why)),
-            }
-        }
     }
     Ok(())
 }
@@ -232,7 +215,6 @@ pub(super) struct Read {
 pub(super) struct Wanted<'a> {
     pub(super) policy: &'a Gate,
     pub(super) predictions: &'a Source,
-    pub(super) champion_predictions: Option<&'a Source>,
     pub(super) filter: Option<&'a str>,
 }
 
@@ -244,23 +226,19 @@ pub(super) async fn read(ctx: &Ctx, wanted: Wanted<'_>, with_champion: bool) -> 
     let batches = opened.side.read(ctx.lake_if_any(), &ours, &opened.grouping).await?;
     // Files are what their bytes are, tables what their version is.
     let digest = opened.side.digest()?;
-    let mut read = Read {
-        frame: Frame::one(&batches, &policy.key)?,
-        identity: opened.identity,
-        version: opened.version,
-        digest,
-        champion: None,
+    let (mut identity, version) = (opened.identity, opened.version);
+    let apart = policy.champion_predictions.as_ref().filter(|_| with_champion);
+    let Some(source) = apart else {
+        let frame = Frame::one(&batches, &policy.key)?;
+        return Ok(Read { frame, identity, version, digest, champion: None });
     };
-    if let Some(source) = wanted.champion_predictions.filter(|_| with_champion) {
-        let opened = lake::open(ctx, source, asked).await?;
-        let others = opened.side.read(ctx.lake_if_any(), &theirs, &opened.grouping).await?;
-        read.frame = Frame::two(&batches, &others, &policy.key)?;
-        let digest = opened.side.digest()?.map(|digest| format!(", digest {digest}"));
-        let state = format!("{}{}", opened.identity, digest.unwrap_or_default());
-        read.identity.push_str(&format!(" and {state}"));
-        read.champion = Some(state);
-    }
-    Ok(read)
+    let opened = lake::open(ctx, source, asked).await?;
+    let others = opened.side.read(ctx.lake_if_any(), &theirs, &opened.grouping).await?;
+    let frame = Frame::two(&batches, &others, &policy.key)?;
+    let own = opened.side.digest()?.map(|digest| format!(", digest {digest}"));
+    let state = format!("{}{}", opened.identity, own.unwrap_or_default());
+    identity.push_str(&format!(" and {state}"));
+    Ok(Read { frame, identity, version, digest, champion: Some(state) })
 }
 
 /// The version that is judged, and the digest of its files.

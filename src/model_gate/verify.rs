@@ -66,12 +66,7 @@ async fn recomputed(ctx: &Ctx, evidence: &Evidence) -> Result<()> {
         let fault = Fault::usage("predictions of two tables are not measured again yet");
         return Err(fault.hint("verify without --recompute").into());
     }
-    let wanted = Wanted {
-        policy,
-        predictions: &source,
-        champion_predictions: None,
-        filter: data.filter.as_deref(),
-    };
+    let wanted = Wanted { policy, predictions: &source, filter: data.filter.as_deref() };
     let with_champion = statement.champion.is_some();
     let read = read(ctx, wanted, with_champion).await?;
     if read.digest != data.digest {

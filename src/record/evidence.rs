@@ -67,6 +67,11 @@ pub struct Data {
     pub seed: u64,
 }
 
+/// A number as the evidence keeps it.
+pub fn finite(value: f64) -> Option<f64> {
+    Some(value).filter(|value| value.is_finite())
+}
+
 /// All numbers that the decision is made from. What is not finite is left out.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

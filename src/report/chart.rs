@@ -34,11 +34,7 @@ impl Chart {
     /// The chart as one `<svg>` element that scales with the page.
     pub fn svg(&self) -> String {
         let top = self.highest();
-        let mut out = format!(
-            "<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{}\"><title>{}</title>",
-            escape(&self.title),
-            escape(&self.title)
-        );
+        let mut out = opened("", [WIDTH, HEIGHT], &self.title);
         for step in [0.0, 0.5, 1.0] {
             let y = BASELINE - step * (BASELINE - 10.0);
             _ = write!(
@@ -117,6 +113,14 @@ pub(super) fn shortened(label: &str, room: usize) -> String {
     }
     let kept = room.saturating_sub(1);
     format!("…{}", label.chars().skip(length - kept).collect::<String>())
+}
+
+/// The start of an `<svg>` element; `class` is an attribute with a space behind.
+pub(super) fn opened(class: &str, [width, height]: [f64; 2], title: &str) -> String {
+    let title = escape(title);
+    format!(
+        "<svg {class}viewBox=\"0 0 {width} {height}\" role=\"img\" aria-label=\"{title}\"><title>{title}</title>"
+    )
 }
 
 pub(super) fn escape(text: &str) -> String {

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use super::chart::escape;
+use super::chart::{escape, opened};
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Curves {
@@ -30,12 +30,8 @@ const TOP: f64 = 8.0;
 impl Curves {
     /// The curves as one `<svg>` element that scales with the page.
     pub fn svg(&self) -> String {
-        let title = escape(&self.title);
-        let mut out = format!(
-            "<svg class=\"square\" viewBox=\"0 0 {} {}\" role=\"img\" aria-label=\"{title}\"><title>{title}</title>",
-            LEFT + SIDE + 12.0,
-            TOP + SIDE + 40.0
-        );
+        let size = [LEFT + SIDE + 12.0, TOP + SIDE + 40.0];
+        let mut out = opened("class=\"square\" ", size, &self.title);
         for step in [0.0, 0.5, 1.0] {
             let (x, y) = at([step, step]);
             let [right, bottom] = [LEFT + SIDE, TOP + SIDE];

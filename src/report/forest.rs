@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use super::chart::{escape, shortened};
+use super::chart::{escape, opened, shortened};
 use super::{Verdict, number};
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -41,10 +41,7 @@ impl Forest {
     pub fn svg(&self) -> String {
         let shown = &self.intervals[..self.intervals.len().min(MOST)];
         let height = LINE * shown.len() as f64 + 8.0;
-        let title = escape(&self.title);
-        let mut out = format!(
-            "<svg viewBox=\"0 0 {WIDTH} {height}\" role=\"img\" aria-label=\"{title}\"><title>{title}</title>"
-        );
+        let mut out = opened("", [WIDTH, height], &self.title);
         let scales = scales(shown);
         for (at, interval) in shown.iter().enumerate() {
             let scale = &scales[interval.unit.as_str()];

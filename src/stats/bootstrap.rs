@@ -90,13 +90,13 @@ fn estimates<const M: usize>(
             })
             .collect(),
     };
+    let whole = vec![[1]; order.len()];
     let of_measure = |at: usize| {
         let take = |blocks: &[Block<M>], count: u32| -> Vec<f64> {
             let of_lane = |block: &Block<M>, lane: usize| finish(block[at].map(|of| of[lane]));
             let values = blocks.iter().flat_map(|block| (0..LANES).map(move |lane| (block, lane)));
             values.map(|(block, lane)| of_lane(block, lane)).take(count as usize).collect()
         };
-        let whole = vec![[1]; order.len()];
         let value = finish(ready[at].each_ref().map(|ready| {
             let [value] = ready.counted(&whole);
             value

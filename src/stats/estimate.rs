@@ -162,3 +162,7 @@ fn acceleration(left_out: &[f64]) -> f64 {
     let (squares, cubes) = (power(2), power(3));
     if squares > 0.0 { cubes / (6.0 * squares.powf(1.5)) } else { 0.0 }
 }
+
+#[cfg(test)]
+#[path = "estimate_tests.rs"]
+mod tests;

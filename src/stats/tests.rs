@@ -8,7 +8,6 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 use super::bootstrap::{Method, Plan};
-use super::estimate::Estimate;
 use super::metrics::{
     Aggregate, Answers, Classes, Forecast, Measure, Metric, Model, Own, Predictions, Ranking,
     Settings,
@@ -233,7 +232,7 @@ fn golden_regression_metrics_of_scikit_learn() {
         let scores = columns[&format!("pred_{model}")].clone();
         let plain = Predictions::new(columns["y"].clone(), scores, settings());
         let weights = (0..plain.len()).map(|row| (row % 5) as f64);
-        let weighted = plain.clone().weighing(weights.collect());
+        let weighted = plain.clone().weighing(weights.collect::<Vec<_>>());
         for metric in Metric::of(Problem::Regression) {
             if metric == Metric::Wape {
                 continue;
@@ -489,130 +488,5 @@ proptest! {
         prop_assert_eq!(numeric::kolmogorov_smirnov(&a, &b), numeric::kolmogorov_smirnov(&b, &a));
         prop_assert!((numeric::wasserstein(&a, &b) - numeric::wasserstein(&b, &a)).abs() < 1e-12);
         prop_assert_eq!(numeric::kolmogorov_smirnov(&a, &a).statistic, 0.0);
-    }
-}
-
-/// Two models of the same problem. The second one's scores have as much noise
-/// as the first one's, or `noise` more.
-fn trial(trial: u64, rows: u64, noise: f64) -> [Predictions; 2] {
-    let value =
-        |row: u64, salt: u64| (lot(trial << 8 | salt, row) >> 11) as f64 / (1u64 << 53) as f64;
-    let labels: Vec<f64> = (0..rows).map(|row| f64::from(u8::from(value(row, 1) < 0.4))).collect();
-    // What both models see of a row, and what only one of them does.
-    let scores = |salt: u64, noise: f64| -> Vec<f64> {
-        let own = |row: u64| noise * value(row, salt);
-        let score = |row: u64| 0.3 * labels[row as usize] + 0.2 * value(row, 4) + own(row);
-        (0..rows).map(|row| score(row) / (0.5 + noise)).collect()
-    };
-    let predictions = |scores| Predictions::new(labels.clone(), scores, Settings::default());
-    [predictions(scores(2, 0.5)), predictions(scores(3, 0.5 + noise))]
-}
-
-/// How many comparisons are simulated. `LAKEGATE_SIMULATE_INTERVALS=TRIALS` makes
-/// more of them and prints the rates.
-fn trials() -> (u64, bool) {
-    #[expect(clippy::disallowed_methods, reason = "a switch of these tests alone")]
-    let asked = std::env::var("LAKEGATE_SIMULATE_INTERVALS");
-    (asked.as_ref().map_or(150, |asked| asked.parse().unwrap()), asked.is_ok())
-}
-
-/// Bootstraps and DeLong's variance, as they are asked for.
-fn estimated(how: &str, [a, b]: &[Model; 2], metrics: &[Metric], seed: u64) -> Vec<Estimate> {
-    let units = Units::rows(a.rows);
-    let measures: Vec<Measure> = metrics.iter().copied().map(Measure::Metric).collect();
-    let drawn = |method| {
-        let plan = Plan { method, ..plan(&units, 400, seed) };
-        bootstrap::differences(a, b, &measures, plan)
-    };
-    match (how, &a.answers, &b.answers) {
-        ("bca", ..) => drawn(Method::Bca),
-        ("percentile", ..) => drawn(Method::Percentile),
-        (_, Answers::Scores(a), Answers::Scores(b)) => vec![paired::delong(a, b)],
-        _ => unreachable!("scores"),
-    }
-}
-
-#[test]
-fn the_interval_holds_the_truth_as_often_as_it_says() {
-    let (trials, told) = trials();
-    let metrics = [Metric::RocAuc, Metric::LogLoss, Metric::F1, Metric::Mcc];
-    for (how, metrics) in
-        [("bca", &metrics[..]), ("percentile", &metrics), ("delong", &metrics[..1])]
-    {
-        // Both models are as good as each other: 0 is the truth.
-        let missed = |number: u64| -> Vec<[bool; 2]> {
-            let models = trial(number, 400, 0.0).map(Model::of_scores);
-            let found = estimated(how, &models, metrics, number);
-            let sides = found.iter().map(|difference| {
-                let [low, high] = difference.interval(0.95);
-                [low > 0.0, high < 0.0]
-            });
-            sides.collect()
-        };
-        let missed: Vec<Vec<[bool; 2]>> = (0..trials).map(missed).collect();
-        for (at, metric) in metrics.iter().enumerate() {
-            let share = |side: usize| {
-                missed.iter().filter(|missed| missed[at][side]).count() as f64 / trials as f64
-            };
-            let (above, below) = (share(0), share(1));
-            let held = 1.0 - above - below;
-            if told {
-                println!("{how} {metric}: holds {held:.4}, above {above:.4}, below {below:.4}");
-            }
-            assert!((0.90..=0.99).contains(&held), "{how} {metric}: {held}");
-        }
-    }
-}
-
-#[test]
-fn a_model_worse_by_the_margin_passes_as_rarely_as_the_interval_says() {
-    let (trials, told) = trials();
-    // The truth, from many rows.
-    let [champion, candidate] = trial(1_000_000, 400_000, 0.25);
-    let margin = champion.value(Metric::RocAuc) - candidate.value(Metric::RocAuc);
-    assert!(margin > 0.02, "{margin}");
-    for how in ["bca", "delong"] {
-        let passes = |number: &u64| {
-            let [champion, candidate] = trial(*number, 400, 0.25).map(Model::of_scores);
-            let found = estimated(how, &[candidate, champion], &[Metric::RocAuc], *number);
-            found[0].interval(0.95)[0] > -margin
-        };
-        let share = (0..trials).filter(passes).count() as f64 / trials as f64;
-        if told {
-            println!(
-                "{how}: worse by the margin of {margin:.4}, and passes: {share:.4} (0.025 is said)"
-            );
-        }
-        assert!(share <= 0.07, "{how} {share}");
-    }
-}
-
-#[test]
-fn tests_without_an_interval_find_a_difference_as_rarely_as_they_say() {
-    let (trials, told) = trials();
-    let accuracy = Measure::Metric(Metric::Accuracy);
-    let p_values = |number: u64| -> [f64; 2] {
-        let [a, b] = trial(number, 400, 0.0);
-        let right = |model: &Predictions| -> Vec<bool> {
-            model
-                .labels()
-                .iter()
-                .zip(model.alarms())
-                .map(|(y, alarm)| (*y == 1.0) == *alarm)
-                .collect()
-        };
-        let exact = paired::mcnemar_p(paired::discordant(&right(&a), &right(&b)));
-        let drawn = (&Units::rows(400), 400, number);
-        let [permuted, _] =
-            paired::permuted_p(&Model::of_scores(a), &Model::of_scores(b), &accuracy, drawn);
-        [exact, permuted]
-    };
-    let found: Vec<[f64; 2]> = (0..trials).map(p_values).collect();
-    for (at, name) in ["mcnemar", "permutation"].iter().enumerate() {
-        let share = found.iter().filter(|p| p[at] <= 0.05).count() as f64 / trials as f64;
-        if told {
-            println!("{name}: finds a difference of equal models in {share:.4} (0.05 is said)");
-        }
-        assert!(share <= 0.10, "{name} {share}");
     }
 }

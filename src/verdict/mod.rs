@@ -9,7 +9,7 @@ mod infrastructure;
 mod rules;
 pub mod sign_off;
 
-use self::rules::{Corrected, scope_checks};
+use self::rules::{Corrected, few, scope_checks};
 use crate::config::Gate;
 use crate::record::evidence::{Check, Measured};
 use crate::report::Verdict;
@@ -87,20 +87,8 @@ fn conclude(policy: &Gate, measured: &Measured, checks: &[Check]) -> (Verdict, S
     if worst == Verdict::Fail {
         return (Verdict::Fail, first_reason(checks, Verdict::Fail));
     }
-    if policy.predictions.is_some() && whole.rows < policy.min_rows {
-        let least = policy.min_rows;
-        let reason = format!("{} rows are too few, at least {least} are needed", whole.rows);
-        return (Verdict::Inconclusive, reason);
-    }
-    if let Some(clusters) = whole.clusters.filter(|clusters| *clusters < policy.min_clusters) {
-        let least = policy.min_clusters;
-        let reason = format!("{clusters} clusters are too few, at least {least} are needed");
-        return (Verdict::Inconclusive, reason);
-    }
-    if let Some(rarer) = whole.rarer.filter(|rarer| *rarer < policy.min_positives) {
-        let least = policy.min_positives;
-        let reason =
-            format!("{rarer} rows of the rarer class are too few, at least {least} are needed");
+    let least = if policy.predictions.is_some() { policy.min_rows } else { 0 };
+    if let Some(reason) = few(policy, whole, least) {
         return (Verdict::Inconclusive, reason);
     }
     if worst == Verdict::Inconclusive {
@@ -123,9 +111,13 @@ fn first_reason(checks: &[Check], verdict: Verdict) -> String {
     if of_kind.len() > 1 { format!("{first} (and {} more)", of_kind.len() - 1) } else { first }
 }
 
-/// Anything that is not the word for a pass is none.
 pub fn verdict_of(check: &Check) -> Verdict {
-    match check.verdict.as_str() {
+    verdict_named(&check.verdict)
+}
+
+/// Anything that is not the word for a pass is none.
+pub fn verdict_named(word: &str) -> Verdict {
+    match word {
         "pass" => Verdict::Pass,
         "inconclusive" => Verdict::Inconclusive,
         _ => Verdict::Fail,

@@ -93,31 +93,24 @@ pub(super) fn scope_checks(
     }
     if scope.name.is_some() {
         let least = policy.slices.as_ref().map_or(0, |slices| slices.min_rows);
-        let few = few(scope, least, policy);
-        for check in &mut checks {
-            if let Some(reason) = &few {
-                inconclusive(check, reason);
-            }
+        if let Some(reason) = few(policy, scope, least) {
+            checks.iter_mut().for_each(|check| inconclusive(check, &reason));
         }
     }
     checks
 }
 
-/// Why a slice is too small to be judged.
-fn few(scope: &Scope, least: u64, policy: &Gate) -> Option<String> {
-    let (min_positives, min_clusters) = (policy.min_positives, policy.min_clusters);
-    if let Some(clusters) = scope.clusters.filter(|clusters| *clusters < min_clusters) {
-        return Some(format!(
-            "{clusters} clusters are too few, at least {min_clusters} are needed"
-        ));
-    }
-    if scope.rows < least {
-        return Some(format!("{} rows are too few, at least {least} are needed", scope.rows));
-    }
-    let rarer = scope.rarer.filter(|rarer| *rarer < min_positives)?;
-    Some(format!(
-        "{rarer} rows of the rarer class are too few, at least {min_positives} are needed"
-    ))
+/// Why some rows are too few to judge by; at least `least` are needed.
+pub(super) fn few(policy: &Gate, scope: &Scope, least: u64) -> Option<String> {
+    let kinds = [
+        (Some(scope.rows), "rows", least),
+        (scope.clusters, "clusters", policy.min_clusters),
+        (scope.rarer, "rows of the rarer class", policy.min_positives),
+    ];
+    kinds.into_iter().find_map(|(count, what, least)| {
+        let count = count.filter(|count| *count < least)?;
+        Some(format!("{count} {what} are too few, at least {least} are needed"))
+    })
 }
 
 fn inconclusive(check: &mut Check, reason: &str) {

@@ -36,18 +36,14 @@ impl Classes {
             (0..probabilities.len()).fold(0, better) as u32
         };
         let said = said.unwrap_or_else(|| (0..labels.len()).map(best).collect());
-        Self { probabilities, ..Self::said(labels, said, 0, settings) }.counted_classes()
-    }
-
-    fn counted_classes(mut self) -> Self {
-        self.count = self.probabilities.len();
-        self
+        let count = probabilities.len();
+        Self { probabilities, ..Self::said(labels, said, count, settings) }
     }
 
     /// With a weight for each row, 0 or more.
     #[must_use]
-    pub fn weighing(mut self, weights: Vec<f64>) -> Self {
-        self.weights = Some(weights);
+    pub fn weighing(mut self, weights: impl Into<Option<Vec<f64>>>) -> Self {
+        self.weights = weights.into();
         self
     }
 
@@ -162,11 +158,7 @@ impl Classes {
             let labels = self.of_rows(|_, label| f64::from(u8::from(label == class)));
             let scores = self.probabilities[class].clone();
             let predictions = Predictions::new(labels, scores, self.settings);
-            let predictions = match &self.weights {
-                Some(weights) => predictions.weighing(weights.clone()),
-                None => predictions,
-            };
-            (predictions, Metric::RocAuc)
+            (predictions.weighing(self.weights.clone()), Metric::RocAuc)
         };
         (0..self.count).map(of_class).collect()
     }

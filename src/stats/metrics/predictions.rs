@@ -41,10 +41,10 @@ impl Predictions {
         Self { labels, scores, weights: None, order, ranked, alarms, hard, settings }
     }
 
-    /// With a weight for each row, 0 or more.
+    /// With a weight for each row, 0 or more; all alike without any.
     #[must_use]
-    pub fn weighing(mut self, weights: Vec<f64>) -> Self {
-        self.weights = Some(weights);
+    pub fn weighing(mut self, weights: impl Into<Option<Vec<f64>>>) -> Self {
+        self.weights = weights.into();
         self
     }
 

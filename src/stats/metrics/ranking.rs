@@ -28,8 +28,8 @@ impl Ranking {
 
     /// With a weight for each row, 0 or more; a group counts by its first row's.
     #[must_use]
-    pub fn weighing(mut self, weights: Vec<f64>) -> Self {
-        self.weights = Some(weights);
+    pub fn weighing(mut self, weights: impl Into<Option<Vec<f64>>>) -> Self {
+        self.weights = weights.into();
         self
     }
 
