@@ -1,9 +1,6 @@
 //! `bundle-deploy`: plan, apply exactly that plan, or destroy.
 
-mod apply;
 mod args;
-mod artifacts;
-mod deployment;
 mod run;
 
 pub use args::Args;

@@ -1,16 +1,13 @@
 //! Plans, applies, destroys.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use serde_json::json;
 
-use super::deployment::Deployment;
-use super::{apply, artifacts};
-use crate::bundle::{self, Action, Bundle, FileDigests, Lock, Plan, State};
+use crate::bundle::{Action, Bundle, Lock, Plan};
 use crate::checkout::{self, BundleChoice};
-use crate::names::Sha256;
+use crate::deployment::{self, Store};
 use crate::report::{Document, Fault, FaultKind, Outcome, Report, Table, Verdict};
 use crate::step::{self, Ctx};
 use crate::sys::fs;
@@ -41,81 +38,14 @@ pub async fn run(ctx: Ctx, request: Request) -> Result<Outcome> {
     match &request.mode {
         Mode::Destroy => destroy(&ctx, &bundle, &request).await,
         Mode::Plan => {
-            let (plan, _, _) = make_plan(&ctx, &mut bundle, &request).await?;
-            Ok(planned(&plan))
+            let prepared = deployment::prepare(&ctx, &mut bundle, &request.choice.root).await?;
+            Ok(planned(&prepared.plan))
         }
         Mode::Apply { plan } => {
             let approved = plan.as_deref().map(read_plan).transpose()?;
             apply_plan(&ctx, &mut bundle, &request, approved).await
         }
     }
-}
-
-/// The local file behind each path of the workspace.
-type Locals = BTreeMap<String, PathBuf>;
-
-async fn make_plan(
-    ctx: &Ctx,
-    bundle: &mut Bundle,
-    request: &Request,
-) -> Result<(Plan, State, Locals)> {
-    let root = &request.choice.root;
-    let mut locals = Locals::new();
-    let wheels = artifacts::build(ctx, bundle, root).await?;
-    let mut names = Vec::new();
-    for wheel in &wheels {
-        let name =
-            wheel.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        locals.insert(format!("{}/.internal/{name}", bundle.artifact_path), wheel.clone());
-        names.push(name);
-    }
-    bundle.name_wheels(&names).map_err(|error| checkout::usage(&error))?;
-    for file in checkout::files(root, &bundle.sync_include, &bundle.sync_exclude)? {
-        locals.insert(format!("{}/{file}", bundle.file_path), root.join(&file));
-    }
-    let mut digests = FileDigests::default();
-    for (path, local) in &locals {
-        digests.0.insert(path.clone(), Sha256::of(fs::read(local)?));
-    }
-    check_programs(bundle, &locals)?;
-    let deployment = Deployment::new(&ctx.client, bundle);
-    let state = deployment.state().await?;
-    let uploaded = deployment.uploaded().await?;
-    let gone = apply::gone(&ctx.client, &state).await?;
-    let plan = bundle::plan(bundle, ctx.client.host(), &state, &gone, digests, &uploaded);
-    Ok((plan, state, locals))
-}
-
-/// A job whose program is not in the bundle would only fail when it runs.
-fn check_programs(bundle: &Bundle, locals: &Locals) -> Result<(), Fault> {
-    for (key, resource) in &bundle.resources {
-        for task in resource.settings["tasks"].as_array().into_iter().flatten() {
-            for (pointer, ending) in
-                [("/spark_python_task/python_file", ""), ("/notebook_task/notebook_path", ".py")]
-            {
-                let Some(path) = task.pointer(pointer).and_then(|path| path.as_str()) else {
-                    continue;
-                };
-                let ours = path.starts_with(&bundle.file_path);
-                if ours && !locals.contains_key(&format!("{path}{ending}")) {
-                    let local = path
-                        .strip_prefix(&bundle.file_path)
-                        .unwrap_or(path)
-                        .trim_start_matches('/');
-                    let known: Vec<&str> = locals
-                        .keys()
-                        .filter_map(|known| known.strip_prefix(&format!("{}/", bundle.file_path)))
-                        .collect();
-                    let message = format!(
-                        "resources.{key}: `{local}{ending}` is not among the bundle's files"
-                    );
-                    return Err(Fault::usage(message)
-                        .or_near(&format!("{local}{ending}"), known.iter().copied()));
-                }
-            }
-        }
-    }
-    Ok(())
 }
 
 fn plan_table(plan: &Plan) -> Table {
@@ -206,11 +136,11 @@ async fn apply_plan(
     approved: Option<Plan>,
 ) -> Result<Outcome> {
     let me = ctx.client.me().await?;
-    let deployment = Deployment::new(&ctx.client, bundle);
-    let lock = deployment.lock(&ctx.context, request.step_key.as_deref(), &me.user_name).await?;
+    let store = Store::new(&ctx.client, bundle);
+    let lock = store.lock(&ctx.context, request.step_key.as_deref(), &me.user_name).await?;
     // Under the lock, so that what was compared is what is changed.
-    let result = apply_locked(ctx, bundle, request, approved.as_ref(), &deployment, &lock).await;
-    let unlocked = deployment.unlock(&lock).await;
+    let result = apply_locked(ctx, bundle, request, approved.as_ref(), &store, &lock).await;
+    let unlocked = store.unlock(&lock).await;
     let plan = result?;
     unlocked?;
     let reason =
@@ -224,12 +154,13 @@ async fn apply_locked(
     bundle: &mut Bundle,
     request: &Request,
     approved: Option<&Plan>,
-    deployment: &Deployment<'_>,
+    store: &Store<'_>,
     lock: &Lock,
 ) -> Result<Plan> {
-    let (plan, mut state, locals) = make_plan(ctx, bundle, request).await?;
+    let mut prepared = deployment::prepare(ctx, bundle, &request.choice.root).await?;
+    let plan = &prepared.plan;
     if let Some(approved) = approved {
-        check_fresh(approved, &plan)?;
+        check_fresh(approved, plan)?;
     }
     let destroyed: Vec<&str> = plan
         .steps
@@ -243,51 +174,20 @@ async fn apply_locked(
             .hint("look at the plan, then pass --allow-destroy")
             .into());
     }
-    if plan.is_empty() {
-        return Ok(plan);
+    if !plan.is_empty() {
+        deployment::carry_out(ctx, bundle, &mut prepared, store, lock).await?;
     }
-    let read = |path: &str| -> Result<Vec<u8>> {
-        let bytes = fs::read(locals.get(path).with_context(|| format!("find `{path}`"))?)?;
-        if plan.files.0.get(path) != Some(&Sha256::of(&bytes)) {
-            return Err(Fault::new(
-                FaultKind::Integrity,
-                format!("`{path}` changed while it was deployed"),
-            )
-            .into());
-        }
-        Ok(bytes)
-    };
-    apply::files(ctx, &plan, &read).await?;
-    deployment.save_uploaded(&plan.files).await?;
-    deployment.confirm(lock).await?;
-    let metadata = format!("{}/metadata.json", bundle.state_path);
-    apply::resources(ctx, &plan, &mut state, deployment, &metadata).await?;
-    deployment.save_metadata(bundle, &state, &plan.files, &ctx.context).await?;
-    Ok(plan)
+    Ok(prepared.plan)
 }
 
 async fn destroy(ctx: &Ctx, bundle: &Bundle, request: &Request) -> Result<Outcome> {
-    let deployment = Deployment::new(&ctx.client, bundle);
-    let state = deployment.state().await?;
-    let empty = Bundle { resources: BTreeMap::new(), ..bundle.clone() };
-    let gone = apply::gone(&ctx.client, &state).await?;
-    let uploaded = deployment.uploaded().await?;
-    let plan =
-        bundle::plan(&empty, ctx.client.host(), &state, &gone, FileDigests::default(), &uploaded);
-    if plan.count(Action::Delete) > 0 && !request.allow_destroy {
-        let message = format!("destroy would delete {} resources", plan.count(Action::Delete));
+    let mut removal = deployment::removal(ctx, bundle).await?;
+    let deleted = removal.plan.count(Action::Delete);
+    if deleted > 0 && !request.allow_destroy {
+        let message = format!("destroy would delete {deleted} resources");
         return Err(Fault::usage(message).hint("pass --allow-destroy").into());
     }
-    let me = ctx.client.me().await?;
-    deployment.lock(&ctx.context, request.step_key.as_deref(), &me.user_name).await?;
-    let metadata = format!("{}/metadata.json", bundle.state_path);
-    let mut state = state;
-    apply::resources(ctx, &plan, &mut state, &deployment, &metadata).await?;
-    ctx.client
-        .workspace_delete(&bundle.root_path, true)
-        .await
-        .context("remove the bundle's folder")?;
-    let reason =
-        format!("{} resources and the bundle's folder were removed", plan.count(Action::Delete));
-    Ok(Outcome::new(report_on(&plan, "Destroy").concluded(Verdict::Pass, reason)))
+    deployment::remove(ctx, bundle, &mut removal, request.step_key.as_deref()).await?;
+    let reason = format!("{deleted} resources and the bundle's folder were removed");
+    Ok(Outcome::new(report_on(&removal.plan, "Destroy").concluded(Verdict::Pass, reason)))
 }

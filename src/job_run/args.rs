@@ -8,6 +8,7 @@ use super::run::Request;
 use crate::config::Config;
 use crate::names::pairs;
 use crate::report::Fault;
+use crate::runs::Order;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -43,15 +44,14 @@ pub struct Args {
 impl Args {
     pub fn request(self, _: &Config) -> Result<Request> {
         let parameters = pairs("parameter", &self.params)?;
-        Ok(Request {
-            job: self.job,
-            target: self.target,
+        let order = Order {
             parameters,
             queue_timeout: minutes("--queue-timeout", self.queue_timeout)?,
             run_timeout: minutes("--run-timeout", self.run_timeout)?,
             rerun_infrastructure: self.rerun_infrastructure,
             step_key: self.step_key,
-        })
+        };
+        Ok(Request { job: self.job, target: self.target, order })
     }
 }
 

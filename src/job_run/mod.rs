@@ -2,8 +2,6 @@
 
 mod args;
 mod run;
-mod token;
-mod watch;
 
 pub use args::Args;
 pub use run::{Request, run};

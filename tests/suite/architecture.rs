@@ -6,8 +6,19 @@ use std::path::Path;
 use crate::support::root;
 
 const PURE: [&str; 7] = ["bundle", "config", "names", "record", "report", "stats", "verdict"];
-const ADAPTERS: [&str; 9] =
-    ["checkout", "databricks", "forge", "host", "lake", "registry", "step", "sys", "telemetry"];
+const ADAPTERS: [&str; 11] = [
+    "checkout",
+    "databricks",
+    "deployment",
+    "forge",
+    "host",
+    "lake",
+    "registry",
+    "runs",
+    "step",
+    "sys",
+    "telemetry",
+];
 const FEATURES: [&str; 5] =
     ["bundle_deploy", "drift_check", "job_run", "model_gate", "model_promote"];
 const FRONT: [&str; 3] = ["cli", "local", "tour"];
@@ -69,9 +80,6 @@ fn the_layers_point_one_way() {
         } else if FEATURES.contains(&own) {
             let io = [
                 "run.rs",
-                "apply.rs",
-                "artifacts.rs",
-                "deployment.rs",
                 "facts.rs",
                 "monitor.rs",
                 "react.rs",

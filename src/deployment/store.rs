@@ -11,13 +11,13 @@ use crate::sys::clock;
 
 /// Where the parts of a deployment's state are.
 #[derive(Debug, Clone)]
-pub(super) struct Deployment<'a> {
+pub struct Store<'a> {
     client: &'a Client,
     folder: String,
 }
 
-impl<'a> Deployment<'a> {
-    pub(super) fn new(client: &'a Client, bundle: &Bundle) -> Self {
+impl<'a> Store<'a> {
+    pub fn new(client: &'a Client, bundle: &Bundle) -> Self {
         Self { client, folder: bundle.state_path.clone() }
     }
 
@@ -26,7 +26,7 @@ impl<'a> Deployment<'a> {
     }
 
     /// The state; a bundle that was never deployed has a new, empty one.
-    pub(super) async fn state(&self) -> Result<State> {
+    pub async fn state(&self) -> Result<State> {
         let found = self
             .client
             .workspace_read(&self.path("resources.json"))
@@ -42,25 +42,25 @@ impl<'a> Deployment<'a> {
         }
     }
 
-    pub(super) async fn save(&self, state: &State) -> Result<()> {
+    pub async fn save(&self, state: &State) -> Result<()> {
         let text = serde_json::to_vec_pretty(state)?;
         self.write("resources.json", text).await.context("save the deployment state")
     }
 
     /// The digests of the uploaded files. Without them everything is uploaded.
-    pub(super) async fn uploaded(&self) -> Result<FileDigests> {
+    pub async fn uploaded(&self) -> Result<FileDigests> {
         let found = self.client.workspace_read(&self.path("lakegate-files.json")).await?;
         Ok(found.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default())
     }
 
-    pub(super) async fn save_uploaded(&self, files: &FileDigests) -> Result<()> {
+    pub async fn save_uploaded(&self, files: &FileDigests) -> Result<()> {
         self.write("lakegate-files.json", serde_json::to_vec(files)?)
             .await
             .context("save the list of files")
     }
 
     /// Tells other tools, and the job's page, what was deployed.
-    pub(super) async fn save_metadata(
+    pub async fn save_metadata(
         &self,
         bundle: &Bundle,
         state: &State,
@@ -79,7 +79,7 @@ impl<'a> Deployment<'a> {
     }
 
     /// Takes the lock, or says who holds it. A retried step finds its own lock.
-    pub(super) async fn lock(
+    pub async fn lock(
         &self,
         context: &Context,
         step_key: Option<&str>,
@@ -135,7 +135,7 @@ impl<'a> Deployment<'a> {
     }
 
     /// Whether the lock is still ours: another may have forced it.
-    pub(super) async fn confirm(&self, lock: &Lock) -> Result<()> {
+    pub async fn confirm(&self, lock: &Lock) -> Result<()> {
         match self.holder().await? {
             Some(holder) if holder.id == lock.id => Ok(()),
             _ => Err(Fault::new(
@@ -146,7 +146,7 @@ impl<'a> Deployment<'a> {
         }
     }
 
-    pub(super) async fn unlock(&self, lock: &Lock) -> Result<()> {
+    pub async fn unlock(&self, lock: &Lock) -> Result<()> {
         self.confirm(lock).await?;
         let deleted = self.client.workspace_delete(&self.path("deploy.lock"), false).await;
         deleted.context("release the deployment lock")

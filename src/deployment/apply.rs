@@ -4,7 +4,7 @@ use anyhow::{Context as _, Result, bail};
 use futures::{StreamExt as _, TryStreamExt as _};
 use serde_json::{Value, json};
 
-use super::deployment::Deployment;
+use super::store::Store;
 use crate::bundle::{Action, Kind, Plan, ResourceState, State, Step};
 use crate::databricks::Client;
 use crate::databricks::unity::Securable;
@@ -59,7 +59,7 @@ pub(super) async fn resources(
     ctx: &Ctx,
     plan: &Plan,
     state: &mut State,
-    deployment: &Deployment<'_>,
+    store: &Store<'_>,
     metadata_path: &str,
 ) -> Result<()> {
     state.serial += 1;
@@ -99,10 +99,10 @@ pub(super) async fn resources(
                 state.state.insert(full, ResourceState { id, state: settings, depends_on });
             }
         }
-        deployment.save(state).await?;
+        store.save(state).await?;
         ctx.host.progress(&format!("{} {}", step.action.as_str(), step.key));
     }
-    deployment.save(state).await
+    store.save(state).await
 }
 
 /// The ids of other resources, now that they exist.

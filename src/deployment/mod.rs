@@ -1,0 +1,78 @@
+//! Deployments of a bundle: what is there, what would change, and the change.
+
+mod apply;
+mod artifacts;
+mod make;
+mod store;
+
+pub use make::{Locals, Prepared, prepare};
+pub use store::Store;
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context as _, Result};
+
+use crate::bundle::{self, Bundle, FileDigests, Lock};
+use crate::names::Sha256;
+use crate::report::{Fault, FaultKind};
+use crate::step::Ctx;
+use crate::sys::fs;
+
+/// Carries out a plan under the lock, so that what was compared is what is changed.
+pub async fn carry_out(
+    ctx: &Ctx,
+    bundle: &Bundle,
+    prepared: &mut Prepared,
+    store: &Store<'_>,
+    lock: &Lock,
+) -> Result<()> {
+    let Prepared { plan, state, locals } = prepared;
+    let read = |path: &str| -> Result<Vec<u8>> {
+        let bytes = fs::read(locals.get(path).with_context(|| format!("find `{path}`"))?)?;
+        if plan.files.0.get(path) != Some(&Sha256::of(&bytes)) {
+            return Err(Fault::new(
+                FaultKind::Integrity,
+                format!("`{path}` changed while it was deployed"),
+            )
+            .into());
+        }
+        Ok(bytes)
+    };
+    apply::files(ctx, plan, &read).await?;
+    store.save_uploaded(&plan.files).await?;
+    store.confirm(lock).await?;
+    apply::resources(ctx, plan, state, store, &metadata_path(bundle)).await?;
+    store.save_metadata(bundle, state, &plan.files, &ctx.context).await
+}
+
+fn metadata_path(bundle: &Bundle) -> String {
+    format!("{}/metadata.json", bundle.state_path)
+}
+
+/// What removing everything that is deployed would do.
+pub async fn removal(ctx: &Ctx, bundle: &Bundle) -> Result<Prepared> {
+    let store = Store::new(&ctx.client, bundle);
+    let state = store.state().await?;
+    let empty = Bundle { resources: BTreeMap::new(), ..bundle.clone() };
+    let gone = apply::gone(&ctx.client, &state).await?;
+    let uploaded = store.uploaded().await?;
+    let plan =
+        bundle::plan(&empty, ctx.client.host(), &state, &gone, FileDigests::default(), &uploaded);
+    Ok(Prepared { plan, state, locals: Locals::new() })
+}
+
+/// Removes the resources and the bundle's folder. The lock goes with the folder.
+pub async fn remove(
+    ctx: &Ctx,
+    bundle: &Bundle,
+    removal: &mut Prepared,
+    step_key: Option<&str>,
+) -> Result<()> {
+    let me = ctx.client.me().await?;
+    let store = Store::new(&ctx.client, bundle);
+    store.lock(&ctx.context, step_key, &me.user_name).await?;
+    let Prepared { plan, state, .. } = removal;
+    apply::resources(ctx, plan, state, &store, &metadata_path(bundle)).await?;
+    let removed = ctx.client.workspace_delete(&bundle.root_path, true).await;
+    removed.context("remove the bundle's folder")
+}
