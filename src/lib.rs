@@ -35,6 +35,7 @@ pub mod model_promote;
 pub mod names;
 pub mod record;
 pub mod registry;
+pub mod release;
 pub mod report;
 pub mod runs;
 pub mod stats;

@@ -5,7 +5,8 @@ use std::path::Path;
 
 use crate::support::root;
 
-const PURE: [&str; 7] = ["bundle", "config", "names", "record", "report", "stats", "verdict"];
+const PURE: [&str; 8] =
+    ["bundle", "config", "names", "record", "release", "report", "stats", "verdict"];
 const ADAPTERS: [&str; 11] = [
     "checkout",
     "databricks",
