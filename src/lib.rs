@@ -36,6 +36,7 @@ pub mod names;
 pub mod record;
 pub mod registry;
 pub mod release;
+pub mod release_build;
 pub mod report;
 pub mod runs;
 pub mod stats;

@@ -77,6 +77,12 @@ pub fn load(
     Ok(bundle)
 }
 
+/// The names of a bundle's targets.
+pub fn targets(sources: &Sources) -> Result<Vec<String>, BundleError> {
+    let tree = merged(sources)?;
+    Ok(tree["targets"].as_object().into_iter().flatten().map(|(name, _)| name.clone()).collect())
+}
+
 fn choose_target(tree: &Value, asked: Option<&str>) -> Result<String, BundleError> {
     let empty = Map::new();
     let targets = tree["targets"].as_object().unwrap_or(&empty);

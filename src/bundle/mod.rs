@@ -15,7 +15,7 @@ mod sources;
 mod state;
 mod variables;
 
-pub use load::load;
+pub use load::{load, targets};
 pub use plan::{Action, Plan, Step, plan};
 pub use resources::Kind;
 pub use sources::Sources;

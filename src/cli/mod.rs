@@ -10,4 +10,6 @@ mod stdout;
 #[cfg(feature = "local")]
 mod workspace;
 
-pub use entry::{bundle_deploy, drift_check, job_run, main, model_gate, model_promote};
+pub use entry::{
+    bundle_deploy, drift_check, job_run, main, model_gate, model_promote, release_build,
+};

@@ -11,6 +11,7 @@ mod performance;
 mod promotion;
 mod quality;
 mod reaction;
+mod release;
 mod sample;
 mod sign_off;
 mod statistic;
@@ -28,6 +29,7 @@ pub use performance::{Labels, Performance};
 pub use promotion::Promotion;
 pub use quality::Quality;
 pub use reaction::{Budget, Command, Notify, OnDrift, Retrain, Workflow};
+pub use release::{Release, TestedBy};
 pub use sample::Sample;
 pub use sign_off::{ApprovalSource, Override, SignOff};
 pub use statistic::{Limit, Statistic};
@@ -47,6 +49,8 @@ pub struct Config {
     pub record: Record,
     /// Where the records of `drift-check` go beside that.
     pub telemetry: Telemetry,
+    /// Where releases come from, and what must be known of them.
+    pub release: Release,
     /// When a model version passes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gate: Option<Gate>,
@@ -115,6 +119,7 @@ impl Config {
             drift.check().map_err(|message| format!("`drift`: {message}"))?;
         }
         self.telemetry.check().map_err(|message| format!("`telemetry`: {message}"))?;
+        self.release.check().map_err(|message| format!("`release`: {message}"))?;
         self.promotion.check().map_err(|message| format!("`promotion`: {message}"))?;
         if let Some(schema) = &self.record.schema {
             schema

@@ -16,7 +16,7 @@ use crate::sys::{fs, process};
 const BUILD_TIME: &str = "315532800";
 
 /// Builds every artifact; returns the wheels' paths.
-pub(super) async fn build(ctx: &Ctx, bundle: &Bundle, root: &Path) -> Result<Vec<PathBuf>> {
+pub async fn build(ctx: &Ctx, bundle: &Bundle, root: &Path) -> Result<Vec<PathBuf>> {
     let mut wheels = Vec::new();
     for artifact in &bundle.artifacts {
         if let Some(command) = &artifact.build {

@@ -5,6 +5,7 @@ mod artifacts;
 mod make;
 mod store;
 
+pub use artifacts::build as build_artifacts;
 pub use make::{Locals, Prepared, prepare};
 pub use store::Store;
 

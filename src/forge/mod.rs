@@ -55,6 +55,36 @@ pub struct Given {
     pub comment: String,
 }
 
+/// What is known of a commit, the better first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum State {
+    Success,
+    Pending,
+    Failure,
+}
+
+/// A status of a commit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Told<'a> {
+    /// `lakegate/merge-test`
+    pub name: &'a str,
+    pub state: State,
+    /// One short line.
+    pub words: &'a str,
+    pub link: Option<&'a str>,
+}
+
+/// A release and its files.
+#[derive(Debug, Clone)]
+pub struct Announced<'a> {
+    pub tag: String,
+    pub commit: &'a str,
+    pub title: String,
+    /// Markdown.
+    pub notes: String,
+    pub files: &'a [std::path::PathBuf],
+}
+
 /// The host of this run, with its token.
 #[derive(Debug)]
 pub enum Forge {
@@ -104,6 +134,63 @@ impl Forge {
         match self {
             Self::GitHub(github) => github.approvals(run).await,
             Self::Azure(azure) => azure.approvals(run).await,
+        }
+    }
+
+    /// The status of a commit, or of the merge request that became it, and
+    /// where it can be seen.
+    pub async fn status(&self, commit: &str, name: &str) -> Result<Option<(State, String)>> {
+        match self {
+            Self::GitHub(github) => github.status(commit, name).await,
+            Self::Azure(azure) => azure.status(commit, name).await,
+        }
+    }
+
+    /// Sets the status of a commit, and of the merge request that it is in.
+    pub async fn set_status(
+        &self,
+        commit: &str,
+        request: Option<u64>,
+        told: &Told<'_>,
+    ) -> Result<()> {
+        match self {
+            Self::GitHub(github) => github.set_status(commit, told).await,
+            Self::Azure(azure) => azure.set_status(commit, request, told).await,
+        }
+    }
+
+    /// Gives a commit a name such as `refs/tags/v1.2.0`. Done again, nothing happens.
+    ///
+    /// # Errors
+    /// When the name stands for another commit already.
+    pub async fn name(&self, reference: &str, commit: &str) -> Result<()> {
+        match self {
+            Self::GitHub(github) => github.name(reference, commit).await,
+            Self::Azure(azure) => azure.name(reference, commit).await,
+        }
+    }
+
+    /// Publishes a release with its files; Azure DevOps has no such thing.
+    pub async fn announce(&self, told: &Announced<'_>) -> Result<Option<String>> {
+        match self {
+            Self::GitHub(github) => github.announce(told).await.map(Some),
+            Self::Azure(_) => Ok(None),
+        }
+    }
+
+    /// The one comment of a kind on a merge request, brought up to date.
+    /// `settled` says that nothing is left to do about it.
+    pub async fn comment(
+        &self,
+        request: u64,
+        kind: &str,
+        body: &str,
+        settled: bool,
+    ) -> Result<String> {
+        let mark = format!("<!-- lakegate:{kind} -->");
+        match self {
+            Self::GitHub(github) => github.comment(request, &mark, body).await,
+            Self::Azure(azure) => azure.comment(request, &mark, body, settled).await,
         }
     }
 

@@ -130,6 +130,11 @@ pub(super) fn azure_upload_summary(path: &str) -> String {
     format!("##vso[task.uploadsummary]{}", azure_data(path))
 }
 
+pub(super) fn azure_artifact(name: &str, path: &str) -> String {
+    let name = azure_property(name);
+    format!("##vso[artifact.upload containerfolder={name};artifactname={name}]{}", azure_data(path))
+}
+
 fn github_data(text: &str) -> String {
     text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
 }

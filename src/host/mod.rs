@@ -131,6 +131,17 @@ impl Host {
         }
     }
 
+    /// Hands files to the pipeline as one artifact, where the host takes them
+    /// from a log line. GitHub does not.
+    pub fn upload_artifact(&self, name: &str, files: &[std::path::PathBuf]) {
+        if self.dialect == Dialect::Azure {
+            for file in files {
+                let file = std::path::absolute(file).unwrap_or_else(|_| file.clone());
+                self.emit(&dialect::azure_artifact(name, &file.display().to_string()));
+            }
+        }
+    }
+
     /// Writes one finished line. The only way to the sink.
     fn emit(&self, line: &str) {
         let mut sink = self.sink.lock().unwrap_or_else(std::sync::PoisonError::into_inner);

@@ -26,6 +26,11 @@ impl Sha256 {
         Ok(Self(hasher.finalize().into()))
     }
 
+    /// What was digested piece by piece.
+    pub fn of_hasher(hasher: sha2::Sha256) -> Self {
+        Self(hasher.finalize().into())
+    }
+
     /// The digest of several parts. Each is preceded by its length, so that
     /// moving a byte from one part to the next changes the result.
     pub fn of_parts<'a>(parts: impl IntoIterator<Item = &'a str>) -> Self {

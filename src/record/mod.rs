@@ -6,6 +6,7 @@ mod drift;
 pub mod evidence;
 mod fence;
 mod gate;
+mod merge_test;
 mod promotion;
 mod sign_off;
 pub mod statement;
@@ -14,6 +15,7 @@ pub use decision::DecisionRow;
 pub use drift::DriftRow;
 pub use fence::FenceRow;
 pub use gate::GateRow;
+pub use merge_test::MergeTestRow;
 pub use promotion::PromotionRow;
 pub use sign_off::SignOffRow;
 

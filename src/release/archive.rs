@@ -142,10 +142,9 @@ pub fn read(
         let found = parse(&block, at)?;
         seen.add(&found.path)?;
         compare(&found, expected, files)?;
-        let size = usize::try_from(expected.size).map_err(|_| Refusal::Truncated)?;
         let mut bytes = Vec::new();
         from.by_ref().take(expected.size).read_to_end(&mut bytes)?;
-        if bytes.len() != size {
+        if bytes.len() as u64 != expected.size {
             return Err(Refusal::Truncated);
         }
         if Sha256::of(&bytes) != expected.sha256 {

@@ -46,6 +46,7 @@ fn named(block: &mut [u8], name: &[u8]) {
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "another reader of tar")]
 fn an_archive_is_read_by_other_tools_too() {
     let long = format!("{}/{}", "folder".repeat(20), "file".repeat(20));
     let (tar, entries) = packed(&[("a.txt", b"hello"), (&long, &[7; 1000]), ("z", b"")]);
@@ -69,6 +70,7 @@ fn an_archive_is_read_by_other_tools_too() {
 /// Each is an archive that some reader takes: what is wrong, and the word that
 /// the refusal must hold.
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
 fn thirty_hostile_archives_are_refused_with_their_reason() {
     let (tar, files) = packed(&[("a.txt", b"hello"), ("b.txt", b"world")]);
     let kind = |kind: u8| forged(&tar, 0, |block| block[156] = kind);

@@ -58,6 +58,27 @@ fn make_readable(_: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
+/// Writes a file that is not there yet, below folders that are made.
+pub fn write_new(path: impl AsRef<Path>, bytes: &[u8], executable: bool) -> Result<()> {
+    let path = path.as_ref();
+    let write = || -> std::io::Result<()> {
+        if let Some(parent) = path.parent() {
+            std::fs::create_dir_all(parent)?;
+        }
+        let mut options = std::fs::OpenOptions::new();
+        options.write(true).create_new(true);
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::OpenOptionsExt;
+            options.mode(if executable { 0o755 } else { 0o644 });
+        }
+        #[cfg(not(unix))]
+        let _no_such_mode = executable;
+        options.open(path)?.write_all(bytes)
+    };
+    write().with_context(|| format!("write `{}`", path.display()))
+}
+
 /// Writes a file that only its owner may read.
 pub fn write_private(path: impl AsRef<Path>, text: &str) -> Result<()> {
     let path = path.as_ref();

@@ -20,8 +20,8 @@ const ADAPTERS: [&str; 11] = [
     "sys",
     "telemetry",
 ];
-const FEATURES: [&str; 5] =
-    ["bundle_deploy", "drift_check", "job_run", "model_gate", "model_promote"];
+const FEATURES: [&str; 6] =
+    ["bundle_deploy", "drift_check", "job_run", "model_gate", "model_promote", "release_build"];
 const FRONT: [&str; 3] = ["cli", "local", "tour"];
 
 /// Every source file by its path below `src`, without its inline tests.
@@ -83,16 +83,19 @@ fn the_layers_point_one_way() {
                 "run.rs",
                 "facts.rs",
                 "monitor.rs",
+                "pack.rs",
+                "publish.rs",
                 "react.rs",
                 "retrain.rs",
                 "sides.rs",
                 "sign_off.rs",
+                "tested.rs",
                 "verify.rs",
                 "warehouse.rs",
             ];
             let adapters = io.iter().any(|name| path.ends_with(name));
             let args = path.ends_with("args.rs");
-            let context = ["host", "checkout", "databricks"];
+            let context = ["host", "checkout", "databricks", "runs"];
             match (adapters, args) {
                 (true, _) => [&PURE[..], &ADAPTERS, &[own]].concat(),
                 // Arguments and pure files may name the adapters' types, not call them.

@@ -16,6 +16,7 @@ mod durability;
 mod monitors;
 mod promotion;
 mod reactions;
+mod releases;
 mod storage;
 mod support;
 mod tour;

@@ -1,4 +1,6 @@
-//! The repository on disk: the bundle in it, its files, its place in git.
+//! Code on disk: a repository with its bundle, or a release.
+
+pub mod release;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -50,6 +52,19 @@ pub async fn load_bundle(
     };
     let target = choice.target.as_deref();
     bundle::load(&sources(&choice.root)?, target, &around).map_err(|error| usage(&error).into())
+}
+
+/// Resolves a target for nobody yet: who deploys it, and where, stays open.
+pub fn unassigned(sources: &Sources, target: Option<&str>, context: &Context) -> Result<Bundle> {
+    let around = Surroundings {
+        short_name: "_deployer_".to_owned(),
+        user: "_deployer_".to_owned(),
+        host: "_workspace_".to_owned(),
+        branch: context.branch.clone(),
+        commit: context.commit.clone(),
+        variables: BTreeMap::new(),
+    };
+    bundle::load(sources, target, &around).map_err(|error| usage(&error).into())
 }
 
 /// The job that a person means by `name`: its id, its name, its key in the

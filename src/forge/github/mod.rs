@@ -1,4 +1,8 @@
-//! GitHub: issues and workflow dispatches.
+//! GitHub: issues, workflows, and what concerns commits.
+
+mod comment;
+mod release;
+mod status;
 
 use std::collections::BTreeMap;
 
@@ -18,7 +22,7 @@ use crate::sys::{Env, https};
 #[derive(Debug)]
 pub struct GitHub {
     api: Octocrab,
-    pub(super) repository: String,
+    pub(in crate::forge) repository: String,
     server: String,
 }
 
@@ -33,7 +37,11 @@ struct Issue {
 }
 
 impl GitHub {
-    pub(super) fn new(context: &Context, env: &Env, masker: &Masker) -> Result<Self, Fault> {
+    pub(in crate::forge) fn new(
+        context: &Context,
+        env: &Env,
+        masker: &Masker,
+    ) -> Result<Self, Fault> {
         let token = env.get("GITHUB_TOKEN").or(env.get("GH_TOKEN")).ok_or_else(|| {
             Fault::usage("the step has no GitHub token")
                 .hint("hand it over: `env: {GITHUB_TOKEN: ${{ github.token }}}`")
@@ -50,9 +58,11 @@ impl GitHub {
             let fault = Fault::usage(format!("GITHUB_API_URL is `{address}`: no token was sent"));
             return Err(fault.hint("it must be an https address"));
         }
+        let base = address.trim_end_matches('/');
         let api = Octocrab::builder()
             .personal_token(token.expose().to_owned())
-            .base_uri(address.trim_end_matches('/'))
+            .base_uri(base)
+            .and_then(|builder| builder.upload_uri(uploads(base)))
             .and_then(|builder| builder.build())
             .map_err(|error| Fault::usage(format!("set up GitHub's client: {error}")))?;
         let server = env.get("GITHUB_SERVER_URL").unwrap_or("https://github.com").to_owned();
@@ -75,7 +85,7 @@ impl GitHub {
         Ok(issues.min_by_key(|issue| issue.number))
     }
 
-    pub(super) async fn tell(&self, ticket: &Ticket) -> Result<String> {
+    pub(in crate::forge) async fn tell(&self, ticket: &Ticket) -> Result<String> {
         let text = json!({ "title": ticket.title, "body": ticket.body });
         let needed = "issues: write";
         if let Some(open) = self.find(&ticket.key).await? {
@@ -91,7 +101,7 @@ impl GitHub {
         Ok(made.map_err(|error| refused("open an issue", needed, error))?.html_url)
     }
 
-    pub(super) async fn close(&self, key: &str, word: &str) -> Result<Option<String>> {
+    pub(in crate::forge) async fn close(&self, key: &str, word: &str) -> Result<Option<String>> {
         let Some(open) = self.find(key).await? else { return Ok(None) };
         let needed = "issues: write";
         let route = self.route(&format!("issues/{}/comments", open.number));
@@ -105,7 +115,7 @@ impl GitHub {
         Ok(Some(open.html_url))
     }
 
-    pub(super) async fn approvals(&self, run: &str) -> Result<Vec<Given>> {
+    pub(in crate::forge) async fn approvals(&self, run: &str) -> Result<Vec<Given>> {
         #[derive(Deserialize)]
         struct Review {
             state: String,
@@ -127,7 +137,7 @@ impl GitHub {
         Ok(given.collect())
     }
 
-    pub(super) async fn dispatch(
+    pub(in crate::forge) async fn dispatch(
         &self,
         file: &str,
         branch: &str,
@@ -143,6 +153,16 @@ impl GitHub {
             .await
             .map_err(|error| refused(&what, "actions: write", error))?;
         Ok(format!("{}/{}/actions/workflows/{file}", self.server, self.repository))
+    }
+}
+
+/// Where files go: the one other address that may see the token.
+fn uploads(base: &str) -> String {
+    match base {
+        "https://api.github.com" => "https://uploads.github.com".to_owned(),
+        other => other
+            .strip_suffix("/api/v3")
+            .map_or(other.to_owned(), |server| format!("{server}/api/uploads")),
     }
 }
 

@@ -1,4 +1,6 @@
-//! Azure DevOps: work items and pipeline runs.
+//! Azure DevOps: work items, pipeline runs, and what concerns the repository.
+
+mod repository;
 
 use std::collections::BTreeMap;
 
@@ -19,7 +21,9 @@ use crate::sys::{Env, clock};
 /// A project and the token of the running job.
 pub struct Azure {
     client: reqwest::Client,
-    pub(super) project: Url,
+    pub(in crate::forge) project: Url,
+    /// The repository's id, where it is one of Azure Repos.
+    repository: Option<String>,
     token: Secret,
 }
 
@@ -44,7 +48,7 @@ struct Reference {
 const FINISHED: [&str; 3] = ["Closed", "Done", "Completed"];
 
 impl Azure {
-    pub(super) fn new(env: &Env, masker: &Masker) -> Result<Self, Fault> {
+    pub(in crate::forge) fn new(env: &Env, masker: &Masker) -> Result<Self, Fault> {
         let needed =
             |name: &str| env.get(name).ok_or_else(|| Fault::usage(format!("{name} is not set")));
         let token = env.get("SYSTEM_ACCESSTOKEN").ok_or_else(|| {
@@ -65,7 +69,8 @@ impl Azure {
             .push(needed("SYSTEM_TEAMPROJECT")?);
         let client = https::client()
             .map_err(|error| Fault::new(FaultKind::Remote, format!("set up HTTPS: {error}")))?;
-        Ok(Self { client, project, token })
+        let repository = env.get("BUILD_REPOSITORY_ID").map(str::to_owned);
+        Ok(Self { client, project, repository, token })
     }
 
     fn url(&self, path: &[&str]) -> Url {
@@ -101,7 +106,7 @@ impl Azure {
         })
     }
 
-    pub(super) async fn approvals(&self, run: &str) -> Result<Vec<Given>> {
+    pub(in crate::forge) async fn approvals(&self, run: &str) -> Result<Vec<Given>> {
         let mut url = self.url(&["pipelines", "approvals"]);
         url.query_pairs_mut()
             .append_pair("$expand", "steps")
@@ -164,7 +169,7 @@ impl Azure {
         Ok(())
     }
 
-    pub(super) async fn tell(&self, ticket: &Ticket) -> Result<String> {
+    pub(in crate::forge) async fn tell(&self, ticket: &Ticket) -> Result<String> {
         let text = [
             ("System.Title", json!(ticket.title)),
             ("System.Description", json!(html(&ticket.body))),
@@ -185,7 +190,7 @@ impl Azure {
         Ok(self.address(made.id))
     }
 
-    pub(super) async fn close(&self, key: &str, word: &str) -> Result<Option<String>> {
+    pub(in crate::forge) async fn close(&self, key: &str, word: &str) -> Result<Option<String>> {
         let Some(id) = self.find(key).await? else { return Ok(None) };
         let mut last = None;
         // The names of states are a matter of the project's process.
@@ -205,7 +210,11 @@ impl Azure {
         ))
     }
 
-    pub(super) async fn run(&self, id: u64, inputs: &BTreeMap<String, String>) -> Result<String> {
+    pub(in crate::forge) async fn run(
+        &self,
+        id: u64,
+        inputs: &BTreeMap<String, String>,
+    ) -> Result<String> {
         let url = self.url(&["pipelines", &id.to_string(), "runs"]);
         let body = json!({ "templateParameters": inputs });
         let run: Result<Value, _> =

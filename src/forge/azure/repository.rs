@@ -1,0 +1,196 @@
+//! What concerns the repository: statuses, names of commits, threads.
+
+use anyhow::{Context as _, Result};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::{Azure, told};
+use crate::forge::{State, Told};
+use crate::report::{Fault, FaultKind};
+use crate::sys::git;
+use crate::sys::retry::Class;
+
+const JSON: &str = "application/json";
+
+/// The object that stands for "nothing was here".
+const NOTHING: &str = "0000000000000000000000000000000000000000";
+
+impl Azure {
+    fn git(&self, rest: &[&str]) -> Result<reqwest::Url, Fault> {
+        let repository = self.repository.as_deref().ok_or_else(|| {
+            Fault::usage("BUILD_REPOSITORY_ID is not set")
+                .hint("this needs a repository of Azure Repos")
+        })?;
+        Ok(self.url(&[&["git", "repositories", repository], rest].concat()))
+    }
+
+    async fn read(&self, url: reqwest::Url, what: &str) -> Result<Value> {
+        let answer: Result<Value, _> =
+            self.call(Class::Read, Method::GET, url, JSON, &Value::Null).await;
+        answer.map_err(|error| told(what, &error))
+    }
+
+    pub(in crate::forge) async fn status(
+        &self,
+        commit: &str,
+        name: &str,
+    ) -> Result<Option<(State, String)>> {
+        let url = self.git(&["commits", commit, "statuses"])?;
+        let found = self.read(url, "read the commit's statuses").await?;
+        if let Some(found) = newest(&found["value"], name) {
+            return Ok(Some(found));
+        }
+        let query = json!({ "queries": [{ "type": "lastMergeCommit", "items": [commit] }] });
+        let url = self.git(&["pullrequestquery"])?;
+        let found: Result<Value, _> = self.call(Class::Read, Method::POST, url, JSON, &query).await;
+        let found = found.map_err(|error| told("look for the merge request", &error))?;
+        let pulls = found["results"].as_array().into_iter().flatten();
+        let pulls = pulls.filter_map(|result| result[commit].as_array()).flatten();
+        for pull in pulls.filter(|pull| pull["status"] == "completed") {
+            let Some(id) = pull["pullRequestId"].as_u64() else { continue };
+            let url = self.git(&["pullRequests", &id.to_string(), "statuses"])?;
+            let found = self.read(url, "read the merge request's statuses").await?;
+            return Ok(newest(&found["value"], name));
+        }
+        Ok(None)
+    }
+
+    /// On the merge request where there is one: branch policies look there.
+    pub(in crate::forge) async fn set_status(
+        &self,
+        commit: &str,
+        request: Option<u64>,
+        say: &Told<'_>,
+    ) -> Result<()> {
+        let state = match say.state {
+            State::Success => "succeeded",
+            State::Pending => "pending",
+            State::Failure => "failed",
+        };
+        let (genre, name) = say.name.rsplit_once('/').unwrap_or(("lakegate", say.name));
+        let body = json!({
+            "state": state,
+            "description": say.words,
+            "context": { "genre": genre, "name": name },
+            "targetUrl": say.link,
+        });
+        let number = request.map(|number| number.to_string());
+        let url = match number.as_deref() {
+            Some(number) => self.git(&["pullRequests", number, "statuses"])?,
+            None => self.git(&["commits", commit, "statuses"])?,
+        };
+        let made: Result<Value, _> =
+            self.call(Class::Idempotent, Method::POST, url, JSON, &body).await;
+        made.map_err(|error| told("set the status", &error))?;
+        Ok(())
+    }
+
+    /// Gives a commit a name below `refs/`.
+    pub(in crate::forge) async fn name(&self, reference: &str, commit: &str) -> Result<()> {
+        if self.named(reference, commit).await? {
+            return Ok(());
+        }
+        let body = json!([{ "name": reference, "oldObjectId": NOTHING, "newObjectId": commit }]);
+        let url = self.git(&["refs"])?;
+        let made: Result<Value, _> =
+            self.call(Class::Idempotent, Method::POST, url, JSON, &body).await;
+        let made = made.map_err(|error| told(&format!("make `{reference}`"), &error))?;
+        if made["value"][0]["success"] == true || self.named(reference, commit).await? {
+            return Ok(());
+        }
+        let why = made["value"][0]["updateStatus"].as_str().unwrap_or("it was not told why");
+        Err(Fault::new(FaultKind::Conflict, format!("make `{reference}`: {why}")).into())
+    }
+
+    async fn named(&self, reference: &str, commit: &str) -> Result<bool> {
+        let mut url = self.git(&["refs"])?;
+        let short = reference.strip_prefix("refs/").unwrap_or(reference);
+        url.query_pairs_mut().append_pair("filter", short);
+        let found = self.read(url, &format!("look for `{reference}`")).await?;
+        // The filter takes every name that begins so.
+        let refs = found["value"].as_array().into_iter().flatten();
+        let known = refs.filter(|known| known["name"] == reference);
+        match known.filter_map(|known| known["objectId"].as_str()).next() {
+            Some(known) if known == commit => Ok(true),
+            Some(known) => Err(git::taken(reference, known, commit).into()),
+            None => Ok(false),
+        }
+    }
+
+    /// The thread with this mark: its comment is brought up to date, and the
+    /// thread is open as long as something is to be done.
+    pub(in crate::forge) async fn comment(
+        &self,
+        request: u64,
+        mark: &str,
+        body: &str,
+        settled: bool,
+    ) -> Result<String> {
+        let number = request.to_string();
+        let what = "comment on the merge request";
+        let status = if settled { "closed" } else { "active" };
+        let content = format!("{mark}\n{body}");
+        let found = self.read(self.git(&["pullRequests", &number, "threads"])?, what).await?;
+        let threads = found["value"].as_array().into_iter().flatten();
+        let own = threads.filter(|thread| thread["isDeleted"] != true).find(|thread| {
+            let first = &thread["comments"][0];
+            first["content"].as_str().is_some_and(|text| text.starts_with(mark))
+        });
+        let place = || {
+            let mut url = self.project.clone();
+            if let (Ok(mut segments), Some(repository)) =
+                (url.path_segments_mut(), &self.repository)
+            {
+                segments.extend(["_git", repository, "pullrequest", &number]);
+            }
+            url.to_string()
+        };
+        if let Some(thread) = own
+            && let Some(id) = thread["id"].as_u64()
+        {
+            let (id, first) = (id.to_string(), thread["comments"][0]["id"].as_u64().unwrap_or(1));
+            let path = ["pullRequests", &number, "threads", &id];
+            let text = json!({ "content": content });
+            let url = self.git(&[&path[..], &["comments", &first.to_string()]].concat())?;
+            let changed: Result<Value, _> =
+                self.call(Class::Idempotent, Method::PATCH, url, JSON, &text).await;
+            // Somebody else's comment with our mark cannot be changed: ours comes beside it.
+            if changed.is_ok() {
+                let state = json!({ "status": status });
+                let set: Result<Value, _> = self
+                    .call(Class::Idempotent, Method::PATCH, self.git(&path)?, JSON, &state)
+                    .await;
+                set.map_err(|error| told(what, &error))?;
+                return Ok(place());
+            }
+        }
+        let thread = json!({
+            "comments": [{ "parentCommentId": 0, "content": content, "commentType": "text" }],
+            "status": status,
+        });
+        let url = self.git(&["pullRequests", &number, "threads"])?;
+        let made: Result<Value, _> =
+            self.call(Class::Unkeyed, Method::POST, url, JSON, &thread).await;
+        let made = made.map_err(|error| told(what, &error))?;
+        made["id"].as_u64().context("the new thread has no number")?;
+        Ok(place())
+    }
+}
+
+/// The newest status of a name: the list has one per update.
+fn newest(list: &Value, name: &str) -> Option<(State, String)> {
+    let (genre, short) = name.rsplit_once('/').unwrap_or(("lakegate", name));
+    let items = list.as_array().into_iter().flatten();
+    let own = items.filter(|status| {
+        status["context"]["name"] == short && status["context"]["genre"].as_str() == Some(genre)
+    });
+    let status = own.max_by_key(|status| {
+        (status["creationDate"].as_str().unwrap_or_default().to_owned(), status["id"].as_u64())
+    })?;
+    let state = match status["state"].as_str()? {
+        "succeeded" => State::Success,
+        "pending" | "notSet" => State::Pending,
+        _ => State::Failure,
+    };
+    Some((state, status["targetUrl"].as_str().unwrap_or_default().to_owned()))
+}
