@@ -30,6 +30,7 @@ pub mod job_run;
 pub mod lake;
 #[cfg(feature = "local")]
 pub mod local;
+pub mod merge_test;
 pub mod model_gate;
 pub mod model_promote;
 pub mod names;
@@ -38,6 +39,7 @@ pub mod registry;
 pub mod release;
 pub mod release_build;
 pub mod report;
+pub mod results;
 pub mod runs;
 pub mod stats;
 pub mod step;

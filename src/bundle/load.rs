@@ -28,6 +28,10 @@ const TARGET: [&str; 13] = [
     "cluster_id",
 ];
 
+/// The folder of the copies that merge requests make of a bundle, beside those
+/// of its targets.
+pub const MERGE_TESTS: &str = "merge-tests";
+
 /// Reads, merges and resolves a bundle for one target.
 pub fn load(
     sources: &Sources,
@@ -71,8 +75,15 @@ pub fn load(
     let tree = resolve(&tree, &variables)?;
     let mode = chosen["mode"].as_str().map(str::to_owned);
     let mut bundle = build(&tree, name, target)?;
-    modes::apply(&mut bundle, mode.as_deref(), &tree, around)?;
+    bundle.variables = variables;
+    match &around.isolation {
+        Some(word) => modes::isolate(&mut bundle, word),
+        None => modes::apply(&mut bundle, mode.as_deref(), &tree, around)?,
+    }
     resolve_own(&mut bundle)?;
+    if let Some(word) = &around.isolation {
+        modes::confirm_isolated(&bundle, word)?;
+    }
     paths::translate(&mut bundle)?;
     Ok(bundle)
 }
@@ -131,11 +142,20 @@ fn fill_in(tree: &mut Value, name: &str, target: &str, around: &Surroundings) {
     }
     let workspace = &mut tree["workspace"];
     workspace["current_user"] = json!({ "userName": around.user, "short_name": around.short_name });
+    let home = "/Workspace/Users/${workspace.current_user.userName}/.bundle/${bundle.name}";
+    let root = match &around.isolation {
+        Some(word) => {
+            // Wherever the target lies: a copy has a place of its own.
+            for field in ["root_path", "file_path", "artifact_path", "state_path", "resource_path"]
+            {
+                workspace[field] = Value::Null;
+            }
+            format!("{home}/{MERGE_TESTS}/{word}")
+        }
+        None => format!("{home}/${{bundle.target}}"),
+    };
     for (field, default) in [
-        (
-            "root_path",
-            "/Workspace/Users/${workspace.current_user.userName}/.bundle/${bundle.name}/${bundle.target}",
-        ),
+        ("root_path", root.as_str()),
         ("file_path", "${workspace.root_path}/files"),
         ("artifact_path", "${workspace.root_path}/artifacts"),
         ("state_path", "${workspace.root_path}/state"),
@@ -232,6 +252,7 @@ fn build(tree: &Value, name: String, target: String) -> Result<Bundle, BundleErr
         artifacts: artifacts(tree)?,
         sync_include: list("/sync/include"),
         sync_exclude: list("/sync/exclude"),
+        variables: BTreeMap::new(),
         resources: found,
     })
 }

@@ -15,8 +15,8 @@ mod sources;
 mod state;
 mod variables;
 
-pub use load::{load, targets};
-pub use plan::{Action, Plan, Step, plan};
+pub use load::{MERGE_TESTS, load, targets};
+pub use plan::{Action, Plan, Step, changed_fields, plan};
 pub use resources::Kind;
 pub use sources::Sources;
 pub use state::{FileDigests, Lock, ResourceState, State, metadata, snapshot};
@@ -58,6 +58,9 @@ pub struct Surroundings {
     pub commit: Option<String>,
     /// From `--var` and `BUNDLE_VAR_*`, in this order of rank.
     pub variables: BTreeMap<String, String>,
+    /// The word that makes a copy of the bundle somebody's own: in its place
+    /// and in its names.
+    pub isolation: Option<String>,
 }
 
 /// A wheel to build before a deployment.
@@ -85,6 +88,8 @@ pub struct Bundle {
     pub artifacts: Vec<Artifact>,
     pub sync_include: Vec<String>,
     pub sync_exclude: Vec<String>,
+    /// The values of the variables.
+    pub variables: BTreeMap<String, Value>,
     /// `jobs.train` and its settings, in the order of the files.
     pub resources: BTreeMap<String, Resource>,
 }

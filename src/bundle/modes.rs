@@ -25,6 +25,55 @@ pub(super) fn apply(
     }
 }
 
+/// Names of a copy, where they are not a variable's to choose.
+pub(super) fn isolate(bundle: &mut Bundle, word: &str) {
+    for resource in bundle.resources.values_mut() {
+        let settings = &mut resource.settings;
+        let name = settings["name"].as_str().unwrap_or_default().to_owned();
+        match resource.kind {
+            Kind::Jobs => {
+                settings["name"] = json!(format!("[{word}] {name}"));
+                pause(settings);
+            }
+            Kind::Experiments => {
+                let (folder, base) = name.rsplit_once('/').unwrap_or(("", &name));
+                settings["name"] = json!(format!("{folder}/[{word}] {base}"));
+            }
+            Kind::Schemas | Kind::Volumes | Kind::RegisteredModels => {}
+        }
+    }
+}
+
+/// # Errors
+/// When the copy would share something in Unity Catalog with what it was made from.
+pub(super) fn confirm_isolated(bundle: &Bundle, word: &str) -> Result<(), BundleError> {
+    for (key, resource) in &bundle.resources {
+        if matches!(resource.kind, Kind::Jobs | Kind::Experiments) {
+            continue;
+        }
+        let parts = ["catalog_name", "schema_name", "name"];
+        let parts = parts.iter().filter_map(|field| resource.settings[*field].as_str());
+        let full = parts.collect::<Vec<_>>().join(".");
+        if !full.contains(word) {
+            let message =
+                format!("resources.{key}: `{full}` would be shared with what is not under test");
+            return Err(BundleError::new("databricks.yml", message).hint(
+                "let its name depend on a variable, and put `{isolation}` into that one at `tests.integration.variables` in lakegate.yml",
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Nothing runs by itself.
+fn pause(settings: &mut Value) {
+    for timer in ["schedule", "trigger", "continuous"] {
+        if settings.get(timer).is_some_and(Value::is_object) {
+            settings[timer]["pause_status"] = json!("PAUSED");
+        }
+    }
+}
+
 /// Names that tell whose copy it is, and nothing that runs by itself.
 fn develop(bundle: &mut Bundle, tree: &Value, around: &Surroundings) {
     let prefix = tree["presets"]["name_prefix"]
@@ -41,11 +90,7 @@ fn develop(bundle: &mut Bundle, tree: &Value, around: &Surroundings) {
                 if settings["max_concurrent_runs"].is_null() {
                     settings["max_concurrent_runs"] = json!(4);
                 }
-                for timer in ["schedule", "trigger", "continuous"] {
-                    if settings.get(timer).is_some_and(Value::is_object) {
-                        settings[timer]["pause_status"] = json!("PAUSED");
-                    }
-                }
+                pause(settings);
             }
             Kind::Experiments => {
                 let (folder, base) = name.rsplit_once('/').unwrap_or(("", &name));

@@ -202,6 +202,12 @@ fn in_order(mut steps: Vec<Step>) -> Vec<Step> {
 }
 
 /// The paths at which two values differ.
+pub fn changed_fields(old: &Value, new: &Value) -> Vec<String> {
+    let mut found = Vec::new();
+    differences("", old, new, &mut found);
+    found
+}
+
 fn differences(path: &str, old: &Value, new: &Value, found: &mut Vec<String>) {
     let below =
         |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };

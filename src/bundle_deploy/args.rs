@@ -56,7 +56,12 @@ impl Args {
                 Verb::Apply => Mode::Apply { plan: self.plan },
                 Verb::Destroy => Mode::Destroy,
             },
-            choice: BundleChoice { root: self.bundle, target: self.target, variables },
+            choice: BundleChoice {
+                root: self.bundle,
+                target: self.target,
+                variables,
+                isolation: None,
+            },
             allow_destroy: self.allow_destroy,
             step_key: self.step_key,
         })

@@ -27,6 +27,8 @@ pub struct BundleChoice {
     pub root: PathBuf,
     pub target: Option<String>,
     pub variables: BTreeMap<String, String>,
+    /// See [`Surroundings::isolation`].
+    pub isolation: Option<String>,
 }
 
 /// Loads the bundle for the identity that the client signs in with.
@@ -49,6 +51,7 @@ pub async fn load_bundle(
         branch: context.branch.clone(),
         commit: context.commit.clone(),
         variables,
+        isolation: choice.isolation.clone(),
     };
     let target = choice.target.as_deref();
     bundle::load(&sources(&choice.root)?, target, &around).map_err(|error| usage(&error).into())
@@ -62,7 +65,7 @@ pub fn unassigned(sources: &Sources, target: Option<&str>, context: &Context) ->
         host: "_workspace_".to_owned(),
         branch: context.branch.clone(),
         commit: context.commit.clone(),
-        variables: BTreeMap::new(),
+        ..Surroundings::default()
     };
     bundle::load(sources, target, &around).map_err(|error| usage(&error).into())
 }
@@ -113,6 +116,7 @@ async fn deployed_job(ctx: &Ctx, key: &str, target: Option<&str>) -> Result<Opti
         root: PathBuf::from("."),
         target: target.map(str::to_owned),
         variables: BTreeMap::new(),
+        isolation: None,
     };
     let bundle = load_bundle(&choice, &ctx.client, &ctx.env, &ctx.context).await?;
     let path = format!("{}/resources.json", bundle.state_path);
@@ -135,7 +139,7 @@ pub fn usage(error: &BundleError) -> Fault {
 }
 
 /// Every YAML file of the bundle's folder.
-fn sources(root: &Path) -> Result<Sources> {
+pub fn sources(root: &Path) -> Result<Sources> {
     let mut sources = Sources::new();
     for file in files(root, &[], &[])? {
         if matches!(Path::new(&file).extension().and_then(|end| end.to_str()), Some("yml" | "yaml"))

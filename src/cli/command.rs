@@ -4,7 +4,9 @@ use clap::{Parser, Subcommand};
 
 use super::connection::Connection;
 use super::publish::Publishing;
-use crate::{bundle_deploy, drift_check, job_run, model_gate, model_promote, release_build};
+use crate::{
+    bundle_deploy, drift_check, job_run, merge_test, model_gate, model_promote, release_build,
+};
 
 /// From merge request to monitored model on Databricks.
 #[derive(Debug, Parser)]
@@ -24,6 +26,8 @@ pub(super) enum Command {
     ModelPromote(Step<model_promote::Args>),
     /// Compare data with a baseline, and decide: nothing, notify or retrain
     DriftCheck(Step<drift_check::Args>),
+    /// Test a change before it is merged: static checks, unit tests, the jobs that it touches
+    MergeTest(Step<merge_test::Args>),
     /// Pack a tested commit into a release that can be proved
     ReleaseBuild(Step<release_build::Args>),
     /// Plan, apply or destroy an asset bundle

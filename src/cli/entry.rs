@@ -16,7 +16,9 @@ use crate::host::{Context, Dialect, Host};
 use crate::report::{Finding, Outcome, Place, Severity};
 use crate::step::{self, Cancel, Ctx};
 use crate::sys::{Env, fs};
-use crate::{bundle_deploy, drift_check, job_run, model_gate, model_promote, release_build};
+use crate::{
+    bundle_deploy, drift_check, job_run, merge_test, model_gate, model_promote, release_build,
+};
 
 /// Runs the suite: `lakegate <command>`.
 pub fn main() -> ExitCode {
@@ -75,6 +77,11 @@ pub fn model_promote() -> ExitCode {
     alone("lakegate-model-promote", model_promote::Args::request, model_promote::run)
 }
 
+/// The binary `lakegate-merge-test`.
+pub fn merge_test() -> ExitCode {
+    alone("lakegate-merge-test", merge_test::Args::request, merge_test::run)
+}
+
 /// The binary `lakegate-release-build`.
 pub fn release_build() -> ExitCode {
     alone("lakegate-release-build", release_build::Args::request, release_build::run)
@@ -124,6 +131,9 @@ async fn dispatch(command: Command, env: &Arc<Env>) -> u8 {
         }
         Command::DriftCheck(step) => {
             run("drift-check", step, env, drift_check::Args::request, drift_check::run).await
+        }
+        Command::MergeTest(step) => {
+            run("merge-test", step, env, merge_test::Args::request, merge_test::run).await
         }
         Command::ReleaseBuild(step) => {
             run("release-build", step, env, release_build::Args::request, release_build::run).await

@@ -11,5 +11,5 @@ mod stdout;
 mod workspace;
 
 pub use entry::{
-    bundle_deploy, drift_check, job_run, main, model_gate, model_promote, release_build,
+    bundle_deploy, drift_check, job_run, main, merge_test, model_gate, model_promote, release_build,
 };

@@ -16,6 +16,7 @@ mod sample;
 mod sign_off;
 mod statistic;
 mod telemetry;
+mod tests_section;
 mod windows;
 
 pub use between::Between;
@@ -34,6 +35,7 @@ pub use sample::Sample;
 pub use sign_off::{ApprovalSource, Override, SignOff};
 pub use statistic::{Limit, Statistic};
 pub use telemetry::{AzureMonitor, Telemetry};
+pub use tests_section::{Environment, Expect, Integration, IntegrationJob, Tests, Unit};
 pub use windows::Windows;
 
 use schemars::JsonSchema;
@@ -49,6 +51,8 @@ pub struct Config {
     pub record: Record,
     /// Where the records of `drift-check` go beside that.
     pub telemetry: Telemetry,
+    /// What a merge request must pass.
+    pub tests: Tests,
     /// Where releases come from, and what must be known of them.
     pub release: Release,
     /// When a model version passes.
@@ -119,6 +123,7 @@ impl Config {
             drift.check().map_err(|message| format!("`drift`: {message}"))?;
         }
         self.telemetry.check().map_err(|message| format!("`telemetry`: {message}"))?;
+        self.tests.check().map_err(|message| format!("`tests`: {message}"))?;
         self.release.check().map_err(|message| format!("`release`: {message}"))?;
         self.promotion.check().map_err(|message| format!("`promotion`: {message}"))?;
         if let Some(schema) = &self.record.schema {

@@ -59,7 +59,9 @@ impl Error {
                     || matches!(error.code.as_str(), "RESOURCE_DOES_NOT_EXIST" | "NOT_FOUND")
             }
             Self::Statement { code, message, .. } => {
-                code == "TABLE_OR_VIEW_NOT_FOUND" || message.contains("[TABLE_OR_VIEW_NOT_FOUND]")
+                ["TABLE_OR_VIEW_NOT_FOUND", "SCHEMA_NOT_FOUND"]
+                    .iter()
+                    .any(|known| code == known || message.contains(&format!("[{known}]")))
             }
             _ => false,
         }

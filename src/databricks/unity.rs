@@ -105,8 +105,15 @@ impl Client {
             .await
     }
 
-    pub async fn securable_delete(&self, kind: Securable, full_name: &str) -> Result<(), Error> {
+    /// `force` takes what is below it, too.
+    pub async fn securable_delete(
+        &self,
+        kind: Securable,
+        full_name: &str,
+        force: bool,
+    ) -> Result<(), Error> {
         let call = self.http.call(Method::DELETE, kind.object(full_name), Class::Idempotent);
+        let call = if force { call.query("force", true) } else { call };
         match call.done().await {
             Err(error) if error.is_not_found() => Ok(()),
             other => other,

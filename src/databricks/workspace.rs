@@ -15,6 +15,9 @@ pub struct ObjectInfo {
     pub object_type: String,
     #[serde(default)]
     pub object_id: i64,
+    /// Milliseconds since 1970; 0 when it is not told, as of many folders.
+    #[serde(default)]
+    pub modified_at: i64,
 }
 
 impl Client {

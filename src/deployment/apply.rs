@@ -61,6 +61,7 @@ pub(super) async fn resources(
     state: &mut State,
     store: &Store<'_>,
     metadata_path: &str,
+    whole: bool,
 ) -> Result<()> {
     state.serial += 1;
     for step in &plan.steps {
@@ -74,7 +75,7 @@ pub(super) async fn resources(
         let context = || format!("{} {}", step.action.as_str(), step.key);
         match step.action {
             Action::Delete => {
-                delete(&ctx.client, step.kind, step.id.as_deref().unwrap_or_default())
+                delete(&ctx.client, step.kind, step.id.as_deref().unwrap_or_default(), whole)
                     .await
                     .with_context(context)?;
                 state.state.remove(&full);
@@ -83,7 +84,7 @@ pub(super) async fn resources(
                 let settings = step.settings.clone().unwrap_or(Value::Null);
                 let ready = with_ids(&settings, state)?;
                 if step.action == Action::Recreate {
-                    delete(&ctx.client, step.kind, step.id.as_deref().unwrap_or_default())
+                    delete(&ctx.client, step.kind, step.id.as_deref().unwrap_or_default(), whole)
                         .await
                         .with_context(context)?;
                 }
@@ -235,13 +236,14 @@ async fn securable(client: &Client, kind: Securable, settings: &Value) -> Result
     Ok(full_name)
 }
 
-async fn delete(client: &Client, kind: Kind, id: &str) -> Result<()> {
+/// `whole` takes what is in a schema, too.
+async fn delete(client: &Client, kind: Kind, id: &str, whole: bool) -> Result<()> {
     let result = match kind {
         Kind::Jobs => client.job_delete(id.parse().context("read the job's id")?).await,
         Kind::Experiments => client.experiment_delete(id).await,
-        Kind::Schemas => client.securable_delete(Securable::Schema, id).await,
-        Kind::Volumes => client.securable_delete(Securable::Volume, id).await,
-        Kind::RegisteredModels => client.securable_delete(Securable::Model, id).await,
+        Kind::Schemas => client.securable_delete(Securable::Schema, id, whole).await,
+        Kind::Volumes => client.securable_delete(Securable::Volume, id, whole).await,
+        Kind::RegisteredModels => client.securable_delete(Securable::Model, id, whole).await,
     };
     match result {
         Err(error) if !error.is_not_found() => Err(error.into()),

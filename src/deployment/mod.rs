@@ -42,7 +42,7 @@ pub async fn carry_out(
     apply::files(ctx, plan, &read).await?;
     store.save_uploaded(&plan.files).await?;
     store.confirm(lock).await?;
-    apply::resources(ctx, plan, state, store, &metadata_path(bundle)).await?;
+    apply::resources(ctx, plan, state, store, &metadata_path(bundle), false).await?;
     store.save_metadata(bundle, state, &plan.files, &ctx.context).await
 }
 
@@ -70,10 +70,22 @@ pub async fn remove(
     step_key: Option<&str>,
 ) -> Result<()> {
     let me = ctx.client.me().await?;
+    Store::new(&ctx.client, bundle).lock(&ctx.context, step_key, &me.user_name).await?;
+    take_away(ctx, bundle, removal, false).await
+}
+
+/// Removes a copy that is nobody else's, with all that jobs have made in it. It
+/// asks for no lock: whoever held it was killed.
+pub async fn remove_copy(ctx: &Ctx, bundle: &Bundle) -> Result<usize> {
+    let mut removal = removal(ctx, bundle).await?;
+    take_away(ctx, bundle, &mut removal, true).await?;
+    Ok(removal.plan.count(bundle::Action::Delete))
+}
+
+async fn take_away(ctx: &Ctx, bundle: &Bundle, removal: &mut Prepared, whole: bool) -> Result<()> {
     let store = Store::new(&ctx.client, bundle);
-    store.lock(&ctx.context, step_key, &me.user_name).await?;
     let Prepared { plan, state, .. } = removal;
-    apply::resources(ctx, plan, state, &store, &metadata_path(bundle)).await?;
+    apply::resources(ctx, plan, state, &store, &metadata_path(bundle), whole).await?;
     let removed = ctx.client.workspace_delete(&bundle.root_path, true).await;
     removed.context("remove the bundle's folder")
 }

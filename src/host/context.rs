@@ -17,6 +17,8 @@ pub struct Context {
     /// The step's own key within the run.
     pub step: Option<String>,
     pub merge_request: Option<u64>,
+    /// The branch that the merge request goes to.
+    pub base: Option<String>,
     /// The code comes from a fork, or the event runs foreign code with our
     /// rights. Unknown counts as a fork on a merge request.
     pub from_fork: bool,
@@ -66,6 +68,7 @@ fn github(env: &Env, event: Option<&serde_json::Value>) -> Context {
         attempt: owned(env.get("GITHUB_RUN_ATTEMPT")),
         step: step_key(&[env.get("GITHUB_JOB"), env.get("GITHUB_ACTION")]),
         merge_request: number,
+        base: owned(env.get("GITHUB_BASE_REF")),
         from_fork: is_pull && !same_repository,
         actor: owned(env.get("GITHUB_ACTOR")),
         run_url: url(),
@@ -106,6 +109,9 @@ fn azure(env: &Env) -> Context {
             env.get("SYSTEM_TASKINSTANCENAME").or(env.get("SYSTEM_TASKINSTANCEID")),
         ]),
         merge_request: number,
+        base: env
+            .get("SYSTEM_PULLREQUEST_TARGETBRANCH")
+            .map(|branch| branch.trim_start_matches("refs/heads/").to_owned()),
         from_fork: number.is_some() && !not_fork,
         // Approvals name people by their mail address, too.
         actor: owned(env.get("BUILD_REQUESTEDFOREMAIL").or(env.get("BUILD_REQUESTEDFOR"))),

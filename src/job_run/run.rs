@@ -1,7 +1,6 @@
 //! Starts the run, waits, explains.
 
 use anyhow::Result;
-use serde_json::{Value, json};
 
 use crate::checkout;
 use crate::databricks::jobs::{Job, Run};
@@ -43,27 +42,11 @@ async fn conclude(ctx: &Ctx, job: &Job, run: &Run) -> Result<Outcome> {
         let reason = runs::explain(ctx, run, &mut report.findings).await;
         (Verdict::Fail, format!("run {} ended {result}: {reason}", run.run_id))
     };
-    let values = notebook_results(ctx, run).await;
+    let values = runs::notebook_results(ctx, run).await;
     let outcome = Outcome::new(report.concluded(verdict, reason))
         .output("run-id", run.run_id.to_string())
         .output("run-url", run.run_page_url.clone())
         .output("result", result)
         .output("task-values", values.to_string());
     Ok(outcome)
-}
-
-/// What the notebooks returned, by task.
-async fn notebook_results(ctx: &Ctx, run: &Run) -> Value {
-    let mut values = serde_json::Map::new();
-    let succeeded =
-        run.tasks.iter().filter(|task| task.state.result_state.as_deref() == Some("SUCCESS"));
-    for task in succeeded.filter(|task| task.notebook_task.is_some()) {
-        // The run has passed: a result that cannot be read does not change that.
-        if let Ok(output) = ctx.client.run_output(task.run_id).await
-            && let Some(result) = output.notebook_output.and_then(|output| output.result)
-        {
-            values.insert(task.task_key.clone(), json!(result));
-        }
-    }
-    Value::Object(values)
 }

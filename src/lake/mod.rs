@@ -26,7 +26,7 @@ use anyhow::{Context as _, Result};
 use arrow::array::{Array as _, ArrayRef, RecordBatch};
 use arrow::compute::concat;
 
-use crate::databricks::Client;
+use crate::databricks::{Client, Error};
 use crate::databricks::sql::Statement;
 use crate::databricks::unity::TableInfo;
 use crate::names::{self, AsOf, SchemaName, TableName};
@@ -103,7 +103,16 @@ impl Lake<'_> {
 
     /// Makes the table of a kind of rows when it is missing.
     pub async fn ensure<R: Row>(&self, schema: &SchemaName) -> Result<()> {
-        let made = match self.client.sql(self.warehouse, &record::create::<R>(schema)).await {
+        let table = record::create::<R>(schema);
+        let mut made = self.client.sql(self.warehouse, &table).await;
+        // What is recorded first comes before the first deployment.
+        if made.as_ref().is_err_and(Error::is_not_found) {
+            let parent = Statement::new(format!("CREATE SCHEMA IF NOT EXISTS {}", schema.quoted()));
+            let parent = self.client.sql(self.warehouse, &parent).await;
+            parent.with_context(|| format!("make the schema `{schema}`"))?;
+            made = self.client.sql(self.warehouse, &table).await;
+        }
+        let made = match made {
             // IF NOT EXISTS looks first: another check may come between.
             Err(error) if error.is_already_there() => Ok(()),
             made => made.map(drop),

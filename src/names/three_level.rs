@@ -14,6 +14,13 @@ pub struct SchemaName {
     pub schema: String,
 }
 
+impl SchemaName {
+    /// The name as an SQL identifier, each part in backticks.
+    pub fn quoted(&self) -> String {
+        format!("`{}`.`{}`", self.catalog, self.schema)
+    }
+}
+
 impl FromStr for SchemaName {
     type Err = NameError;
 

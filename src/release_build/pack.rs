@@ -125,24 +125,6 @@ impl Tree {
         sources(git, commit).await.map(Self)
     }
 
-    /// The content of those files whose path is wanted.
-    pub(super) async fn texts(
-        &self,
-        git: &Git<'_>,
-        wanted: impl Fn(&str) -> bool,
-    ) -> Result<BTreeMap<String, String>> {
-        let chosen: Vec<&Source> = self.0.iter().filter(|source| wanted(&source.path)).collect();
-        let mut found = BTreeMap::new();
-        each(git, &chosen, |source, bytes| {
-            let text = String::from_utf8(bytes)
-                .map_err(|error| refused(format!("`{}`: {error}", source.path)))?;
-            found.insert(source.path.clone(), text);
-            Ok(())
-        })
-        .await?;
-        Ok(found)
-    }
-
     /// Writes the files into a folder, for those who build from it.
     async fn export(&self, git: &Git<'_>, into: &Path) -> Result<()> {
         each(git, &self.0.iter().collect::<Vec<_>>(), |source, bytes| {

@@ -210,9 +210,9 @@ async fn assemble(
 ) -> Result<Made> {
     let tree = Tree::read(git, &chosen.commit).await?;
     let is_yaml = |path: &str| path.ends_with(".yml") || path.ends_with(".yaml");
-    let sources = tree.texts(git, is_yaml).await?;
+    let sources = git.texts(&chosen.commit, is_yaml).await?;
     let lock_name = |path: &str| lock::NAMES.contains(&path.rsplit('/').next().unwrap_or(path));
-    let locks = tree.texts(git, lock_name).await?;
+    let locks = git.texts(&chosen.commit, lock_name).await?;
     let targets = bundle::targets(&sources).map_err(|error| checkout::usage(&error))?;
     let wanted = build.policy.targets.clone().unwrap_or_else(|| targets.clone());
     let (mut resolved, mut unresolved) = (BTreeMap::new(), Vec::new());

@@ -59,7 +59,7 @@ fn emoji(verdict: Verdict) -> &'static str {
 }
 
 /// Text that shows as itself: no markup, no HTML, no line breaks, no mentions.
-fn escape(text: &str) -> String {
+pub(super) fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for char in text.chars() {
         match char {

@@ -5,6 +5,7 @@
 //! text to terminals.
 
 mod chart;
+mod comment;
 mod curves;
 mod fault;
 mod forest;
@@ -174,6 +175,11 @@ impl Report {
 
     pub fn markdown(&self) -> String {
         markdown::render(self)
+    }
+
+    /// Markdown for the comment on a merge request.
+    pub fn comment(&self) -> String {
+        comment::render(self)
     }
 
     pub fn html(&self) -> anyhow::Result<String> {

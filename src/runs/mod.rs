@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
+use serde_json::{Value, json};
 
 use crate::databricks;
 use crate::databricks::jobs::{Job, Run, RunNow};
@@ -217,4 +218,20 @@ pub async fn explain(ctx: &Ctx, run: &Run, findings: &mut Vec<Finding>) -> Strin
     );
     let first = error.lines().next().unwrap_or_default();
     format!("task `{}`: {first}", task.task_key)
+}
+
+/// What the notebooks returned, by task.
+pub async fn notebook_results(ctx: &Ctx, run: &Run) -> Value {
+    let mut values = serde_json::Map::new();
+    let succeeded =
+        run.tasks.iter().filter(|task| task.state.result_state.as_deref() == Some("SUCCESS"));
+    for task in succeeded.filter(|task| task.notebook_task.is_some()) {
+        // The run has passed: a result that cannot be read does not change that.
+        if let Ok(output) = ctx.client.run_output(task.run_id).await
+            && let Some(result) = output.notebook_output.and_then(|output| output.result)
+        {
+            values.insert(task.task_key.clone(), json!(result));
+        }
+    }
+    Value::Object(values)
 }

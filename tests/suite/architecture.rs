@@ -5,8 +5,8 @@ use std::path::Path;
 
 use crate::support::root;
 
-const PURE: [&str; 8] =
-    ["bundle", "config", "names", "record", "release", "report", "stats", "verdict"];
+const PURE: [&str; 9] =
+    ["bundle", "config", "names", "record", "release", "report", "results", "stats", "verdict"];
 const ADAPTERS: [&str; 11] = [
     "checkout",
     "databricks",
@@ -20,8 +20,15 @@ const ADAPTERS: [&str; 11] = [
     "sys",
     "telemetry",
 ];
-const FEATURES: [&str; 6] =
-    ["bundle_deploy", "drift_check", "job_run", "model_gate", "model_promote", "release_build"];
+const FEATURES: [&str; 7] = [
+    "bundle_deploy",
+    "drift_check",
+    "job_run",
+    "merge_test",
+    "model_gate",
+    "model_promote",
+    "release_build",
+];
 const FRONT: [&str; 3] = ["cli", "local", "tour"];
 
 /// Every source file by its path below `src`, without its inline tests.
@@ -81,7 +88,9 @@ fn the_layers_point_one_way() {
         } else if FEATURES.contains(&own) {
             let io = [
                 "run.rs",
+                "environment.rs",
                 "facts.rs",
+                "integration.rs",
                 "monitor.rs",
                 "pack.rs",
                 "publish.rs",
@@ -89,7 +98,9 @@ fn the_layers_point_one_way() {
                 "retrain.rs",
                 "sides.rs",
                 "sign_off.rs",
+                "tell.rs",
                 "tested.rs",
+                "unit.rs",
                 "verify.rs",
                 "warehouse.rs",
             ];

@@ -1,5 +1,7 @@
 //! The files of a commit, from git's own objects.
 
+use std::collections::BTreeMap;
+
 use anyhow::{Context as _, Result, ensure};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 
@@ -78,6 +80,34 @@ impl Git<'_> {
         asked.context("ask git for objects")?;
         ensure!(child.wait().await?.success(), "git cat-file failed");
         Ok(())
+    }
+}
+
+impl Git<'_> {
+    /// The text files of a commit whose path is wanted; what is no text is left out.
+    pub async fn texts(
+        &self,
+        commit: &str,
+        wanted: impl Fn(&str) -> bool,
+    ) -> Result<BTreeMap<String, String>> {
+        let chosen: Vec<(String, String)> = self
+            .files(commit)
+            .await?
+            .into_iter()
+            .filter(|entry| matches!(entry.object, Object::File | Object::Executable))
+            .filter_map(|entry| Some((String::from_utf8(entry.path).ok()?, entry.id)))
+            .filter(|(path, _)| wanted(path))
+            .collect();
+        let ids: Vec<&str> = chosen.iter().map(|(_, id)| id.as_str()).collect();
+        let mut found = BTreeMap::new();
+        self.contents(&ids, |at, bytes| {
+            if let Ok(text) = String::from_utf8(bytes) {
+                found.insert(chosen[at].0.clone(), text);
+            }
+            Ok(())
+        })
+        .await?;
+        Ok(found)
     }
 }
 

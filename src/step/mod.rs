@@ -1,5 +1,7 @@
 //! The life of a step: what a feature is given, and how it learns that it must end.
 
+pub mod child;
+
 use std::sync::Arc;
 
 use tokio::sync::watch;

@@ -1,0 +1,212 @@
+//! What a change touches: jobs, and why.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use globset::{Glob, GlobSet, GlobSetBuilder};
+use serde_json::Value;
+
+use super::imports::{self, Imports};
+use crate::bundle::Bundle;
+use crate::config::IntegrationJob;
+
+/// What kind of code changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum CodeKind {
+    Nothing,
+    Ml,
+    Operations,
+    Both,
+}
+
+impl CodeKind {
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Nothing => "nothing",
+            Self::Ml => "ml",
+            Self::Operations => "operations",
+            Self::Both => "both",
+        }
+    }
+}
+
+/// Where code that makes models lies unless it is said otherwise.
+const ML_CODE: [&str; 3] = ["src/**", "notebooks/**", "models/**"];
+
+/// Neither of these changes what runs.
+const WORDS: [&str; 6] = [".md", ".txt.license", ".png", ".svg", "LICENSE", ".gitignore"];
+
+/// The bundle before and after a change, and its files now.
+#[derive(Debug)]
+pub(super) struct Sides<'a> {
+    /// Nothing when it could not be resolved: then everything has changed.
+    pub(super) before: Option<&'a Bundle>,
+    pub(super) after: &'a Bundle,
+    /// The Python files of both, by path from the bundle's folder.
+    pub(super) python: BTreeMap<String, Imports>,
+    /// Paths that changed, from the bundle's folder; those outside begin with `../`.
+    pub(super) changed: Vec<String>,
+}
+
+/// Each resource that a change touches, with the reason.
+pub(super) type Affected = BTreeMap<String, String>;
+
+pub(super) fn kind(changed: &[String], ml_code: Option<&[String]>) -> Result<CodeKind, String> {
+    let default: Vec<String> = ML_CODE.map(str::to_owned).to_vec();
+    let ml = globs(ml_code.unwrap_or(&default))?;
+    let (mut any_ml, mut any_other) = (false, false);
+    for path in changed.iter().filter(|path| !is_words(path)) {
+        if ml.is_match(path) {
+            any_ml = true;
+        } else {
+            any_other = true;
+        }
+    }
+    Ok(match (any_ml, any_other) {
+        (false, false) => CodeKind::Nothing,
+        (true, false) => CodeKind::Ml,
+        (false, true) => CodeKind::Operations,
+        (true, true) => CodeKind::Both,
+    })
+}
+
+fn globs(patterns: &[String]) -> Result<GlobSet, String> {
+    let mut set = GlobSetBuilder::new();
+    for pattern in patterns {
+        set.add(Glob::new(pattern).map_err(|error| format!("`tests.ml_code`: {error}"))?);
+    }
+    set.build().map_err(|error| format!("`tests.ml_code`: {error}"))
+}
+
+fn is_words(path: &str) -> bool {
+    WORDS.iter().any(|ending| path.ends_with(ending))
+}
+
+/// The resources that a change touches.
+pub(super) fn affected(sides: &Sides<'_>) -> Affected {
+    let mut found = Affected::new();
+    for (key, resource) in &sides.after.resources {
+        let reason = match sides.before {
+            None => Some("the bundle before the change could not be read".to_owned()),
+            Some(before) => match before.resources.get(key) {
+                None => Some("it is new".to_owned()),
+                Some(old) if old.settings != resource.settings => {
+                    let fields = crate::bundle::changed_fields(&old.settings, &resource.settings);
+                    Some(format!("its settings changed: {}", fields.join(", ")))
+                }
+                Some(_) => None,
+            },
+        };
+        let reason = reason.or_else(|| code_reason(sides, &resource.settings));
+        if let Some(reason) = reason {
+            found.insert(key.clone(), reason);
+        }
+    }
+    for key in sides.before.into_iter().flat_map(|before| before.resources.keys()) {
+        if !sides.after.resources.contains_key(key) {
+            found.insert(key.clone(), "it is removed".to_owned());
+        }
+    }
+    found
+}
+
+/// Why the code that a job runs is another one.
+fn code_reason(sides: &Sides<'_>, settings: &Value) -> Option<String> {
+    let tasks = settings["tasks"].as_array()?;
+    let root = format!("{}/", sides.after.file_path);
+    let mut reads: BTreeSet<&str> = BTreeSet::new();
+    let mut named: BTreeSet<String> = BTreeSet::new();
+    for text in texts(settings) {
+        let text = text.strip_prefix("-r ").unwrap_or(text);
+        if let Some(local) = text.strip_prefix(&root) {
+            named.insert(local.to_owned());
+            named.insert(format!("{local}.py"));
+        }
+    }
+    for path in &named {
+        if let Some((path, _)) = sides.python.get_key_value(path) {
+            reads.extend(imports::reached(path, &sides.python));
+        }
+    }
+    let has_wheel = texts(settings).any(|text| text.ends_with(".whl"));
+    for changed in sides.changed.iter().filter(|path| !is_words(path)) {
+        let path = changed.as_str();
+        let file = path.rsplit('/').next().unwrap_or(path);
+        if named.contains(path) {
+            return Some(format!("it names `{path}`, which changed"));
+        }
+        if reads.contains(path) {
+            return Some(format!("it imports `{path}`, which changed"));
+        }
+        let builds = ["pyproject.toml", "setup.py", "setup.cfg", "MANIFEST.in"];
+        if has_wheel && builds.contains(&file) {
+            return Some(format!("its wheel is built by `{path}`, which changed"));
+        }
+        // A bundle's YAML was compared as what it says; tests and CI run no job.
+        let is_yaml = path.ends_with(".yml") || path.ends_with(".yaml");
+        let elsewhere = path.starts_with("../")
+            || path.starts_with('.')
+            || path.starts_with("tests/")
+            || path.contains("/tests/");
+        if path.ends_with(".py") || is_yaml || elsewhere || builds.contains(&file) {
+            continue;
+        }
+        if !tasks.is_empty() {
+            return Some(format!("`{path}` changed, and who reads it is not known"));
+        }
+    }
+    None
+}
+
+/// Every text of a value.
+fn texts(value: &Value) -> Box<dyn Iterator<Item = &str> + '_> {
+    match value {
+        Value::String(text) => Box::new(std::iter::once(text.as_str())),
+        Value::Array(items) => Box::new(items.iter().flat_map(texts)),
+        Value::Object(fields) => Box::new(fields.values().flat_map(texts)),
+        _ => Box::new(std::iter::empty()),
+    }
+}
+
+/// A job that runs, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Chosen<'a> {
+    pub(super) job: &'a str,
+    pub(super) reason: String,
+}
+
+/// The jobs to run, in their order: those that are touched, those that read
+/// what these write, and those that all of them need.
+pub(super) fn choose<'a>(
+    jobs: &'a [IntegrationJob],
+    affected: &Affected,
+    all: bool,
+) -> Vec<Chosen<'a>> {
+    let mut reasons: BTreeMap<&str, String> = BTreeMap::new();
+    for job in jobs {
+        let own = affected.get(&format!("jobs.{}", job.job)).cloned();
+        let through = || {
+            let need = job.needs.iter().find(|need| reasons.contains_key(need.as_str()))?;
+            Some(format!("it reads what `{need}` writes"))
+        };
+        let asked = || all.then(|| "all were asked for".to_owned());
+        if let Some(reason) = own.or_else(through).or_else(asked) {
+            reasons.insert(&job.job, reason);
+        }
+    }
+    for job in jobs.iter().rev() {
+        if reasons.contains_key(job.job.as_str()) {
+            for need in &job.needs {
+                reasons.entry(need).or_insert_with(|| format!("`{}` needs it", job.job));
+            }
+        }
+    }
+    let chosen = jobs.iter().filter_map(|job| {
+        let reason = reasons.get(job.job.as_str())?.clone();
+        Some(Chosen { job: &job.job, reason })
+    });
+    chosen.collect()
+}
+
+#[cfg(test)]
+#[path = "affected_tests.rs"]
+mod tests;

@@ -1,0 +1,99 @@
+use super::*;
+use crate::bundle::{Sources, Surroundings, load};
+
+const YAML: &str = "bundle: {name: b}\ntargets: {dev: {default: true}}\nresources:\n  jobs:\n    features: {name: features, tasks: [{task_key: t, spark_python_task: {python_file: ops/features.py}}]}\n    train: {name: train, tasks: [{task_key: t, spark_python_task: {python_file: ops/train.py}, libraries: [{whl: dist/*.whl}]}]}\n    score: {name: score, tasks: [{task_key: t, notebook_task: {notebook_path: ops/score}}]}\n";
+
+fn bundle(text: &str) -> Bundle {
+    let sources = Sources::from([("databricks.yml".to_owned(), text.to_owned())]);
+    load(&sources, None, &Surroundings::default()).unwrap()
+}
+
+fn python() -> BTreeMap<String, Imports> {
+    [
+        ("ops/features.py", "from flights import features"),
+        ("ops/train.py", "from flights import model"),
+        ("ops/score.py", "import lakehouse"),
+        ("ops/lakehouse.py", ""),
+        ("src/flights/features.py", ""),
+        ("src/flights/model.py", "from . import features"),
+        ("tests/test_model.py", "from flights import model"),
+    ]
+    .into_iter()
+    .map(|(path, text)| (path.to_owned(), imports::imports(text)))
+    .collect()
+}
+
+fn touched(changed: &[&str]) -> Vec<String> {
+    let bundle = bundle(YAML);
+    let changed = changed.iter().map(|path| (*path).to_owned()).collect();
+    let sides = Sides { before: Some(&bundle), after: &bundle, python: python(), changed };
+    affected(&sides).into_keys().collect()
+}
+
+#[test]
+fn a_change_touches_what_reads_it_and_nothing_else() {
+    assert_eq!(touched(&["ops/score.py"]), ["jobs.score"]);
+    assert_eq!(touched(&["ops/lakehouse.py"]), ["jobs.score"]);
+    assert_eq!(touched(&["src/flights/model.py"]), ["jobs.train"]);
+    assert_eq!(touched(&["src/flights/features.py"]), ["jobs.features", "jobs.train"]);
+    assert_eq!(touched(&["pyproject.toml"]), ["jobs.train"]);
+    assert_eq!(touched(&["ops/query.sql"]).len(), 3);
+    for nothing in ["README.md", "tests/test_model.py", ".github/workflows/x.yml", "../other/x.sql"]
+    {
+        assert!(touched(&[nothing]).is_empty(), "{nothing}");
+    }
+}
+
+#[test]
+fn settings_are_compared_as_what_they_say() {
+    let (old, new) = (bundle(YAML), bundle(&YAML.replace("name: train", "name: training")));
+    let sides = Sides {
+        before: Some(&old),
+        after: &new,
+        python: python(),
+        changed: vec!["databricks.yml".into()],
+    };
+    assert_eq!(
+        affected(&sides),
+        [("jobs.train".to_owned(), "its settings changed: name".to_owned())].into()
+    );
+    let unread = Sides { before: None, ..sides };
+    assert_eq!(affected(&unread).len(), 3);
+}
+
+#[test]
+fn needs_and_readers_run_too() {
+    let job = |name: &str, needs: &[&str]| IntegrationJob {
+        job: name.into(),
+        parameters: BTreeMap::new(),
+        needs: needs.iter().map(|need| (*need).to_owned()).collect(),
+        expect: Vec::new(),
+    };
+    let jobs = [
+        job("features", &[]),
+        job("train", &["features"]),
+        job("score", &["train"]),
+        job("other", &[]),
+    ];
+    let names = |touched: &str, all| -> Vec<String> {
+        let affected = Affected::from([(format!("jobs.{touched}"), "changed".to_owned())]);
+        choose(&jobs, &affected, all).into_iter().map(|chosen| chosen.job.to_owned()).collect()
+    };
+    assert_eq!(names("train", false), ["features", "train", "score"]);
+    assert_eq!(names("features", false), ["features", "train", "score"]);
+    assert_eq!(names("other", false), ["other"]);
+    assert_eq!(names("nothing", false), Vec::<String>::new());
+    assert_eq!(names("nothing", true).len(), 4);
+}
+
+#[test]
+fn ml_code_is_told_from_operations() {
+    let of = |paths: &[&str]| {
+        let paths: Vec<String> = paths.iter().map(|path| (*path).to_owned()).collect();
+        kind(&paths, None).unwrap()
+    };
+    assert_eq!(of(&["src/flights/model.py"]), CodeKind::Ml);
+    assert_eq!(of(&["ops/train.py", "README.md"]), CodeKind::Operations);
+    assert_eq!(of(&["ops/train.py", "src/a.py"]), CodeKind::Both);
+    assert_eq!(of(&["README.md"]), CodeKind::Nothing);
+}

@@ -1,0 +1,142 @@
+//! A Python with the packages of the project's own lock, kept between runs.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+
+use crate::config::{Environment, Unit};
+use crate::names::Sha256;
+use crate::report::{Fault, FaultKind};
+use crate::step::Ctx;
+use crate::step::child::{self, Ended};
+use crate::sys::{fs, process};
+
+/// Packages that do not come in this time do not come.
+const INSTALL: Duration = Duration::from_secs(20 * 60);
+
+/// The Python to run the tests with.
+pub(super) async fn python(ctx: &Ctx, folder: &Path, unit: &Unit) -> Result<PathBuf> {
+    let has = |name: &str| folder.join(name).is_file();
+    let kind = match unit.environment {
+        Environment::Auto if has("uv.lock") => Environment::Uv,
+        Environment::Auto if has("poetry.lock") => Environment::Poetry,
+        Environment::Auto if has("requirements.txt") => Environment::Pip,
+        Environment::Auto => Environment::None,
+        kind => kind,
+    };
+    match kind {
+        Environment::Uv => uv(ctx, folder, unit).await,
+        Environment::Poetry => poetry(ctx, folder, unit).await,
+        Environment::Pip => pip(ctx, folder, unit).await,
+        Environment::Auto | Environment::None => found(ctx, "python3"),
+    }
+}
+
+fn found(ctx: &Ctx, program: &str) -> Result<PathBuf> {
+    process::find(program, &ctx.env).ok_or_else(|| {
+        Fault::usage(format!("`{program}` is not on the PATH"))
+            .hint("install it on the runner, or set `tests.unit.environment`")
+            .into()
+    })
+}
+
+/// The folder of an environment that depends on these texts alone.
+fn place(ctx: &Ctx, parts: &[&str]) -> Result<PathBuf> {
+    let cache = match (ctx.env.get("LAKEGATE_CACHE"), ctx.env.get("HOME")) {
+        (Some(cache), _) => PathBuf::from(cache),
+        (None, Some(home)) => Path::new(home).join(".cache/lakegate"),
+        (None, None) => {
+            return Err(Fault::usage("where may environments be kept?")
+                .hint("set LAKEGATE_CACHE to a folder")
+                .into());
+        }
+    };
+    let digest = Sha256::of_parts(parts.iter().copied());
+    let folder = cache.join("tests").join(digest.short());
+    fs::create_dir_all(&folder)?;
+    fs::canonicalize(folder)
+}
+
+fn python_in(venv: &Path) -> PathBuf {
+    if cfg!(windows) { venv.join("Scripts/python.exe") } else { venv.join("bin/python") }
+}
+
+async fn install(ctx: &Ctx, command: &mut tokio::process::Command, what: &str) -> Result<()> {
+    let fault = match child::follow(ctx, command, INSTALL).await? {
+        Ended::Exit(status) if status.success() => return Ok(()),
+        Ended::Exit(status) => {
+            Fault::usage(format!("{what} failed ({status})")).hint("its output stands above")
+        }
+        Ended::TimedOut => Fault::new(FaultKind::Timeout, format!("{what} took too long")),
+    };
+    Err(fault.into())
+}
+
+async fn pip(ctx: &Ctx, folder: &Path, unit: &Unit) -> Result<PathBuf> {
+    let base = found(ctx, "python3")?;
+    let lock = fs::read_text(folder.join("requirements.txt"))
+        .context("`tests.unit.environment` is `pip`")?;
+    let version = process::command(&base, &ctx.env).arg("--version").output().await;
+    let version = String::from_utf8_lossy(&version.context("ask python3 for its version")?.stdout)
+        .trim()
+        .to_owned();
+    let extra = unit.packages.join("\n");
+    let place = place(ctx, &[&lock, &extra, &version, &folder.display().to_string()])?;
+    let (venv, done) = (place.join("venv"), place.join("complete"));
+    let python = python_in(&venv);
+    if done.is_file() {
+        return Ok(python);
+    }
+    ctx.host.progress("install the packages of requirements.txt for the unit tests");
+    let mut make = process::command(&base, &ctx.env);
+    make.args(["-m", "venv", "--clear"]).arg(&venv);
+    install(ctx, &mut make, "making the environment").await?;
+    let mut packages = process::command(&python, &ctx.env);
+    packages
+        .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"])
+        .arg("requirements.txt")
+        .args(&unit.packages)
+        .current_dir(folder);
+    install(ctx, &mut packages, "installing the packages").await?;
+    fs::write_atomic(&done, "")?;
+    Ok(python)
+}
+
+async fn uv(ctx: &Ctx, folder: &Path, unit: &Unit) -> Result<PathBuf> {
+    let uv = found(ctx, "uv")?;
+    let lock = fs::read_text(folder.join("uv.lock")).context("`tests.unit.environment` is `uv`")?;
+    let venv = place(ctx, &[&lock, &folder.display().to_string()])?.join("venv");
+    ctx.host.progress("install the packages of uv.lock for the unit tests");
+    let mut sync = process::command(&uv, &ctx.env);
+    sync.args(["sync", "--frozen", "--quiet"])
+        .current_dir(folder)
+        .env("UV_PROJECT_ENVIRONMENT", &venv);
+    install(ctx, &mut sync, "uv sync").await?;
+    let python = python_in(&venv);
+    if !unit.packages.is_empty() {
+        let mut add = process::command(&uv, &ctx.env);
+        add.args(["pip", "install", "--quiet", "--python"]).arg(&python).args(&unit.packages);
+        install(ctx, &mut add, "uv pip install").await?;
+    }
+    Ok(python)
+}
+
+async fn poetry(ctx: &Ctx, folder: &Path, unit: &Unit) -> Result<PathBuf> {
+    let poetry = found(ctx, "poetry")?;
+    ctx.host.progress("install the packages of poetry.lock for the unit tests");
+    let mut sync = process::command(&poetry, &ctx.env);
+    sync.args(["install", "--no-interaction", "--quiet"]).current_dir(folder);
+    install(ctx, &mut sync, "poetry install").await?;
+    let mut ask = process::command(&poetry, &ctx.env);
+    ask.args(["env", "info", "--path"]).current_dir(folder);
+    let told = ask.output().await.context("ask poetry for its environment")?;
+    let python = python_in(Path::new(String::from_utf8_lossy(&told.stdout).trim()));
+    if !unit.packages.is_empty() {
+        let mut add = process::command(&python, &ctx.env);
+        add.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
+            .args(&unit.packages);
+        install(ctx, &mut add, "pip install").await?;
+    }
+    Ok(python)
+}

@@ -1,0 +1,13 @@
+//! `merge-test`: what a change must pass before it is merged.
+
+mod affected;
+mod args;
+mod environment;
+mod imports;
+mod integration;
+mod run;
+mod tell;
+mod unit;
+
+pub use args::Args;
+pub use run::{Request, run};

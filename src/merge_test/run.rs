@@ -1,0 +1,409 @@
+//! What changed, what it touches, and whether that still holds.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+
+use super::affected::{self, Affected, Chosen, Sides};
+use super::imports;
+use super::integration::Trial;
+use super::tell::{self, Subject};
+use super::unit::Lines;
+use super::{integration, unit};
+use crate::bundle::{self, Bundle};
+use crate::checkout;
+use crate::config::{Integration, Tests};
+use crate::deployment;
+use crate::names::{SchemaName, Sha256};
+use crate::report::{Fault, Finding, Outcome, Place, Report, Severity, Table, Verdict};
+use crate::step::{self, Ctx};
+use crate::sys::fs;
+use crate::sys::git::Git;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Comment {
+    Never,
+    OnFailure,
+    Always,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Action {
+    Run,
+    Unit,
+    Affected,
+    Integration,
+    Clean,
+    Sweep { hours: f64 },
+}
+
+#[derive(Debug, Clone)]
+pub struct Request {
+    pub action: Action,
+    pub bundle: PathBuf,
+    pub base: Option<String>,
+    /// The branch that releases come from.
+    pub main: String,
+    /// The name of the commit's status.
+    pub status: String,
+    pub all: bool,
+    pub isolation: Option<String>,
+    pub keep: bool,
+    pub comment: Comment,
+    pub tests: Tests,
+    pub record: Option<SchemaName>,
+    pub step_key: Option<String>,
+}
+
+impl Request {
+    fn integration(&self) -> Result<&Integration, Fault> {
+        self.tests.integration.as_ref().ok_or_else(|| {
+            Fault::usage("lakegate.yml has no `tests.integration`")
+                .hint("say there which jobs run, and what must hold after them")
+        })
+    }
+}
+
+impl step::Request for Request {
+    fn needs_workspace(&self) -> bool {
+        match self.action {
+            // Whether there is anything to run is known later.
+            Action::Run | Action::Unit | Action::Affected => false,
+            Action::Integration | Action::Clean | Action::Sweep { .. } => true,
+        }
+    }
+}
+
+pub async fn run(ctx: Ctx, request: Request) -> Result<Outcome> {
+    if ctx.context.from_fork
+        && matches!(request.action, Action::Integration | Action::Clean | Action::Sweep { .. })
+    {
+        return Err(Fault::usage("the code comes from a fork: it gets no access to a workspace")
+            .hint("`merge-test run` does what needs none; the rest is for a branch of this repository")
+            .into());
+    }
+    match request.action {
+        Action::Clean => clean(&ctx, &request).await,
+        Action::Sweep { hours } => sweep(&ctx, &request, hours).await,
+        _ => test(&ctx, &request).await,
+    }
+}
+
+async fn clean(ctx: &Ctx, request: &Request) -> Result<Outcome> {
+    let word = isolation(ctx, request);
+    let copy = integration::copy(ctx, &request.bundle, request.integration()?, &word).await?;
+    let removed = deployment::remove_copy(ctx, &copy).await?;
+    let report = Report::new("merge-test", format!("Clean {word}"));
+    let reason = format!("{removed} resources and {} are gone", copy.root_path);
+    Ok(Outcome::new(report.concluded(Verdict::Pass, reason)))
+}
+
+async fn sweep(ctx: &Ctx, request: &Request, hours: f64) -> Result<Outcome> {
+    let limit = Duration::from_secs_f64(hours * 3600.0);
+    let removed = integration::sweep(ctx, &request.bundle, request.integration()?, limit).await?;
+    let report = Report::new("merge-test", "Sweep");
+    let reason = match &removed[..] {
+        [] => format!("no copy is older than {hours} hours"),
+        names => format!("removed {}: {}", names.len(), names.join(", ")),
+    };
+    Ok(Outcome::new(report.concluded(Verdict::Pass, reason))
+        .output("removed", removed.len().to_string()))
+}
+
+/// The word that this run's copy is known by.
+fn isolation(ctx: &Ctx, request: &Request) -> String {
+    if let Some(word) = &request.isolation {
+        return word.clone();
+    }
+    let repository = Sha256::of(ctx.context.repository.as_deref().unwrap_or_default()).short();
+    let repository = &repository[..6];
+    match (ctx.context.merge_request, &ctx.context.run_id, &ctx.context.actor) {
+        (Some(number), ..) => format!("mr{number}_{repository}"),
+        (None, Some(run), _) => format!("run{}_{repository}", Sha256::of(run).short()),
+        (None, None, actor) => {
+            let plain = |char: char| char.is_ascii_lowercase() || char.is_ascii_digit();
+            let name: String = actor.as_deref().unwrap_or("me").to_ascii_lowercase();
+            format!("dev_{}", name.chars().filter(|char| plain(*char)).collect::<String>())
+        }
+    }
+}
+
+/// A change, and what it is compared with.
+struct Change {
+    base: Option<String>,
+    paths: Vec<String>,
+    lines: Option<Lines>,
+}
+
+async fn test(ctx: &Ctx, request: &Request) -> Result<Outcome> {
+    let git = Git::of(&ctx.env, &request.bundle).await?;
+    let head = git.head().await?;
+    let change = change(ctx, request, &git, &head).await?;
+    let mut report = Report::new("merge-test", "Test the change");
+    report.fact("commit", head.clone());
+    if let Some(base) = &change.base {
+        report.fact("since", base.clone());
+    }
+    let mut parts = vec![("static checks".to_owned(), static_checks(ctx, request, &mut report)?)];
+    let (touched, kind) = touched(ctx, request, &git, &change, &mut report).await?;
+    report.fact("code", kind);
+    let mut unit = unit::Tested::default();
+    if matches!(request.action, Action::Run | Action::Unit) {
+        let (tests, lines) = (&request.tests.unit, change.lines.as_ref());
+        unit = unit::run(ctx, tests, &request.bundle, &git.folder, lines, &mut report).await?;
+    }
+    parts.extend(unit.verdict.map(|verdict| (format!("unit tests: {}", unit.reason), verdict)));
+    let jobs = request.tests.integration.as_ref().map_or(&[][..], |tests| &tests.jobs);
+    let chosen = affected::choose(jobs, &touched, request.all);
+    report_touched(&touched, &chosen, &mut report);
+    // A workspace's time is not spent on what has failed already.
+    let wanted = match request.action {
+        Action::Run => worst(&parts) == Verdict::Pass,
+        Action::Integration => true,
+        _ => false,
+    };
+    let mut tested = integration::Tested::default();
+    if wanted && let Some(done) = integrate(ctx, request, &chosen, &mut report).await? {
+        let verdict = done.verdict.unwrap_or(Verdict::Inconclusive);
+        parts.push((format!("integration tests: {}", done.reason), verdict));
+        tested = done;
+    }
+    let verdict = worst(&parts);
+    let words = parts.into_iter().filter(|(_, own)| *own == verdict).map(|(words, _)| words);
+    report = report.concluded(verdict, words.collect::<Vec<_>>().join(" · "));
+    let subject = Subject {
+        commit: ctx.context.commit.clone().unwrap_or_else(|| head.clone()),
+        tree: git.tree(&head).await?,
+        base: change.base,
+        tests: unit.suite.tests + tested.suite.tests,
+        failures: unit.suite.failed + tested.suite.failed,
+        coverage: unit.changed,
+        jobs: tested.ran,
+    };
+    let is_dirty = !git.dirty().await?.is_empty();
+    finish(ctx, request, &subject, is_dirty, &mut report).await?;
+    Ok(outcome(report, &subject, kind, &chosen))
+}
+
+fn outcome(
+    report: Report,
+    subject: &Subject,
+    kind: &'static str,
+    chosen: &[Chosen<'_>],
+) -> Outcome {
+    let chosen: Vec<&str> = chosen.iter().map(|chosen| chosen.job).collect();
+    Outcome::new(report)
+        .output("affected", chosen.join(","))
+        .output("code", kind)
+        .output("tests", subject.tests.to_string())
+        .output("failures", subject.failures.to_string())
+        .output("tree", subject.tree.clone())
+}
+
+fn worst(parts: &[(String, Verdict)]) -> Verdict {
+    parts.iter().map(|(_, verdict)| *verdict).fold(Verdict::Pass, Verdict::and)
+}
+
+/// Tells and records a whole test; a part of one proves nothing for a release.
+async fn finish(
+    ctx: &Ctx,
+    request: &Request,
+    subject: &Subject,
+    is_dirty: bool,
+    report: &mut Report,
+) -> Result<()> {
+    if request.action != Action::Run {
+        return Ok(());
+    }
+    if !ctx.context.from_fork
+        && let Some(schema) = &request.record
+        && ctx.warehouse.is_some()
+    {
+        if is_dirty {
+            let title = "files are not as they were committed: nothing was recorded of the commit";
+            report.findings.push(Finding::new(Severity::Notice, "merge/unrecorded", title));
+        } else {
+            tell::record(ctx, schema, subject, report).await?;
+        }
+    }
+    tell::everywhere(ctx, request, subject, report).await;
+    Ok(())
+}
+
+/// Since where the merge request began, or the last commit of the main branch.
+async fn change(ctx: &Ctx, request: &Request, git: &Git<'_>, head: &str) -> Result<Change> {
+    let name = request.base.as_ref().or(ctx.context.base.as_ref()).unwrap_or(&request.main);
+    let mut base = None;
+    for reference in [format!("refs/remotes/origin/{name}"), name.clone()] {
+        if let Some(commit) = git.commit(&reference).await? {
+            base = Some(git.merge_base(&commit, head).await?);
+            break;
+        }
+    }
+    if base.is_none() && (request.base.is_some() || ctx.context.base.is_some()) {
+        return Err(Fault::usage(format!("git does not know `{name}`"))
+            .hint("check out with the branch's history: `fetch-depth: 0` (GitHub), `fetchDepth: 0` (Azure)")
+            .into());
+    }
+    // On the main branch itself, the change is the last one that came to it.
+    if base.as_deref() == Some(head) {
+        base = git.commit("HEAD^1").await?;
+    }
+    let mut paths = git.dirty().await?;
+    let mut lines = None;
+    if let Some(base) = &base {
+        paths.extend(git.changed(base, head).await?);
+        lines = Some(git.changed_lines(base, head).await?);
+    }
+    paths.sort();
+    paths.dedup();
+    Ok(Change { base, paths, lines })
+}
+
+/// Every target must resolve, whoever will deploy it.
+fn static_checks(ctx: &Ctx, request: &Request, report: &mut Report) -> Result<Verdict> {
+    let sources = checkout::sources(&request.bundle)?;
+    let mut verdict = Verdict::Pass;
+    let mut found = |message: String, hint: Option<String>, file: String| {
+        let mut finding = Finding::new(Severity::Error, "merge/bundle", message);
+        finding.hint = hint;
+        finding.place = Some(Place { file, line: None });
+        report.findings.push(finding);
+        verdict = Verdict::Fail;
+    };
+    let targets = match bundle::targets(&sources) {
+        Ok(targets) => targets,
+        Err(error) => {
+            found(error.message, error.hint, error.file);
+            return Ok(verdict);
+        }
+    };
+    for target in targets {
+        if let Err(error) = checkout::unassigned(&sources, Some(&target), &ctx.context) {
+            let hint = Fault::of(&error).and_then(|fault| fault.hint.clone());
+            let message = format!("target `{target}`: {error:#}");
+            // A value that is given at the deployment is no mistake.
+            if message.contains("has no value") {
+                continue;
+            }
+            found(message, hint, "databricks.yml".to_owned());
+        }
+    }
+    Ok(verdict)
+}
+
+/// What the change touches, and what kind of code it is.
+async fn touched(
+    ctx: &Ctx,
+    request: &Request,
+    git: &Git<'_>,
+    change: &Change,
+    report: &mut Report,
+) -> Result<(Affected, &'static str)> {
+    let local = |path: &String| {
+        let below = if git.folder.is_empty() {
+            Some(path.as_str())
+        } else {
+            path.strip_prefix(&git.folder).and_then(|rest| rest.strip_prefix('/'))
+        };
+        below.map_or_else(|| format!("../{path}"), str::to_owned)
+    };
+    let changed: Vec<String> = change.paths.iter().map(local).collect();
+    let kind =
+        affected::kind(&changed, request.tests.ml_code.as_deref()).map_err(Fault::usage)?.as_str();
+    let sources = checkout::sources(&request.bundle)?;
+    let target = request.tests.integration.as_ref().map(|tests| tests.target.as_str());
+    let Ok(after) = checkout::unassigned(&sources, target, &ctx.context) else {
+        // The static checks have told it.
+        return Ok((Affected::new(), kind));
+    };
+    let before = match &change.base {
+        Some(base) => resolved_at(ctx, git, base, target).await,
+        None => None,
+    };
+    let mut python = BTreeMap::new();
+    for file in checkout::files(&request.bundle, &[], &[])? {
+        if file.ends_with(".py") {
+            let text = fs::read(request.bundle.join(&file))?;
+            python.insert(file, imports::imports(&String::from_utf8_lossy(&text)));
+        }
+    }
+    // A file that is gone is still imported by name.
+    for path in changed.iter().filter(|path| path.ends_with(".py")) {
+        python.entry(path.clone()).or_default();
+    }
+    let sides = Sides { before: before.as_ref(), after: &after, python, changed };
+    if change.base.is_none() {
+        let title = "there is nothing to compare with: everything counts as changed";
+        report.findings.push(Finding::new(Severity::Notice, "merge/no-base", title));
+    }
+    Ok((affected::affected(&sides), kind))
+}
+
+/// The bundle as it was; nothing when it could not be read.
+async fn resolved_at(
+    ctx: &Ctx,
+    git: &Git<'_>,
+    commit: &str,
+    target: Option<&str>,
+) -> Option<Bundle> {
+    let is_yaml = |path: &str| path.ends_with(".yml") || path.ends_with(".yaml");
+    let sources = git.texts(commit, is_yaml).await.ok()?;
+    checkout::unassigned(&sources, target, &ctx.context).ok()
+}
+
+fn report_touched(touched: &Affected, chosen: &[Chosen<'_>], report: &mut Report) {
+    let mut table = Table::new("What the change touches", ["resource", "why", "tested by"]);
+    for (key, reason) in touched {
+        let job = key.strip_prefix("jobs.").unwrap_or_default();
+        let tested = chosen.iter().any(|chosen| chosen.job == job);
+        let by = if tested { "an integration test" } else { "–" };
+        table.row(None, [key.clone(), reason.clone(), by.to_owned()]);
+    }
+    for chosen in chosen {
+        let key = format!("jobs.{}", chosen.job);
+        if !touched.contains_key(&key) {
+            table.row(None, [key, chosen.reason.clone(), "an integration test".to_owned()]);
+        }
+    }
+    report.tables.push(table);
+}
+
+async fn integrate(
+    ctx: &Ctx,
+    request: &Request,
+    chosen: &[Chosen<'_>],
+    report: &mut Report,
+) -> Result<Option<integration::Tested>> {
+    let Some(tests) = &request.tests.integration else {
+        if request.action == Action::Integration {
+            request.integration()?;
+        }
+        return Ok(None);
+    };
+    if chosen.is_empty() {
+        ctx.host.progress("the change touches no job that has an integration test");
+        return Ok(None);
+    }
+    if ctx.context.from_fork {
+        let title = "the code comes from a fork: no integration test was run";
+        report.findings.push(
+            Finding::new(Severity::Warning, "merge/fork", title)
+                .hint("after a look at the change, push it to a branch of this repository"),
+        );
+        return Ok(None);
+    }
+    let word = isolation(ctx, request);
+    report.fact("isolation", word.clone());
+    let trial = Trial {
+        ctx,
+        root: &request.bundle,
+        tests,
+        word: &word,
+        step_key: request.step_key.as_deref(),
+        keep: request.keep,
+    };
+    trial.run(chosen, report).await.map(Some).context("the integration tests")
+}

@@ -1,0 +1,101 @@
+//! The verdict where people and machines look for it: the merge request, the
+//! commit's status, the lakehouse.
+
+use anyhow::Result;
+
+use super::run::{Comment, Request};
+use crate::forge::{Forge, State, Told};
+use crate::names::{SchemaName, Sha256};
+use crate::record::MergeTestRow;
+use crate::report::{Fault, Finding, Report, Severity, Verdict};
+use crate::step::Ctx;
+use crate::sys::clock;
+
+/// What was tested.
+#[derive(Debug)]
+pub(super) struct Subject {
+    /// The head of the merge request, which people see.
+    pub(super) commit: String,
+    pub(super) tree: String,
+    pub(super) base: Option<String>,
+    pub(super) tests: u64,
+    pub(super) failures: u64,
+    pub(super) coverage: Option<f64>,
+    pub(super) jobs: Vec<String>,
+}
+
+/// Says it everywhere. What cannot be said changes nothing of the verdict; the
+/// missing right is named.
+pub(super) async fn everywhere(
+    ctx: &Ctx,
+    request: &Request,
+    subject: &Subject,
+    report: &mut Report,
+) {
+    if ctx.context.host == "terminal" {
+        return;
+    }
+    if let Err(error) = host(ctx, request, subject, report).await {
+        let hint = Fault::of(&error).and_then(|fault| fault.hint.clone());
+        let title = format!("the merge request was not told: {error:#}");
+        let mut finding = Finding::new(Severity::Warning, "merge/untold", title);
+        finding.hint = hint;
+        report.findings.push(finding);
+    }
+}
+
+async fn host(ctx: &Ctx, request: &Request, subject: &Subject, report: &Report) -> Result<()> {
+    let forge = Forge::new(&ctx.context, &ctx.env, &ctx.masker())?;
+    let passed = report.verdict == Verdict::Pass;
+    let told = Told {
+        name: &request.status,
+        state: if passed { State::Success } else { State::Failure },
+        words: &report.reason,
+        link: ctx.context.run_url.as_deref(),
+    };
+    let status = forge.set_status(&subject.commit, ctx.context.merge_request, &told).await;
+    let wanted = match request.comment {
+        Comment::Never => false,
+        Comment::OnFailure => !passed,
+        Comment::Always => true,
+    };
+    if let Some(number) = ctx.context.merge_request.filter(|_| wanted) {
+        forge.comment(number, "merge-test", &report.comment(), passed).await?;
+    }
+    status
+}
+
+/// The row that a release looks for.
+pub(super) async fn record(
+    ctx: &Ctx,
+    schema: &SchemaName,
+    subject: &Subject,
+    report: &Report,
+) -> Result<()> {
+    let at = clock::now().to_string();
+    let repository = ctx.context.repository.clone().unwrap_or_default();
+    let parts = [
+        repository.as_str(),
+        ctx.context.run_id.as_deref().unwrap_or(&at),
+        ctx.context.attempt.as_deref().unwrap_or_default(),
+        ctx.context.step.as_deref().unwrap_or_default(),
+        &subject.tree,
+    ];
+    let row = MergeTestRow {
+        event_id: Sha256::of_parts(parts).to_string(),
+        repository: repository.clone(),
+        commit: subject.commit.clone(),
+        tree: subject.tree.clone(),
+        base: subject.base.clone(),
+        merge_request: ctx.context.merge_request,
+        verdict: report.verdict.as_str(),
+        reason: report.reason.clone(),
+        tests: subject.tests,
+        failures: subject.failures,
+        coverage: subject.coverage,
+        jobs: subject.jobs.join(","),
+        run_url: ctx.context.run_url.clone(),
+        at,
+    };
+    ctx.lake()?.record(schema, &[row]).await
+}
