@@ -217,4 +217,6 @@ impl Forge {
 }
 
 #[cfg(test)]
+mod repository_tests;
+#[cfg(test)]
 mod tests;

@@ -26,9 +26,9 @@ use anyhow::{Context as _, Result};
 use arrow::array::{Array as _, ArrayRef, RecordBatch};
 use arrow::compute::concat;
 
-use crate::databricks::{Client, Error};
 use crate::databricks::sql::Statement;
 use crate::databricks::unity::TableInfo;
+use crate::databricks::{Client, Error};
 use crate::names::{self, AsOf, SchemaName, TableName};
 use crate::record::{self, Row};
 use crate::report::Fault;

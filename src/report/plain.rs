@@ -16,6 +16,10 @@ pub(super) fn render(report: &Report, colour: bool) -> String {
             Severity::Notice => "note",
         };
         _ = writeln!(out, "{name}[{}]: {}", finding.rule, finding.title);
+        if let Some(place) = &finding.place {
+            let line = place.line.map(|line| format!(":{line}")).unwrap_or_default();
+            _ = writeln!(out, "  --> {}{line}", place.file);
+        }
         if let Some(hint) = &finding.hint {
             _ = writeln!(out, "  help: {hint}");
         }
