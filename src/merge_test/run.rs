@@ -184,18 +184,21 @@ async fn test(ctx: &Ctx, request: &Request) -> Result<Outcome> {
     };
     let is_dirty = !git.dirty().await?.is_empty();
     finish(ctx, request, &subject, is_dirty, &mut report).await?;
-    Ok(outcome(report, &subject, kind, &chosen))
+    Ok(outcome(report, &subject, kind, &touched, &chosen))
 }
 
 fn outcome(
     report: Report,
     subject: &Subject,
     kind: &'static str,
+    touched: &Affected,
     chosen: &[Chosen<'_>],
 ) -> Outcome {
+    let touched: Vec<&str> = touched.keys().map(String::as_str).collect();
     let chosen: Vec<&str> = chosen.iter().map(|chosen| chosen.job).collect();
     Outcome::new(report)
-        .output("affected", chosen.join(","))
+        .output("affected", touched.join(","))
+        .output("jobs", chosen.join(","))
         .output("code", kind)
         .output("tests", subject.tests.to_string())
         .output("failures", subject.failures.to_string())

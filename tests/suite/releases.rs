@@ -5,21 +5,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::support::{lakegate, text};
-
-fn git(at: &Path, args: &[&str]) -> String {
-    let output = Command::new("git")
-        .current_dir(at)
-        .args(["-c", "user.name=t", "-c", "user.email=t@test", "-c", "commit.gpgsign=false"])
-        .args(args)
-        .env("GIT_CONFIG_GLOBAL", "/dev/null")
-        .env("GIT_COMMITTER_DATE", "2026-03-01T10:00:00Z")
-        .env("GIT_AUTHOR_DATE", "2026-03-01T10:00:00Z")
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "git {args:?}: {}", text(&output.stderr));
-    text(&output.stdout).trim().to_owned()
-}
+use crate::support::{git, lakegate, text};
 
 /// A small bundle with a script, a link and a wheel that is built without tools.
 fn repository(at: &Path) -> PathBuf {

@@ -162,3 +162,18 @@ pub(crate) fn within(limit: Duration, command: &mut Command) -> Output {
     };
     Output { status, stdout: out.join().unwrap(), stderr: err.join().unwrap() }
 }
+
+/// Git as nobody in particular, at one time.
+pub(crate) fn git(at: &Path, args: &[&str]) -> String {
+    let output = Command::new("git")
+        .current_dir(at)
+        .args(["-c", "user.name=t", "-c", "user.email=t@test", "-c", "commit.gpgsign=false"])
+        .args(args)
+        .env("GIT_CONFIG_GLOBAL", "/dev/null")
+        .env("GIT_COMMITTER_DATE", "2026-03-01T10:00:00Z")
+        .env("GIT_AUTHOR_DATE", "2026-03-01T10:00:00Z")
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "git {args:?}: {}", text(&output.stderr));
+    text(&output.stdout).trim().to_owned()
+}
