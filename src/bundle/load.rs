@@ -8,7 +8,10 @@ use super::interpolate::{self, Unresolved};
 use super::merge::merge;
 use super::sources::{ROOT, Sources, check_keys, merged};
 use super::variables::variables;
-use super::{Artifact, Bundle, BundleError, Resource, Surroundings, modes, paths, resources};
+use super::{
+    Artifact, Bundle, BundleError, Resource, Surroundings, children, defaults, modes, paths,
+    resources,
+};
 use crate::names::is_identifier;
 
 /// What may stand in a target.
@@ -85,6 +88,8 @@ pub fn load(
         modes::confirm_isolated(&bundle, word)?;
     }
     paths::translate(&mut bundle)?;
+    defaults::fill(&mut bundle);
+    children::split(&mut bundle, around);
     Ok(bundle)
 }
 
@@ -237,7 +242,8 @@ fn build(tree: &Value, name: String, target: String) -> Result<Bundle, BundleErr
         for (key, settings) in named.as_object().into_iter().flatten() {
             let full = format!("{kind_name}.{key}");
             resources::check(ROOT, &full, kind, settings)?;
-            found.insert(full, Resource { kind, settings: settings.clone() });
+            let settings = settings.clone();
+            found.insert(full, Resource { kind, settings, references: Vec::new() });
         }
     }
     apply_shared(&mut found, tree);
@@ -249,6 +255,7 @@ fn build(tree: &Value, name: String, target: String) -> Result<Bundle, BundleErr
         file_path: text("/workspace/file_path"),
         artifact_path: text("/workspace/artifact_path"),
         state_path: text("/workspace/state_path"),
+        resource_path: text("/workspace/resource_path"),
         artifacts: artifacts(tree)?,
         sync_include: list("/sync/include"),
         sync_exclude: list("/sync/exclude"),
@@ -263,6 +270,8 @@ fn resolve_own(bundle: &mut Bundle) -> Result<(), BundleError> {
     let all = bundle.resources.clone();
     let known: Vec<&str> = all.keys().map(String::as_str).collect();
     for (key, resource) in &mut bundle.resources {
+        resource.references = interpolate::references(&resource.settings);
+        resource.references.retain(|name| name.starts_with("resources."));
         let look_up = |name: &str| -> Result<Option<Value>, Unresolved> {
             let parts: Vec<&str> = name.splitn(4, '.').collect();
             let ["resources", kind, other, field] = parts[..] else { return Ok(None) };
@@ -289,13 +298,24 @@ fn resolve_own(bundle: &mut Bundle) -> Result<(), BundleError> {
     Ok(())
 }
 
-/// `run_as` and `permissions` at the top hold for every job that has none.
+/// `run_as` at the top holds for every job and pipeline that has none, and
+/// `permissions` for everything that has permissions.
 fn apply_shared(found: &mut BTreeMap<String, Resource>, tree: &Value) {
-    for resource in found.values_mut().filter(|resource| resource.kind == resources::Kind::Jobs) {
-        for field in ["run_as", "permissions"] {
-            let shared = &tree[field];
-            if !shared.is_null() && resource.settings.get(field).is_none() {
-                resource.settings[field] = shared.clone();
+    use resources::Kind;
+    for resource in found.values_mut() {
+        let settings = &mut resource.settings;
+        let runs = matches!(resource.kind, Kind::Jobs | Kind::Pipelines);
+        if runs && !tree["run_as"].is_null() && settings.get("run_as").is_none() {
+            settings["run_as"] = tree["run_as"].clone();
+        }
+        for shared in tree["permissions"].as_array().into_iter().flatten() {
+            let level = shared["level"].as_str().unwrap_or_default();
+            let Some(level) = children::shared_level(resource.kind, level) else { continue };
+            let mut entry = shared.clone();
+            entry["level"] = json!(level);
+            match settings["permissions"].as_array_mut() {
+                Some(own) => own.push(entry),
+                None => settings["permissions"] = json!([entry]),
             }
         }
     }

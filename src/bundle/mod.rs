@@ -4,6 +4,10 @@
 //! merged, resolved, checked, and compared with what is deployed. What this
 //! does not know is refused by name, never ignored.
 
+mod children;
+mod defaults;
+mod fields;
+pub mod ids;
 mod interpolate;
 mod load;
 mod merge;
@@ -15,11 +19,15 @@ mod sources;
 mod state;
 mod variables;
 
+pub use children::full_name;
+pub use fields::{Field, differences};
 pub use load::{MERGE_TESTS, load, targets};
-pub use plan::{Action, Plan, Step, changed_fields, plan};
+pub use plan::{Action, Plan, Remote, Remotes, Standing, Step, plan};
 pub use resources::Kind;
 pub use sources::Sources;
-pub use state::{FileDigests, Lock, ResourceState, State, metadata, snapshot};
+pub use state::{
+    Deployed, FileDigests, Lock, LockRun, Remembered, ResourceState, State, metadata, snapshot,
+};
 
 use std::collections::BTreeMap;
 
@@ -85,6 +93,7 @@ pub struct Bundle {
     pub file_path: String,
     pub artifact_path: String,
     pub state_path: String,
+    pub resource_path: String,
     pub artifacts: Vec<Artifact>,
     pub sync_include: Vec<String>,
     pub sync_exclude: Vec<String>,
@@ -98,6 +107,8 @@ pub struct Bundle {
 pub struct Resource {
     pub kind: Kind,
     pub settings: Value,
+    /// Names of other resources' fields that the settings were written with.
+    pub references: Vec<String>,
 }
 
 impl Bundle {
@@ -108,11 +119,16 @@ impl Bundle {
 
     /// The whole bundle as one value: what `validate` shows.
     pub fn shown(&self) -> Value {
-        let resources: serde_json::Map<_, _> = self
-            .resources
-            .iter()
-            .map(|(key, resource)| (key.clone(), resource.settings.clone()))
-            .collect();
+        let mut resources = serde_json::Map::new();
+        for (key, resource) in &self.resources {
+            let child = key.strip_suffix(".permissions").or(key.strip_suffix(".grants"));
+            // Rights are shown where they were written.
+            if let Some(parent) = child.and_then(|parent| resources.get_mut(parent)) {
+                parent[resource.kind.as_str()] = resource.settings["__embed__"].clone();
+            } else {
+                resources.insert(key.clone(), resource.settings.clone());
+            }
+        }
         serde_json::json!({
             "bundle": { "name": self.name, "target": self.target },
             "workspace": {

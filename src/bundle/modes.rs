@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Bundle, BundleError, Kind, Surroundings};
+use super::{Bundle, BundleError, Kind, Surroundings, full_name};
 
 pub(super) fn apply(
     bundle: &mut Bundle,
@@ -12,10 +12,7 @@ pub(super) fn apply(
 ) -> Result<(), BundleError> {
     match mode {
         None => Ok(()),
-        Some("development") => {
-            develop(bundle, tree, around);
-            Ok(())
-        }
+        Some("development") => develop(bundle, tree, around),
         Some("production") => produce(bundle, tree, around),
         Some(other) => Err(BundleError::new(
             "databricks.yml",
@@ -35,11 +32,25 @@ pub(super) fn isolate(bundle: &mut Bundle, word: &str) {
                 settings["name"] = json!(format!("[{word}] {name}"));
                 pause(settings);
             }
+            Kind::Pipelines => {
+                settings["name"] = json!(format!("[{word}] {name}"));
+                settings["development"] = json!(true);
+            }
             Kind::Experiments => {
                 let (folder, base) = name.rsplit_once('/').unwrap_or(("", &name));
                 settings["name"] = json!(format!("{folder}/[{word}] {base}"));
             }
-            Kind::Schemas | Kind::Volumes | Kind::RegisteredModels => {}
+            Kind::ModelServingEndpoints => {
+                settings["name"] = json!(format!("{word}_{name}"));
+            }
+            // These have their names from variables, or lie in the copy's folder.
+            Kind::Schemas
+            | Kind::Volumes
+            | Kind::RegisteredModels
+            | Kind::QualityMonitors
+            | Kind::Dashboards
+            | Kind::Permissions
+            | Kind::Grants => {}
         }
     }
 }
@@ -48,12 +59,13 @@ pub(super) fn isolate(bundle: &mut Bundle, word: &str) {
 /// When the copy would share something in Unity Catalog with what it was made from.
 pub(super) fn confirm_isolated(bundle: &Bundle, word: &str) -> Result<(), BundleError> {
     for (key, resource) in &bundle.resources {
-        if matches!(resource.kind, Kind::Jobs | Kind::Experiments) {
-            continue;
-        }
-        let parts = ["catalog_name", "schema_name", "name"];
-        let parts = parts.iter().filter_map(|field| resource.settings[*field].as_str());
-        let full = parts.collect::<Vec<_>>().join(".");
+        let full = match resource.kind {
+            Kind::Schemas | Kind::Volumes | Kind::RegisteredModels => full_name(&resource.settings),
+            Kind::QualityMonitors => {
+                resource.settings["table_name"].as_str().unwrap_or_default().to_owned()
+            }
+            _ => continue,
+        };
         if !full.contains(word) {
             let message =
                 format!("resources.{key}: `{full}` would be shared with what is not under test");
@@ -75,16 +87,21 @@ fn pause(settings: &mut Value) {
 }
 
 /// Names that tell whose copy it is, and nothing that runs by itself.
-fn develop(bundle: &mut Bundle, tree: &Value, around: &Surroundings) {
+fn develop(bundle: &mut Bundle, tree: &Value, around: &Surroundings) -> Result<(), BundleError> {
     let prefix = tree["presets"]["name_prefix"]
         .as_str()
         .map_or_else(|| format!("[dev {}] ", around.short_name), str::to_owned);
-    let identifier = format!("dev_{}_", around.short_name);
+    if !prefix.contains(&around.short_name) && !prefix.contains(&around.user) {
+        let message = format!("presets.name_prefix: `{prefix}` does not tell whose copy it is");
+        return Err(BundleError::new("databricks.yml", message)
+            .hint("let it hold ${workspace.current_user.short_name}"));
+    }
+    let identifier = format!("{}_", identifier(&prefix));
     for resource in bundle.resources.values_mut() {
-        let name = resource.settings["name"].as_str().unwrap_or_default().to_owned();
+        let settings = &mut resource.settings;
+        let name = settings["name"].as_str().unwrap_or_default().to_owned();
         match resource.kind {
             Kind::Jobs => {
-                let settings = &mut resource.settings;
                 settings["name"] = json!(format!("{prefix}{name}"));
                 settings["tags"]["dev"] = json!(around.short_name);
                 if settings["max_concurrent_runs"].is_null() {
@@ -92,17 +109,44 @@ fn develop(bundle: &mut Bundle, tree: &Value, around: &Surroundings) {
                 }
                 pause(settings);
             }
+            Kind::Pipelines => {
+                settings["name"] = json!(format!("{prefix}{name}"));
+                settings["tags"]["dev"] = json!(around.short_name);
+                settings["development"] = json!(true);
+            }
             Kind::Experiments => {
                 let (folder, base) = name.rsplit_once('/').unwrap_or(("", &name));
-                resource.settings["name"] = json!(format!("{folder}/{prefix}{base}"));
+                settings["name"] = json!(format!("{folder}/{prefix}{base}"));
+                let tag = json!({ "key": "dev", "value": around.short_name });
+                match settings["tags"].as_array_mut() {
+                    Some(tags) => tags.push(tag),
+                    None => settings["tags"] = json!([tag]),
+                }
             }
-            Kind::RegisteredModels | Kind::Schemas => {
-                resource.settings["name"] = json!(format!("{identifier}{name}"))
+            Kind::RegisteredModels | Kind::Schemas | Kind::ModelServingEndpoints => {
+                settings["name"] = json!(format!("{identifier}{name}"));
             }
-            Kind::Volumes => {}
+            Kind::Dashboards => {
+                let shown = settings["display_name"].as_str().unwrap_or_default();
+                settings["display_name"] = json!(format!("{prefix}{shown}"));
+            }
+            Kind::QualityMonitors => {
+                // A monitor is about the table of its name.
+                if settings["schedule"].is_object() {
+                    settings["schedule"]["pause_status"] = json!("PAUSED");
+                }
+            }
+            Kind::Volumes | Kind::Permissions | Kind::Grants => {}
         }
     }
     rename_schemas(bundle, &identifier);
+    Ok(())
+}
+
+/// A prefix in the letters that a name in Unity Catalog may have.
+fn identifier(prefix: &str) -> String {
+    let words = prefix.split(|char: char| !char.is_alphanumeric()).filter(|word| !word.is_empty());
+    words.collect::<Vec<_>>().join("_")
 }
 
 /// Models and volumes follow the schema of the bundle that they live in.

@@ -7,16 +7,37 @@ use super::{Bundle, BundleError, Kind};
 pub(super) fn translate(bundle: &mut Bundle) -> Result<(), BundleError> {
     let (files, wheels) = (bundle.file_path.clone(), format!("{}/.internal", bundle.artifact_path));
     for (key, resource) in &mut bundle.resources {
-        if resource.kind != Kind::Jobs {
-            continue;
-        }
         let fail = |message: String| {
             BundleError::new("databricks.yml", format!("resources.{key}: {message}"))
         };
-        for task in items(&mut resource.settings, "/tasks") {
+        if resource.kind == Kind::Dashboards
+            && let Some(path) = resource.settings.get_mut("file_path")
+            && let Some(local) = path.as_str().filter(|path| is_local(path))
+        {
+            *path = json!(local_path(local).map_err(fail)?);
+        }
+        for library in items(&mut resource.settings, "/libraries") {
             for (pointer, notebook) in
-                [("/notebook_task/notebook_path", true), ("/spark_python_task/python_file", false)]
+                [("/notebook/path", true), ("/file/path", false), ("/glob/include", false)]
             {
+                if let Some(path) = library.pointer_mut(pointer)
+                    && let Some(local) = path.as_str().filter(|path| is_local(path))
+                {
+                    let mut local = local_path(local).map_err(fail)?;
+                    if notebook {
+                        local = local.strip_suffix(".py").map_or(local.clone(), str::to_owned);
+                    }
+                    *path = json!(format!("{files}/{local}"));
+                }
+            }
+        }
+        for task in items(&mut resource.settings, "/tasks") {
+            for (pointer, notebook) in [
+                ("/notebook_task/notebook_path", true),
+                ("/spark_python_task/python_file", false),
+                ("/sql_task/file/path", false),
+                ("/dbt_task/project_directory", false),
+            ] {
                 if let Some(path) = task.pointer_mut(pointer)
                     && let Some(local) = path.as_str().filter(|path| is_local(path))
                 {
@@ -55,10 +76,27 @@ pub(super) fn rebase(part: &mut Value, folder: &str) {
             *value = json!(format!("{mark}{folder}/{path}"));
         }
     };
+    let dashboards = part.pointer_mut("/resources/dashboards").and_then(Value::as_object_mut);
+    for dashboard in dashboards.into_iter().flat_map(|dashboards| dashboards.values_mut()) {
+        dashboard.get_mut("file_path").into_iter().for_each(prefixed);
+    }
+    let pipelines = part.pointer_mut("/resources/pipelines").and_then(Value::as_object_mut);
+    for pipeline in pipelines.into_iter().flat_map(|pipelines| pipelines.values_mut()) {
+        for library in items(pipeline, "/libraries") {
+            for pointer in ["/notebook/path", "/file/path", "/glob/include"] {
+                library.pointer_mut(pointer).into_iter().for_each(prefixed);
+            }
+        }
+    }
     let jobs = part.pointer_mut("/resources/jobs").and_then(Value::as_object_mut);
     for job in jobs.into_iter().flat_map(|jobs| jobs.values_mut()) {
         for task in items(job, "/tasks") {
-            for pointer in ["/notebook_task/notebook_path", "/spark_python_task/python_file"] {
+            for pointer in [
+                "/notebook_task/notebook_path",
+                "/spark_python_task/python_file",
+                "/sql_task/file/path",
+                "/dbt_task/project_directory",
+            ] {
                 task.pointer_mut(pointer).into_iter().for_each(prefixed);
             }
             items(task, "/libraries")

@@ -116,8 +116,73 @@ pub struct Lock {
     #[serde(rename = "ID")]
     pub id: String,
     pub acquisition_time: String,
+    #[serde(default)]
     pub is_forced: bool,
+    #[serde(default)]
     pub user: String,
+    /// The CI run that holds it: once that is over, nobody does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<LockRun>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct LockRun {
+    /// `github` or `azure`.
+    pub host: String,
+    pub repository: String,
+    pub id: String,
+}
+
+/// `state/lakegate.json`: what Lakegate knows of the last deployment beside
+/// the state. Whatever another tool deployed since makes it old.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Remembered {
+    pub lineage: String,
+    pub serial: u64,
+    /// Which release was deployed, if it was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub release: Option<Deployed>,
+    #[serde(default)]
+    files: FileDigests,
+    /// Each resource as it was read back.
+    #[serde(default)]
+    resources: BTreeMap<String, Value>,
+}
+
+/// A release that was deployed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Deployed {
+    pub version: String,
+    pub commit: String,
+    /// Of the manifest.
+    pub digest: Sha256,
+}
+
+impl Remembered {
+    pub fn new(
+        state: &State,
+        files: FileDigests,
+        resources: BTreeMap<String, Value>,
+        release: Option<Deployed>,
+    ) -> Self {
+        let lineage = state.lineage.clone();
+        Self { lineage, serial: state.serial, release, files, resources }
+    }
+
+    fn is_about(&self, state: &State) -> bool {
+        self.lineage == state.lineage && self.serial == state.serial
+    }
+
+    /// The resources as they were read back, if this state is the one.
+    pub fn of(&self, state: &State) -> Option<&BTreeMap<String, Value>> {
+        self.is_about(state).then_some(&self.resources)
+    }
+
+    /// The files that were uploaded; nothing where another tool came between.
+    pub fn files(&self, state: &State) -> Option<&FileDigests> {
+        self.is_about(state).then_some(&self.files)
+    }
 }
 
 /// The digests of the files that were uploaded, so that only changes travel.

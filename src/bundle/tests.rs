@@ -1,7 +1,6 @@
 use super::*;
 use proptest::prelude::*;
 use serde_json::json;
-use std::collections::BTreeSet;
 
 const ROOT: &str = r"
 bundle: {name: flights}
@@ -103,7 +102,9 @@ fn mistakes_are_named_with_a_way_out() {
     for (root, jobs) in [
         (ROOT.replace("variables:", "varaibles:"), JOBS.to_owned()),
         (ROOT.to_owned(), JOBS.replace("jobs:", "job:")),
-        (ROOT.to_owned(), JOBS.replace("jobs:", "pipelines:")),
+        (ROOT.to_owned(), JOBS.replace("jobs:", "clusters:")),
+        (ROOT.to_owned(), JOBS.replace(", environment_key: default}", "}")),
+        (ROOT.to_owned(), JOBS.replace("environment_key: default}", "environment_key: defautl}")),
         (ROOT.to_owned(), JOBS.replace("tasks:", "taks:")),
         (ROOT.to_owned(), JOBS.replace("${var.catalog}", "${var.catlog}")),
         (ROOT.replace("{default: main}", "{default: '${var.catalog}'}"), JOBS.to_owned()),
@@ -146,14 +147,13 @@ fn production_is_not_deployed_from_another_branch_or_home() {
 }
 
 fn planned(bundle: &Bundle, state: &State) -> Plan {
-    plan(
-        bundle,
-        "https://a.test",
+    let standing = Standing {
         state,
-        &BTreeSet::new(),
-        FileDigests::default(),
-        &FileDigests::default(),
-    )
+        remotes: &Remotes::new(),
+        remembered: &Remembered::default(),
+        uploaded: &FileDigests::default(),
+    };
+    plan(bundle, "https://a.test", standing, FileDigests::default())
 }
 
 fn deployed(bundle: &Bundle) -> State {
@@ -161,7 +161,7 @@ fn deployed(bundle: &Bundle) -> State {
     for (key, resource) in &bundle.resources {
         let resource = ResourceState {
             id: "1".into(),
-            state: resource.settings.clone(),
+            state: ids::fill(&resource.settings, &|_| Some("1".to_owned())),
             depends_on: Vec::new(),
         };
         state.state.insert(format!("resources.{key}"), resource);
@@ -196,14 +196,21 @@ fn changes_are_told_by_their_path_and_removals_are_deletions() {
     let told: Vec<_> = plan
         .steps
         .iter()
-        .map(|step| format!("{} {} {}", step.action.as_str(), step.key, step.changes.join(",")))
+        .map(|step| {
+            format!(
+                "{} {} {}",
+                step.action.as_str(),
+                step.key,
+                step.changes.iter().map(|field| &*field.path).collect::<Vec<_>>().join(",")
+            )
+        })
         .collect();
     assert_eq!(
         told,
         [
             "skip schemas.features ",
             "recreate registered_models.late name",
-            "update jobs.train tasks[0].timeout_seconds",
+            "update jobs.train tasks[fit].timeout_seconds",
             "delete jobs.retrain ",
         ]
     );

@@ -4,20 +4,34 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 
-use super::run::{Mode, Request};
+use super::policy::Agreed;
+use super::run::{Action, Request, Wanted};
 use crate::checkout::BundleChoice;
-use crate::config::Config;
-use crate::names::pairs;
+use crate::config::{Config, DeployEngine};
+use crate::names::{SchemaName, pairs};
 use crate::report::Fault;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum Verb {
-    /// Show what would change
+    /// Show what would change, and whether the policy allows it
     Plan,
     /// Make the changes
     Apply,
     /// Remove everything that was deployed
     Destroy,
+    /// Tell which release runs, and what others changed since
+    Status,
+    /// Deploy the release before the present one again
+    Rollback,
+    /// Take the lock away from a deployment that was killed
+    Unlock,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum By {
+    Auto,
+    Cli,
+    Native,
 }
 
 #[derive(Debug, clap::Args)]
@@ -30,40 +44,73 @@ pub struct Args {
     /// The folder of databricks.yml
     #[arg(long, env = "LAKEGATE_BUNDLE", value_name = "DIR", default_value = ".")]
     bundle: PathBuf,
+    /// Deploy this release: its folder, its manifest.json, or the address of that
+    #[arg(long, env = "LAKEGATE_RELEASE", value_name = "RELEASE", conflicts_with = "bundle")]
+    release: Option<String>,
     /// A variable of the bundle; may be given several times
     #[arg(long, value_name = "NAME=VALUE", env = "LAKEGATE_BUNDLE_VARS", value_delimiter = '\n')]
     var: Vec<String>,
     /// Apply exactly this plan, and refuse when it is stale
     #[arg(long, env = "LAKEGATE_PLAN", value_name = "FILE")]
     plan: Option<PathBuf>,
-    /// Allow the deletion of resources that exist
+    /// Agree to the deletion of resources that hold no data
     #[arg(long, env = "LAKEGATE_ALLOW_DESTROY")]
     allow_destroy: bool,
+    /// Agree to the deletion of this resource, such as `schemas.flights`; may be given several times
+    #[arg(long, value_name = "KEY", env = "LAKEGATE_DESTROY", value_delimiter = '\n')]
+    destroy: Vec<String>,
+    /// Who carries it out (default: deploy.engine)
+    #[arg(long, env = "LAKEGATE_ENGINE", value_enum)]
+    engine: Option<By>,
+    /// The lock to break, as the refusal tells it
+    #[arg(long, env = "LAKEGATE_LOCK_ID", value_name = "ID")]
+    lock_id: Option<String>,
     /// Tells a retried step from another deployment of the same CI run
     #[arg(long, env = "LAKEGATE_STEP_KEY", value_name = "KEY")]
     step_key: Option<String>,
 }
 
 impl Args {
-    pub fn request(self, _: &Config) -> Result<Request> {
+    pub fn request(self, config: &Config) -> Result<Request> {
         if self.plan.is_some() && self.action != Verb::Apply {
             return Err(Fault::usage("--plan goes with `apply` only").into());
         }
-        let variables = pairs("variable", &self.var)?;
+        if self.lock_id.is_some() != (self.action == Verb::Unlock) {
+            return Err(Fault::usage("`unlock` needs --lock-id, and nothing else takes it").into());
+        }
+        let action = match (self.action, self.lock_id) {
+            (Verb::Plan, _) => Action::Plan,
+            (Verb::Apply, _) => Action::Apply { plan: self.plan },
+            (Verb::Destroy, _) => Action::Destroy,
+            (Verb::Status, _) => Action::Status,
+            (Verb::Rollback, _) => Action::Rollback,
+            (Verb::Unlock, id) => Action::Unlock { id: id.unwrap_or_default() },
+        };
+        let engine = match self.engine {
+            None => config.deploy.engine,
+            Some(By::Auto) => DeployEngine::Auto,
+            Some(By::Cli) => DeployEngine::Cli,
+            Some(By::Native) => DeployEngine::Native,
+        };
         Ok(Request {
-            mode: match self.action {
-                Verb::Plan => Mode::Plan,
-                Verb::Apply => Mode::Apply { plan: self.plan },
-                Verb::Destroy => Mode::Destroy,
+            action,
+            wanted: Wanted {
+                choice: BundleChoice {
+                    root: self.bundle,
+                    target: self.target,
+                    variables: pairs("variable", &self.var)?,
+                    isolation: None,
+                },
+                release: self.release,
+                engine,
+                step_key: self.step_key,
             },
-            choice: BundleChoice {
-                root: self.bundle,
-                target: self.target,
-                variables,
-                isolation: None,
+            agreed: Agreed {
+                harmless: self.allow_destroy,
+                named: self.destroy.into_iter().filter(|key| !key.is_empty()).collect(),
             },
-            allow_destroy: self.allow_destroy,
-            step_key: self.step_key,
+            policy: config.deploy.clone(),
+            record: config.record.schema.as_deref().map(str::parse::<SchemaName>).transpose()?,
         })
     }
 }

@@ -1,7 +1,13 @@
-//! `bundle-deploy`: plan, apply exactly that plan, or destroy.
+//! `bundle-deploy`: plan, hold against the policy, apply exactly that plan,
+//! read back, record; and the way back.
 
 mod args;
+mod engine;
+mod policy;
 mod run;
+mod show;
+mod source;
 
 pub use args::Args;
-pub use run::{Mode, Request, run};
+pub use policy::Agreed;
+pub use run::{Action, Request, Wanted, run};

@@ -1,106 +1,321 @@
-//! Plans, applies, destroys.
+//! Plans, applies, destroys, tells and goes back.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use serde_json::json;
 
-use crate::bundle::{Action, Bundle, Lock, Plan};
-use crate::checkout::{self, BundleChoice};
-use crate::deployment::{self, Store};
-use crate::report::{Document, Fault, FaultKind, Outcome, Report, Table, Verdict};
+use super::engine::{self, Chosen, Engine};
+use super::policy::{self, Agreed};
+use super::show;
+use super::source::{Source, root};
+use crate::bundle::{self, Deployed, Lock, Plan};
+use crate::checkout::BundleChoice;
+use crate::config::{Deploy, DeployEngine};
+use crate::deployment::{self, Prepared, Store, releases};
+use crate::names::{SchemaName, Sha256};
+use crate::record::DeploymentRow;
+use crate::report::{Document, Fault, FaultKind, Finding, Outcome, Report, Severity, Verdict};
 use crate::step::{self, Ctx};
-use crate::sys::fs;
+use crate::sys::{clock, fs};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Mode {
+pub enum Action {
     Plan,
     Apply { plan: Option<PathBuf> },
     Destroy,
+    Status,
+    Rollback,
+    Unlock { id: String },
+}
+
+/// What is to be deployed, and by whom.
+#[derive(Debug, Clone)]
+pub struct Wanted {
+    pub choice: BundleChoice,
+    /// A release's folder, its manifest, or the address of that.
+    pub release: Option<String>,
+    pub engine: DeployEngine,
+    pub step_key: Option<String>,
 }
 
 #[derive(Debug, Clone)]
 pub struct Request {
-    pub mode: Mode,
-    pub choice: BundleChoice,
-    pub allow_destroy: bool,
-    pub step_key: Option<String>,
+    pub action: Action,
+    pub wanted: Wanted,
+    pub agreed: Agreed,
+    pub policy: Deploy,
+    pub record: Option<SchemaName>,
 }
 
 impl step::Request for Request {}
 
 pub async fn run(ctx: Ctx, request: Request) -> Result<Outcome> {
-    let mut bundle =
-        checkout::load_bundle(&request.choice, &ctx.client, &ctx.env, &ctx.context).await?;
-    if let Some(host) = &bundle.host {
-        ctx.client.confirm_host("databricks.yml", host)?;
+    let wanted = &request.wanted;
+    if ctx.context.from_fork && !matches!(request.action, Action::Plan | Action::Status) {
+        return Err(Fault::usage("the code comes from a fork: it is not deployed")
+            .hint("`bundle-deploy plan` shows what it would change")
+            .into());
     }
-    match &request.mode {
-        Mode::Destroy => destroy(&ctx, &bundle, &request).await,
-        Mode::Plan => {
-            let prepared = deployment::prepare(&ctx, &mut bundle, &request.choice.root).await?;
-            Ok(planned(&prepared.plan))
+    match &request.action {
+        Action::Unlock { id } => unlock(&ctx, wanted, id).await,
+        Action::Status => status(&ctx, wanted).await,
+        Action::Destroy => destroy(&ctx, &request).await,
+        Action::Plan => {
+            let source = Source::open(&ctx, wanted).await?;
+            let mut work = Work::new(&ctx, &request, source, "deploy").await?;
+            work.plan().await
         }
-        Mode::Apply { plan } => {
+        Action::Apply { plan } => {
             let approved = plan.as_deref().map(read_plan).transpose()?;
-            apply_plan(&ctx, &mut bundle, &request, approved).await
+            let source = Source::open(&ctx, wanted).await?;
+            let mut work = Work::new(&ctx, &request, source, "deploy").await?;
+            work.apply(approved.as_ref()).await
+        }
+        Action::Rollback => {
+            let source = Source::previous(&ctx, wanted).await?;
+            let mut work = Work::new(&ctx, &request, source, "rollback").await?;
+            work.apply(None).await
         }
     }
 }
 
-fn plan_table(plan: &Plan) -> Table {
-    let mut table = Table::new("Changes", ["action", "resource", "fields"]);
-    for step in plan.steps.iter().filter(|step| step.action != Action::Skip) {
-        table.row(
-            None,
-            [step.action.as_str().to_owned(), step.key.clone(), step.changes.join(", ")],
-        );
+/// One deployment, from the bundle to the record.
+struct Work<'a> {
+    ctx: &'a Ctx,
+    request: &'a Request,
+    source: Source,
+    engine: Chosen,
+    kind: &'static str,
+}
+
+impl<'a> Work<'a> {
+    async fn new(
+        ctx: &'a Ctx,
+        request: &'a Request,
+        source: Source,
+        kind: &'static str,
+    ) -> Result<Self> {
+        let state = Store::new(&ctx.client, &source.bundle).state().await?;
+        let engine = engine::choose(ctx, request.wanted.engine, &state).await?;
+        ctx.host.progress(&format!("engine: {}", engine.told()));
+        Ok(Self { ctx, request, source, engine, kind })
     }
-    table
+
+    fn release(&self) -> Option<Deployed> {
+        self.source.release.as_ref().map(|opened| opened.deployed())
+    }
+
+    /// What would change. Only the native engine can carry it out afterwards.
+    async fn prepare(&mut self) -> Result<(Plan, Option<Prepared>)> {
+        let release = self.source.release.as_ref().map(|opened| opened.digest.to_string());
+        match &self.engine.engine {
+            Engine::Cli(cli) => {
+                let plan = cli.plan(self.ctx, &self.source.bundle, &self.source.choice).await?;
+                Ok((Plan { release, ..plan }, None))
+            }
+            Engine::Native => {
+                let root = root(&self.source).clone();
+                let mut prepared =
+                    deployment::prepare(self.ctx, &mut self.source.bundle, &root).await?;
+                prepared.plan.release = release;
+                Ok((prepared.plan.clone(), Some(prepared)))
+            }
+        }
+    }
+
+    fn violations(&self, plan: &Plan) -> Vec<Finding> {
+        let policy = self.request.policy.policy_of(&plan.target);
+        policy::violations(plan, &policy, &self.request.agreed)
+    }
+
+    fn report(&self, plan: &Plan, verb: &str) -> Report {
+        show::report(plan, verb, &self.engine.told(), self.release().as_ref())
+    }
+
+    async fn plan(&mut self) -> Result<Outcome> {
+        let (plan, _) = self.prepare().await?;
+        let mut report = self.report(&plan, "Plan");
+        let violations = self.violations(&plan);
+        let (verdict, reason) = match violations.len() {
+            0 => (Verdict::Pass, show::summary(&plan, show::to_do)),
+            count => (Verdict::Fail, format!("{count} things in the plan may not be done")),
+        };
+        report.findings.extend(violations);
+        let outcome = Outcome::new(report.concluded(verdict, reason))
+            .output("changes", (!plan.is_empty()).to_string())
+            .output("destroys", plan.steps.iter().any(|step| step.action.destroys()).to_string())
+            .output("drift", plan.steps.iter().any(|step| !step.drift.is_empty()).to_string());
+        Ok(Outcome { document: Some(Document { name: "plan", content: json!(plan) }), ..outcome })
+    }
+
+    async fn apply(&mut self, approved: Option<&Plan>) -> Result<Outcome> {
+        let verb = if self.kind == "rollback" { "Roll back" } else { "Deploy" };
+        let applied = match &self.engine.engine {
+            Engine::Native => self.under_lock(approved).await?,
+            // The CLI takes the same lock itself.
+            Engine::Cli(_) => self.by_cli(approved).await?,
+        };
+        let Applied { plan, violations } = applied;
+        let mut report = self.report(&plan, verb);
+        if !violations.is_empty() {
+            let reason = format!("nothing was done: {} things may not be", violations.len());
+            report.findings.extend(violations);
+            return Ok(
+                Outcome::new(report.concluded(Verdict::Fail, reason)).output("changes", "false")
+            );
+        }
+        self.keep_release(&mut report).await?;
+        self.record(&plan).await?;
+        let reason = if plan.is_empty() {
+            "nothing to change".to_owned()
+        } else {
+            show::summary(&plan, show::done)
+        };
+        let release = self.release();
+        let version = release.as_ref().map_or("", |release| &release.version).to_owned();
+        Ok(Outcome::new(report.concluded(Verdict::Pass, reason))
+            .output("changes", (!plan.is_empty()).to_string())
+            .output("release-version", version))
+    }
+
+    async fn under_lock(&mut self, approved: Option<&Plan>) -> Result<Applied> {
+        let me = self.ctx.client.me().await?;
+        let bundle = self.source.bundle.clone();
+        let store = Store::new(&self.ctx.client, &bundle);
+        let step_key = self.request.wanted.step_key.as_deref();
+        let lock = store.lock(self.ctx, step_key, &me.user_name).await?;
+        // Under the lock, so that what was compared is what is changed.
+        let result = self.locked(approved, &store, &lock).await;
+        let unlocked = store.unlock(&lock).await;
+        let applied = result?;
+        unlocked?;
+        Ok(applied)
+    }
+
+    async fn locked(
+        &mut self,
+        approved: Option<&Plan>,
+        store: &Store<'_>,
+        lock: &Lock,
+    ) -> Result<Applied> {
+        let (plan, prepared) = self.prepare().await?;
+        let mut prepared = prepared.context("the native engine prepares what it plans")?;
+        if let Some(approved) = approved {
+            check_fresh(approved, &plan)?;
+        }
+        let violations = self.violations(&plan);
+        let release = self.release();
+        let is_other = release.as_ref().map(|release| release.digest)
+            != prepared.remembered.release.as_ref().map(|release| release.digest);
+        if violations.is_empty() && (!plan.is_empty() || is_other) {
+            let bundle = &self.source.bundle;
+            deployment::carry_out(self.ctx, bundle, &mut prepared, store, lock, release).await?;
+        }
+        Ok(Applied { plan, violations })
+    }
+
+    async fn by_cli(&mut self, approved: Option<&Plan>) -> Result<Applied> {
+        let (plan, _) = self.prepare().await?;
+        if let Some(approved) = approved {
+            check_fresh(approved, &plan)?;
+        }
+        let violations = self.violations(&plan);
+        let Engine::Cli(cli) = &self.engine.engine else { return Ok(Applied { plan, violations }) };
+        if violations.is_empty() {
+            cli.deploy(self.ctx, &self.source.choice).await?;
+            let left = cli.plan(self.ctx, &self.source.bundle, &self.source.choice).await?;
+            if let Some(step) = left.steps.iter().find(|step| step.action != bundle::Action::Skip) {
+                let message = format!(
+                    "the CLI deployed, and would {} {} again",
+                    step.action.as_str(),
+                    step.key
+                );
+                return Err(Fault::new(FaultKind::Integrity, message)
+                    .hint("the workspace did not keep what it was sent")
+                    .into());
+            }
+        }
+        Ok(Applied { plan, violations })
+    }
+
+    /// What was deployed can be deployed again.
+    async fn keep_release(&self, report: &mut Report) -> Result<()> {
+        let Some(opened) = &self.source.release else { return Ok(()) };
+        if !releases::keep(&self.ctx.client, &self.source.bundle, opened).await? {
+            let title = "the release is too large to be kept: a rollback needs --release";
+            report.findings.push(Finding::new(Severity::Notice, "deploy/not-kept", title));
+        }
+        Ok(())
+    }
+
+    async fn record(&self, plan: &Plan) -> Result<()> {
+        let state = Store::new(&self.ctx.client, &self.source.bundle).state().await?;
+        let release = self.release();
+        let row =
+            row(self.ctx, self.kind, plan, state.serial, self.engine.name(), release.as_ref());
+        write_row(self.ctx, self.request.record.as_ref(), row).await
+    }
 }
 
-/// The plan in one line; `say` puts a verb into the tense of the moment.
-fn summary(plan: &Plan, say: fn(&str) -> String) -> String {
-    let actions = [Action::Create, Action::Update, Action::Recreate, Action::Delete];
-    let counts = actions.map(|action| format!("{} {}", plan.count(action), say(action.as_str())));
-    format!(
-        "{}, {} unchanged; {} files {}, {} {}",
-        counts.join(", "),
-        plan.count(Action::Skip),
-        plan.upload.len(),
-        say("upload"),
-        plan.remove.len(),
-        say("remove")
-    )
+/// What was planned in the end, and what spoke against it.
+struct Applied {
+    plan: Plan,
+    violations: Vec<Finding>,
 }
 
-fn to_do(verb: &str) -> String {
-    format!("to {verb}")
+fn row(
+    ctx: &Ctx,
+    kind: &'static str,
+    plan: &Plan,
+    serial: u64,
+    engine: &'static str,
+    release: Option<&Deployed>,
+) -> DeploymentRow {
+    let count = |action| plan.count(action) as u64;
+    let digest = release.map(|release| release.digest.to_string());
+    let at = clock::now().to_string();
+    let serial_text = serial.to_string();
+    let parts = [
+        plan.host.as_str(),
+        &plan.lineage,
+        &serial_text,
+        kind,
+        digest.as_deref().unwrap_or_default(),
+        // Without changes, the serial stays: each run is an event of its own.
+        ctx.context.run_id.as_deref().unwrap_or(&at),
+        ctx.context.attempt.as_deref().unwrap_or_default(),
+    ];
+    DeploymentRow {
+        event_id: Sha256::of_parts(parts).to_string(),
+        kind,
+        bundle: plan.bundle.clone(),
+        target: plan.target.clone(),
+        workspace: plan.host.clone(),
+        serial,
+        release: release.map(|release| release.version.clone()),
+        commit: release.map(|release| release.commit.clone()).or(ctx.context.commit.clone()),
+        manifest: digest,
+        created: count(bundle::Action::Create),
+        updated: count(bundle::Action::Update),
+        destroyed: count(bundle::Action::Delete) + count(bundle::Action::Recreate),
+        files: (plan.upload.len() + plan.remove.len()) as u64,
+        drifted: plan.steps.iter().filter(|step| !step.drift.is_empty()).count() as u64,
+        engine,
+        actor: ctx.context.actor.clone(),
+        run_url: ctx.context.run_url.clone(),
+        at,
+    }
 }
 
-fn done(verb: &str) -> String {
-    format!("{}ed", verb.trim_end_matches('e'))
+async fn write_row(ctx: &Ctx, schema: Option<&SchemaName>, row: DeploymentRow) -> Result<()> {
+    match (schema, ctx.lake_if_any()) {
+        (Some(schema), Some(lake)) => lake.record(schema, &[row]).await,
+        _ => Ok(()),
+    }
 }
 
-fn report_on(plan: &Plan, verb: &str) -> Report {
-    let mut report =
-        Report::new("bundle-deploy", format!("{verb} {} to {}", plan.bundle, plan.target));
-    report.fact("workspace", plan.host.clone());
-    report.fact("serial", plan.serial.to_string());
-    report.tables.push(plan_table(plan));
-    report
-}
-
-fn planned(plan: &Plan) -> Outcome {
-    let outcome =
-        Outcome::new(report_on(plan, "Plan").concluded(Verdict::Pass, summary(plan, to_do)));
-    let outcome = outcome
-        .output("changes", (!plan.is_empty()).to_string())
-        .output("destroys", plan.steps.iter().any(|step| step.action.destroys()).to_string());
-    Outcome { document: Some(Document { name: "plan", content: json!(plan) }), ..outcome }
-}
-
-fn read_plan(path: &std::path::Path) -> Result<Plan> {
+fn read_plan(path: &Path) -> Result<Plan> {
     let text = fs::read_text(path)?;
     serde_json::from_str(&text).map_err(|error| {
         Fault::usage(format!("`{}` is not a plan: {error}", path.display())).into()
@@ -116,12 +331,19 @@ fn check_fresh(approved: &Plan, current: &Plan) -> Result<(), Fault> {
         || approved.bundle != current.bundle
     {
         "it was made for another bundle, target or workspace"
+    } else if approved.release != current.release {
+        "it was made for another release"
     } else if !first && (approved.lineage != current.lineage || approved.serial != current.serial) {
         "another deployment came between"
     } else if approved.files != current.files {
         "the files are not those that were planned"
     } else if approved.steps != current.steps {
         "the changes are not those that were planned"
+    } else if approved.upload != current.upload
+        || approved.remove != current.remove
+        || approved.version != current.version
+    {
+        "it was changed after it was made"
     } else {
         return Ok(());
     };
@@ -129,65 +351,85 @@ fn check_fresh(approved: &Plan, current: &Plan) -> Result<(), Fault> {
     Err(fault.hint("make a new plan and have it approved"))
 }
 
-async fn apply_plan(
-    ctx: &Ctx,
-    bundle: &mut Bundle,
-    request: &Request,
-    approved: Option<Plan>,
-) -> Result<Outcome> {
-    let me = ctx.client.me().await?;
-    let store = Store::new(&ctx.client, bundle);
-    let lock = store.lock(&ctx.context, request.step_key.as_deref(), &me.user_name).await?;
-    // Under the lock, so that what was compared is what is changed.
-    let result = apply_locked(ctx, bundle, request, approved.as_ref(), &store, &lock).await;
-    let unlocked = store.unlock(&lock).await;
-    let plan = result?;
-    unlocked?;
-    let reason =
-        if plan.is_empty() { "nothing to change".to_owned() } else { summary(&plan, done) };
-    Ok(Outcome::new(report_on(&plan, "Deploy").concluded(Verdict::Pass, reason))
-        .output("changes", (!plan.is_empty()).to_string()))
-}
-
-async fn apply_locked(
-    ctx: &Ctx,
-    bundle: &mut Bundle,
-    request: &Request,
-    approved: Option<&Plan>,
-    store: &Store<'_>,
-    lock: &Lock,
-) -> Result<Plan> {
-    let mut prepared = deployment::prepare(ctx, bundle, &request.choice.root).await?;
-    let plan = &prepared.plan;
-    if let Some(approved) = approved {
-        check_fresh(approved, plan)?;
-    }
-    let destroyed: Vec<&str> = plan
-        .steps
-        .iter()
-        .filter(|step| step.action.destroys())
-        .map(|step| step.key.as_str())
-        .collect();
-    if !destroyed.is_empty() && !request.allow_destroy {
-        let message = format!("the plan deletes what exists: {}", destroyed.join(", "));
-        return Err(Fault::usage(message)
-            .hint("look at the plan, then pass --allow-destroy")
-            .into());
-    }
-    if !plan.is_empty() {
-        deployment::carry_out(ctx, bundle, &mut prepared, store, lock).await?;
-    }
-    Ok(prepared.plan)
-}
-
-async fn destroy(ctx: &Ctx, bundle: &Bundle, request: &Request) -> Result<Outcome> {
+async fn destroy(ctx: &Ctx, request: &Request) -> Result<Outcome> {
+    let wanted = &request.wanted;
+    let source = Source::open(ctx, wanted).await?;
+    let bundle = &source.bundle;
     let mut removal = deployment::removal(ctx, bundle).await?;
-    let deleted = removal.plan.count(Action::Delete);
-    if deleted > 0 && !request.allow_destroy {
-        let message = format!("destroy would delete {deleted} resources");
-        return Err(Fault::usage(message).hint("pass --allow-destroy").into());
+    let deleted = removal.plan.count(bundle::Action::Delete);
+    // Whoever takes everything away has said so; what holds data is named all the same.
+    let policy = request.policy.policy_of(&removal.plan.target);
+    let violations = policy::violations(&removal.plan, &policy, &request.agreed);
+    let mut report = show::report(&removal.plan, "Destroy", "native", None);
+    if !violations.is_empty() {
+        report.findings.extend(violations);
+        let reason = format!("nothing was done: destroy would delete {deleted} resources");
+        return Ok(Outcome::new(report.concluded(Verdict::Fail, reason)));
     }
-    deployment::remove(ctx, bundle, &mut removal, request.step_key.as_deref()).await?;
+    deployment::remove(ctx, bundle, &mut removal, wanted.step_key.as_deref()).await?;
+    let row = row(ctx, "destroy", &removal.plan, removal.state.serial, "native", None);
+    write_row(ctx, request.record.as_ref(), row).await?;
     let reason = format!("{deleted} resources and the bundle's folder were removed");
-    Ok(Outcome::new(report_on(&removal.plan, "Destroy").concluded(Verdict::Pass, reason)))
+    Ok(Outcome::new(report.concluded(Verdict::Pass, reason)))
+}
+
+async fn unlock(ctx: &Ctx, wanted: &Wanted, id: &str) -> Result<Outcome> {
+    let source = Source::open(ctx, wanted).await?;
+    let broken = Store::new(&ctx.client, &source.bundle).break_lock(id).await?;
+    let report = Report::new("bundle-deploy", format!("Unlock {}", source.bundle.name));
+    let reason =
+        format!("the lock of `{}`, taken {}, is broken", broken.user, broken.acquisition_time);
+    Ok(Outcome::new(report.concluded(Verdict::Pass, reason)))
+}
+
+/// What runs here, and whether it is still what was deployed.
+async fn status(ctx: &Ctx, wanted: &Wanted) -> Result<Outcome> {
+    let source = Source::open(ctx, wanted).await?;
+    let bundle = &source.bundle;
+    let store = Store::new(&ctx.client, bundle);
+    let found = deployment::look(ctx, bundle).await?;
+    let title = format!("{} at {}", bundle.name, bundle.target);
+    let mut report = Report::new("bundle-deploy", title);
+    report.fact("workspace", ctx.client.host());
+    if found.state.serial == 0 && found.state.state.is_empty() {
+        return Ok(Outcome::new(report.concluded(Verdict::Pass, "nothing is deployed here"))
+            .output("deployed", "false"));
+    }
+    report.fact("serial", found.state.serial.to_string());
+    report.fact("deployed by", found.state.cli_version.clone());
+    if let Some(lock) = store.holder().await? {
+        report.fact("locked by", format!("{} since {}", lock.user, lock.acquisition_time));
+    }
+    let release = found.remembered.release.clone();
+    match &release {
+        Some(release) => {
+            report.fact("release", release.version.clone());
+            report.fact("commit", release.commit.clone());
+            report.fact("manifest", release.digest.to_string());
+        }
+        None => report.fact("release", "none: it was deployed from a folder"),
+    }
+    let steps = found.drifted();
+    let mut table = show::drift(steps.iter());
+    for key in found.gone() {
+        let cells = [key, "the resource".to_owned(), "there".to_owned(), "gone".to_owned()];
+        table.row(Some(Verdict::Fail), cells);
+    }
+    let count = steps.len() + found.gone().count();
+    report.tables.push(table);
+    let what = release.map_or_else(|| "a folder".to_owned(), |release| release.version);
+    let (verdict, reason) = match count {
+        _ if !found.is_known() => (
+            Verdict::Inconclusive,
+            "another tool deployed last: what others changed since is not known".to_owned(),
+        ),
+        0 => (Verdict::Pass, format!("{what} runs here as it was deployed")),
+        count => (
+            Verdict::Fail,
+            format!("{what} was deployed here; {count} resources are not as deployed"),
+        ),
+    };
+    Ok(Outcome::new(report.concluded(verdict, reason))
+        .output("deployed", "true")
+        .output("drift", (count > 0).to_string()))
 }

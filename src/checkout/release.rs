@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use sha2::Digest as _;
 
+use crate::bundle::Deployed;
 use crate::names::Sha256;
 use crate::release::{FileEntry, Manifest, archive, manifest, provenance};
 use crate::report::{Fault, FaultKind};
@@ -114,6 +115,24 @@ fn check_statement(folder: &Path, sums: &BTreeMap<String, Sha256>) -> Result<()>
 }
 
 impl Opened {
+    /// What a deployment remembers of it.
+    pub fn deployed(&self) -> Deployed {
+        Deployed {
+            version: self.manifest.version.clone(),
+            commit: self.manifest.commit.clone(),
+            digest: self.digest,
+        }
+    }
+
+    /// Every file of the release by its name.
+    pub fn files(&self) -> Result<Vec<(String, Vec<u8>)>> {
+        let names = listed(&self.folder)?;
+        names
+            .into_keys()
+            .map(|name| Ok((name.clone(), fs::read(self.folder.join(name))?)))
+            .collect()
+    }
+
     /// Reads the archive, and hands on each file that is proved.
     fn each_file(
         &self,

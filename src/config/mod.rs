@@ -4,6 +4,7 @@
 //! `LAKEGATE_*` variables, those over this file, this file over defaults.
 
 mod between;
+mod deploy;
 mod drift;
 mod gate;
 mod monitor;
@@ -20,6 +21,7 @@ mod tests_section;
 mod windows;
 
 pub use between::Between;
+pub use deploy::{Deploy, DeployEngine, DeployPolicy, Forbid};
 pub use drift::{Compat, Drift, Engine};
 pub use gate::{
     Better, Compliance, Costs, Experiment, Fair, Fairness, Gate, Infrastructure, LiveRule, Margin,
@@ -55,6 +57,8 @@ pub struct Config {
     pub tests: Tests,
     /// Where releases come from, and what must be known of them.
     pub release: Release,
+    /// Which changes of a deployment may be made.
+    pub deploy: Deploy,
     /// When a model version passes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gate: Option<Gate>,
@@ -124,6 +128,7 @@ impl Config {
         }
         self.telemetry.check().map_err(|message| format!("`telemetry`: {message}"))?;
         self.tests.check().map_err(|message| format!("`tests`: {message}"))?;
+        self.deploy.check().map_err(|message| format!("`deploy`: {message}"))?;
         self.release.check().map_err(|message| format!("`release`: {message}"))?;
         self.promotion.check().map_err(|message| format!("`promotion`: {message}"))?;
         if let Some(schema) = &self.record.schema {

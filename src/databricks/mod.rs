@@ -6,6 +6,7 @@
 
 mod auth;
 pub mod credentials;
+mod definitions;
 mod error;
 pub mod files;
 mod http;
@@ -13,7 +14,6 @@ pub mod jobs;
 pub mod mlflow;
 mod model_digest;
 pub mod monitors;
-mod permissions;
 mod profile;
 mod settings;
 pub mod sql;

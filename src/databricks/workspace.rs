@@ -70,6 +70,12 @@ impl Client {
         }
     }
 
+    /// The bytes of a file, which may be larger than an export.
+    pub async fn workspace_file(&self, path: &str) -> Result<Bytes, Error> {
+        let route = format!("/api/2.0/workspace-files{}", encoded(path));
+        self.http.get(route).send().await
+    }
+
     pub async fn workspace_list(&self, path: &str) -> Result<Vec<ObjectInfo>, Error> {
         #[derive(Deserialize)]
         struct Answer {

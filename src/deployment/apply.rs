@@ -1,14 +1,18 @@
 //! Carrying out a plan. Makes no choices: each step can be repeated.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use anyhow::{Context as _, Result, bail};
 use futures::{StreamExt as _, TryStreamExt as _};
 use serde_json::{Value, json};
 
 use super::store::Store;
-use crate::bundle::{Action, Kind, Plan, ResourceState, State, Step};
-use crate::databricks::Client;
-use crate::databricks::unity::Securable;
-use crate::step::Ctx;
+use super::{kinds, remote};
+use crate::bundle::{
+    Action, FileDigests, Kind, Plan, Remembered, Remotes, ResourceState, Standing, State, Step, ids,
+};
+use crate::report::{Fault, FaultKind};
+use crate::step::{Cancel, Ctx};
 
 /// Files that travel at the same time.
 const PARALLEL: usize = 8;
@@ -53,233 +57,149 @@ pub(super) async fn files(ctx: &Ctx, plan: &Plan, read: &ReadFile<'_>) -> Result
     Ok(())
 }
 
-/// Applies the steps in order; the state is saved after each, so that a kill
-/// loses nothing.
-pub(super) async fn resources(
+/// A deployment in the middle of being changed.
+pub(super) struct Applying<'a> {
+    pub(super) ctx: &'a Ctx,
+    pub(super) plan: &'a Plan,
+    pub(super) state: &'a mut State,
+    /// As they were when the plan was made; what is made since is added.
+    pub(super) remotes: &'a mut Remotes,
+    /// What is in a schema goes with it.
+    pub(super) whole: bool,
+}
+
+impl Applying<'_> {
+    /// Applies the steps in order; the state is saved after each, so that a kill
+    /// loses nothing.
+    pub(super) async fn run(&mut self, store: &Store<'_>) -> Result<()> {
+        self.state.serial += 1;
+        let made = |step: &&Step| matches!(step.action, Action::Create | Action::Recreate);
+        let making: BTreeSet<String> =
+            self.plan.steps.iter().filter(made).map(|step| step.key.clone()).collect();
+        let pending = store.pending().await?;
+        if !making.is_empty() {
+            store.set_pending(&making.union(&pending).cloned().collect()).await?;
+        }
+        for step in &self.plan.steps {
+            if self.ctx.cancel.is_asked() {
+                return Err(Cancel::fault("apply the plan").into());
+            }
+            if step.action == Action::Skip {
+                continue;
+            }
+            let context = || format!("{} {}", step.action.as_str(), step.key);
+            if step.action.destroys() {
+                self.delete(step).await.with_context(context)?;
+            }
+            if step.action != Action::Delete {
+                let pending = pending.contains(&step.key);
+                self.put(step, pending).await.with_context(context)?;
+            }
+            store.save(self.state).await?;
+            self.ctx.host.progress(&context());
+        }
+        if !making.is_empty() || !pending.is_empty() {
+            store.set_pending(&BTreeSet::new()).await?;
+        }
+        store.save(self.state).await
+    }
+
+    async fn delete(&mut self, step: &Step) -> Result<()> {
+        let full = format!("resources.{}", step.key);
+        let settings = self.state.state.get(&full).map(|known| known.state.clone());
+        let id = step.id.as_deref().unwrap_or_default();
+        let settings = settings.unwrap_or_default();
+        kinds::delete(&self.ctx.client, step.kind, id, &settings, self.whole).await?;
+        self.state.state.remove(&full);
+        // Rights go with the resource that they are about.
+        for child in ["permissions", "grants"] {
+            self.state.state.remove(&format!("{full}.{child}"));
+        }
+        self.remotes.insert(step.key.clone(), None);
+        Ok(())
+    }
+
+    async fn put(&mut self, step: &Step, pending: bool) -> Result<()> {
+        let full = format!("resources.{}", step.key);
+        let settings = step.settings.clone().unwrap_or(Value::Null);
+        let ready = self.with_ids(&settings)?;
+        let known = step.id.as_deref().filter(|_| step.action == Action::Update);
+        let others = self.state.state.iter().filter(|(key, _)| **key != full);
+        let taken = others.map(|(_, other)| other.id.clone()).collect();
+        let id = kinds::put(&self.ctx.client, step, known, &ready, (pending, &taken)).await?;
+        let depends_on = step.references.iter().filter_map(|label| {
+            let mut parts = label.splitn(4, '.');
+            let (_, kind, name) = (parts.next()?, parts.next()?, parts.next()?);
+            let label = format!("${{{label}}}");
+            Some(json!({ "node": format!("resources.{kind}.{name}"), "label": label }))
+        });
+        let depends_on = depends_on.collect();
+        let mut kept = ready;
+        // What only the workspace knows: the id that an endpoint's permissions go
+        // by, the mark by which the CLI knows a dashboard as its own.
+        if matches!(step.kind, Kind::ModelServingEndpoints | Kind::Dashboards) {
+            let found = remote::one(&self.ctx.client, step.kind, &id).await?;
+            if let Some(etag) = found.as_ref().and_then(|found| found.ids.get("etag")) {
+                kept["etag"] = json!(etag);
+            }
+            self.remotes.insert(step.key.clone(), found);
+        } else {
+            self.remotes.entry(step.key.clone()).or_default().get_or_insert_default();
+        }
+        self.state.state.insert(full, ResourceState { id, state: kept, depends_on });
+        Ok(())
+    }
+
+    /// The ids of other resources, now that they exist.
+    fn with_ids(&self, settings: &Value) -> Result<Value> {
+        let standing = Standing {
+            state: self.state,
+            remotes: self.remotes,
+            remembered: &Remembered::default(),
+            uploaded: &FileDigests::default(),
+        };
+        let ready = ids::fill(settings, &|name| standing.id(name));
+        let open = ids::open(&ready);
+        if let Some(name) = open.first() {
+            bail!("{name} has no value yet: the references go in a circle");
+        }
+        Ok(ready)
+    }
+}
+
+/// Reads back every resource that was changed, and holds it against what was
+/// sent: a service that takes a change and does not keep it is found out.
+pub(super) async fn read_back(
     ctx: &Ctx,
     plan: &Plan,
-    state: &mut State,
-    store: &Store<'_>,
-    metadata_path: &str,
-    whole: bool,
-) -> Result<()> {
-    state.serial += 1;
-    for step in &plan.steps {
-        if ctx.cancel.is_asked() {
-            return Err(crate::step::Cancel::fault("apply the plan").into());
-        }
-        if step.action == Action::Skip {
-            continue;
-        }
-        let full = format!("resources.{}", step.key);
-        let context = || format!("{} {}", step.action.as_str(), step.key);
-        match step.action {
-            Action::Delete => {
-                delete(&ctx.client, step.kind, step.id.as_deref().unwrap_or_default(), whole)
-                    .await
-                    .with_context(context)?;
-                state.state.remove(&full);
-            }
-            _ => {
-                let settings = step.settings.clone().unwrap_or(Value::Null);
-                let ready = with_ids(&settings, state)?;
-                if step.action == Action::Recreate {
-                    delete(&ctx.client, step.kind, step.id.as_deref().unwrap_or_default(), whole)
-                        .await
-                        .with_context(context)?;
-                }
-                let known = step.id.as_deref().filter(|_| step.action == Action::Update);
-                let id = put(&ctx.client, step, known, &ready, metadata_path)
-                    .await
-                    .with_context(context)?;
-                let depends_on = step
-                    .depends_on
-                    .iter()
-                    .map(|key| json!({ "node": format!("resources.{key}") }))
-                    .collect();
-                state.state.insert(full, ResourceState { id, state: settings, depends_on });
-            }
-        }
-        store.save(state).await?;
-        ctx.host.progress(&format!("{} {}", step.action.as_str(), step.key));
-    }
-    store.save(state).await
-}
-
-/// The ids of other resources, now that they exist.
-fn with_ids(settings: &Value, state: &State) -> Result<Value> {
-    Ok(match settings {
-        Value::String(text) => {
-            match text.strip_prefix("${resources.").and_then(|rest| rest.strip_suffix(".id}")) {
-                Some(key) => {
-                    let id = state.id(key).with_context(|| {
-                        format!("resources.{key} has no id yet: the references go in a circle")
-                    })?;
-                    id.parse::<i64>().map_or_else(|_| json!(id), |number| json!(number))
-                }
-                None if text.contains("${resources.") => {
-                    bail!("the reference in `{text}` must stand alone")
-                }
-                None => settings.clone(),
-            }
-        }
-        Value::Array(items) => {
-            items.iter().map(|item| with_ids(item, state)).collect::<Result<_>>()?
-        }
-        Value::Object(fields) => {
-            let fields =
-                fields.iter().map(|(name, value)| Ok((name.clone(), with_ids(value, state)?)));
-            Value::Object(fields.collect::<Result<_>>()?)
-        }
-        other => other.clone(),
-    })
-}
-
-/// Creates or updates; returns the id. What a killed deployment made before it
-/// could say so is found by its name and taken over.
-async fn put(
-    client: &Client,
-    step: &Step,
-    known: Option<&str>,
-    settings: &Value,
-    metadata_path: &str,
-) -> Result<String> {
-    let mut settings = settings.clone();
-    let permissions = settings.as_object_mut().and_then(|fields| {
-        fields.remove("lifecycle");
-        fields.remove("permissions")
-    });
-    let id = match step.kind {
-        Kind::Jobs => job(client, known, &mut settings, metadata_path).await?,
-        Kind::Experiments => experiment(client, known, &settings).await?,
-        Kind::Schemas => securable(client, Securable::Schema, &settings).await?,
-        Kind::Volumes => securable(client, Securable::Volume, &settings).await?,
-        Kind::RegisteredModels => securable(client, Securable::Model, &settings).await?,
-    };
-    if let Some(permissions) = permissions {
-        client
-            .permissions_set(step.kind.as_str(), &id, &permissions)
-            .await
-            .context("set its permissions")?;
-    }
-    Ok(id)
-}
-
-async fn job(
-    client: &Client,
-    known: Option<&str>,
-    settings: &mut Value,
-    metadata_path: &str,
-) -> Result<String> {
-    settings["deployment"] = json!({ "kind": "BUNDLE", "metadata_file_path": metadata_path });
-    settings["edit_mode"] = json!("UI_LOCKED");
-    settings["format"] = json!("MULTI_TASK");
-    if settings["queue"].is_null() {
-        settings["queue"] = json!({ "enabled": true });
-    }
-    let mut found = known.and_then(|id| id.parse::<i64>().ok());
-    if found.is_none() {
-        let named = client.job_list(settings["name"].as_str()).await?;
-        let ours = |job: &&crate::databricks::jobs::Job| {
-            job.settings.pointer("/deployment/metadata_file_path").and_then(Value::as_str)
-                == Some(metadata_path)
-        };
-        found = named.iter().find(ours).map(|job| job.job_id);
-    }
-    match found {
-        Some(id) => {
-            client.job_reset(id, settings).await?;
-            Ok(id.to_string())
-        }
-        None => Ok(client.job_create(settings).await?.to_string()),
-    }
-}
-
-async fn experiment(client: &Client, known: Option<&str>, settings: &Value) -> Result<String> {
-    let name = settings["name"].as_str().unwrap_or_default();
-    if let Some(id) = known {
-        client.experiment_rename(id, name).await?;
-        return Ok(id.to_owned());
-    }
-    if let Some(found) = client.experiment_by_name(name).await? {
-        return Ok(found.experiment_id);
-    }
-    if let Some((folder, _)) = name.rsplit_once('/') {
-        client.workspace_mkdirs(folder).await?;
-    }
-    let mut fields = settings.clone();
-    if let Some(tags) = settings["tags"].as_object() {
-        fields["tags"] =
-            tags.iter().map(|(key, value)| json!({ "key": key, "value": value })).collect();
-    }
-    Ok(client.experiment_create(&fields).await?)
-}
-
-async fn securable(client: &Client, kind: Securable, settings: &Value) -> Result<String> {
-    let text = |field: &str| settings[field].as_str().unwrap_or_default();
-    let full_name = match kind {
-        Securable::Catalog => text("name").to_owned(),
-        Securable::Schema => format!("{}.{}", text("catalog_name"), text("name")),
-        Securable::Volume | Securable::Model => {
-            format!("{}.{}.{}", text("catalog_name"), text("schema_name"), text("name"))
-        }
-    };
-    if client.securable_get(kind, &full_name).await?.is_none() {
-        let mut fields = settings.clone();
-        if kind == Securable::Volume && fields["volume_type"].is_null() {
-            fields["volume_type"] = json!("MANAGED");
-        }
-        client.securable_create(kind, &fields).await?;
-    } else if let Some(comment) = settings["comment"].as_str() {
-        client.securable_update(kind, &full_name, &json!({ "comment": comment })).await?;
-    }
-    Ok(full_name)
-}
-
-/// `whole` takes what is in a schema, too.
-async fn delete(client: &Client, kind: Kind, id: &str, whole: bool) -> Result<()> {
-    let result = match kind {
-        Kind::Jobs => client.job_delete(id.parse().context("read the job's id")?).await,
-        Kind::Experiments => client.experiment_delete(id).await,
-        Kind::Schemas => client.securable_delete(Securable::Schema, id, whole).await,
-        Kind::Volumes => client.securable_delete(Securable::Volume, id, whole).await,
-        Kind::RegisteredModels => client.securable_delete(Securable::Model, id, whole).await,
-    };
-    match result {
-        Err(error) if !error.is_not_found() => Err(error.into()),
-        _ => Ok(()),
-    }
-}
-
-/// The deployed resources that the workspace no longer has.
-pub(super) async fn gone(
-    client: &Client,
     state: &State,
-) -> Result<std::collections::BTreeSet<String>> {
-    let mut gone = std::collections::BTreeSet::new();
-    for (full, resource) in &state.state {
-        let key = full.strip_prefix("resources.").unwrap_or(full);
-        let id = resource.id.as_str();
-        let found = match key.split('.').next().unwrap_or_default() {
-            "jobs" => match client.job_get(id.parse().unwrap_or(0)).await {
-                Ok(_) => true,
-                Err(error) if error.is_not_found() => false,
-                Err(error) => return Err(error).with_context(|| format!("look at {key}")),
-            },
-            "experiments" => client
-                .experiment_get(id)
-                .await?
-                .is_some_and(|found| found.lifecycle_stage != "deleted"),
-            "schemas" => client.securable_get(Securable::Schema, id).await?.is_some(),
-            "volumes" => client.securable_get(Securable::Volume, id).await?.is_some(),
-            "registered_models" => client.securable_get(Securable::Model, id).await?.is_some(),
-            other => bail!(
-                "the state holds a resource of the kind `{other}`, which is not deployed natively yet"
-            ),
+) -> Result<BTreeMap<String, Value>> {
+    let now = remote::look(&ctx.client, state).await.context("read the deployment back")?;
+    let changed =
+        plan.steps.iter().filter(|step| !matches!(step.action, Action::Skip | Action::Delete));
+    for step in changed {
+        let Some(Some(found)) = now.get(&step.key) else {
+            let message = format!("{} was deployed, and is not there", step.key);
+            return Err(Fault::new(FaultKind::Integrity, message).into());
         };
-        if !found {
-            gone.insert(key.to_owned());
+        let sent = &state.state[&format!("resources.{}", step.key)].state;
+        if let (Some(sent), Some(kept)) = (sent["name"].as_str(), found.settings["name"].as_str())
+            && sent != kept
+        {
+            let message = format!("{} is called `{kept}` in the workspace, not `{sent}`", step.key);
+            return Err(Fault::new(FaultKind::Integrity, message).into());
+        }
+        let tasks = |value: &Value| -> Vec<String> {
+            let list = value["tasks"].as_array().into_iter().flatten();
+            let mut keys: Vec<_> =
+                list.filter_map(|task| Some(task["task_key"].as_str()?.to_owned())).collect();
+            keys.sort();
+            keys
+        };
+        if step.kind == Kind::Jobs && tasks(sent) != tasks(&found.settings) {
+            let message = format!("{} has other tasks in the workspace than were sent", step.key);
+            return Err(Fault::new(FaultKind::Integrity, message).into());
         }
     }
-    Ok(gone)
+    Ok(now.into_iter().filter_map(|(key, found)| Some((key, found?.settings))).collect())
 }

@@ -3,16 +3,20 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
+use futures::{StreamExt as _, TryStreamExt as _};
 
 use super::store::Store;
-use super::{apply, artifacts};
-use crate::bundle::{self, Bundle, FileDigests, Plan, State};
+use super::{artifacts, remote};
+use crate::bundle::{self, Bundle, FileDigests, Kind, Plan, Remembered, Remotes, Standing, State};
 use crate::checkout;
 use crate::names::Sha256;
 use crate::report::Fault;
 use crate::step::Ctx;
 use crate::sys::fs;
+
+/// Files that are read at the same time.
+const PARALLEL: usize = 16;
 
 /// The local file behind each path of the workspace.
 pub type Locals = BTreeMap<String, PathBuf>;
@@ -22,7 +26,52 @@ pub type Locals = BTreeMap<String, PathBuf>;
 pub struct Prepared {
     pub plan: Plan,
     pub state: State,
+    pub remotes: Remotes,
+    pub remembered: Remembered,
     pub locals: Locals,
+}
+
+/// What removing everything that is deployed would do.
+pub async fn removal(ctx: &Ctx, bundle: &Bundle) -> Result<Prepared> {
+    let empty = Bundle { resources: BTreeMap::new(), ..bundle.clone() };
+    compare(ctx, &empty, FileDigests::default(), Locals::new()).await
+}
+
+async fn compare(
+    ctx: &Ctx,
+    bundle: &Bundle,
+    files: FileDigests,
+    locals: Locals,
+) -> Result<Prepared> {
+    let store = Store::new(&ctx.client, bundle);
+    let (state, remembered) = tokio::try_join!(store.state(), store.remembered())?;
+    let remotes = remote::look(&ctx.client, &state).await?;
+    let uploaded = match remembered.files(&state) {
+        Some(known) => known.clone(),
+        None if state.serial == 0 => FileDigests::default(),
+        None => there(ctx, &files).await?,
+    };
+    let standing =
+        Standing { state: &state, remotes: &remotes, remembered: &remembered, uploaded: &uploaded };
+    let plan = bundle::plan(bundle, ctx.client.host(), standing, files);
+    Ok(Prepared { plan, state, remotes, remembered, locals })
+}
+
+/// The digests of files that another tool may have put there.
+async fn there(ctx: &Ctx, files: &FileDigests) -> Result<FileDigests> {
+    let looks = files.0.keys().map(|path| async move {
+        // A notebook is kept under its name without the ending.
+        let names = [Some(path.as_str()), path.strip_suffix(".py")];
+        for name in names.into_iter().flatten() {
+            if let Some(bytes) = ctx.client.workspace_read(name).await? {
+                return anyhow::Ok(Some((path.clone(), Sha256::of(bytes))));
+            }
+        }
+        Ok(None)
+    });
+    let found: Vec<_> =
+        futures::stream::iter(looks).buffer_unordered(PARALLEL).try_collect().await?;
+    Ok(FileDigests(found.into_iter().flatten().collect()))
 }
 
 /// Builds the artifacts, looks at what is deployed, and plans.
@@ -45,12 +94,24 @@ pub async fn prepare(ctx: &Ctx, bundle: &mut Bundle, root: &Path) -> Result<Prep
         digests.0.insert(path.clone(), Sha256::of(fs::read(local)?));
     }
     check_programs(bundle, &locals)?;
-    let store = Store::new(&ctx.client, bundle);
-    let state = store.state().await?;
-    let uploaded = store.uploaded().await?;
-    let gone = apply::gone(&ctx.client, &state).await?;
-    let plan = bundle::plan(bundle, ctx.client.host(), &state, &gone, digests, &uploaded);
-    Ok(Prepared { plan, state, locals })
+    fill_dashboards(bundle, root)?;
+    compare(ctx, bundle, digests, locals).await
+}
+
+/// Dashboards are files of the bundle.
+fn fill_dashboards(bundle: &mut Bundle, root: &Path) -> Result<()> {
+    for (key, resource) in &mut bundle.resources {
+        if resource.kind == Kind::Dashboards
+            && let Some(fields) = resource.settings.as_object_mut()
+            && let Some(path) = fields.remove("file_path")
+        {
+            let path = root.join(path.as_str().unwrap_or_default());
+            let text =
+                fs::read_text(&path).with_context(|| format!("resources.{key}.file_path"))?;
+            fields.insert("serialized_dashboard".into(), text.into());
+        }
+    }
+    Ok(())
 }
 
 /// A job whose program is not in the bundle would only fail when it runs.

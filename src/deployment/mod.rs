@@ -2,32 +2,39 @@
 
 mod apply;
 mod artifacts;
+mod cli;
+mod kinds;
+mod look;
 mod make;
+pub mod releases;
+mod remote;
 mod store;
 
 pub use artifacts::build as build_artifacts;
-pub use make::{Locals, Prepared, prepare};
+pub use cli::Cli;
+pub use look::{Found, look};
+pub use make::{Locals, Prepared, prepare, removal};
 pub use store::Store;
-
-use std::collections::BTreeMap;
 
 use anyhow::{Context as _, Result};
 
-use crate::bundle::{self, Bundle, FileDigests, Lock};
+use crate::bundle::{self, Bundle, Deployed, Lock, Remembered};
 use crate::names::Sha256;
 use crate::report::{Fault, FaultKind};
 use crate::step::Ctx;
 use crate::sys::fs;
 
-/// Carries out a plan under the lock, so that what was compared is what is changed.
+/// Carries out a plan under the lock, so that what was compared is what is
+/// changed, and reads back what came of it.
 pub async fn carry_out(
     ctx: &Ctx,
     bundle: &Bundle,
     prepared: &mut Prepared,
     store: &Store<'_>,
     lock: &Lock,
+    release: Option<Deployed>,
 ) -> Result<()> {
-    let Prepared { plan, state, locals } = prepared;
+    let Prepared { plan, state, remotes, locals, .. } = prepared;
     let read = |path: &str| -> Result<Vec<u8>> {
         let bytes = fs::read(locals.get(path).with_context(|| format!("find `{path}`"))?)?;
         if plan.files.0.get(path) != Some(&Sha256::of(&bytes)) {
@@ -40,26 +47,14 @@ pub async fn carry_out(
         Ok(bytes)
     };
     apply::files(ctx, plan, &read).await?;
-    store.save_uploaded(&plan.files).await?;
     store.confirm(lock).await?;
-    apply::resources(ctx, plan, state, store, &metadata_path(bundle), false).await?;
+    let mut applying = apply::Applying { ctx, plan, state: &mut *state, remotes, whole: false };
+    applying.run(store).await?;
+    store.confirm(lock).await?;
+    let resources = apply::read_back(ctx, plan, state).await?;
+    let remembered = Remembered::new(state, plan.files.clone(), resources, release);
+    store.remember(&remembered).await?;
     store.save_metadata(bundle, state, &plan.files, &ctx.context).await
-}
-
-fn metadata_path(bundle: &Bundle) -> String {
-    format!("{}/metadata.json", bundle.state_path)
-}
-
-/// What removing everything that is deployed would do.
-pub async fn removal(ctx: &Ctx, bundle: &Bundle) -> Result<Prepared> {
-    let store = Store::new(&ctx.client, bundle);
-    let state = store.state().await?;
-    let empty = Bundle { resources: BTreeMap::new(), ..bundle.clone() };
-    let gone = apply::gone(&ctx.client, &state).await?;
-    let uploaded = store.uploaded().await?;
-    let plan =
-        bundle::plan(&empty, ctx.client.host(), &state, &gone, FileDigests::default(), &uploaded);
-    Ok(Prepared { plan, state, locals: Locals::new() })
 }
 
 /// Removes the resources and the bundle's folder. The lock goes with the folder.
@@ -70,7 +65,7 @@ pub async fn remove(
     step_key: Option<&str>,
 ) -> Result<()> {
     let me = ctx.client.me().await?;
-    Store::new(&ctx.client, bundle).lock(&ctx.context, step_key, &me.user_name).await?;
+    Store::new(&ctx.client, bundle).lock(ctx, step_key, &me.user_name).await?;
     take_away(ctx, bundle, removal, false).await
 }
 
@@ -84,8 +79,8 @@ pub async fn remove_copy(ctx: &Ctx, bundle: &Bundle) -> Result<usize> {
 
 async fn take_away(ctx: &Ctx, bundle: &Bundle, removal: &mut Prepared, whole: bool) -> Result<()> {
     let store = Store::new(&ctx.client, bundle);
-    let Prepared { plan, state, .. } = removal;
-    apply::resources(ctx, plan, state, &store, &metadata_path(bundle), whole).await?;
+    let Prepared { plan, state, remotes, .. } = removal;
+    apply::Applying { ctx, plan, state, remotes, whole }.run(&store).await?;
     let removed = ctx.client.workspace_delete(&bundle.root_path, true).await;
     removed.context("remove the bundle's folder")
 }

@@ -1,12 +1,16 @@
 //! The deployment as the workspace keeps it: state, file digests, lock.
 
+use std::collections::BTreeSet;
+
 use anyhow::{Context as _, Result};
 
-use crate::bundle::{self, Bundle, FileDigests, Lock, State};
+use crate::bundle::{self, Bundle, FileDigests, Lock, LockRun, Remembered, State};
 use crate::databricks::Client;
+use crate::forge::Forge;
 use crate::host::Context;
 use crate::names::Sha256;
 use crate::report::{Fault, FaultKind};
+use crate::step::Ctx;
 use crate::sys::clock;
 
 /// Where the parts of a deployment's state are.
@@ -47,16 +51,30 @@ impl<'a> Store<'a> {
         self.write("resources.json", text).await.context("save the deployment state")
     }
 
-    /// The digests of the uploaded files. Without them everything is uploaded.
-    pub async fn uploaded(&self) -> Result<FileDigests> {
-        let found = self.client.workspace_read(&self.path("lakegate-files.json")).await?;
+    /// What Lakegate knows beside the state; nothing known is no error.
+    pub async fn remembered(&self) -> Result<Remembered> {
+        let found = self.client.workspace_read(&self.path("lakegate.json")).await?;
         Ok(found.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default())
     }
 
-    pub async fn save_uploaded(&self, files: &FileDigests) -> Result<()> {
-        self.write("lakegate-files.json", serde_json::to_vec(files)?)
+    pub async fn remember(&self, known: &Remembered) -> Result<()> {
+        self.write("lakegate.json", serde_json::to_vec(known)?)
             .await
-            .context("save the list of files")
+            .context("save what was read back")
+    }
+
+    /// What a deployment was about to make when it was killed.
+    pub async fn pending(&self) -> Result<BTreeSet<String>> {
+        let found = self.client.workspace_read(&self.path("pending.json")).await?;
+        Ok(found.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default())
+    }
+
+    /// Notes what is about to be made; nothing takes the note away.
+    pub async fn set_pending(&self, keys: &BTreeSet<String>) -> Result<()> {
+        if keys.is_empty() {
+            return Ok(self.client.workspace_delete(&self.path("pending.json"), false).await?);
+        }
+        self.write("pending.json", serde_json::to_vec(keys)?).await.context("note what is made")
     }
 
     /// Tells other tools, and the job's page, what was deployed.
@@ -78,54 +96,99 @@ impl<'a> Store<'a> {
         Ok(self.client.workspace_write(&self.path(file), bytes.into(), true).await?)
     }
 
-    /// Takes the lock, or says who holds it. A retried step finds its own lock.
-    pub async fn lock(
-        &self,
-        context: &Context,
-        step_key: Option<&str>,
-        user: &str,
-    ) -> Result<Lock> {
+    /// Takes the lock, or says who holds it. A retried step finds its own lock;
+    /// one whose CI run is over is taken away from it.
+    pub async fn lock(&self, ctx: &Ctx, step_key: Option<&str>, user: &str) -> Result<Lock> {
+        let context = &ctx.context;
+        let run = context.run_id.as_ref().map(|id| LockRun {
+            host: context.host.to_owned(),
+            repository: context.repository.clone().unwrap_or_default(),
+            id: id.clone(),
+        });
         let lock = Lock {
             id: lock_id(context, step_key),
             acquisition_time: clock::now().to_string(),
             is_forced: false,
             user: user.to_owned(),
+            run,
         };
         self.client.workspace_mkdirs(&self.folder).await.context("make the state folder")?;
-        let taken = self
-            .client
-            .workspace_write(&self.path("deploy.lock"), serde_json::to_vec(&lock)?.into(), false)
-            .await;
-        if let Err(error) = taken
-            && !error.is_already_there()
-        {
-            return Err(error).context("take the deployment lock");
+        // Twice: once more after a lock that nobody holds any more was taken away.
+        for _ in 0..2 {
+            let bytes = serde_json::to_vec(&lock)?;
+            let path = self.path("deploy.lock");
+            let taken = self.client.workspace_write(&path, bytes.into(), false).await;
+            if let Err(error) = taken
+                && !error.is_already_there()
+            {
+                return Err(error).context("take the deployment lock");
+            }
+            // Whoever wrote the file that is there now has the lock.
+            let Some(holder) = self.holder().await? else { continue };
+            if holder.id == lock.id {
+                return Ok(lock);
+            }
+            if !self.is_over(ctx, &holder).await {
+                return Err(self.held(&holder).into());
+            }
+            ctx.host.progress(&format!(
+                "the deployment lock of `{}` is broken: its CI run is over",
+                holder.user
+            ));
+            self.break_lock(&holder.id).await?;
         }
-        // Whoever wrote the file that is there now has the lock.
-        let holder = self.holder().await?;
-        match holder {
-            Some(holder) if holder.id == lock.id => Ok(lock),
-            Some(holder) => Err(Fault::new(
-                FaultKind::Conflict,
-                format!(
-                    "take the deployment lock: `{}` holds it since {}",
-                    holder.user, holder.acquisition_time
-                ),
-            )
-            .hint(format!(
-                "wait for that deployment; if it was killed, delete {}",
-                self.path("deploy.lock")
-            ))
-            .into()),
-            None => Err(Fault::new(
-                FaultKind::Conflict,
-                "take the deployment lock: it was taken away at once",
-            )
-            .into()),
+        let message = "take the deployment lock: it was taken away at once";
+        Err(Fault::new(FaultKind::Conflict, message).into())
+    }
+
+    fn held(&self, holder: &Lock) -> Fault {
+        let age = holder.acquisition_time.parse::<jiff::Timestamp>().ok();
+        let age = age.and_then(|since| std::time::Duration::try_from(clock::now() - since).ok());
+        let age = age.map_or_else(String::new, |age| format!(", for {}", clock::human(age)));
+        let message = format!(
+            "take the deployment lock: `{}` holds it since {}{age}",
+            holder.user, holder.acquisition_time
+        );
+        Fault::new(FaultKind::Conflict, message).hint(format!(
+            "wait for that deployment; if it was killed: `bundle-deploy unlock --lock-id {}`",
+            holder.id
+        ))
+    }
+
+    /// Whether the CI run that holds a lock has ended. Not known is no.
+    async fn is_over(&self, ctx: &Ctx, holder: &Lock) -> bool {
+        let Some(run) = &holder.run else { return false };
+        let here = &ctx.context;
+        if run.host != here.host || Some(&run.repository) != here.repository.as_ref() {
+            return false;
+        }
+        // Another attempt or step of this very run may hold it.
+        if Some(&run.id) == here.run_id.as_ref() {
+            return false;
+        }
+        match Forge::new(here, &ctx.env, &ctx.masker()) {
+            Ok(forge) => forge.is_over(&run.id).await.unwrap_or(false),
+            Err(_) => false,
         }
     }
 
-    async fn holder(&self) -> Result<Option<Lock>> {
+    /// Takes a lock away from its holder, who must be named.
+    pub async fn break_lock(&self, id: &str) -> Result<Lock> {
+        let held = self.holder().await?;
+        let Some(holder) = held else {
+            return Err(Fault::usage("nobody holds the deployment lock").into());
+        };
+        if holder.id != id {
+            let message = format!("another holds the lock now: `{}`, {}", holder.user, holder.id);
+            return Err(Fault::new(FaultKind::Conflict, message).into());
+        }
+        let deleted = self.client.workspace_delete(&self.path("deploy.lock"), false).await;
+        deleted.context("break the deployment lock")?;
+        Ok(holder)
+    }
+
+    /// Who holds the lock.
+    pub async fn holder(&self) -> Result<Option<Lock>> {
         let bytes = self
             .client
             .workspace_read(&self.path("deploy.lock"))

@@ -178,6 +178,14 @@ impl Forge {
         }
     }
 
+    /// Whether a run of the host's pipelines has ended.
+    pub async fn is_over(&self, run: &str) -> Result<bool> {
+        match self {
+            Self::GitHub(github) => github.is_over(run).await,
+            Self::Azure(azure) => azure.is_over(run).await,
+        }
+    }
+
     /// The one comment of a kind on a merge request, brought up to date.
     /// `settled` says that nothing is left to do about it.
     pub async fn comment(

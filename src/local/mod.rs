@@ -6,6 +6,7 @@
 //! it does not have: nothing passes by accident. Each resource registers its
 //! own routes in its own file.
 
+mod definitions;
 mod environments;
 mod error;
 mod faults;

@@ -11,7 +11,8 @@ use super::input::Input;
 use super::{Shared, USER};
 
 const KIND: &str = "permissions";
-const TYPES: [&str; 3] = ["jobs", "experiments", "directories"];
+const TYPES: [&str; 6] =
+    ["jobs", "experiments", "directories", "pipelines", "serving-endpoints", "dashboards"];
 
 pub(crate) fn routes() -> Router<Shared> {
     Router::new().route("/api/2.0/permissions/{kind}/{id}", get(read).put(replace).patch(add))
@@ -36,7 +37,9 @@ fn shown(kind: &str, id: &str, given: &[Value]) -> Json<Value> {
         );
         Value::Object(fields)
     });
-    let list: Vec<Value> = std::iter::once(owner).chain(entries).collect();
+    // Whoever is given a level by name has that one.
+    let named = given.iter().any(|entry| entry["user_name"] == USER);
+    let list: Vec<Value> = Some(owner).filter(|_| !named).into_iter().chain(entries).collect();
     Json(
         json!({ "object_id": format!("/{kind}/{id}"), "object_type": kind.trim_end_matches('s'), "access_control_list": list }),
     )

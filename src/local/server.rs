@@ -18,8 +18,8 @@ use tokio::sync::oneshot;
 use super::error::ApiFault;
 use super::faults::{Strike, When};
 use super::{
-    Shared, Workspace, environments, faults, files, identity, jobs, mlflow, permissions, sql,
-    unity, workspace_files,
+    Shared, Workspace, definitions, environments, faults, files, identity, jobs, mlflow,
+    permissions, sql, unity, workspace_files,
 };
 use crate::names::Secret;
 use crate::report::Fault;
@@ -86,6 +86,7 @@ fn router(workspace: Shared) -> Router {
         .merge(mlflow::routes())
         .merge(jobs::routes())
         .merge(permissions::routes())
+        .merge(definitions::routes())
         .merge(sql::routes())
         .fallback(unknown)
         .layer(middleware::from_fn_with_state(workspace.clone(), strike))

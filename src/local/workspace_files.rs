@@ -67,6 +67,7 @@ pub(crate) fn routes() -> Router<Shared> {
         .route("/api/2.0/workspace/mkdirs", post(mkdirs))
         .route("/api/2.0/workspace/import", post(import))
         .route("/api/2.0/workspace-files/import-file/{*path}", post(import_file))
+        .route("/api/2.0/workspace-files/{*path}", get(read_file))
         .route("/api/2.0/workspace/export", get(export))
         .route("/api/2.0/workspace/get-status", get(status))
         .route("/api/2.0/workspace/list", get(list))
@@ -304,6 +305,15 @@ async fn export(State(workspace): State<Shared>, input: Input) -> Answer<Respons
     }
     let file_type = if object.object_type == "NOTEBOOK" { "py" } else { "" };
     Ok(Json(json!({ "content": STANDARD.encode(bytes), "file_type": file_type })).into_response())
+}
+
+/// The bytes alone, as the official CLI asks for its own files.
+async fn read_file(State(workspace): State<Shared>, Path(path): Path<String>) -> Answer<Response> {
+    let object = find(&workspace, &object_path(&format!("/{}", path.trim_start_matches('/')))?)?;
+    if object.object_type == "DIRECTORY" {
+        return Err(ApiFault::invalid(format!("'{path}' is a folder")));
+    }
+    Ok(fs::read(paths::below(&workspace.workspace_root(), &object.file)?)?.into_response())
 }
 
 async fn delete(State(workspace): State<Shared>, input: Input) -> Answer<Json<Value>> {

@@ -6,7 +6,7 @@ use globset::{Glob, GlobSet, GlobSetBuilder};
 use serde_json::Value;
 
 use super::imports::{self, Imports};
-use crate::bundle::Bundle;
+use crate::bundle::{self, Bundle};
 use crate::config::IntegrationJob;
 
 /// What kind of code changed.
@@ -90,8 +90,9 @@ pub(super) fn affected(sides: &Sides<'_>) -> Affected {
             Some(before) => match before.resources.get(key) {
                 None => Some("it is new".to_owned()),
                 Some(old) if old.settings != resource.settings => {
-                    let fields = crate::bundle::changed_fields(&old.settings, &resource.settings);
-                    Some(format!("its settings changed: {}", fields.join(", ")))
+                    let fields = bundle::differences(&old.settings, &resource.settings);
+                    let paths: Vec<&str> = fields.iter().map(|field| &*field.path).collect();
+                    Some(format!("its settings changed: {}", paths.join(", ")))
                 }
                 Some(_) => None,
             },

@@ -1,7 +1,7 @@
 use super::*;
 use crate::bundle::{Sources, Surroundings, load};
 
-const YAML: &str = "bundle: {name: b}\ntargets: {dev: {default: true}}\nresources:\n  jobs:\n    features: {name: features, tasks: [{task_key: t, spark_python_task: {python_file: ops/features.py}}]}\n    train: {name: train, tasks: [{task_key: t, spark_python_task: {python_file: ops/train.py}, libraries: [{whl: dist/*.whl}]}]}\n    score: {name: score, tasks: [{task_key: t, notebook_task: {notebook_path: ops/score}}]}\n";
+const YAML: &str = "bundle: {name: b}\ntargets: {dev: {default: true}}\nresources:\n  jobs:\n    features: {name: features, tasks: [{task_key: t, existing_cluster_id: c, spark_python_task: {python_file: ops/features.py}}]}\n    train: {name: train, tasks: [{task_key: t, existing_cluster_id: c, spark_python_task: {python_file: ops/train.py}, libraries: [{whl: dist/*.whl}]}]}\n    score: {name: score, tasks: [{task_key: t, notebook_task: {notebook_path: ops/score}}]}\n";
 
 fn bundle(text: &str) -> Bundle {
     let sources = Sources::from([("databricks.yml".to_owned(), text.to_owned())]);

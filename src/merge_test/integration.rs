@@ -133,10 +133,10 @@ impl Trial<'_> {
         ctx.host.progress(&format!("deploy a copy of {} to {}", bundle.name, bundle.root_path));
         let me = ctx.client.me().await?;
         let store = Store::new(&ctx.client, bundle);
-        let lock = store.lock(&ctx.context, self.step_key, &me.user_name).await?;
+        let lock = store.lock(ctx, self.step_key, &me.user_name).await?;
         let deploy = async {
             let mut prepared = deployment::prepare(ctx, bundle, self.root).await?;
-            deployment::carry_out(ctx, bundle, &mut prepared, &store, &lock).await?;
+            deployment::carry_out(ctx, bundle, &mut prepared, &store, &lock, None).await?;
             anyhow::Ok(prepared.state)
         };
         let state = deploy.await;

@@ -2,6 +2,7 @@
 //! the statements that create a table and add rows exactly once.
 
 mod decision;
+mod deployment;
 mod drift;
 pub mod evidence;
 mod fence;
@@ -12,6 +13,7 @@ mod sign_off;
 pub mod statement;
 
 pub use decision::DecisionRow;
+pub use deployment::DeploymentRow;
 pub use drift::DriftRow;
 pub use fence::FenceRow;
 pub use gate::GateRow;

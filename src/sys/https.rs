@@ -76,6 +76,29 @@ pub async fn send(
     }
 }
 
+/// Fetches a public file. Redirects are followed, as nothing secret is sent;
+/// each leads to a safe address, and there are few of them.
+pub async fn download(
+    client: &reqwest::Client,
+    from: reqwest::Url,
+) -> anyhow::Result<bytes::Bytes> {
+    let mut place = from;
+    for _ in 0..4 {
+        let answer = client.get(place.clone()).send().await;
+        let answer = answer.map_err(|error| anyhow::anyhow!(plain_reason(&error)))?;
+        if !answer.status().is_redirection() {
+            anyhow::ensure!(answer.status().is_success(), "HTTP {}", answer.status().as_u16());
+            return answer.bytes().await.map_err(|error| anyhow::anyhow!(plain_reason(&error)));
+        }
+        let next = answer.headers().get(reqwest::header::LOCATION);
+        let next = next.and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let next = place.join(next)?;
+        anyhow::ensure!(keeps_tokens(&next), "it leads to `{}`, which is not https", next.scheme());
+        place = next;
+    }
+    anyhow::bail!("it leads from one address to the next")
+}
+
 fn unanswered(error: &reqwest::Error) -> Refused {
     Refused { status: None, words: plain_reason(error) }
 }

@@ -15,7 +15,7 @@ fn project(dir: &Path) {
         |name: &str, text: &str| lakegate::sys::fs::write_atomic(dir.join(name), text).unwrap();
     write(
         "databricks.yml",
-        "bundle: {name: small}\nresources:\n  jobs:\n    hello:\n      name: hello\n      tasks:\n        - {task_key: say, spark_python_task: {python_file: hello.py, parameters: ['{{job.parameters.who}}']}}\n      parameters: [{name: who, default: world}]\ntargets: {local: {default: true}}\n",
+        "bundle: {name: small}\nresources:\n  jobs:\n    hello:\n      name: hello\n      tasks:\n        - {task_key: say, environment_key: e, spark_python_task: {python_file: hello.py, parameters: ['{{job.parameters.who}}']}}\n      parameters: [{name: who, default: world}]\n      environments: [{environment_key: e, spec: {environment_version: '3'}}]\ntargets: {local: {default: true}}\n",
     );
     write(
         "hello.py",
@@ -404,8 +404,8 @@ fn a_plan_is_applied_exactly_or_not_at_all() {
     assert!(said.contains("the files are not those that were planned"), "{said}");
     world.edit("databricks.yml", "hello:\n", "greet:\n");
     let (code, said) = world.run(&["bundle-deploy", "apply"]);
-    assert_eq!(code, 2, "{said}");
-    assert!(said.contains("deletes what exists: jobs.hello"), "{said}");
+    assert_eq!(code, 1, "{said}");
+    assert!(said.contains("jobs.hello would be deleted"), "{said}");
     assert_eq!(world.run(&["bundle-deploy", "apply", "--allow-destroy"]).0, 0);
     assert_eq!(world.run(&["bundle-deploy", "destroy", "--allow-destroy"]).0, 0);
     refused(world.run(&["job-run", "hello"]), &["no job is called"]);

@@ -13,6 +13,7 @@ mod commands;
 mod conformance;
 mod drift;
 mod durability;
+mod interchange;
 mod merges;
 mod monitors;
 mod promotion;

@@ -24,8 +24,8 @@ fn repository(at: &Path) -> PathBuf {
          resources:\n\
          \x20 schemas: {s: {catalog_name: main, name: '${var.schema}'}}\n\
          \x20 jobs:\n\
-         \x20   make: {name: make, schedule: {quartz_cron_expression: '0 0 * * * ?', timezone_id: UTC}, tasks: [{task_key: t, spark_python_task: {python_file: ops/make.py, parameters: ['${var.schema}']}}]}\n\
-         \x20   use: {name: use, tasks: [{task_key: t, spark_python_task: {python_file: src/use.py}}]}\n",
+         \x20   make: {name: make, schedule: {quartz_cron_expression: '0 0 * * * ?', timezone_id: UTC}, tasks: [{task_key: t, environment_key: e, spark_python_task: {python_file: ops/make.py, parameters: ['${var.schema}']}}], environments: [{environment_key: e, spec: {environment_version: '3'}}]}\n\
+         \x20   use: {name: use, tasks: [{task_key: t, environment_key: e, spark_python_task: {python_file: src/use.py}}], environments: [{environment_key: e, spec: {environment_version: '3'}}]}\n",
     );
     write(
         "lakegate.yml",

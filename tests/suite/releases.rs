@@ -17,7 +17,7 @@ fn repository(at: &Path) -> PathBuf {
         "bundle: {name: flights}\n\
          targets: {staging: {default: true}, prod: {mode: production}}\n\
          artifacts: {lib: {type: whl, build: 'sh ops/build.sh'}}\n\
-         resources: {jobs: {train: {name: train, tasks: [{task_key: t, spark_python_task: {python_file: ops/train.py}, libraries: [{whl: dist/*.whl}]}]}}}\n",
+         resources: {jobs: {train: {name: train, tasks: [{task_key: t, environment_key: e, spark_python_task: {python_file: ops/train.py}, libraries: [{whl: dist/*.whl}]}], environments: [{environment_key: e, spec: {environment_version: '3'}}]}}}\n",
     );
     write("lakegate.yml", "release: {tested_by: none}\n");
     write("requirements.txt", "numpy==2.1.0\n");

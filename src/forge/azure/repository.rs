@@ -55,6 +55,11 @@ impl Azure {
         Ok(None)
     }
 
+    pub(in crate::forge) async fn is_over(&self, run: &str) -> Result<bool> {
+        let found = self.read(self.url(&["build", "builds", run]), "look at the run").await?;
+        Ok(found["status"] == "completed")
+    }
+
     /// On the merge request where there is one: branch policies look there.
     pub(in crate::forge) async fn set_status(
         &self,

@@ -101,6 +101,13 @@ impl GitHub {
         Ok(worst)
     }
 
+    pub(in crate::forge) async fn is_over(&self, run: &str) -> Result<bool> {
+        let route = self.route(&format!("actions/runs/{run}"));
+        let found: Result<Value, _> = self.api.get(route, None::<&()>).await;
+        let found = found.map_err(|error| refused("look at the run", "actions: read", error))?;
+        Ok(found["status"] == "completed")
+    }
+
     pub(in crate::forge) async fn set_status(&self, commit: &str, told: &Told<'_>) -> Result<()> {
         let state = match told.state {
             State::Success => "success",

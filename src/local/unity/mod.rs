@@ -1,6 +1,7 @@
 //! Unity Catalog: catalogs, schemas, volumes, tables, registered models.
 
 mod credentials;
+mod grants;
 pub(crate) mod models;
 mod securables;
 pub(crate) mod tables;
@@ -18,6 +19,7 @@ pub(crate) fn routes() -> Router<Shared> {
         .merge(securables::routes())
         .merge(tables::routes())
         .merge(credentials::routes())
+        .merge(grants::routes())
         .merge(models::routes())
 }
 

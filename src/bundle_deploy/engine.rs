@@ -1,0 +1,77 @@
+//! Who carries a deployment out, and why.
+
+use anyhow::Result;
+
+use crate::bundle::State;
+use crate::config::DeployEngine;
+use crate::deployment::Cli;
+use crate::report::Fault;
+use crate::step::Ctx;
+use crate::sys::https;
+
+#[derive(Debug, Clone)]
+pub(super) enum Engine {
+    Native,
+    Cli(Cli),
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Chosen {
+    pub(super) engine: Engine,
+    pub(super) why: String,
+}
+
+impl Chosen {
+    pub(super) fn name(&self) -> &'static str {
+        match self.engine {
+            Engine::Native => "native",
+            Engine::Cli(_) => "cli",
+        }
+    }
+
+    /// For the report.
+    pub(super) fn told(&self) -> String {
+        match &self.engine {
+            Engine::Native => format!("native ({})", self.why),
+            Engine::Cli(cli) => format!("databricks CLI {} ({})", cli.version, self.why),
+        }
+    }
+}
+
+pub(super) async fn choose(ctx: &Ctx, wanted: DeployEngine, state: &State) -> Result<Chosen> {
+    let native = |why: &str| Chosen { engine: Engine::Native, why: why.to_owned() };
+    let ours = state.cli_version.starts_with("lakegate-");
+    match wanted {
+        DeployEngine::Native => return Ok(native("as asked for")),
+        // No code of a fork's bundle runs; the CLI would run its build commands.
+        _ if ctx.context.from_fork => return Ok(native("the code comes from a fork")),
+        DeployEngine::Auto if state.serial > 0 && ours => return Ok(native("it deployed last")),
+        DeployEngine::Auto if state.serial == 0 && is_embedded(ctx) => {
+            return Ok(native("the workspace is an embedded one"));
+        }
+        _ => {}
+    }
+    let found = Cli::find(ctx).await;
+    match (wanted, found) {
+        (DeployEngine::Cli, Ok(Some(cli))) => {
+            Ok(Chosen { engine: Engine::Cli(cli), why: "as asked for".to_owned() })
+        }
+        (DeployEngine::Cli, Ok(None)) => Err(Fault::usage("`databricks` is not on the PATH")
+            .hint("install the databricks CLI on the runner, or pass --engine native")
+            .into()),
+        (DeployEngine::Cli, Err(error)) => Err(error),
+        (_, Ok(Some(cli))) => {
+            let why = if state.serial > 0 { "it deployed last" } else { "it is installed" };
+            Ok(Chosen { engine: Engine::Cli(cli), why: why.to_owned() })
+        }
+        (_, Ok(None)) => Ok(native("the databricks CLI is not installed")),
+        (_, Err(error)) => {
+            ctx.host.progress(&format!("the databricks CLI is not used: {error:#}"));
+            Ok(native("the installed databricks CLI is not used"))
+        }
+    }
+}
+
+fn is_embedded(ctx: &Ctx) -> bool {
+    reqwest::Url::parse(ctx.client.host()).is_ok_and(|host| https::is_loopback(&host))
+}

@@ -1,0 +1,140 @@
+//! Where the bundle comes from: the folder it lies in, or a release.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+use tempfile::TempDir;
+
+use super::run::Wanted;
+use crate::bundle::Bundle;
+use crate::checkout::release::{self as shelf, Opened};
+use crate::checkout::{self, BundleChoice};
+use crate::deployment::releases;
+use crate::report::{Fault, FaultKind};
+use crate::step::Ctx;
+use crate::sys::{fs, https};
+
+/// A bundle that is ready to be compared.
+#[derive(Debug)]
+pub(super) struct Source {
+    pub(super) bundle: Bundle,
+    pub(super) choice: BundleChoice,
+    pub(super) release: Option<Opened>,
+    /// Where a release was unpacked; gone when this is.
+    _unpacked: Option<TempDir>,
+}
+
+impl Source {
+    /// The bundle of a folder.
+    async fn of_folder(ctx: &Ctx, choice: BundleChoice) -> Result<Self> {
+        let bundle = checkout::load_bundle(&choice, &ctx.client, &ctx.env, &ctx.context).await?;
+        confirm_host(ctx, &bundle)?;
+        Ok(Self { bundle, choice, release: None, _unpacked: None })
+    }
+
+    /// The bytes of a release, and no others.
+    async fn of_release(ctx: &Ctx, choice: &BundleChoice, path: &Path) -> Result<Self> {
+        let opened = shelf::open(path)?;
+        confirm_repository(ctx, &opened)?;
+        let unpacked = tempfile::tempdir().context("make a folder for the release")?;
+        opened.unpack(unpacked.path())?;
+        let choice = BundleChoice { root: unpacked.path().to_path_buf(), ..choice.clone() };
+        let mut context = ctx.context.clone();
+        context.commit = Some(opened.manifest.commit.clone());
+        // Which branch the pipeline runs on says nothing about the release.
+        context.branch = None;
+        let mut bundle = checkout::load_bundle(&choice, &ctx.client, &ctx.env, &context).await?;
+        confirm_host(ctx, &bundle)?;
+        // Its wheels are in it: nothing is built again.
+        for artifact in &mut bundle.artifacts {
+            artifact.build = None;
+        }
+        Ok(Self { bundle, choice, release: Some(opened), _unpacked: Some(unpacked) })
+    }
+
+    pub(super) async fn open(ctx: &Ctx, wanted: &Wanted) -> Result<Self> {
+        let Some(named) = &wanted.release else {
+            return Self::of_folder(ctx, wanted.choice.clone()).await;
+        };
+        if !named.contains("://") {
+            return Self::of_release(ctx, &wanted.choice, Path::new(named)).await;
+        }
+        let fetched = tempfile::tempdir().context("make a folder for the release")?;
+        download(ctx, named, fetched.path()).await?;
+        Self::of_release(ctx, &wanted.choice, fetched.path()).await
+    }
+
+    /// The release that was deployed before the present one.
+    pub(super) async fn previous(ctx: &Ctx, wanted: &Wanted) -> Result<Self> {
+        let present = Self::open(ctx, wanted).await?;
+        let store = crate::deployment::Store::new(&ctx.client, &present.bundle);
+        let remembered = store.remembered().await?;
+        let nothing = |message: &str| {
+            Fault::usage(message.to_owned()).hint(
+                "deploy with `bundle-deploy apply --release …` to have something to go back to",
+            )
+        };
+        let now = remembered.release.ok_or_else(|| nothing("what is deployed is no release"))?;
+        let index = releases::index(&ctx.client, &present.bundle).await?;
+        let before = index
+            .before(&now.digest)
+            .ok_or_else(|| nothing("no release was deployed here before the present one"))?;
+        let fetched = tempfile::tempdir().context("make a folder for the release")?;
+        releases::fetch(&ctx.client, &present.bundle, before, fetched.path()).await?;
+        let source = Self::of_release(ctx, &wanted.choice, fetched.path()).await?;
+        let found = source.release.as_ref().map(|opened| opened.digest);
+        if found != Some(before.digest) {
+            let message = format!("the kept release {} has another manifest", before.version);
+            return Err(Fault::new(FaultKind::Integrity, message).into());
+        }
+        Ok(source)
+    }
+}
+
+fn confirm_host(ctx: &Ctx, bundle: &Bundle) -> Result<()> {
+    if let Some(host) = &bundle.host {
+        ctx.client.confirm_host("databricks.yml", host)?;
+    }
+    Ok(())
+}
+
+/// A pipeline deploys its own repository's releases.
+fn confirm_repository(ctx: &Ctx, opened: &Opened) -> Result<(), Fault> {
+    let theirs = opened.manifest.repository.trim_end_matches(".git");
+    let Some(own) = ctx.context.repository.as_deref() else { return Ok(()) };
+    if theirs == own || theirs.ends_with(&format!("/{own}")) {
+        return Ok(());
+    }
+    let message = format!("the release is of `{theirs}`, this runs in `{own}`");
+    Err(Fault::new(FaultKind::Integrity, message))
+}
+
+/// Fetches a release whose manifest is at an address, and what lies beside it.
+async fn download(ctx: &Ctx, address: &str, into: &Path) -> Result<()> {
+    let address = reqwest::Url::parse(address)
+        .map_err(|error| Fault::usage(format!("`{address}` is no address: {error}")))?;
+    if !https::keeps_tokens(&address) {
+        return Err(Fault::usage(format!("`{address}` is not fetched: it must be https")).into());
+    }
+    let client = https::client()?;
+    let fetch = async |name: &str| -> Result<()> {
+        let place = address.join(name)?;
+        ctx.host.progress(&format!("fetch {place}"));
+        let answer = https::download(&client, place.clone()).await;
+        let bytes = answer.with_context(|| format!("fetch {place}"))?;
+        fs::write_new(into.join(name), &bytes, false)
+    };
+    fetch(shelf::SUMS).await?;
+    let sums = fs::read_text(into.join(shelf::SUMS))?;
+    let sums = crate::release::manifest::parse_sums(&sums)
+        .map_err(|message| Fault::new(FaultKind::Integrity, message))?;
+    for name in sums.keys() {
+        fetch(name).await?;
+    }
+    Ok(())
+}
+
+/// The folder that a plan's files come from.
+pub(super) fn root(source: &Source) -> &PathBuf {
+    &source.choice.root
+}

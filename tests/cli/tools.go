@@ -1,0 +1,3 @@
+//go:build tools
+package cli
+import _ "github.com/databricks/cli"
