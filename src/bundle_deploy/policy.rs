@@ -41,7 +41,11 @@ fn destruction(plan: &Plan, policy: &DeployPolicy, agreed: &Agreed) -> Vec<Findi
             Some(kinds) => kinds.iter().any(|kind| kind == step.kind.as_str()),
             None => !step.kind.holds_data(),
         };
-        if agreed.named.contains(&step.key) || agreed.harmless && is_covered {
+        let with_parent = matches!(step.kind, Kind::Permissions | Kind::Grants)
+            && plan.steps.iter().any(|parent| {
+                parent.action.destroys() && step.key.starts_with(&format!("{}.", parent.key))
+            });
+        if with_parent || agreed.named.contains(&step.key) || agreed.harmless && is_covered {
             continue;
         }
         let what = match step.action {

@@ -127,11 +127,16 @@ async fn strike(State(workspace): State<Shared>, request: Request, next: Next) -
         workspace.faults.strike(request.method().as_str(), path, query)
     };
     let Some(strike) = strike else { return next.run(request).await };
-    tokio::time::sleep(strike.latency).await;
-    if strike.when == When::Before && strike.status.is_some() {
-        return struck(&strike);
+    if strike.when == When::Before {
+        tokio::time::sleep(strike.latency).await;
+        if strike.status.is_some() {
+            return struck(&strike);
+        }
     }
     let response = next.run(request).await;
+    if strike.when == When::After {
+        tokio::time::sleep(strike.latency).await;
+    }
     if strike.status.is_some() {
         return struck(&strike);
     }

@@ -11,6 +11,7 @@
 mod architecture;
 mod commands;
 mod conformance;
+mod deployments;
 mod drift;
 mod durability;
 mod interchange;

@@ -1,0 +1,322 @@
+//! From a release to a workspace, and back.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use lakegate::databricks::unity::Securable;
+use serde_json::{Value, json};
+
+use crate::support::{Served, git, lakegate, text};
+
+/// A repository whose releases need no verdict.
+fn repository(at: &Path) -> PathBuf {
+    let home = at.join("home");
+    std::fs::create_dir_all(home.join("ops")).unwrap();
+    let write = |file: &str, text: &str| std::fs::write(home.join(file), text).unwrap();
+    write(
+        "databricks.yml",
+        "bundle: {name: flights}\n\
+         targets: {dev: {default: true}}\n\
+         resources:\n\
+         \x20 schemas: {s: {catalog_name: main, name: flights, comment: first, grants: [{principal: users, privileges: [SELECT]}]}}\n\
+         \x20 jobs:\n\
+         \x20   train: {name: train, description: first, tags: {team: ml}, tasks: [{task_key: t, environment_key: e, spark_python_task: {python_file: ops/train.py}}], environments: [{environment_key: e, spec: {environment_version: '3'}}], permissions: [{group_name: users, level: CAN_VIEW}]}\n\
+         \x20   score: {name: score, tasks: [{task_key: t, run_job_task: {job_id: '${resources.jobs.train.id}'}}]}\n",
+    );
+    write("lakegate.yml", "release: {tested_by: none}\nrecord: {schema: main.records}\n");
+    write("ops/train.py", "print(1)\n");
+    write(".gitignore", ".lakegate/\n");
+    git(&home, &["init", "-q", "-b", "main"]);
+    git(&home, &["add", "-A"]);
+    git(&home, &["commit", "-qm", "feat: the first"]);
+    home
+}
+
+fn edit(home: &Path, from: &str, to: &str) {
+    let path = home.join("databricks.yml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    assert!(text.contains(from), "{from}");
+    std::fs::write(path, text.replace(from, to)).unwrap();
+}
+
+fn release(home: &Path, message: &str) -> String {
+    git(home, &["commit", "-qam", message, "--allow-empty"]);
+    let output = lakegate().args(["release-build", "--json"]).current_dir(home).output().unwrap();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+    home.join(told["outputs"]["release"].as_str().unwrap()).display().to_string()
+}
+
+struct World {
+    served: Served,
+    home: PathBuf,
+    _dir: tempfile::TempDir,
+}
+
+impl World {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let served = Served::start(&dir.path().join("workspace"));
+        let home = repository(dir.path());
+        Self { served, home, _dir: dir }
+    }
+
+    /// The exit code, the answer, and what was said.
+    fn deploy(&self, args: &[&str]) -> (i32, Value, String) {
+        let mut command = self.served.command();
+        command.arg("bundle-deploy").args(args).arg("--json").current_dir(&self.home);
+        let output = command.output().unwrap();
+        let json = serde_json::from_slice(&output.stdout).unwrap_or_default();
+        (output.status.code().unwrap(), json, text(&output.stderr))
+    }
+
+    fn applied(&self, args: &[&str]) -> Value {
+        let (code, json, told) = self.deploy(args);
+        assert_eq!(code, 0, "{args:?}: {told}");
+        json
+    }
+
+    async fn description(&self) -> String {
+        let jobs = self.served.client().job_list(Some("train")).await.unwrap();
+        let [job] = &jobs[..] else { panic!("{} jobs", jobs.len()) };
+        job.settings["description"].as_str().unwrap_or_default().to_owned()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_release_is_deployed_watched_and_rolled_back() {
+    let world = World::new();
+    let first = release(&world.home, "feat: one");
+    edit(&world.home, "description: first", "description: second");
+    let second = release(&world.home, "feat: two");
+    // The folder has gone on: it is the release's bytes that count.
+    edit(&world.home, "description: second", "description: unfinished");
+    world.applied(&["apply", "--release", &first]);
+    assert_eq!(world.description().await, "first");
+    world.applied(&["apply", "--release", &second]);
+    assert_eq!(world.description().await, "second");
+    let (code, told, _) = world.deploy(&["status", "--release", &second]);
+    assert_eq!(code, 0, "{told}");
+    assert_eq!(told["facts"]["release"], "0.2.0");
+    assert!(told["reason"].as_str().unwrap().contains("runs here as it was deployed"), "{told}");
+
+    // Somebody changes a job and takes a right away, by hand.
+    let client = world.served.client();
+    let job = client.job_list(Some("train")).await.unwrap().remove(0);
+    let mut settings = job.settings.clone();
+    settings["description"] = json!("by hand");
+    settings["tags"]["extra"] = json!("x");
+    client.job_reset(job.job_id, &settings).await.unwrap();
+    client
+        .grants_change(
+            "schema/main.flights",
+            &[json!({ "principal": "users", "remove": ["SELECT"] })],
+        )
+        .await
+        .unwrap();
+    let (code, told, _) = world.deploy(&["status"]);
+    assert_eq!(code, 1, "{told}");
+    let drift = told["tables"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|table| table["title"] == "Changed by others")
+        .unwrap();
+    let told = drift["rows"].to_string();
+    for word in ["description", "by hand", "tags.extra", "schemas.s.grants"] {
+        assert!(told.contains(word), "{word}: {told}");
+    }
+    let (_, told, _) = world.deploy(&["plan", "--release", &second]);
+    assert_eq!(told["outputs"]["drift"], "true", "{told:#}");
+    world.applied(&["apply", "--release", &second]);
+    assert_eq!(world.description().await, "second");
+    assert_eq!(world.deploy(&["status"]).0, 0);
+
+    world.applied(&["rollback"]);
+    assert_eq!(world.description().await, "first");
+    assert_eq!(world.deploy(&["status"]).1["facts"]["release"], "0.1.0");
+    let (code, _, told) = world.deploy(&["rollback"]);
+    assert!(code == 2 && told.contains("no release was deployed here before"), "{told}");
+    let rows = world.served.sql("SELECT kind, release, created, updated, drifted FROM main.records.deployments ORDER BY `at`").await;
+    let rows: Vec<String> = rows
+        .into_iter()
+        .map(|row| row.into_iter().flatten().collect::<Vec<_>>().join(" "))
+        .collect();
+    assert_eq!(
+        rows,
+        ["deploy 0.1.0 5 0 0", "deploy 0.2.0 0 1 0", "deploy 0.2.0 0 2 2", "rollback 0.1.0 0 1 0"]
+    );
+    let known =
+        "SELECT count(DISTINCT manifest), count(DISTINCT commit_id) FROM main.records.deployments";
+    assert_eq!(world.served.sql(known).await, [[Some("2".into()), Some("2".into())]]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_but_the_bytes_of_this_repositorys_release_is_deployed() {
+    let world = World::new();
+    let first = release(&world.home, "feat: one");
+    let ci = |repository: &str| {
+        let mut command = world.served.command();
+        command
+            .args(["bundle-deploy", "plan", "--release", &first])
+            .current_dir(&world.home)
+            .env("GITHUB_ACTIONS", "true")
+            .env("GITHUB_REPOSITORY", repository);
+        let output = command.output().unwrap();
+        (output.status.code().unwrap(), text(&output.stdout))
+    };
+    // It was built without a host: its repository has no name.
+    let (code, said) = ci("acme/flights");
+    assert!(code == 7 && said.contains("this runs in `acme/flights`"), "{said}");
+    let archive = std::fs::read_dir(&first).unwrap().map(|entry| entry.unwrap().path());
+    let archive =
+        archive.into_iter().find(|path| path.extension().is_some_and(|end| end == "gz")).unwrap();
+    let mut bytes = std::fs::read(&archive).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    std::fs::write(&archive, bytes).unwrap();
+    let (code, _, told) = world.deploy(&["apply", "--release", &first]);
+    assert_eq!(code, 7, "{told}");
+    assert!(world.served.client().job_list(None).await.unwrap().is_empty());
+    let (code, _, told) =
+        world.deploy(&["apply", "--release", "http://releases.example.test/manifest.json"]);
+    assert!(code == 2 && told.contains("must be https"), "{told}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_policy_decides_what_goes() {
+    let world = World::new();
+    world.applied(&["apply"]);
+    edit(&world.home, "name: flights, comment", "name: others, comment");
+    let (code, told, _) = world.deploy(&["plan", "--allow-destroy"]);
+    assert_eq!(code, 1, "{told}");
+    assert!(told.to_string().contains("schemas.s would be deleted and made anew"), "{told}");
+    let (code, told, _) = world.deploy(&["apply", "--allow-destroy", "--destroy=jobs.train"]);
+    assert_eq!(code, 1);
+    assert!(
+        told.to_string().contains("`jobs.train` is agreed to go, and the plan leaves it"),
+        "{told}"
+    );
+    assert!(
+        world
+            .served
+            .client()
+            .securable_get(Securable::Schema, "main.flights")
+            .await
+            .unwrap()
+            .is_some()
+    );
+    std::fs::write(
+        world.home.join("lakegate.yml"),
+        "deploy: {policy: {required_tags: [owner]}, targets: {dev: {required_tags: [team]}}}\n",
+    )
+    .unwrap();
+    let (code, told, _) = world.deploy(&["apply", "--destroy=schemas.s"]);
+    assert_eq!(code, 1, "{told}");
+    assert!(told.to_string().contains("jobs.score has no tag `team`"), "{told}");
+    edit(&world.home, "score: {name: score,", "score: {name: score, tags: {team: ml},");
+    world.applied(&["apply", "--destroy=schemas.s"]);
+    assert!(
+        world
+            .served
+            .client()
+            .securable_get(Securable::Schema, "main.others")
+            .await
+            .unwrap()
+            .is_some()
+    );
+    let (code, _, told) = world.deploy(&["destroy", "--allow-destroy"]);
+    assert_eq!(code, 1, "{told}");
+    world.applied(&["destroy", "--allow-destroy", "--destroy=schemas.s"]);
+    assert!(world.served.client().job_list(None).await.unwrap().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lock_is_broken_by_name_only() {
+    let world = World::new();
+    world.applied(&["apply"]);
+    let client = world.served.client();
+    let path = "/Workspace/Users/you@lakegate.test/.bundle/flights/dev/state/deploy.lock";
+    let lock = json!({ "ID": "abc", "AcquisitionTime": "2026-01-01T00:00:00Z", "IsForced": false, "User": "eve" });
+    client.workspace_write(path, lock.to_string().into(), true).await.unwrap();
+    let (code, _, told) = world.deploy(&["apply"]);
+    assert!(
+        code == 4 && told.contains("`eve` holds it") && told.contains("--lock-id abc"),
+        "{told}"
+    );
+    let (code, _, told) = world.deploy(&["unlock", "--lock-id=other"]);
+    assert!(code == 4 && told.contains("another holds the lock"), "{told}");
+    world.applied(&["unlock", "--lock-id=abc"]);
+    world.applied(&["apply"]);
+    let (code, _, told) = world.deploy(&["unlock", "--lock-id=abc"]);
+    assert!(code == 2 && told.contains("nobody holds"), "{told}");
+}
+
+/// Killed before and after each request of a first deployment, it comes to the
+/// same end when it is run again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deployment_that_is_killed_anywhere_converges() {
+    let http = reqwest::Client::new();
+    let golden = World::new();
+    golden.applied(&["apply", "--step-key=once"]);
+    let shape = async |world: &World| -> (Vec<String>, Value) {
+        let client = world.served.client();
+        let mut jobs: Vec<String> =
+            client.job_list(None).await.unwrap().iter().map(|job| job.name().to_owned()).collect();
+        jobs.sort();
+        let path = "/Workspace/Users/you@lakegate.test/.bundle/flights/dev/state/resources.json";
+        let state = client.workspace_read(path).await.unwrap().unwrap();
+        let state: Value = serde_json::from_slice(&state).unwrap();
+        let keys = state["state"].as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+        (jobs, json!(keys))
+    };
+    let expected = shape(&golden).await;
+    let stride: usize =
+        std::env::var("LAKEGATE_KILL_STRIDE").ok().and_then(|text| text.parse().ok()).unwrap_or(9);
+    let mut at = 0;
+    let mut kills = 0;
+    loop {
+        let mut any = false;
+        for when in ["before", "after"] {
+            let world = World::new();
+            // A request that hangs is where the deployment is killed.
+            let fault =
+                json!({ "path": "/api/*", "when": when, "offset": at, "latency_ms": 60_000 });
+            let set = http
+                .post(format!("{}/__lakegate/faults", world.served.host))
+                .bearer_auth(&world.served.token)
+                .json(&fault);
+            assert!(set.send().await.unwrap().status().is_success());
+            let mut command = world.served.command();
+            command.args(["bundle-deploy", "apply", "--step-key=once"]).current_dir(&world.home);
+            let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+            let mut ended = None;
+            for _ in 0..24 {
+                tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+                ended = child.try_wait().unwrap();
+                if ended.is_some() {
+                    break;
+                }
+            }
+            if ended.is_none() {
+                child.kill().unwrap();
+                child.wait().unwrap();
+                kills += 1;
+                any = true;
+            }
+            let clear = http
+                .delete(format!("{}/__lakegate/faults", world.served.host))
+                .bearer_auth(&world.served.token);
+            assert!(clear.send().await.unwrap().status().is_success());
+            world.applied(&["apply", "--step-key=once"]);
+            assert_eq!(shape(&world).await, expected, "killed {when} request {at}");
+            assert_eq!(world.deploy(&["plan"]).1["outputs"]["changes"], "false", "{when} {at}");
+            let lock = "/Workspace/Users/you@lakegate.test/.bundle/flights/dev/state/deploy.lock";
+            assert!(world.served.client().workspace_read(lock).await.unwrap().is_none());
+        }
+        if !any {
+            break;
+        }
+        at += stride;
+    }
+    assert!(kills > 4, "{kills}");
+}
