@@ -62,6 +62,9 @@ pub struct Args {
     /// Who carries it out (default: deploy.engine)
     #[arg(long, env = "LAKEGATE_ENGINE", value_enum)]
     engine: Option<By>,
+    /// For `rollback`: the version that is left; asked again, nothing happens twice (default: the present one)
+    #[arg(long, env = "LAKEGATE_FROM", value_name = "X.Y.Z")]
+    from: Option<String>,
     /// The lock to break, as the refusal tells it
     #[arg(long, env = "LAKEGATE_LOCK_ID", value_name = "ID")]
     lock_id: Option<String>,
@@ -78,12 +81,15 @@ impl Args {
         if self.lock_id.is_some() != (self.action == Verb::Unlock) {
             return Err(Fault::usage("`unlock` needs --lock-id, and nothing else takes it").into());
         }
+        if self.from.is_some() && self.action != Verb::Rollback {
+            return Err(Fault::usage("--from goes with `rollback` only").into());
+        }
         let action = match (self.action, self.lock_id) {
             (Verb::Plan, _) => Action::Plan,
             (Verb::Apply, _) => Action::Apply { plan: self.plan },
             (Verb::Destroy, _) => Action::Destroy,
             (Verb::Status, _) => Action::Status,
-            (Verb::Rollback, _) => Action::Rollback,
+            (Verb::Rollback, _) => Action::Rollback { from: self.from },
             (Verb::Unlock, id) => Action::Unlock { id: id.unwrap_or_default() },
         };
         let engine = match self.engine {

@@ -22,11 +22,18 @@ use crate::sys::{clock, fs};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
     Plan,
-    Apply { plan: Option<PathBuf> },
+    Apply {
+        plan: Option<PathBuf>,
+    },
     Destroy,
     Status,
-    Rollback,
-    Unlock { id: String },
+    /// To the release before this one, or before the present one.
+    Rollback {
+        from: Option<String>,
+    },
+    Unlock {
+        id: String,
+    },
 }
 
 /// What is to be deployed, and by whom.
@@ -72,8 +79,8 @@ pub async fn run(ctx: Ctx, request: Request) -> Result<Outcome> {
             let mut work = Work::new(&ctx, &request, source, "deploy").await?;
             work.apply(approved.as_ref()).await
         }
-        Action::Rollback => {
-            let source = Source::previous(&ctx, wanted).await?;
+        Action::Rollback { from } => {
+            let source = Source::previous(&ctx, wanted, from.as_deref()).await?;
             let mut work = Work::new(&ctx, &request, source, "rollback").await?;
             work.apply(None).await
         }

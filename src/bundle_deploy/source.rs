@@ -64,8 +64,8 @@ impl Source {
         Self::of_release(ctx, &wanted.choice, fetched.path()).await
     }
 
-    /// The release that was deployed before the present one.
-    pub(super) async fn previous(ctx: &Ctx, wanted: &Wanted) -> Result<Self> {
+    /// The release that was deployed before `from`, or before the present one.
+    pub(super) async fn previous(ctx: &Ctx, wanted: &Wanted, from: Option<&str>) -> Result<Self> {
         let present = Self::open(ctx, wanted).await?;
         let store = crate::deployment::Store::new(&ctx.client, &present.bundle);
         let remembered = store.remembered().await?;
@@ -76,9 +76,26 @@ impl Source {
         };
         let now = remembered.release.ok_or_else(|| nothing("what is deployed is no release"))?;
         let index = releases::index(&ctx.client, &present.bundle).await?;
+        let left = match from {
+            None => now.digest,
+            Some(version) => index.find(version).ok_or_else(|| {
+                let known: Vec<&str> = index.0.iter().map(|known| &*known.version).collect();
+                Fault::usage(format!("release {version} was not deployed here"))
+                    .or_near(version, known.iter().copied())
+            })?,
+        };
         let before = index
-            .before(&now.digest)
-            .ok_or_else(|| nothing("no release was deployed here before the present one"))?;
+            .before(&left)
+            .ok_or_else(|| nothing("no release was deployed here before that one"))?;
+        // Whoever asks twice has been answered: the one before runs already.
+        if now.digest != left && now.digest != before.digest {
+            let message = format!(
+                "release {} runs here, not {}: somebody deployed in between",
+                now.version,
+                from.unwrap_or_default()
+            );
+            return Err(Fault::new(FaultKind::Conflict, message).into());
+        }
         let fetched = tempfile::tempdir().context("make a folder for the release")?;
         releases::fetch(&ctx.client, &present.bundle, before, fetched.path()).await?;
         let source = Self::of_release(ctx, &wanted.choice, fetched.path()).await?;

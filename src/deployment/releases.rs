@@ -21,6 +21,11 @@ const MOST: u64 = 200 << 20;
 pub struct Index(pub Vec<Deployed>);
 
 impl Index {
+    /// The newest of a version.
+    pub fn find(&self, version: &str) -> Option<Sha256> {
+        self.0.iter().rfind(|known| known.version == version).map(|known| known.digest)
+    }
+
     /// The one that was deployed before this one.
     pub fn before(&self, present: &Sha256) -> Option<&Deployed> {
         let at = self.0.iter().position(|known| known.digest == *present)?;

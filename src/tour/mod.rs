@@ -7,6 +7,7 @@
 mod args;
 mod project;
 mod report;
+mod repository;
 mod run;
 mod steps;
 mod travel;

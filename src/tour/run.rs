@@ -9,6 +9,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 use tokio::io::AsyncReadExt as _;
 
+use super::repository::{self, Change};
 use super::steps::{self, Action, STEPS, Step};
 use super::travel::{Done, Places, Travel, shown};
 use super::{Args, project, report};
@@ -189,13 +190,22 @@ impl Tour<'_> {
         match step.action {
             Action::Project => {
                 let count = project::write(&self.places.project())?;
+                repository::init(self.env, &self.places.project()).await?;
                 Ok(Came::pass(format!("{count} files in {}", shown(&self.places.project()))))
             }
             Action::Environment => {
                 let python = self.environment().await?;
                 Ok(Came::pass(format!("{} is ready", shown(&python))))
             }
-            Action::UnitTests => self.unit_tests(step, bar).await,
+            Action::MergeTest(change) => self.merge_test(step, change, bar).await,
+            Action::Release(branch) => {
+                repository::merge(self.env, &self.places.project(), branch).await?;
+                self.command(step, &["release-build"], bar).await
+            }
+            Action::ByHand => {
+                self.change_by_hand().await?;
+                self.command(step, &["bundle-deploy", "status"], bar).await
+            }
             Action::Command(words) => self.command(step, words, bar).await,
             Action::SameRetraining(words) => {
                 let mut came = self.command(step, words, bar).await?;
@@ -231,19 +241,40 @@ impl Tour<'_> {
         Ok(python)
     }
 
-    async fn unit_tests(&mut self, step: &Step, bar: &ProgressBar) -> Result<Came> {
+    /// The tests run in the environment that is there already.
+    async fn merge_test(
+        &mut self,
+        step: &Step,
+        change: &Change,
+        bar: &ProgressBar,
+    ) -> Result<Came> {
+        repository::commit(self.env, &self.places.project(), change).await?;
         let python = self.environment().await?;
-        let mut command = process::command(&python, self.env);
-        command
-            .args(["-m", "pytest", "-q", "-p", "no:cacheprovider"])
-            .env("PYTHONDONTWRITEBYTECODE", "1");
-        let (code, _, tail) = self.child(step, command, bar).await?;
-        let last = tail.lines().last().unwrap_or_default().trim_start_matches("| ").to_owned();
-        Ok(if code == Some(0) { Came::pass(last) } else { Came::fail(last) })
+        let words =
+            ["merge-test", "run", "--environment=none", "--isolation=tour", "--step-key={step}"];
+        let path = std::env::split_paths(self.env.get("PATH").unwrap_or_default());
+        let path = python.parent().map(std::path::Path::to_path_buf).into_iter().chain(path);
+        let mut command = self.program(step, &words)?;
+        command.env("PATH", std::env::join_paths(path).context("make a PATH")?);
+        self.answered(step, command, bar).await
+    }
+
+    /// What somebody does in the workspace's own pages.
+    async fn change_by_hand(&self) -> Result<()> {
+        let jobs = self.client.job_list(Some("flights-train")).await?;
+        let job = jobs.first().context("the training job is not deployed")?;
+        let mut settings = job.settings.clone();
+        settings["max_concurrent_runs"] = json!(10);
+        self.client.job_reset(job.job_id, &settings).await.context("change the job")
     }
 
     /// Runs this very program as a step's process.
     async fn command(&self, step: &Step, words: &[&str], bar: &ProgressBar) -> Result<Came> {
+        let command = self.program(step, words)?;
+        self.answered(step, command, bar).await
+    }
+
+    fn program(&self, step: &Step, words: &[&str]) -> Result<tokio::process::Command> {
         let program = std::env::current_exe().context("find this program")?;
         let mut command = process::command(program, self.env);
         command
@@ -251,6 +282,15 @@ impl Tour<'_> {
             .env("DATABRICKS_HOST", &self.running.host)
             .env("DATABRICKS_TOKEN", self.running.token.expose())
             .env("DATABRICKS_WAREHOUSE_ID", local::WAREHOUSE);
+        Ok(command)
+    }
+
+    async fn answered(
+        &self,
+        step: &Step,
+        command: tokio::process::Command,
+        bar: &ProgressBar,
+    ) -> Result<Came> {
         let (code, stdout, tail) = self.child(step, command, bar).await?;
         let Ok(result) = serde_json::from_str::<Value>(&stdout) else {
             let last = tail.lines().last().unwrap_or_default().to_owned();

@@ -1,5 +1,6 @@
 //! The steps of the tour: what each does, and what must come of it.
 
+use super::repository::Change;
 use crate::report::Verdict;
 
 /// What a step does.
@@ -9,8 +10,12 @@ pub(super) enum Action {
     Project,
     /// Build the project's Python environment.
     Environment,
-    /// Run the project's unit tests on this machine.
-    UnitTests,
+    /// Commit a change to its branch, and test it as its merge request would be.
+    MergeTest(&'static Change),
+    /// Merge a branch, and release what came of it.
+    Release(&'static str),
+    /// Change a job behind the bundle's back, and look at what is deployed.
+    ByHand,
     /// Run a command of the suite; `{step}` is replaced by the step's key.
     Command(&'static [&'static str]),
     /// Check the drift again: the same window must give the same run.
@@ -65,7 +70,7 @@ const DRIFT: &[&str] = &[
     "--retrain-param=key=retraining-2013-07",
 ];
 
-pub(super) const STEPS: [Step; 29] = [
+pub(super) const STEPS: [Step; 36] = [
     step("project", "write the starter project", "development", Action::Project),
     step(
         "environment",
@@ -73,12 +78,24 @@ pub(super) const STEPS: [Step; 29] = [
         "development",
         Action::Environment,
     ),
-    step("unit-tests", "run the unit tests on the runner", "merge request", Action::UnitTests),
+    refused(
+        "change-red",
+        "test a change that breaks a promise",
+        "merge request",
+        Action::MergeTest(&RED),
+    ),
+    step(
+        "change",
+        "mend it, and test it with the jobs it touches",
+        "merge request",
+        Action::MergeTest(&GREEN),
+    ),
+    step("release", "merge it, and pack a release", "release", Action::Release(GREEN.branch)),
     step(
         "deploy",
-        "deploy the bundle",
+        "deploy that release, and no other bytes",
         "release",
-        Action::Command(&["bundle-deploy", "apply", "--step-key={step}"]),
+        Action::Command(&["bundle-deploy", "apply", RELEASE, "--step-key={step}"]),
     ),
     step(
         "features",
@@ -220,7 +237,54 @@ pub(super) const STEPS: [Step; 29] = [
         "promotion",
         Action::Rollback(&["model-promote", "rollback", "--reason=a drill"]),
     ),
+    refused("hand", "change a job by hand: it must be noticed", "release", Action::ByHand),
+    step(
+        "change-words",
+        "test a change that touches no job",
+        "merge request",
+        Action::MergeTest(&WORDS),
+    ),
+    step("release-words", "merge and release that", "release", Action::Release(WORDS.branch)),
+    step(
+        "deploy-words",
+        "deploy it, which sets the job back",
+        "release",
+        Action::Command(&["bundle-deploy", "apply", NEXT_RELEASE, "--step-key={step}"]),
+    ),
+    step(
+        "rollback-deploy",
+        "go back to the release before, as a drill",
+        "release",
+        Action::Command(&["bundle-deploy", "rollback", "--from=0.1.1", "--step-key={step}"]),
+    ),
 ];
+
+const RED: Change = Change {
+    branch: "late-minutes",
+    file: "src/flights/features.py",
+    from: "LATE_MINUTES = 15\n",
+    to: "LATE_MINUTES = 1\n",
+    message: "feat: call a flight late from the first minute",
+};
+
+const GREEN: Change = Change {
+    branch: "late-minutes",
+    file: "src/flights/features.py",
+    from: "LATE_MINUTES = 1\n",
+    to: "# As the airlines count.\nLATE_MINUTES = 15\n",
+    message: "fix: keep to the airlines' fifteen minutes",
+};
+
+const WORDS: Change = Change {
+    branch: "words",
+    file: "README.md",
+    from: "# ",
+    to: "# The starter project: ",
+    message: "fix: say what this is",
+};
+
+const RELEASE: &str = "--release=.lakegate/releases/flights-0.1.0";
+const NEXT_RELEASE: &str = "--release=.lakegate/releases/flights-0.1.1";
 
 /// The gate's evidence lies with the gate's own step.
 const FIRST: &str = "--evidence=.lakegate/reports/gate/model-gate.evidence.json";
@@ -263,7 +327,7 @@ mod tests {
 
     #[test]
     fn a_job_is_keyed_by_its_step() {
-        let Action::Command(words) = STEPS[6].action else { panic!() };
+        let Action::Command(words) = STEPS[8].action else { panic!() };
         assert_eq!(
             arguments(words, "train")[..4],
             ["job-run", "flights-train", "--rerun-infrastructure", "--step-key=tour/train"]

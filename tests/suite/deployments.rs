@@ -135,6 +135,8 @@ async fn a_release_is_deployed_watched_and_rolled_back() {
     world.applied(&["rollback"]);
     assert_eq!(world.description().await, "first");
     assert_eq!(world.deploy(&["status"]).1["facts"]["release"], "0.1.0");
+    let again = world.applied(&["rollback", "--from=0.2.0"]);
+    assert_eq!(again["outputs"]["changes"], "false");
     let (code, _, told) = world.deploy(&["rollback"]);
     assert!(code == 2 && told.contains("no release was deployed here before"), "{told}");
     let rows = world.served.sql("SELECT kind, release, created, updated, drifted FROM main.records.deployments ORDER BY `at`").await;
