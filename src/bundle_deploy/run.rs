@@ -15,7 +15,9 @@ use crate::config::{Deploy, DeployEngine};
 use crate::deployment::{self, Prepared, Store, releases};
 use crate::names::{SchemaName, Sha256};
 use crate::record::DeploymentRow;
-use crate::report::{Document, Fault, FaultKind, Finding, Outcome, Report, Severity, Verdict};
+use crate::report::{
+    Document, Fault, FaultKind, Finding, Outcome, Report, Severity, Verdict, counted,
+};
 use crate::step::{self, Ctx};
 use crate::sys::{clock, fs};
 
@@ -146,7 +148,9 @@ impl<'a> Work<'a> {
         let violations = self.violations(&plan);
         let (verdict, reason) = match violations.len() {
             0 => (Verdict::Pass, show::summary(&plan, show::to_do)),
-            count => (Verdict::Fail, format!("{count} things in the plan may not be done")),
+            count => {
+                (Verdict::Fail, format!("{} in the plan may not be done", counted(count, "thing")))
+            }
         };
         report.findings.extend(violations);
         let outcome = Outcome::new(report.concluded(verdict, reason))
@@ -166,7 +170,8 @@ impl<'a> Work<'a> {
         let Applied { plan, violations } = applied;
         let mut report = self.report(&plan, verb);
         if !violations.is_empty() {
-            let reason = format!("nothing was done: {} things may not be", violations.len());
+            let reason =
+                format!("nothing was done: {} may not be", counted(violations.len(), "thing"));
             report.findings.extend(violations);
             return Ok(
                 Outcome::new(report.concluded(Verdict::Fail, reason)).output("changes", "false")
@@ -370,13 +375,14 @@ async fn destroy(ctx: &Ctx, request: &Request) -> Result<Outcome> {
     let mut report = show::report(&removal.plan, "Destroy", "native", None);
     if !violations.is_empty() {
         report.findings.extend(violations);
-        let reason = format!("nothing was done: destroy would delete {deleted} resources");
+        let reason =
+            format!("nothing was done: destroy would delete {}", counted(deleted, "resource"));
         return Ok(Outcome::new(report.concluded(Verdict::Fail, reason)));
     }
     deployment::remove(ctx, bundle, &mut removal, wanted.step_key.as_deref()).await?;
     let row = row(ctx, "destroy", &removal.plan, removal.state.serial, "native", None);
     write_row(ctx, request.record.as_ref(), row).await?;
-    let reason = format!("{deleted} resources and the bundle's folder were removed");
+    let reason = format!("{} and the bundle's folder were removed", counted(deleted, "resource"));
     Ok(Outcome::new(report.concluded(Verdict::Pass, reason)))
 }
 
@@ -433,7 +439,7 @@ async fn status(ctx: &Ctx, wanted: &Wanted) -> Result<Outcome> {
         0 => (Verdict::Pass, format!("{what} runs here as it was deployed")),
         count => (
             Verdict::Fail,
-            format!("{what} was deployed here; {count} resources are not as deployed"),
+            format!("{what} was deployed here; {} not as deployed", counted(count, "resource")),
         ),
     };
     Ok(Outcome::new(report.concluded(verdict, reason))

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::bundle::{Action, Deployed, Field, Plan, Step};
-use crate::report::{Finding, Report, Severity, Table};
+use crate::report::{Finding, Report, Severity, Table, counted};
 
 /// Characters of a value that a table shows.
 const SHOWN: usize = 60;
@@ -64,10 +64,10 @@ pub(super) fn summary(plan: &Plan, say: fn(&str) -> String) -> String {
     let actions = [Action::Create, Action::Update, Action::Recreate, Action::Delete];
     let counts = actions.map(|action| format!("{} {}", plan.count(action), say(action.as_str())));
     format!(
-        "{}, {} unchanged; {} files {}, {} {}",
+        "{}, {} unchanged; {} {}, {} {}",
         counts.join(", "),
         plan.count(Action::Skip),
-        plan.upload.len(),
+        counted(plan.upload.len(), "file"),
         say("upload"),
         plan.remove.len(),
         say("remove")
@@ -96,7 +96,8 @@ pub(super) fn report(plan: &Plan, verb: &str, engine: &str, release: Option<&Dep
     let moved = plan.steps.iter().filter(|step| !step.drift.is_empty()).count();
     if moved > 0 {
         report.tables.push(drift(plan.steps.iter()));
-        let title = format!("{moved} resources were changed by others since the last deployment");
+        let title =
+            format!("{}: changed by others since the last deployment", counted(moved, "resource"));
         report
             .findings
             .push(Finding::new(Severity::Warning, "deploy/drift", title).hint(

@@ -16,7 +16,7 @@ use crate::databricks::jobs::Run;
 use crate::deployment::{self, Store};
 use crate::names::TableName;
 use crate::record::statement::Statement;
-use crate::report::{Fault, Finding, Report, Severity, Table, Verdict, number};
+use crate::report::{Fault, Finding, Report, Severity, Table, Verdict, counted, number};
 use crate::results::{self, Suite, junit};
 use crate::runs::{self, Order};
 use crate::step::Ctx;
@@ -123,7 +123,7 @@ impl Trial<'_> {
         report.tables.push(table);
         collect(self.ctx, bundle, self.tests, &mut tested, report).await;
         if tested.verdict == Some(Verdict::Pass) {
-            tested.reason = format!("{} jobs ran and held", tested.ran.len());
+            tested.reason = format!("{} ran and held", counted(tested.ran.len(), "job"));
         }
         Ok(tested)
     }

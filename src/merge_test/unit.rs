@@ -10,7 +10,7 @@ use anyhow::Result;
 
 use super::environment;
 use crate::config::Unit;
-use crate::report::{Finding, Place, Report, Severity, Table, Verdict, number};
+use crate::report::{Finding, Place, Report, Severity, Table, Verdict, counted, number};
 use crate::results::{self, Changed, Coverage, Suite, Unreadable, junit};
 use crate::step::Ctx;
 use crate::step::child::{self, Ended};
@@ -156,8 +156,8 @@ fn judge(ended: Ended, suite: Result<Suite, String>, unit: &Unit) -> Tested {
         Err(message) => (Suite::default(), Some(message)),
     };
     let counts = format!(
-        "{} tests: {} passed, {} failed, {} skipped",
-        suite.tests,
+        "{}: {} passed, {} failed, {} skipped",
+        counted(usize::try_from(suite.tests).unwrap_or(usize::MAX), "test"),
         suite.passed(),
         suite.failed,
         suite.skipped

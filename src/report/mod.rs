@@ -230,6 +230,11 @@ impl Outcome {
     }
 }
 
+/// `1 file`, `2 files`.
+pub fn counted(count: usize, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+}
+
 /// A number for people: four significant digits, no noise.
 pub fn number(value: f64) -> String {
     if !value.is_finite() {

@@ -263,6 +263,7 @@ impl Tour<'_> {
     async fn change_by_hand(&self) -> Result<()> {
         let jobs = self.client.job_list(Some("flights-train")).await?;
         let job = jobs.first().context("the training job is not deployed")?;
+        let job = self.client.job_get(job.job_id).await?;
         let mut settings = job.settings.clone();
         settings["max_concurrent_runs"] = json!(10);
         self.client.job_reset(job.job_id, &settings).await.context("change the job")

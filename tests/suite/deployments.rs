@@ -84,6 +84,7 @@ impl World {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[expect(clippy::too_many_lines, reason = "one story")]
 async fn a_release_is_deployed_watched_and_rolled_back() {
     let world = World::new();
     let first = release(&world.home, "feat: one");
@@ -103,6 +104,7 @@ async fn a_release_is_deployed_watched_and_rolled_back() {
     // Somebody changes a job and takes a right away, by hand.
     let client = world.served.client();
     let job = client.job_list(Some("train")).await.unwrap().remove(0);
+    let job = client.job_get(job.job_id).await.unwrap();
     let mut settings = job.settings.clone();
     settings["description"] = json!("by hand");
     settings["tags"]["extra"] = json!("x");
