@@ -11,6 +11,20 @@ use crate::config::{Config, DeployEngine};
 use crate::names::{SchemaName, pairs};
 use crate::report::Fault;
 
+/// What it is for, in one line.
+pub const ABOUT: &str =
+    "Plan, apply or destroy an asset bundle; tell what is deployed, and go back";
+
+/// What it sets beside what every step sets.
+pub const OUTPUTS: &[(&str, &str)] = &[
+    ("changes", "Whether anything changes, or did"),
+    ("destroys", "Whether the plan deletes or recreates anything"),
+    ("drift", "Whether others changed what was deployed"),
+    ("deployed", "For status: whether anything is deployed"),
+    ("release-version", "The release that was deployed"),
+    ("plan", "The path of the plan"),
+];
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum Verb {
     /// Show what would change, and whether the policy allows it

@@ -8,6 +8,6 @@ mod run;
 mod show;
 mod source;
 
-pub use args::Args;
+pub use args::{ABOUT, Args, OUTPUTS};
 pub use policy::Agreed;
 pub use run::{Action, Request, Wanted, run};

@@ -18,19 +18,19 @@ pub(super) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// Start a job once, wait for it, and explain its failures
+    #[command(about = job_run::ABOUT)]
     JobRun(Step<job_run::Args>),
-    /// Decide whether a model version passes: thresholds and the comparison with the champion
+    #[command(about = model_gate::ABOUT)]
     ModelGate(Step<model_gate::Args>),
-    /// Make a version the production model, on the strength of a gate's evidence
+    #[command(about = model_promote::ABOUT)]
     ModelPromote(Step<model_promote::Args>),
-    /// Compare data with a baseline, and decide: nothing, notify or retrain
+    #[command(about = drift_check::ABOUT)]
     DriftCheck(Step<drift_check::Args>),
-    /// Test a change before it is merged: static checks, unit tests, the jobs that it touches
+    #[command(about = merge_test::ABOUT)]
     MergeTest(Step<merge_test::Args>),
-    /// Pack a tested commit into a release that can be proved
+    #[command(about = release_build::ABOUT)]
     ReleaseBuild(Step<release_build::Args>),
-    /// Plan, apply or destroy an asset bundle
+    #[command(about = bundle_deploy::ABOUT)]
     BundleDeploy(Step<bundle_deploy::Args>),
     /// Walk the whole production loop in an embedded workspace
     #[cfg(feature = "local")]
@@ -39,6 +39,13 @@ pub(super) enum Command {
     #[cfg(feature = "local")]
     #[command(subcommand)]
     Workspace(super::workspace::Workspace),
+    /// Write the actions, tasks and pages that follow from the arguments
+    #[command(hide = true)]
+    Manifests {
+        /// The checkout
+        #[arg(default_value = ".")]
+        checkout: std::path::PathBuf,
+    },
     /// Write the JSON Schema of a document
     Schema {
         #[arg(value_enum, default_value_t = Schema::Config)]

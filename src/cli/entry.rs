@@ -7,10 +7,10 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Result;
-use clap::{CommandFactory as _, FromArgMatches as _, Parser as _};
+use clap::{CommandFactory as _, FromArgMatches as _};
 
 use super::command::{Alone, Cli, Command, Schema, Step};
-use super::{exit, stdout};
+use super::{blank, exit, manifests, stdout};
 use crate::config::{Config, ConfigError};
 use crate::host::{Context, Dialect, Host};
 use crate::report::{Finding, Outcome, Place, Severity};
@@ -23,9 +23,11 @@ use crate::{
 /// Runs the suite: `lakegate <command>`.
 pub fn main() -> ExitCode {
     let env = Arc::new(Env::capture());
-    match Cli::try_parse() {
+    let command = blank::unset(Cli::command(), &env);
+    let parsed = command.try_get_matches().and_then(|found| Cli::from_arg_matches(&found));
+    match parsed {
         Ok(cli) => drive(&env, dispatch(cli.command, &env)),
-        Err(error) => usage(&error),
+        Err(error) => usage(&env, &error),
     }
 }
 
@@ -41,14 +43,14 @@ where
     F: Future<Output = Result<Outcome>>,
 {
     let env = Arc::new(Env::capture());
-    let command = Alone::<A>::command().name(name);
+    let command = blank::unset(Alone::<A>::command().name(name), &env);
     let parsed = command.try_get_matches().and_then(|found| Alone::<A>::from_arg_matches(&found));
     match parsed {
         Ok(alone) => drive(
             &env,
             run(name.trim_start_matches("lakegate-"), alone.step, &env, request, feature),
         ),
-        Err(error) => usage(&error),
+        Err(error) => usage(&env, &error),
     }
 }
 
@@ -87,10 +89,24 @@ pub fn release_build() -> ExitCode {
     alone("lakegate-release-build", release_build::Args::request, release_build::run)
 }
 
-fn usage(error: &clap::Error) -> ExitCode {
-    // A reader that hung up is no reason to fail.
-    let _closed = error.print();
-    if error.use_stderr() { ExitCode::from(exit::USAGE) } else { ExitCode::SUCCESS }
+fn usage(env: &Arc<Env>, error: &clap::Error) -> ExitCode {
+    if !error.use_stderr() {
+        // A reader that hung up is no reason to fail.
+        let _closed = error.print();
+        return ExitCode::SUCCESS;
+    }
+    let host = Host::detect(env.clone(), std::io::stderr());
+    if host.dialect() == Dialect::Terminal {
+        let _closed = error.print();
+    } else {
+        // Each line of the error, without its colours, as one annotation.
+        let text = error.render().to_string();
+        let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+        let words = lines.collect::<Vec<_>>().join(" · ");
+        let words = words.strip_prefix("error: ").unwrap_or(&words);
+        host.annotate(&[Finding::new(Severity::Error, "lakegate", words)]);
+    }
+    ExitCode::from(exit::USAGE)
 }
 
 /// Runs a command to its exit code.
@@ -150,6 +166,11 @@ async fn dispatch(command: Command, env: &Arc<Env>) -> u8 {
         Command::Workspace(workspace) => {
             let host = Host::detect(env.clone(), std::io::stdout());
             settle(&host, workspace.run(env, &host).await)
+        }
+        Command::Manifests { checkout } => {
+            let host = Host::detect(env.clone(), std::io::stderr());
+            let written = manifests::write(&checkout);
+            settle(&host, written.map(|_| exit::PASS))
         }
         Command::Schema { of } => {
             let host = Host::detect(env.clone(), std::io::stderr());

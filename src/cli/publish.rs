@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 
 use super::exit::{self, FailOn};
-use super::stdout;
+use super::{manifests, stdout};
 use crate::host::{Dialect, Host};
 use crate::report::Outcome;
 use crate::sys::fs;
@@ -62,6 +62,11 @@ impl Publishing {
             outputs.push((document.name.to_owned(), path.display().to_string()));
         }
         for (name, value) in &outputs {
+            debug_assert!(
+                manifests::declares(report.command, name),
+                "{}: the output `{name}` is not declared",
+                report.command
+            );
             host.set_output(name, value)?;
         }
         host.say(report.plain(colour).trim_end());

@@ -10,6 +10,18 @@ use crate::config::{Compat, Config, Drift, Limit, OnDrift, Statistic};
 use crate::names::{SchemaName, Source, pairs};
 use crate::report::Fault;
 
+/// What it is for, in one line.
+pub const ABOUT: &str = "Compare data with a baseline, and decide: nothing, notify or retrain";
+
+/// What it sets beside what every step sets.
+pub const OUTPUTS: &[(&str, &str)] = &[
+    ("decision", "What was done: nothing, notify, retrain, held-back, rollback or command"),
+    ("drifted-columns", "The columns that drifted, with commas"),
+    ("retrain-run-id", "The run that was started"),
+    ("state", "none, watch, drift, broken or inconclusive"),
+    ("result", "The path of the result"),
+];
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum Reaction {
     /// The report and the records, and nothing else

@@ -26,6 +26,6 @@ mod warehouse;
 #[cfg(test)]
 mod alarms_tests;
 
-pub use args::Args;
+pub use args::{ABOUT, Args, OUTPUTS};
 pub use result::Document;
 pub use run::{Request, run};

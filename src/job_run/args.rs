@@ -10,6 +10,17 @@ use crate::names::pairs;
 use crate::report::Fault;
 use crate::runs::Order;
 
+/// What it is for, in one line.
+pub const ABOUT: &str = "Start a job once, wait for it, and explain its failures";
+
+/// What it sets beside what every step sets.
+pub const OUTPUTS: &[(&str, &str)] = &[
+    ("run-id", "The id of the run"),
+    ("run-url", "Where the run can be seen"),
+    ("result", "The run's result state"),
+    ("task-values", "What the notebooks returned, by task, as JSON"),
+];
+
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The job: its id, its name, or its key in the bundle

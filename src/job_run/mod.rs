@@ -3,5 +3,5 @@
 mod args;
 mod run;
 
-pub use args::Args;
+pub use args::{ABOUT, Args, OUTPUTS};
 pub use run::{Request, run};

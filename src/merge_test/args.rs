@@ -9,6 +9,21 @@ use crate::config::{Config, Environment};
 use crate::names::SchemaName;
 use crate::report::Fault;
 
+/// What it is for, in one line.
+pub const ABOUT: &str =
+    "Test a change before it is merged: static checks, unit tests, the jobs that it touches";
+
+/// What it sets beside what every step sets.
+pub const OUTPUTS: &[(&str, &str)] = &[
+    ("affected", "The resources that the change touches, with commas"),
+    ("jobs", "The jobs that have an integration test and run, with commas"),
+    ("code", "What kind of code changed: ml, operations, both or nothing"),
+    ("tests", "How many tests ran"),
+    ("failures", "How many of them failed"),
+    ("tree", "The git tree that was tested"),
+    ("removed", "For sweep: how many copies were removed"),
+];
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum Verb {
     /// Everything: static checks, unit tests, the integration tests of what the change touches

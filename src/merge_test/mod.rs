@@ -9,5 +9,5 @@ mod run;
 mod tell;
 mod unit;
 
-pub use args::Args;
+pub use args::{ABOUT, Args, OUTPUTS};
 pub use run::{Request, run};

@@ -9,6 +9,18 @@ use crate::config::Config;
 use crate::names::{Alias, ModelName, SchemaName, Source, VersionRef};
 use crate::report::Fault;
 
+/// What it is for, in one line.
+pub const ABOUT: &str =
+    "Decide whether a model version passes: thresholds and the comparison with the champion";
+
+/// What it sets beside what every step sets.
+pub const OUTPUTS: &[(&str, &str)] = &[
+    ("candidate-version", "The version that was judged"),
+    ("digest", "The digest of its files"),
+    ("decided", "When the evidence was decided, for verify"),
+    ("evidence", "The path of the evidence"),
+];
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum Verb {
     /// Judge a version, and write the evidence

@@ -14,5 +14,5 @@ mod reader;
 mod run;
 mod verify;
 
-pub use args::Args;
+pub use args::{ABOUT, Args, OUTPUTS};
 pub use run::{Judge, Request, run};

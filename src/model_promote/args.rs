@@ -10,6 +10,17 @@ use crate::config::Config;
 use crate::names::{Alias, ModelName, ModelVersion, SchemaName};
 use crate::report::Fault;
 
+/// What it is for, in one line.
+pub const ABOUT: &str = "Make a version the production model, on the strength of a gate's evidence";
+
+/// What it sets beside what every step sets.
+pub const OUTPUTS: &[(&str, &str)] = &[
+    ("version", "The version that the alias points at"),
+    ("previous-version", "The one before it"),
+    ("digest", "The digest of its files"),
+    ("approved-by", "Who agreed"),
+];
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum Verb {
     /// Move the alias to the version that the evidence is about

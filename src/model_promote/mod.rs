@@ -6,5 +6,5 @@ mod check;
 mod run;
 mod sign_off;
 
-pub use args::Args;
+pub use args::{ABOUT, Args, OUTPUTS};
 pub use run::{Action, Promote, Request, run};

@@ -9,6 +9,19 @@ use crate::config::{Config, TestedBy};
 use crate::names::SchemaName;
 use crate::report::Fault;
 
+/// What it is for, in one line.
+pub const ABOUT: &str = "Pack a tested commit into a release that can be proved";
+
+/// What it sets beside what every step sets.
+pub const OUTPUTS: &[(&str, &str)] = &[
+    ("released", "Whether there was anything to release"),
+    ("version", "The release's version"),
+    ("tag", "The release's tag"),
+    ("commit", "The commit that was packed"),
+    ("release", "The release's folder"),
+    ("manifest-digest", "The sha256 of manifest.json"),
+];
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum Verb {
     /// Pack the commit that is checked out

@@ -6,5 +6,5 @@ mod publish;
 mod run;
 mod tested;
 
-pub use args::Args;
+pub use args::{ABOUT, Args, OUTPUTS};
 pub use run::{Request, run};

@@ -8,6 +8,7 @@
     reason = "a test fails by panicking, and looks at files from outside"
 )]
 
+mod actions;
 mod architecture;
 mod commands;
 mod conformance;

@@ -177,3 +177,29 @@ pub(crate) fn git(at: &Path, args: &[&str]) -> String {
     assert!(output.status.success(), "git {args:?}: {}", text(&output.stderr));
     text(&output.stdout).trim().to_owned()
 }
+
+/// Tools from Python packages, installed from their list.
+pub(crate) fn tool(name: &str) -> PathBuf {
+    static TOOLS: OnceLock<PathBuf> = OnceLock::new();
+    let folder = TOOLS.get_or_init(|| {
+        let list = root().join("tests/ci/requirements.txt");
+        let wanted = std::fs::read_to_string(&list).unwrap();
+        let folder = cache().join("ci");
+        let done = folder.join("installed");
+        if std::fs::read_to_string(&done).is_ok_and(|installed| installed == wanted) {
+            return folder;
+        }
+        drop(std::fs::remove_dir_all(&folder));
+        let mut make = Command::new("python3");
+        make.args(["-m", "venv"]).arg(&folder);
+        let output = within(Duration::from_secs(120), &mut make);
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        let mut install = Command::new(folder.join("bin/pip"));
+        install.args(["install", "--quiet", "--disable-pip-version-check", "-r"]).arg(list);
+        let output = within(Duration::from_secs(600), &mut install);
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        std::fs::write(done, wanted).unwrap();
+        folder
+    });
+    folder.join("bin").join(name)
+}

@@ -1,0 +1,101 @@
+# Where the binary of a command is: one that is given, one that cargo built in
+# this very checkout, one that an earlier step fetched, or the released archive,
+# whose checksum stands in this commit. Nothing is run, and nothing unpacked,
+# before it matches.
+
+LAKEGATE_VERSION="0.1.0"
+LAKEGATE_HOME="https://github.com/lakegate/lakegate/releases/download"
+LAKEGATE_ALL_COMMANDS="merge-test release-build bundle-deploy job-run model-gate model-promote drift-check"
+
+lakegate_fail() {
+  printf '::error title=lakegate::%s\n' "$1" >&2
+  exit 2
+}
+
+lakegate_platform() {
+  local system machine
+  system="$(uname -s)"
+  machine="$(uname -m)"
+  case "$system/$machine" in
+    Linux/x86_64) printf 'x86_64-unknown-linux-musl' ;;
+    Linux/aarch64 | Linux/arm64) printf 'aarch64-unknown-linux-musl' ;;
+    Darwin/x86_64) printf 'x86_64-apple-darwin' ;;
+    Darwin/arm64) printf 'aarch64-apple-darwin' ;;
+    MINGW*/x86_64 | MSYS*/x86_64) printf 'x86_64-pc-windows-msvc' ;;
+    *) lakegate_fail "there is no binary for $system on $machine: build it, and give its path as binary-path" ;;
+  esac
+}
+
+lakegate_sha256() {
+  if command -v sha256sum >/dev/null; then
+    sha256sum "$1" | cut -d ' ' -f 1
+  else
+    shasum -a 256 "$1" | cut -d ' ' -f 1
+  fi
+}
+
+# The program of a command, as a path. What is said goes to standard error.
+lakegate_program() {
+  local command="$1" here root platform archive expected cache found
+  here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
+  root="$(dirname "$here")"
+  local ending=""
+  case "$(uname -s)" in MINGW* | MSYS*) ending=".exe" ;; esac
+
+  if [ -n "${LAKEGATE_BINARY_PATH:-}" ]; then
+    found="$LAKEGATE_BINARY_PATH"
+    if [ -d "$found" ]; then found="$found/lakegate-$command$ending"; fi
+    [ -x "$found" ] || lakegate_fail "binary-path: '$found' is not there, or cannot be run"
+    printf '%s' "$(cd "$(dirname "$found")" && pwd)/$(basename "$found")"
+    return
+  fi
+  for profile in release debug; do
+    found="$root/target/$profile/lakegate-$command$ending"
+    if [ -x "$found" ]; then
+      printf '%s' "$found"
+      return
+    fi
+  done
+
+  platform="$(lakegate_platform)"
+  archive="lakegate-$LAKEGATE_VERSION-$platform.tar.gz"
+  expected="$(awk -v name="$archive" '$2 == name { print $1 }' "$here/checksums.txt")"
+  [ -n "$expected" ] ||
+    lakegate_fail "this commit has no released binary for $platform: take the SHA of a release, or give binary-path"
+  cache="${RUNNER_TOOL_CACHE:-${RUNNER_TEMP:-/tmp}}/lakegate/$LAKEGATE_VERSION/$expected"
+  found="$cache/lakegate-$command$ending"
+  if [ ! -x "$found" ]; then
+    lakegate_fetch "$archive" "$expected" "$cache"
+  fi
+  [ -x "$found" ] || lakegate_fail "'$archive' holds no lakegate-$command"
+  printf '%s' "$found"
+}
+
+lakegate_fetch() {
+  local archive="$1" expected="$2" cache="$3" from work actual
+  from="${LAKEGATE_MIRROR:-$LAKEGATE_HOME/v$LAKEGATE_VERSION}"
+  work="$(mktemp -d "${RUNNER_TEMP:-/tmp}/lakegate.XXXXXX")"
+  case "$from" in
+    https://* | http://127.0.0.1:* | http://localhost:*)
+      curl --fail --silent --show-error --location --proto '=https,http' --proto-redir '=https' \
+        --retry 3 --max-time 300 --output "$work/$archive" "$from/$archive" ||
+        lakegate_fail "'$archive' could not be fetched from $from"
+      ;;
+    *://*) lakegate_fail "mirror: '$from' is no https address" ;;
+    *)
+      [ -f "$from/$archive" ] || lakegate_fail "mirror: '$from' holds no '$archive'"
+      cp "$from/$archive" "$work/$archive"
+      ;;
+  esac
+  actual="$(lakegate_sha256 "$work/$archive")"
+  if [ "$actual" != "$expected" ]; then
+    rm -rf "$work"
+    lakegate_fail "'$archive' has the sha256 $actual, this commit expects $expected: nothing was run"
+  fi
+  mkdir "$work/unpacked"
+  tar -xzf "$work/$archive" -C "$work/unpacked"
+  mkdir -p "$(dirname "$cache")"
+  # Another step may have come first: the bytes are the same.
+  mv "$work/unpacked" "$cache" 2>/dev/null || true
+  rm -rf "$work"
+}

@@ -1,0 +1,352 @@
+//! The commands as steps of GitHub and Azure DevOps.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::support::{git, root, text, tool, within};
+
+const SHA: &str = "1111111111111111111111111111111111111111";
+
+/// The actions and tasks alone, as a repository: what a user's workflow fetches.
+fn suite() -> &'static Path {
+    static COPY: OnceLock<(tempfile::TempDir, PathBuf)> = OnceLock::new();
+    let (_, path) = COPY.get_or_init(|| {
+        let dir = tempfile::tempdir().unwrap();
+        let home = dir.path().join("lakegate");
+        for folder in ["actions", "tasks"] {
+            for file in lakegate::sys::fs::files_below(&root().join(folder)).unwrap() {
+                let to = home.join(folder).join(&file);
+                std::fs::create_dir_all(to.parent().unwrap()).unwrap();
+                std::fs::copy(root().join(folder).join(&file), to).unwrap();
+            }
+        }
+        std::fs::copy(root().join("action.yml"), home.join("action.yml")).unwrap();
+        git(&home, &["init", "-q", "-b", "main"]);
+        git(&home, &["add", "-A"]);
+        git(&home, &["commit", "-qm", "x"]);
+        (dir, home)
+    });
+    path
+}
+
+#[test]
+fn what_reads_actions_as_github_does_finds_nothing() {
+    let run = |name: &str, args: &[&str]| {
+        let mut command = Command::new(tool(name));
+        let path = format!("{}:{}", tool("").display(), std::env::var("PATH").unwrap());
+        command.args(args).current_dir(suite()).env("PATH", path);
+        let output = within(Duration::from_secs(120), &mut command);
+        let said = text(&output.stdout) + &text(&output.stderr);
+        assert!(output.status.success(), "{name}: {said}");
+        said
+    };
+    assert!(run("zizmor", &["--offline", "--pedantic", "."]).contains("No findings to report"));
+    run("jactionlint", &["--shellcheck="]);
+    let mut actions = vec!["action.yml".to_owned()];
+    for entry in std::fs::read_dir(suite().join("actions")).unwrap() {
+        let entry = entry.unwrap();
+        if entry.path().is_dir() {
+            actions.push(format!("actions/{}/action.yml", entry.file_name().display()));
+        }
+    }
+    assert_eq!(actions.len(), 8);
+    for action in &actions {
+        run("check-jsonschema", &["--builtin-schema", "vendor.github-actions", action]);
+    }
+}
+
+/// A repository that calls an action.
+fn consumer(at: &Path, inputs: &str, result: &str) -> PathBuf {
+    let home = at.join("consumer");
+    std::fs::create_dir_all(home.join(".github/workflows")).unwrap();
+    let write = |file: &str, text: &str| std::fs::write(home.join(file), text).unwrap();
+    write("databricks.yml", "bundle: {name: flights}\ntargets: {dev: {default: true}}\n");
+    write(
+        "lakegate.yml",
+        "tests: {unit: {environment: none, command: [sh, tests.sh, '{junit}']}}\n",
+    );
+    write("result.xml", result);
+    write(
+        "tests.sh",
+        "echo '::set-output name=verdict::forged'; echo '##[add-mask]pass'; cat result.xml > $1\n",
+    );
+    let binaries = Path::new(env!("CARGO_BIN_EXE_lakegate")).parent().unwrap().display();
+    write(
+        ".github/workflows/merge.yml",
+        &format!(
+            "name: merge\non: pull_request\npermissions: {{}}\njobs:\n  test:\n    runs-on: ubuntu-latest\n    timeout-minutes: 10\n    permissions: {{contents: read}}\n    env: {{LAKEGATE_FAIL_ON: not-pass, LAKEGATE_COMMENT: never}}\n    steps:\n      - uses: actions/checkout@{SHA} # v9.9.9\n        with: {{persist-credentials: false}}\n      - id: merge\n        uses: lakegate/lakegate/actions/merge-test@{SHA} # v0.1.0\n        with:\n          binary-path: {binaries}\n{inputs}        env:\n          INPUT_ACTION: poison\n      - if: always()\n        run: echo \"verdict=$VERDICT reason=$REASON\"\n        env:\n          VERDICT: ${{{{ steps.merge.outputs.verdict }}}}\n          REASON: ${{{{ steps.merge.outputs.reason }}}}\n"
+        ),
+    );
+    git(&home, &["init", "-q", "-b", "main"]);
+    git(&home, &["remote", "add", "origin", "https://github.com/acme/flights"]);
+    git(&home, &["add", "-A"]);
+    git(&home, &["commit", "-qm", "x"]);
+    home
+}
+
+/// Runs the workflow; its lines as act tells them.
+fn act(home: &Path) -> (bool, Vec<Value>) {
+    let event = home.join("../event.json");
+    std::fs::write(&event, r#"{"number": 7, "pull_request": {"number": 7, "base": {"ref": "main"}, "head": {"ref": "main", "sha": "abc", "repo": {"full_name": "acme/flights"}}}}"#).unwrap();
+    let mut command = Command::new(tool("act"));
+    command
+        .args(["pull_request", "--json", "--no-cache-server", "-P", "ubuntu-latest=-self-hosted"])
+        .args(["-s", "GITHUB_TOKEN=ghs_token_value", "-e"])
+        .arg(&event)
+        .arg(format!("--local-repository=lakegate/lakegate@{SHA}={}", suite().display()))
+        .current_dir(home);
+    let output = within(Duration::from_secs(120), &mut command);
+    let lines = text(&output.stdout);
+    let lines = lines.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    (output.status.success(), lines)
+}
+
+fn said(lines: &[Value]) -> String {
+    lines.iter().filter_map(|line| line["msg"].as_str()).collect::<Vec<_>>().join("\n")
+}
+
+const GREEN: &str = "<testsuite><testcase classname='a' name='b'/></testsuite>";
+const RED: &str = "<testsuite><testcase classname='a' name='b'><failure message='no'>tests/t.py:3: E</failure></testcase></testsuite>";
+
+#[test]
+fn an_action_passes_its_verdict_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let home = consumer(dir.path(), "          action: unit\n          base: main\n", GREEN);
+    let (passed, lines) = act(&home);
+    assert!(passed, "{}", said(&lines));
+    assert!(said(&lines).contains("verdict=pass reason=static checks"), "{}", said(&lines));
+    let summary = lines.iter().any(|line| {
+        line["command"] == "summary"
+            && line["content"].as_str().is_some_and(|text| text.contains("Test the change"))
+    });
+    assert!(summary);
+    let forged = lines.iter().any(|line| line["arg"] == "forged" || line["command"] == "add-mask");
+    assert!(!forged, "a test's words were taken for a command");
+}
+
+#[test]
+fn a_failing_test_fails_the_job_and_stands_at_its_line() {
+    let dir = tempfile::tempdir().unwrap();
+    let home = consumer(dir.path(), "          action: unit\n          base: main\n", RED);
+    let (passed, lines) = act(&home);
+    assert!(!passed);
+    assert!(said(&lines).contains("verdict=fail reason=unit tests: 1 test"), "{}", said(&lines));
+    let error = lines
+        .iter()
+        .find(|line| line["command"] == "error" && line["kvPairs"]["file"] == "tests/t.py");
+    // act ends the properties at the last `::`, GitHub at the first.
+    assert!(error.unwrap()["kvPairs"]["line"].as_str().unwrap().starts_with('3'));
+}
+
+#[test]
+fn a_wrong_input_is_told_with_the_right_ones() {
+    let dir = tempfile::tempdir().unwrap();
+    let home = consumer(dir.path(), "          action: units\n", GREEN);
+    let (passed, lines) = act(&home);
+    assert!(!passed);
+    let error = lines.iter().find(|line| line["command"] == "error").expect("an annotation");
+    let told = error["arg"].as_str().unwrap();
+    assert!(told.contains("invalid value 'units'") && told.contains("'unit'"), "{told}");
+}
+
+/// What `install.sh` says and does for a command.
+fn install(at: &Path, sums: &str, variables: &[(&str, &str)]) -> Output {
+    let actions = at.join("suite/actions");
+    std::fs::create_dir_all(&actions).unwrap();
+    std::fs::copy(root().join("actions/install.sh"), actions.join("install.sh")).unwrap();
+    std::fs::write(actions.join("checksums.txt"), sums).unwrap();
+    let mut command = Command::new("bash");
+    command
+        .args([
+            "-c",
+            "set -Ceuo pipefail; source suite/actions/install.sh; lakegate_program job-run",
+        ])
+        .current_dir(at)
+        .env("RUNNER_TEMP", at)
+        .env("RUNNER_TOOL_CACHE", at.join("tools"))
+        .envs(variables.iter().copied());
+    within(Duration::from_secs(60), &mut command)
+}
+
+#[test]
+fn nothing_is_run_that_is_not_the_released_binary() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    let platform = format!("{}-unknown-linux-musl", std::env::consts::ARCH);
+    let name = format!("lakegate-{}-{platform}.tar.gz", env!("CARGO_PKG_VERSION"));
+    std::fs::create_dir_all(at.join("mirror/in")).unwrap();
+    let mark = at.join("was-run");
+    std::fs::write(
+        at.join("mirror/in/lakegate-job-run"),
+        format!("#!/bin/sh\ntouch {}\n", mark.display()),
+    )
+    .unwrap();
+    let script = format!(
+        "chmod +x in/lakegate-job-run && tar -czf {name} -C in lakegate-job-run && sha256sum {name} > ../sums"
+    );
+    assert!(
+        Command::new("sh")
+            .args(["-c", &script])
+            .current_dir(at.join("mirror"))
+            .status()
+            .unwrap()
+            .success()
+    );
+    let sums = std::fs::read_to_string(at.join("sums")).unwrap();
+    let mirror = at.join("mirror").display().to_string();
+    let refused = |sums: &str, variables: &[(&str, &str)], words: &str| {
+        let output = install(at, sums, variables);
+        assert_eq!(output.status.code(), Some(2), "{}", text(&output.stdout));
+        let said = text(&output.stderr);
+        assert!(said.contains("::error title=lakegate::") && said.contains(words), "{said}");
+        assert!(!at.join("tools").exists(), "something was kept");
+    };
+    refused("# none yet\n", &[("LAKEGATE_MIRROR", &mirror)], "no released binary");
+    let wrong = format!("{}  {name}\n", "0".repeat(64));
+    refused(&wrong, &[("LAKEGATE_MIRROR", &mirror)], "nothing was run");
+    refused(&sums, &[("LAKEGATE_MIRROR", "/nowhere")], "holds no");
+    refused(&sums, &[("LAKEGATE_MIRROR", "ftp://x.test")], "no https address");
+    refused(&sums, &[("LAKEGATE_MIRROR", "http://127.0.0.1:9")], "could not be fetched");
+    refused(&sums, &[("LAKEGATE_BINARY_PATH", "/nowhere")], "cannot be run");
+    // Cut short on its way.
+    let archive = at.join("mirror").join(&name);
+    let whole = std::fs::read(&archive).unwrap();
+    std::fs::write(&archive, &whole[..whole.len() / 2]).unwrap();
+    refused(&sums, &[("LAKEGATE_MIRROR", &mirror)], "nothing was run");
+    std::fs::write(&archive, whole).unwrap();
+    let output = install(at, &sums, &[("LAKEGATE_MIRROR", &mirror)]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let found = text(&output.stdout);
+    assert!(found.starts_with(&at.join("tools").display().to_string()), "{found}");
+    // From then on it is there, whatever becomes of the mirror.
+    assert_eq!(text(&install(at, &sums, &[("LAKEGATE_MIRROR", "/nowhere")]).stdout), found);
+    assert!(!mark.exists());
+}
+
+/// Runs a task's shim as the agent does: inputs as `INPUT_*`, commands on its
+/// standard output.
+fn task(at: &Path, name: &str, variables: &[(&str, &str)]) -> Vec<(String, String)> {
+    let folder = at.join("task");
+    std::fs::create_dir_all(&folder).unwrap();
+    for (from, to) in
+        [("shim.js".to_owned(), "shim.js"), (format!("{name}/inputs.json"), "inputs.json")]
+    {
+        std::fs::copy(root().join("tasks").join(from), folder.join(to)).unwrap();
+    }
+    let mut command = Command::new("node");
+    command
+        .arg(folder.join("shim.js"))
+        .current_dir(at)
+        .env("TF_BUILD", "True")
+        .envs(variables.iter().copied());
+    let output = within(Duration::from_secs(60), &mut command);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    // As the agent reads it: anywhere in a line, to the first `]`.
+    let lines = text(&output.stdout);
+    let commands = lines.lines().filter_map(|line| {
+        let (_, rest) = line.split_once("##vso[")?;
+        let (head, message) = rest.split_once(']')?;
+        Some((head.to_owned(), message.to_owned()))
+    });
+    commands.collect()
+}
+
+#[test]
+fn a_task_hands_inputs_over_and_results_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let home = consumer(dir.path(), "", RED);
+    let binaries =
+        Path::new(env!("CARGO_BIN_EXE_lakegate")).parent().unwrap().display().to_string();
+    let place = home.display().to_string();
+    let run = |action: &str, more: &[(&str, &str)]| {
+        let all = [
+            &[
+                ("INPUT_BINARYPATH", binaries.as_str()),
+                ("INPUT_WORKINGDIRECTORY", place.as_str()),
+                ("INPUT_ACTION", action),
+                ("INPUT_BASE", "main"),
+                ("INPUT_COMMENT", "never"),
+                ("INPUT_TARGET", "  "),
+                ("INPUT_ALL", "false"),
+                ("AGENT_TEMPDIRECTORY", place.as_str()),
+            ],
+            more,
+        ]
+        .concat();
+        task(dir.path(), "merge-test", &all)
+    };
+    let has = |commands: &[(String, String)], head: &str, message: &str| {
+        commands.iter().any(|(own, said)| own.starts_with(head) && said.contains(message))
+    };
+    let commands = run("unit", &[]);
+    assert!(
+        has(&commands, "task.setvariable variable=verdict;isOutput=true", "fail"),
+        "{commands:?}"
+    );
+    assert!(
+        has(
+            &commands,
+            "task.logissue type=error;code=merge/test;sourcepath=tests/t.py;linenumber=3",
+            "failed"
+        ),
+        "{commands:?}"
+    );
+    assert!(has(&commands, "task.complete result=Failed", "the verdict is a fail"), "{commands:?}");
+    assert!(has(&commands, "task.uploadsummary", ".md"), "{commands:?}");
+    // A verdict that fails nothing.
+    let commands = run("unit", &[("INPUT_FAILON", "never")]);
+    assert!(has(&commands, "task.complete result=Succeeded", ""), "{commands:?}");
+    let commands = run("nonsense", &[]);
+    assert!(has(&commands, "task.complete result=Failed", "wrong inputs"), "{commands:?}");
+    let commands = run("unit", &[("INPUT_BINARYPATH", "/nowhere")]);
+    assert!(has(&commands, "task.complete result=Failed", "is not there"), "{commands:?}");
+    let forged = commands.iter().filter(|(head, _)| head.starts_with("task.complete")).count();
+    assert_eq!(forged, 1);
+}
+
+/// The schema that Azure's own tools hold a task to, in its essentials.
+#[test]
+fn tasks_have_the_form_that_azure_takes() {
+    for entry in std::fs::read_dir(root().join("tasks")).unwrap() {
+        let path = entry.unwrap().path();
+        if !path.is_dir() {
+            continue;
+        }
+        let task: Value =
+            serde_json::from_str(&std::fs::read_to_string(path.join("task.json")).unwrap())
+                .unwrap();
+        let name = task["name"].as_str().unwrap();
+        assert!(name.chars().all(|char| char.is_ascii_alphanumeric()), "{name}");
+        assert!(task["instanceNameFormat"].as_str().unwrap().len() < 60);
+        assert!(uuid::Uuid::parse_str(task["id"].as_str().unwrap()).is_ok());
+        let groups: Vec<&str> = task["groups"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|group| group["name"].as_str().unwrap())
+            .collect();
+        for input in task["inputs"].as_array().unwrap() {
+            let own = input["name"].as_str().unwrap();
+            assert!(
+                own.starts_with(|char: char| char.is_ascii_lowercase())
+                    && own.chars().all(|char| char.is_ascii_alphanumeric()),
+                "{name} {own}"
+            );
+            assert!(input["label"].is_string() && input["type"].is_string(), "{name} {own}");
+            if input["type"] == "pickList" {
+                let default = input["defaultValue"].as_str().unwrap();
+                assert!(
+                    default.is_empty() || input["options"].get(default).is_some(),
+                    "{name} {own}: {default}"
+                );
+            }
+            if let Some(group) = input["groupName"].as_str() {
+                assert!(groups.contains(&group), "{name} {own}");
+            }
+        }
+    }
+}
