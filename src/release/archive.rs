@@ -47,6 +47,8 @@ pub enum Refusal {
     Digest { path: String },
     #[error("`{path}`: the bytes that fill up its last block are not zero")]
     Padding { path: String },
+    #[error("`{path}`: its header has another form than a release's")]
+    Form { path: String },
     #[error("something follows the end of the archive")]
     Trailing,
     #[error("the archive ends in the middle")]
@@ -142,6 +144,10 @@ pub fn read(
         let found = parse(&block, at)?;
         seen.add(&found.path)?;
         compare(&found, expected, files)?;
+        // Owners, times, and whatever else a reader might look at.
+        if block != header(expected)? {
+            return Err(Refusal::Form { path: found.path });
+        }
         let mut bytes = Vec::new();
         from.by_ref().take(expected.size).read_to_end(&mut bytes)?;
         if bytes.len() as u64 != expected.size {

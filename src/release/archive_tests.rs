@@ -137,6 +137,8 @@ fn thirty_hostile_archives_are_refused_with_their_reason() {
         ("size in base 256", forged(&tar, 0, |block| block[124] = 0x80), "size"),
         ("another size", forged(&tar, 0, |block| octal(&mut block[124..136], 6)), "6 bytes"),
         ("another mode", forged(&tar, 0, |block| octal(&mut block[100..108], 0o4755)), "mode 4755"),
+        ("an owner", forged(&tar, 0, |block| octal(&mut block[108..116], 1000)), "another form"),
+        ("another time", forged(&tar, 0, |block| octal(&mut block[136..148], 0)), "another form"),
         ("wrong checksum", damaged, "checksum"),
         ("a byte changed", flipped, "not those of the manifest"),
         ("something in the filler", filler, "not zero"),

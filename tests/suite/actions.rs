@@ -18,7 +18,7 @@ fn suite() -> &'static Path {
         let dir = tempfile::tempdir().unwrap();
         let home = dir.path().join("lakegate");
         for folder in ["actions", "tasks"] {
-            for file in lakegate::sys::fs::files_below(&root().join(folder)).unwrap() {
+            for file in lakegate::sys::fs::files_below(root().join(folder)).unwrap() {
                 let to = home.join(folder).join(&file);
                 std::fs::create_dir_all(to.parent().unwrap()).unwrap();
                 std::fs::copy(root().join(folder).join(&file), to).unwrap();
