@@ -34,9 +34,9 @@ lakegate_sha256() {
   fi
 }
 
-# The program of a command, as a path. What is said goes to standard error.
+# A program of the suite, as a path. What is said goes to standard error.
 lakegate_program() {
-  local command="$1" here root platform archive expected cache found
+  local name="$1" here root platform archive expected cache found
   here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
   root="$(dirname "$here")"
   local ending=""
@@ -44,13 +44,13 @@ lakegate_program() {
 
   if [ -n "${LAKEGATE_BINARY_PATH:-}" ]; then
     found="$LAKEGATE_BINARY_PATH"
-    if [ -d "$found" ]; then found="$found/lakegate-$command$ending"; fi
+    if [ -d "$found" ]; then found="$found/$name$ending"; fi
     [ -x "$found" ] || lakegate_fail "binary-path: '$found' is not there, or cannot be run"
     printf '%s' "$(cd "$(dirname "$found")" && pwd)/$(basename "$found")"
     return
   fi
   for profile in release debug; do
-    found="$root/target/$profile/lakegate-$command$ending"
+    found="$root/target/$profile/$name$ending"
     if [ -x "$found" ]; then
       printf '%s' "$found"
       return
@@ -63,11 +63,11 @@ lakegate_program() {
   [ -n "$expected" ] ||
     lakegate_fail "this commit has no released binary for $platform: take the SHA of a release, or give binary-path"
   cache="${RUNNER_TOOL_CACHE:-${RUNNER_TEMP:-/tmp}}/lakegate/$LAKEGATE_VERSION/$expected"
-  found="$cache/lakegate-$command$ending"
+  found="$cache/$name$ending"
   if [ ! -x "$found" ]; then
     lakegate_fetch "$archive" "$expected" "$cache"
   fi
-  [ -x "$found" ] || lakegate_fail "'$archive' holds no lakegate-$command"
+  [ -x "$found" ] || lakegate_fail "'$archive' holds no $name"
   printf '%s' "$found"
 }
 

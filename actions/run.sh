@@ -8,6 +8,16 @@ command="$1"
 # shellcheck source=actions/install.sh
 source "$here/install.sh"
 
-program="$(lakegate_program "$command")"
-cd "${LAKEGATE_WORKING_DIRECTORY:-.}"
-exec "$program"
+# The embedded workspace is in the whole suite's binary only.
+case "${LAKEGATE_LOCAL:-}" in
+  true | TRUE | 1)
+    program="$(lakegate_program lakegate)"
+    cd "${LAKEGATE_WORKING_DIRECTORY:-.}"
+    exec "$program" "$command"
+    ;;
+  *)
+    program="$(lakegate_program "lakegate-$command")"
+    cd "${LAKEGATE_WORKING_DIRECTORY:-.}"
+    exec "$program"
+    ;;
+esac

@@ -8,7 +8,7 @@ source "$here/install.sh"
 
 folder=""
 for command in ${LAKEGATE_COMMANDS:-$LAKEGATE_ALL_COMMANDS}; do
-  program="$(lakegate_program "$command")"
+  program="$(lakegate_program "lakegate-$command")"
   folder="$(dirname "$program")"
 done
 printf '%s\n' "$folder" >>"$GITHUB_PATH"

@@ -65,7 +65,9 @@ impl Drop for Workspace {
 
 fn bundle(at: &Path, jobs: usize, files: usize) {
     std::fs::create_dir_all(at.join("data")).unwrap();
-    let mut text = String::from("bundle: {name: bench}\ntargets: {dev: {default: true}}\nresources:\n  jobs:\n");
+    let mut text = String::from(
+        "bundle: {name: bench}\ntargets: {dev: {default: true}}\nresources:\n  jobs:\n",
+    );
     for number in 0..jobs {
         _ = writeln!(
             text,
@@ -76,7 +78,8 @@ fn bundle(at: &Path, jobs: usize, files: usize) {
     std::fs::write(at.join("main.py"), "print(1)\n").unwrap();
     std::fs::write(at.join(".gitignore"), ".lakegate/\n.databricks/\n").unwrap();
     for number in 0..files {
-        std::fs::write(at.join(format!("data/{number}.txt")), format!("{number}\n").repeat(200)).unwrap();
+        std::fs::write(at.join(format!("data/{number}.txt")), format!("{number}\n").repeat(200))
+            .unwrap();
     }
 }
 
@@ -90,7 +93,11 @@ fn median(name: &str, runs: usize, command: &[String]) -> Used {
 
 fn shell(at: &Path, variables: &[(&str, &str)], line: &str) -> Vec<String> {
     let set: String = variables.iter().map(|(name, value)| format!("{name}='{value}' ")).collect();
-    vec!["sh".to_owned(), "-c".to_owned(), format!("cd '{}' && {set}{line} >/dev/null 2>&1", at.display())]
+    vec![
+        "sh".to_owned(),
+        "-c".to_owned(),
+        format!("cd '{}' && {set}{line} >/dev/null 2>&1", at.display()),
+    ]
 }
 
 fn deployments(runs: usize) {
@@ -109,10 +116,15 @@ fn deployments(runs: usize) {
             ("DATABRICKS_CONFIG_FILE", "/nonexistent"),
             ("DATABRICKS_BUNDLE_ENGINE", "direct"),
         ];
-        for (name, at) in [("ours", dir.path().join("ours")), ("theirs", dir.path().join("theirs"))] {
+        for (name, at) in [("ours", dir.path().join("ours")), ("theirs", dir.path().join("theirs"))]
+        {
             bundle(&at, jobs.parse().unwrap(), files);
             let text = std::fs::read_to_string(at.join("databricks.yml")).unwrap();
-            std::fs::write(at.join("databricks.yml"), text.replace("name: bench", &format!("name: bench_{name}"))).unwrap();
+            std::fs::write(
+                at.join("databricks.yml"),
+                text.replace("name: bench", &format!("name: bench_{name}")),
+            )
+            .unwrap();
         }
         let (own, other) = (dir.path().join("ours"), dir.path().join("theirs"));
         measure("deploy", &shell(&own, &variables, &format!("{ours} apply")));
@@ -125,7 +137,11 @@ fn deployments(runs: usize) {
             let theirs = median(step, runs, &shell(&other, &variables, &theirs));
             println!(
                 "| {jobs} jobs, {files} files | {step} | {:.2} s, {:.0} MB | {:.2} s, {:.0} MB | {:.1} |",
-                mine.wall, mine.megabytes, theirs.wall, theirs.megabytes, theirs.wall / mine.wall
+                mine.wall,
+                mine.megabytes,
+                theirs.wall,
+                theirs.megabytes,
+                theirs.wall / mine.wall
             );
         }
     }
@@ -143,7 +159,11 @@ fn repository(at: &Path, mib: usize) {
         }
         std::fs::write(at.join(format!("data/{file:04}.csv")), bytes).unwrap();
     }
-    std::fs::write(at.join("databricks.yml"), "bundle: {name: bench}\ntargets: {dev: {default: true}}\n").unwrap();
+    std::fs::write(
+        at.join("databricks.yml"),
+        "bundle: {name: bench}\ntargets: {dev: {default: true}}\n",
+    )
+    .unwrap();
     std::fs::write(at.join("lakegate.yml"), "release: {tested_by: none}\n").unwrap();
     std::fs::write(at.join(".gitignore"), ".lakegate/\n").unwrap();
     let git = |args: &[&str]| {

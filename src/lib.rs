@@ -26,6 +26,8 @@ pub mod deployment;
 pub mod drift_check;
 pub mod forge;
 pub mod host;
+#[cfg(feature = "local")]
+pub mod init;
 pub mod job_run;
 pub mod lake;
 #[cfg(feature = "local")]
@@ -41,6 +43,8 @@ pub mod release_build;
 pub mod report;
 pub mod results;
 pub mod runs;
+#[cfg(feature = "local")]
+pub mod starter;
 pub mod stats;
 pub mod step;
 pub mod sys;

@@ -35,6 +35,9 @@ pub(super) enum Command {
     /// Walk the whole production loop in an embedded workspace
     #[cfg(feature = "local")]
     Tour(crate::tour::Args),
+    /// Write the workflows that compose the commands, and a starter project where there is no bundle
+    #[cfg(feature = "local")]
+    Init(crate::init::Args),
     /// The embedded workspace
     #[cfg(feature = "local")]
     #[command(subcommand)]

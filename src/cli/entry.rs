@@ -163,6 +163,12 @@ async fn dispatch(command: Command, env: &Arc<Env>) -> u8 {
             settle(&host, tour(args, env, &host).await)
         }
         #[cfg(feature = "local")]
+        Command::Init(args) => {
+            let host = Host::detect(env.clone(), std::io::stdout());
+            let verdict = crate::init::run(&args, &host);
+            settle(&host, verdict.map(|verdict| exit::of_verdict(verdict, exit::FailOn::NotPass)))
+        }
+        #[cfg(feature = "local")]
         Command::Workspace(workspace) => {
             let host = Host::detect(env.clone(), std::io::stdout());
             settle(&host, workspace.run(env, &host).await)

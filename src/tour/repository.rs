@@ -5,6 +5,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result, bail};
 
 use crate::report::Fault;
+use crate::starter;
 use crate::sys::{Env, fs, process};
 
 /// A change on a branch of its own.
@@ -19,9 +20,6 @@ pub(super) struct Change {
 
 const FIRST: &str = "feat: predict which flights arrive late";
 
-/// What a run leaves behind, and no release holds.
-const IGNORED: &str = "dist/\n__pycache__/\n.pytest_cache/\n.coverage\n.lakegate/\n";
-
 /// Makes a repository of the project, with one commit.
 pub(super) async fn init(env: &Env, project: &Path) -> Result<()> {
     if process::find("git", env).is_none() {
@@ -29,7 +27,7 @@ pub(super) async fn init(env: &Env, project: &Path) -> Result<()> {
             .hint("install git: releases are made from its commits")
             .into());
     }
-    fs::write_atomic(project.join(".gitignore"), IGNORED)?;
+    fs::write_atomic(project.join(".gitignore"), starter::IGNORED)?;
     if git(env, project, &["rev-parse", "--verify", "--quiet", "HEAD"]).await.is_ok() {
         return Ok(());
     }

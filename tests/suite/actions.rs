@@ -12,7 +12,7 @@ use crate::support::{git, root, text, tool, within};
 const SHA: &str = "1111111111111111111111111111111111111111";
 
 /// The actions and tasks alone, as a repository: what a user's workflow fetches.
-fn suite() -> &'static Path {
+pub(crate) fn suite() -> &'static Path {
     static COPY: OnceLock<(tempfile::TempDir, PathBuf)> = OnceLock::new();
     let (_, path) = COPY.get_or_init(|| {
         let dir = tempfile::tempdir().unwrap();
@@ -89,7 +89,7 @@ fn consumer(at: &Path, inputs: &str, result: &str) -> PathBuf {
 }
 
 /// Runs the workflow; its lines as act tells them.
-fn act(home: &Path) -> (bool, Vec<Value>) {
+pub(crate) fn act(home: &Path, more: &[String]) -> (bool, Vec<Value>) {
     let event = home.join("../event.json");
     std::fs::write(&event, r#"{"number": 7, "pull_request": {"number": 7, "base": {"ref": "main"}, "head": {"ref": "main", "sha": "abc", "repo": {"full_name": "acme/flights"}}}}"#).unwrap();
     let mut command = Command::new(tool("act"));
@@ -98,14 +98,15 @@ fn act(home: &Path) -> (bool, Vec<Value>) {
         .args(["-s", "GITHUB_TOKEN=ghs_token_value", "-e"])
         .arg(&event)
         .arg(format!("--local-repository=lakegate/lakegate@{SHA}={}", suite().display()))
+        .args(more)
         .current_dir(home);
-    let output = within(Duration::from_secs(120), &mut command);
+    let output = within(Duration::from_secs(300), &mut command);
     let lines = text(&output.stdout);
     let lines = lines.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
     (output.status.success(), lines)
 }
 
-fn said(lines: &[Value]) -> String {
+pub(crate) fn said(lines: &[Value]) -> String {
     lines.iter().filter_map(|line| line["msg"].as_str()).collect::<Vec<_>>().join("\n")
 }
 
@@ -116,7 +117,7 @@ const RED: &str = "<testsuite><testcase classname='a' name='b'><failure message=
 fn an_action_passes_its_verdict_on() {
     let dir = tempfile::tempdir().unwrap();
     let home = consumer(dir.path(), "          action: unit\n          base: main\n", GREEN);
-    let (passed, lines) = act(&home);
+    let (passed, lines) = act(&home, &[]);
     assert!(passed, "{}", said(&lines));
     assert!(said(&lines).contains("verdict=pass reason=static checks"), "{}", said(&lines));
     let summary = lines.iter().any(|line| {
@@ -132,7 +133,7 @@ fn an_action_passes_its_verdict_on() {
 fn a_failing_test_fails_the_job_and_stands_at_its_line() {
     let dir = tempfile::tempdir().unwrap();
     let home = consumer(dir.path(), "          action: unit\n          base: main\n", RED);
-    let (passed, lines) = act(&home);
+    let (passed, lines) = act(&home, &[]);
     assert!(!passed);
     assert!(said(&lines).contains("verdict=fail reason=unit tests: 1 test"), "{}", said(&lines));
     let error = lines
@@ -146,7 +147,7 @@ fn a_failing_test_fails_the_job_and_stands_at_its_line() {
 fn a_wrong_input_is_told_with_the_right_ones() {
     let dir = tempfile::tempdir().unwrap();
     let home = consumer(dir.path(), "          action: units\n", GREEN);
-    let (passed, lines) = act(&home);
+    let (passed, lines) = act(&home, &[]);
     assert!(!passed);
     let error = lines.iter().find(|line| line["command"] == "error").expect("an annotation");
     let told = error["arg"].as_str().unwrap();
@@ -163,7 +164,7 @@ fn install(at: &Path, sums: &str, variables: &[(&str, &str)]) -> Output {
     command
         .args([
             "-c",
-            "set -Ceuo pipefail; source suite/actions/install.sh; lakegate_program job-run",
+            "set -Ceuo pipefail; source suite/actions/install.sh; lakegate_program lakegate-job-run",
         ])
         .current_dir(at)
         .env("RUNNER_TEMP", at)

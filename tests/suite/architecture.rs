@@ -29,7 +29,7 @@ const FEATURES: [&str; 7] = [
     "model_promote",
     "release_build",
 ];
-const FRONT: [&str; 3] = ["cli", "local", "tour"];
+const FRONT: [&str; 5] = ["cli", "init", "local", "starter", "tour"];
 
 /// Every source file by its path below `src`, without its inline tests.
 fn sources() -> BTreeMap<String, String> {
@@ -115,7 +115,9 @@ fn the_layers_point_one_way() {
                 _ => [&PURE[..], &context, &["lake"], &[own]].concat(),
             }
         } else if own == "tour" {
-            [&PURE[..], &ADAPTERS, &["local", "tour"]].concat()
+            [&PURE[..], &ADAPTERS, &["local", "starter", "tour"]].concat()
+        } else if own == "init" {
+            [&PURE[..], &ADAPTERS, &["init", "starter"]].concat()
         } else if own == "local" {
             [&PURE[..], &["sys", "local"]].concat()
         } else {

@@ -15,6 +15,7 @@ mod conformance;
 mod deployments;
 mod drift;
 mod durability;
+mod init;
 mod interchange;
 mod merges;
 mod monitors;

@@ -1,0 +1,87 @@
+//! Templates to files. Their marks, `«…»` and `‹% … %›`, leave `${{ }}` and `$( )` alone, and
+//! what is not defined is an error.
+
+use anyhow::{Context as _, Result};
+use minijinja::syntax::SyntaxConfig;
+use minijinja::value::{Serde, Value};
+use minijinja::{Environment, UndefinedBehavior, context};
+
+use super::adopt::{Job, Targets};
+
+/// Everything that the workflows depend on.
+#[derive(Debug, Clone)]
+pub(super) struct Answers {
+    pub(super) embedded: bool,
+    pub(super) main: String,
+    pub(super) python: String,
+    /// The commit of Lakegate's release.
+    pub(super) reference: String,
+    pub(super) targets: Targets,
+    pub(super) jobs: Vec<Job>,
+}
+
+/// Actions of others, pinned by their commit.
+const CHECKOUT: &str = "actions/checkout@08c6903cd8c0fde910a37f88322edcfb5dd907a8 # v5.0.0";
+const PYTHON: &str = "actions/setup-python@e797f83bcb11b83ae66e0230d6156d7c80228e7c # v6.0.0";
+const UPLOAD: &str = "actions/upload-artifact@330a01c490aca151604b8cf639adc76d48f6c5d4 # v5.0.0";
+const DOWNLOAD: &str =
+    "actions/download-artifact@018cc2cf5baa6db3ef3c5f8a56943fffe632ef53 # v6.0.0";
+const ATTEST: &str =
+    "actions/attest-build-provenance@977bb373ede98d70efdf65b84cb5f73e068dcc2a # v3.0.0";
+
+const MERGE: &str = include_str!("../../templates/github/merge.yml");
+const STAGING: &str = include_str!("../../templates/github/staging.yml");
+const RELEASE: &str = include_str!("../../templates/github/release.yml");
+const PRODUCTION: &str = include_str!("../../templates/github/production.yml");
+
+/// The workflows by their path in the repository.
+pub(super) fn github(answers: &Answers) -> Result<Vec<(String, String)>> {
+    let mut environment = Environment::new();
+    let syntax = SyntaxConfig::builder()
+        .block_delimiters("‹%", "%›")
+        .variable_delimiters("«", "»")
+        .comment_delimiters("‹#", "#›")
+        .build()?;
+    environment.set_syntax(syntax);
+    environment.set_undefined_behavior(UndefinedBehavior::Strict);
+    let reference = answers.reference.clone();
+    environment.add_function("action", move |name: &str| {
+        format!("lakegate/lakegate/actions/{name}@{reference} # v{}", env!("CARGO_PKG_VERSION"))
+    });
+    let Targets { test, staging, production } = &answers.targets;
+    let features = answers.jobs.first().map(|job| job.key.clone()).unwrap_or_default();
+    let values = context! {
+        embedded => answers.embedded,
+        main => answers.main.clone(),
+        python => answers.python.clone(),
+        test_target => test,
+        staging_target => staging,
+        production_target => production,
+        jobs => Value::from(Serde(&answers.jobs)),
+        features_key => features,
+        checkout => CHECKOUT,
+        setup_python => PYTHON,
+        upload_artifact => UPLOAD,
+        download_artifact => DOWNLOAD,
+        attest => ATTEST,
+    };
+    let mut files = Vec::new();
+    // An embedded workspace ends with its job: nothing can be deployed to it.
+    let deploys = !answers.embedded;
+    let wanted = [
+        ("merge-request.yml", MERGE, true),
+        ("staging.yml", STAGING, deploys && staging.is_some()),
+        ("release.yml", RELEASE, deploys && production.is_some()),
+        ("production.yml", PRODUCTION, deploys && production.is_some() && !answers.jobs.is_empty()),
+    ];
+    for (name, template, is_wanted) in wanted {
+        if is_wanted {
+            let text = environment.render_str(template, &values);
+            let mut text = text.with_context(|| format!("render {name}"))?;
+            text.truncate(text.trim_end().len());
+            text.push('\n');
+            files.push((format!(".github/workflows/{name}"), text));
+        }
+    }
+    Ok(files)
+}

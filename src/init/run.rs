@@ -1,0 +1,174 @@
+//! Looks at the repository, renders, and writes what nobody has changed.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+
+use super::adopt;
+use super::args::{Args, On};
+use super::render::{self, Answers};
+use crate::bundle;
+use crate::checkout;
+use crate::host::{Context, Host};
+use crate::names::Sha256;
+use crate::report::{Fault, FaultKind, Verdict};
+use crate::starter;
+use crate::sys::fs;
+
+/// What was written, by path and digest: what differs from it was changed since.
+const WRITTEN: &str = ".github/lakegate-init.json";
+
+/// Writes the workflows, or tells what it would write.
+///
+/// # Errors
+/// When a file was changed since it was written, and `--force` was not given:
+/// then nothing is written at all.
+pub fn run(args: &Args, host: &Host) -> Result<Verdict> {
+    let reference = reference(args)?;
+    let mut files = BTreeMap::new();
+    if !args.dir.join("databricks.yml").is_file() {
+        for (path, bytes) in starter_files(args, host)? {
+            files.insert(path, bytes);
+        }
+    }
+    let sources = match files.is_empty() {
+        true => checkout::sources(&args.dir)?,
+        false => yaml(&files),
+    };
+    let names = bundle::targets(&sources).map_err(|error| checkout::usage(&error))?;
+    let context = Context::default();
+    let default = checkout::unassigned(&sources, None, &context).ok().map(|bundle| bundle.target);
+    let asked =
+        [args.test_target.as_ref(), args.staging_target.as_ref(), args.production_target.as_ref()];
+    let targets = adopt::targets(&names, default, asked).map_err(Fault::usage)?;
+    let main = targets.production.as_ref().unwrap_or(&targets.test);
+    let bundle = checkout::unassigned(&sources, Some(main), &context)?;
+    let answers = Answers {
+        embedded: args.workspace == On::Embedded,
+        main: args.main.clone(),
+        python: args.python.clone(),
+        reference,
+        targets,
+        jobs: adopt::jobs(&bundle),
+    };
+    let rendered = render::github(&answers)?;
+    let mut written = BTreeMap::new();
+    for (path, text) in rendered {
+        written.insert(path.clone(), Sha256::of(&text).to_string());
+        files.insert(path, text.into_bytes());
+    }
+    confirm(args, &files)?;
+    files.insert(WRITTEN.to_owned(), (serde_json::to_string_pretty(&written)? + "\n").into_bytes());
+    for (path, bytes) in &files {
+        let there = fs::read(args.dir.join(path)).ok();
+        let word = match there {
+            Some(own) if own == *bytes => "unchanged",
+            Some(_) => "update",
+            None => "write",
+        };
+        host.say(&format!("{word:>9}  {path}"));
+        if word != "unchanged" && !args.dry_run {
+            fs::write_atomic(args.dir.join(path), bytes)?;
+        }
+    }
+    next_steps(&answers, host);
+    Ok(Verdict::Pass)
+}
+
+/// The commit that the workflows use: a name could be moved.
+fn reference(args: &Args) -> Result<String> {
+    let known = args.suite_ref.as_deref().or(option_env!("LAKEGATE_COMMIT"));
+    let known = known.ok_or_else(|| {
+        Fault::usage("this build does not know which release it is")
+            .hint("name the commit of a release with --suite-ref")
+    })?;
+    if known.len() != 40 || !known.chars().all(|char| char.is_ascii_hexdigit()) {
+        let message = format!("--suite-ref is `{known}`, which is no full commit id");
+        return Err(Fault::usage(message).hint("tags and short ids can be moved").into());
+    }
+    Ok(known.to_ascii_lowercase())
+}
+
+fn starter_files(args: &Args, host: &Host) -> Result<Vec<(String, Vec<u8>)>> {
+    let foreign = fs::entries(&args.dir)?.unwrap_or_default().into_iter().find(|(name, ..)| {
+        !matches!(
+            name.as_str(),
+            ".git" | ".github" | "README.md" | "LICENSE" | ".gitignore" | ".lakegate"
+        )
+    });
+    if let Some((name, ..)) = foreign {
+        let message = format!("`{}` has no databricks.yml, and holds `{name}`", args.dir.display());
+        return Err(Fault::usage(message)
+            .hint("name the bundle's folder with --dir, or start in an empty one")
+            .into());
+    }
+    host.say("no bundle is here: the starter project is written");
+    let mut files = starter::files();
+    files.push((".gitignore".to_owned(), starter::IGNORED.as_bytes().to_vec()));
+    // A repository's own words stay.
+    files.retain(|(path, _)| path != "README.md" || !args.dir.join(path).exists());
+    Ok(files)
+}
+
+fn yaml(files: &BTreeMap<String, Vec<u8>>) -> bundle::Sources {
+    let texts = files.iter().filter(|(path, _)| path.ends_with(".yml") || path.ends_with(".yaml"));
+    texts.map(|(path, bytes)| (path.clone(), String::from_utf8_lossy(bytes).into_owned())).collect()
+}
+
+/// Nothing that somebody has changed is written over.
+fn confirm(args: &Args, files: &BTreeMap<String, Vec<u8>>) -> Result<()> {
+    let known: BTreeMap<String, String> = match fs::read_text_if_exists(args.dir.join(WRITTEN))? {
+        Some(text) => serde_json::from_str(&text).with_context(|| format!("read `{WRITTEN}`"))?,
+        None => BTreeMap::new(),
+    };
+    let mut changed = Vec::new();
+    for (path, bytes) in files {
+        let Ok(there) = fs::read(args.dir.join(path)) else { continue };
+        let is_ours =
+            known.get(path).is_some_and(|digest| *digest == Sha256::of(&there).to_string());
+        if there != *bytes && !is_ours {
+            changed.push(path.clone());
+        }
+    }
+    if changed.is_empty() || args.force {
+        return Ok(());
+    }
+    let message = format!("these were changed by somebody: {}", changed.join(", "));
+    let fault = Fault::new(FaultKind::Conflict, message);
+    Err(fault.hint(diff_hint(&args.dir, &changed)).into())
+}
+
+fn diff_hint(dir: &Path, changed: &[String]) -> String {
+    format!(
+        "nothing was written; commit, run with --force, and look at `git -C {} diff {}`",
+        dir.display(),
+        changed.join(" ")
+    )
+}
+
+fn next_steps(answers: &Answers, host: &Host) {
+    host.say("");
+    host.say("what is left to do at GitHub:");
+    let mut names = vec![&answers.targets.test];
+    names.extend(&answers.targets.staging);
+    names.extend(&answers.targets.production);
+    names.dedup();
+    if answers.embedded {
+        host.say("  nothing: the checks run in the embedded workspace");
+        return;
+    }
+    for name in &names {
+        host.say(&format!(
+            "  environment `{name}`: variables DATABRICKS_HOST, DATABRICKS_CLIENT_ID, DATABRICKS_WAREHOUSE_ID"
+        ));
+        host.say(&format!(
+            "    federation policy of its service principal: issuer https://token.actions.githubusercontent.com, subject repo:<owner>/<repository>:environment:{name}"
+        ));
+    }
+    if let Some(production) = &answers.targets.production {
+        host.say(&format!(
+            "  required reviewers at `{production}` and `{production}-model`, without self-review"
+        ));
+    }
+}
