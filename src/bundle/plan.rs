@@ -1,7 +1,7 @@
 //! What a deployment would do: complete, comparable, and bound to the state it
 //! was made for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -65,13 +65,6 @@ pub struct Step {
     pub references: Vec<String>,
 }
 
-impl Step {
-    /// The keys of the resources that must exist first.
-    pub fn depends_on(&self) -> impl Iterator<Item = String> + '_ {
-        self.references.iter().filter_map(|name| needed(name)).filter(|key| *key != self.key)
-    }
-}
-
 /// `resources.jobs.train.id` needs `jobs.train`.
 fn needed(reference: &str) -> Option<String> {
     let mut parts = reference.strip_prefix("resources.")?.splitn(3, '.');
@@ -94,6 +87,10 @@ pub struct Plan {
     pub release: Option<String>,
     /// In the order in which they are applied.
     pub steps: Vec<Step>,
+    /// Keys that the state gives up: what they stood for is gone, or has
+    /// another key now.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub forget: Vec<String>,
     /// Every file that will be there, with its digest.
     pub files: FileDigests,
     pub upload: Vec<String>,
@@ -108,6 +105,7 @@ impl Plan {
     pub fn is_empty(&self) -> bool {
         self.upload.is_empty()
             && self.remove.is_empty()
+            && self.forget.is_empty()
             && self.steps.iter().all(|step| step.action == Action::Skip)
     }
 }
@@ -164,41 +162,14 @@ impl Standing<'_> {
 /// Compares what is wanted with what is deployed.
 pub fn plan(bundle: &Bundle, host: &str, standing: Standing<'_>, files: FileDigests) -> Plan {
     let Standing { state, remotes, uploaded, .. } = standing;
-    let mut steps = Vec::new();
-    for (key, resource) in &bundle.resources {
-        let is_gone = remotes.get(key).is_some_and(Option::is_none);
-        let known = state.state.get(&format!("resources.{key}")).filter(|_| !is_gone);
-        let wanted = ids::fill(&resource.settings, &|name| standing.id(name));
-        let (mut changes, mut drift) = (Vec::new(), Vec::new());
-        let action = match known {
-            None => Action::Create,
-            Some(known) => {
-                changes = differences(&known.state, &wanted);
-                changes.retain(|field| !IGNORED.contains(&field.path.as_str()));
-                drift = standing.drift(key);
-                let identity = resource.kind.identity();
-                if changes.iter().any(|field| identity.contains(&field.path.as_str())) {
-                    Action::Recreate
-                } else if changes.is_empty() && drift.is_empty() {
-                    Action::Skip
-                } else {
-                    Action::Update
-                }
-            }
-        };
-        steps.push(Step {
-            key: key.clone(),
-            kind: resource.kind,
-            action,
-            id: known.map(|known| known.id.clone()),
-            settings: Some(resource.settings.clone()),
-            changes,
-            drift,
-            references: resource.references.clone(),
-        });
-    }
-    let mut steps = in_order(steps);
-    steps.extend(deletions(bundle, state, remotes));
+    let mut comparison = Comparison::default();
+    // In the order of need, as what is made anew has another id for the rest.
+    let mut steps: Vec<Step> =
+        order(bundle).into_iter().map(|key| comparison.step(bundle, standing, key)).collect();
+    let moved = comparison.moved;
+    let (deleted, mut forget) = deletions(bundle, state, remotes, &moved);
+    forget.extend(moved.into_keys());
+    steps.extend(deleted);
     let upload = files.0.iter().filter(|(path, digest)| uploaded.0.get(*path) != Some(*digest));
     let upload = upload.map(|(path, _)| path.clone()).collect();
     let remove = uploaded.0.keys().filter(|path| !files.0.contains_key(*path)).cloned().collect();
@@ -211,37 +182,134 @@ pub fn plan(bundle: &Bundle, host: &str, standing: Standing<'_>, files: FileDige
         serial: state.serial,
         release: None,
         steps,
+        forget,
         files,
         upload,
         remove,
     }
 }
 
+/// What the steps so far mean for those that follow.
+#[derive(Default)]
+struct Comparison {
+    /// The old keys of resources with another key now.
+    moved: BTreeMap<String, String>,
+    /// Resources whose id is not known before the plan is applied.
+    renewed: BTreeSet<String>,
+}
+
+impl Comparison {
+    fn step(&mut self, bundle: &Bundle, standing: Standing<'_>, key: String) -> Step {
+        let resource = &bundle.resources[&key];
+        let entry = |key: &str| standing.state.state.get(&format!("resources.{key}"));
+        let is_gone = standing.remotes.get(&key).is_some_and(Option::is_none);
+        let mut known = entry(&key).filter(|_| !is_gone);
+        if known.is_none()
+            && !is_gone
+            && let Some(old) = renamed(bundle, standing, resource)
+        {
+            known = entry(&old);
+            self.moved.insert(old, key.clone());
+        }
+        let id = |name: &str| {
+            let is_old = needed(name).is_some_and(|needed| self.renewed.contains(&needed));
+            if is_old { None } else { standing.id(name) }
+        };
+        let wanted = ids::fill(&resource.settings, &id);
+        let (mut changes, mut drift) = (Vec::new(), Vec::new());
+        let action = match known {
+            None => Action::Create,
+            Some(known) => {
+                changes = differences(&known.state, &wanted);
+                changes.retain(|field| !IGNORED.contains(&field.path.as_str()));
+                drift = standing.drift(&key);
+                let identity = resource.kind.identity();
+                if changes.iter().any(|field| identity.contains(&field.path.as_str())) {
+                    Action::Recreate
+                } else if changes.is_empty() && drift.is_empty() {
+                    Action::Skip
+                } else {
+                    Action::Update
+                }
+            }
+        };
+        if matches!(action, Action::Create | Action::Recreate) {
+            self.renewed.insert(key.clone());
+        }
+        Step {
+            key,
+            kind: resource.kind,
+            action,
+            id: known.map(|known| known.id.clone()),
+            settings: Some(wanted),
+            changes,
+            drift,
+            references: resource.references.clone(),
+        }
+    }
+}
+
 /// What the service counts by itself.
 const IGNORED: [&str; 1] = ["etag"];
 
-/// What is deployed and no longer wanted; what others need goes last.
-fn deletions(bundle: &Bundle, state: &State, remotes: &Remotes) -> Vec<Step> {
-    let mut steps: Vec<Step> = state
-        .state
-        .iter()
-        .filter_map(|(full, known)| {
-            let key = full.strip_prefix("resources.")?;
-            let kind = Kind::of_key(key)?;
-            let unwanted = !bundle.resources.contains_key(key);
-            let is_gone = remotes.get(key).is_some_and(Option::is_none);
-            (unwanted && !is_gone).then(|| Step {
-                key: key.to_owned(),
-                kind,
-                action: Action::Delete,
-                id: Some(known.id.clone()),
-                settings: None,
-                changes: Vec::new(),
-                drift: Vec::new(),
-                references: Vec::new(),
-            })
-        })
-        .collect();
+/// The old key of a resource that has another one in the bundle now. Where a
+/// name is the identity, the new key would take over what the old one deletes.
+fn renamed(bundle: &Bundle, standing: Standing<'_>, resource: &super::Resource) -> Option<String> {
+    let text = |field: &str| resource.settings[field].as_str().unwrap_or_default().to_owned();
+    let identity = match resource.kind {
+        Kind::Schemas | Kind::Volumes | Kind::RegisteredModels => {
+            super::full_name(&ids::fill(&resource.settings, &|name| standing.id(name)))
+        }
+        Kind::QualityMonitors => text("table_name"),
+        Kind::ModelServingEndpoints | Kind::Experiments => text("name"),
+        _ => return None,
+    };
+    standing.state.state.iter().find_map(|(full, known)| {
+        let old = full.strip_prefix("resources.")?;
+        let is_there = !standing.remotes.get(old).is_some_and(Option::is_none);
+        let is_left = Kind::of_key(old) == Some(resource.kind)
+            && !bundle.resources.contains_key(old)
+            && is_there;
+        let same = match resource.kind {
+            Kind::Experiments => known.state["name"] == identity.as_str(),
+            _ => known.id == identity,
+        };
+        (is_left && same).then(|| old.to_owned())
+    })
+}
+
+/// What is deployed and no longer wanted, what others need last; and what is
+/// gone anyhow.
+fn deletions(
+    bundle: &Bundle,
+    state: &State,
+    remotes: &Remotes,
+    moved: &BTreeMap<String, String>,
+) -> (Vec<Step>, Vec<String>) {
+    let (mut steps, mut forget) = (Vec::new(), Vec::new());
+    for (full, known) in &state.state {
+        let Some(key) = full.strip_prefix("resources.") else { continue };
+        let Some(kind) = Kind::of_key(key) else { continue };
+        if bundle.resources.contains_key(key) || moved.contains_key(key) {
+            continue;
+        }
+        // Rights of what has another key now are not taken away from it.
+        let of_moved = moved.keys().any(|old| key.starts_with(&format!("{old}.")));
+        if of_moved || remotes.get(key).is_some_and(Option::is_none) {
+            forget.push(key.to_owned());
+            continue;
+        }
+        steps.push(Step {
+            key: key.to_owned(),
+            kind,
+            action: Action::Delete,
+            id: Some(known.id.clone()),
+            settings: None,
+            changes: Vec::new(),
+            drift: Vec::new(),
+            references: Vec::new(),
+        });
+    }
     // Rights go with the resource that they are about.
     let gone: Vec<String> = steps.iter().map(|step| format!("{}.", step.key)).collect();
     steps.retain(|step| {
@@ -249,23 +317,28 @@ fn deletions(bundle: &Bundle, state: &State, remotes: &Remotes) -> Vec<Step> {
             || !gone.iter().any(|parent| step.key.starts_with(parent))
     });
     steps.sort_by_key(|step| std::cmp::Reverse(step.kind));
-    steps
+    (steps, forget)
 }
 
-/// Kinds first, then references: a job that starts another comes after it.
-fn in_order(mut steps: Vec<Step>) -> Vec<Step> {
-    steps.sort_by_key(|step| step.kind);
-    let all: BTreeMap<String, Vec<String>> =
-        steps.iter().map(|step| (step.key.clone(), step.depends_on().collect())).collect();
-    let mut done: Vec<Step> = Vec::new();
-    let mut names = std::collections::BTreeSet::new();
-    while !steps.is_empty() {
-        let is_done = |key: &String| names.contains(key) || !all.contains_key(key);
+/// The bundle's keys: kinds first, then references, so that a job that starts
+/// another comes after it.
+fn order(bundle: &Bundle) -> Vec<String> {
+    let mut open: Vec<(&String, &super::Resource)> = bundle.resources.iter().collect();
+    open.sort_by_key(|(_, resource)| resource.kind);
+    let mut done: BTreeSet<String> = BTreeSet::new();
+    let mut keys = Vec::new();
+    while !open.is_empty() {
+        let is_ready = |(key, resource): &(&String, &super::Resource)| {
+            let needs = resource.references.iter().filter_map(|name| needed(name));
+            needs
+                .filter(|need| need != *key)
+                .all(|need| done.contains(&need) || !bundle.resources.contains_key(&need))
+        };
         // In a circle of references nobody is first; applying it then says so.
-        let next = steps.iter().position(|step| all[&step.key].iter().all(is_done)).unwrap_or(0);
-        let step = steps.remove(next);
-        names.insert(step.key.clone());
-        done.push(step);
+        let next = open.iter().position(is_ready).unwrap_or(0);
+        let (key, _) = open.remove(next);
+        done.insert(key.clone());
+        keys.push(key.clone());
     }
-    done
+    keys
 }

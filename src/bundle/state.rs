@@ -142,9 +142,10 @@ pub struct Remembered {
     pub serial: u64,
     /// Which release was deployed, if it was one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub release: Option<Deployed>,
+    release: Option<Deployed>,
+    /// What was uploaded, if it was not another tool that did it.
     #[serde(default)]
-    files: FileDigests,
+    files: Option<FileDigests>,
     /// Each resource as it was read back.
     #[serde(default)]
     resources: BTreeMap<String, Value>,
@@ -162,7 +163,7 @@ pub struct Deployed {
 impl Remembered {
     pub fn new(
         state: &State,
-        files: FileDigests,
+        files: Option<FileDigests>,
         resources: BTreeMap<String, Value>,
         release: Option<Deployed>,
     ) -> Self {
@@ -181,7 +182,12 @@ impl Remembered {
 
     /// The files that were uploaded; nothing where another tool came between.
     pub fn files(&self, state: &State) -> Option<&FileDigests> {
-        self.is_about(state).then_some(&self.files)
+        self.files.as_ref().filter(|_| self.is_about(state))
+    }
+
+    /// The release that this state came of.
+    pub fn release(&self, state: &State) -> Option<&Deployed> {
+        self.release.as_ref().filter(|_| self.is_about(state))
     }
 }
 

@@ -38,13 +38,25 @@ impl Chosen {
     }
 }
 
-pub(super) async fn choose(ctx: &Ctx, wanted: DeployEngine, state: &State) -> Result<Chosen> {
+/// `has_wheels` says that it is a release with artifacts in it, which the CLI
+/// would build again.
+pub(super) async fn choose(
+    ctx: &Ctx,
+    wanted: DeployEngine,
+    state: &State,
+    has_wheels: bool,
+) -> Result<Chosen> {
     let native = |why: &str| Chosen { engine: Engine::Native, why: why.to_owned() };
     let ours = state.cli_version.starts_with("lakegate-");
     match wanted {
         DeployEngine::Native => return Ok(native("as asked for")),
         // No code of a fork's bundle runs; the CLI would run its build commands.
         _ if ctx.context.from_fork => return Ok(native("the code comes from a fork")),
+        DeployEngine::Cli if has_wheels => {
+            let message = "the databricks CLI would build the release's artifacts again";
+            return Err(Fault::usage(message).hint("pass --engine native").into());
+        }
+        DeployEngine::Auto if has_wheels => return Ok(native("the release is built already")),
         DeployEngine::Auto if state.serial > 0 && ours => return Ok(native("it deployed last")),
         DeployEngine::Auto if state.serial == 0 && is_embedded(ctx) => {
             return Ok(native("the workspace is an embedded one"));

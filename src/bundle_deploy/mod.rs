@@ -4,9 +4,11 @@
 mod args;
 mod engine;
 mod policy;
+
 mod run;
 mod show;
 mod source;
+mod tell;
 
 pub use args::{ABOUT, Args, OUTPUTS};
 pub use policy::Agreed;

@@ -129,6 +129,11 @@ fn settings_violations(step: &Step, settings: &Value, policy: &DeployPolicy) -> 
             }
         }
     }
+    if policy.paused == Some(true) && step.kind == Kind::Pipelines && settings["continuous"] == true
+    {
+        let title = format!("{key} runs without end");
+        found.push(finding("paused", title).hint("set `continuous: false`"));
+    }
     for rule in policy.forbid.iter().flatten() {
         found.extend(forbidden(step, settings, rule));
     }
@@ -161,7 +166,11 @@ fn values<'a>(value: &'a Value, path: &[&str]) -> Vec<&'a Value> {
         (Value::Array(items), _) => items.iter().flat_map(|item| values(item, path)).collect(),
         (value, []) => vec![value],
         (value, [first, rest @ ..]) => {
-            value.get(*first).map(|inner| values(inner, rest)).unwrap_or_default()
+            let own = value.get(*first).map(|inner| values(inner, rest)).unwrap_or_default();
+            // The task of a loop is a task, too.
+            let inner = value.pointer("/for_each_task/task");
+            let inner = inner.map(|inner| values(inner, path)).unwrap_or_default();
+            [own, inner].concat()
         }
     }
 }
@@ -195,6 +204,7 @@ mod tests {
             serial: 1,
             release: None,
             steps,
+            forget: Vec::new(),
             files: crate::bundle::FileDigests::default(),
             upload: Vec::new(),
             remove: Vec::new(),

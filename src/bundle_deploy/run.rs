@@ -7,19 +7,20 @@ use serde_json::json;
 
 use super::engine::{self, Chosen, Engine};
 use super::policy::{self, Agreed};
+
 use super::show;
 use super::source::{Source, root};
+use super::tell::{row, write_row};
 use crate::bundle::{self, Deployed, Lock, Plan};
 use crate::checkout::BundleChoice;
 use crate::config::{Deploy, DeployEngine};
-use crate::deployment::{self, Prepared, Store, releases};
-use crate::names::{SchemaName, Sha256};
-use crate::record::DeploymentRow;
+use crate::deployment::{self, How, Prepared, Store, releases};
+use crate::names::SchemaName;
 use crate::report::{
     Document, Fault, FaultKind, Finding, Outcome, Report, Severity, Verdict, counted,
 };
 use crate::step::{self, Ctx};
-use crate::sys::{clock, fs};
+use crate::sys::fs;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
@@ -106,7 +107,8 @@ impl<'a> Work<'a> {
         kind: &'static str,
     ) -> Result<Self> {
         let state = Store::new(&ctx.client, &source.bundle).state().await?;
-        let engine = engine::choose(ctx, request.wanted.engine, &state).await?;
+        let has_wheels = source.release.is_some() && !source.bundle.artifacts.is_empty();
+        let engine = engine::choose(ctx, request.wanted.engine, &state, has_wheels).await?;
         ctx.host.progress(&format!("engine: {}", engine.told()));
         Ok(Self { ctx, request, source, engine, kind })
     }
@@ -177,7 +179,12 @@ impl<'a> Work<'a> {
                 Outcome::new(report.concluded(Verdict::Fail, reason)).output("changes", "false")
             );
         }
-        self.keep_release(&mut report).await?;
+        if let Some(opened) = &self.source.release
+            && !releases::is_kept(opened)
+        {
+            let title = "the release is too large to be kept: a rollback needs --release";
+            report.findings.push(Finding::new(Severity::Notice, "deploy/not-kept", title));
+        }
         self.record(&plan).await?;
         let reason = if plan.is_empty() {
             "nothing to change".to_owned()
@@ -218,11 +225,17 @@ impl<'a> Work<'a> {
         }
         let violations = self.violations(&plan);
         let release = self.release();
-        let is_other = release.as_ref().map(|release| release.digest)
-            != prepared.remembered.release.as_ref().map(|release| release.digest);
-        if violations.is_empty() && (!plan.is_empty() || is_other) {
-            let bundle = &self.source.bundle;
-            deployment::carry_out(self.ctx, bundle, &mut prepared, store, lock, release).await?;
+        let present = prepared.remembered.release(&prepared.state);
+        let is_other =
+            release.as_ref().map(|release| release.digest) != present.map(|release| release.digest);
+        if violations.is_empty() {
+            if !plan.is_empty() || is_other {
+                self.begin().await?;
+                let bundle = &self.source.bundle;
+                let how = How { release, is_copy: false };
+                deployment::carry_out(self.ctx, bundle, &mut prepared, store, lock, how).await?;
+            }
+            self.finish().await?;
         }
         Ok(Applied { plan, violations })
     }
@@ -235,6 +248,7 @@ impl<'a> Work<'a> {
         let violations = self.violations(&plan);
         let Engine::Cli(cli) = &self.engine.engine else { return Ok(Applied { plan, violations }) };
         if violations.is_empty() {
+            self.begin().await?;
             cli.deploy(self.ctx, &self.source.choice).await?;
             let left = cli.plan(self.ctx, &self.source.bundle, &self.source.choice).await?;
             if let Some(step) = left.steps.iter().find(|step| step.action != bundle::Action::Skip) {
@@ -247,18 +261,23 @@ impl<'a> Work<'a> {
                     .hint("the workspace did not keep what it was sent")
                     .into());
             }
+            deployment::remember(self.ctx, &self.source.bundle, self.release()).await?;
+            self.finish().await?;
         }
         Ok(Applied { plan, violations })
     }
 
-    /// What was deployed can be deployed again.
-    async fn keep_release(&self, report: &mut Report) -> Result<()> {
+    /// What is about to be deployed can be left, and deployed again.
+    async fn begin(&self) -> Result<()> {
         let Some(opened) = &self.source.release else { return Ok(()) };
-        if !releases::keep(&self.ctx.client, &self.source.bundle, opened).await? {
-            let title = "the release is too large to be kept: a rollback needs --release";
-            report.findings.push(Finding::new(Severity::Notice, "deploy/not-kept", title));
-        }
-        Ok(())
+        let is_rollback = self.kind == "rollback";
+        releases::begin(&self.ctx.client, &self.source.bundle, opened, is_rollback).await
+    }
+
+    async fn finish(&self) -> Result<()> {
+        let Some(release) = self.release() else { return Ok(()) };
+        let is_rollback = self.kind == "rollback";
+        releases::finish(&self.ctx.client, &self.source.bundle, &release, is_rollback).await
     }
 
     async fn record(&self, plan: &Plan) -> Result<()> {
@@ -274,57 +293,6 @@ impl<'a> Work<'a> {
 struct Applied {
     plan: Plan,
     violations: Vec<Finding>,
-}
-
-fn row(
-    ctx: &Ctx,
-    kind: &'static str,
-    plan: &Plan,
-    serial: u64,
-    engine: &'static str,
-    release: Option<&Deployed>,
-) -> DeploymentRow {
-    let count = |action| plan.count(action) as u64;
-    let digest = release.map(|release| release.digest.to_string());
-    let at = clock::now().to_string();
-    let serial_text = serial.to_string();
-    let parts = [
-        plan.host.as_str(),
-        &plan.lineage,
-        &serial_text,
-        kind,
-        digest.as_deref().unwrap_or_default(),
-        // Without changes, the serial stays: each run is an event of its own.
-        ctx.context.run_id.as_deref().unwrap_or(&at),
-        ctx.context.attempt.as_deref().unwrap_or_default(),
-    ];
-    DeploymentRow {
-        event_id: Sha256::of_parts(parts).to_string(),
-        kind,
-        bundle: plan.bundle.clone(),
-        target: plan.target.clone(),
-        workspace: plan.host.clone(),
-        serial,
-        release: release.map(|release| release.version.clone()),
-        commit: release.map(|release| release.commit.clone()).or(ctx.context.commit.clone()),
-        manifest: digest,
-        created: count(bundle::Action::Create),
-        updated: count(bundle::Action::Update),
-        destroyed: count(bundle::Action::Delete) + count(bundle::Action::Recreate),
-        files: (plan.upload.len() + plan.remove.len()) as u64,
-        drifted: plan.steps.iter().filter(|step| !step.drift.is_empty()).count() as u64,
-        engine,
-        actor: ctx.context.actor.clone(),
-        run_url: ctx.context.run_url.clone(),
-        at,
-    }
-}
-
-async fn write_row(ctx: &Ctx, schema: Option<&SchemaName>, row: DeploymentRow) -> Result<()> {
-    match (schema, ctx.lake_if_any()) {
-        (Some(schema), Some(lake)) => lake.record(schema, &[row]).await,
-        _ => Ok(()),
-    }
 }
 
 fn read_plan(path: &Path) -> Result<Plan> {
@@ -349,7 +317,7 @@ fn check_fresh(approved: &Plan, current: &Plan) -> Result<(), Fault> {
         "another deployment came between"
     } else if approved.files != current.files {
         "the files are not those that were planned"
-    } else if approved.steps != current.steps {
+    } else if approved.steps != current.steps || approved.forget != current.forget {
         "the changes are not those that were planned"
     } else if approved.upload != current.upload
         || approved.remove != current.remove
@@ -367,19 +335,23 @@ async fn destroy(ctx: &Ctx, request: &Request) -> Result<Outcome> {
     let wanted = &request.wanted;
     let source = Source::open(ctx, wanted).await?;
     let bundle = &source.bundle;
-    let mut removal = deployment::removal(ctx, bundle).await?;
-    let deleted = removal.plan.count(bundle::Action::Delete);
-    // Whoever takes everything away has said so; what holds data is named all the same.
-    let policy = request.policy.policy_of(&removal.plan.target);
-    let violations = policy::violations(&removal.plan, &policy, &request.agreed);
-    let mut report = show::report(&removal.plan, "Destroy", "native", None);
-    if !violations.is_empty() {
-        report.findings.extend(violations);
+    let policy = |plan: &Plan| {
+        policy::violations(plan, &request.policy.policy_of(&plan.target), &request.agreed)
+    };
+    let step_key = wanted.step_key.as_deref();
+    let removed = deployment::remove(ctx, bundle, step_key, |plan| policy(plan).is_empty()).await?;
+    let Some(removal) = removed else {
+        // What holds data is named, also when everything is to go.
+        let plan = deployment::removal(ctx, bundle).await?.plan;
+        let deleted = plan.count(bundle::Action::Delete);
+        let mut report = show::report(&plan, "Destroy", "native", None);
+        report.findings.extend(policy(&plan));
         let reason =
             format!("nothing was done: destroy would delete {}", counted(deleted, "resource"));
         return Ok(Outcome::new(report.concluded(Verdict::Fail, reason)));
-    }
-    deployment::remove(ctx, bundle, &mut removal, wanted.step_key.as_deref()).await?;
+    };
+    let deleted = removal.plan.count(bundle::Action::Delete);
+    let report = show::report(&removal.plan, "Destroy", "native", None);
     let row = row(ctx, "destroy", &removal.plan, removal.state.serial, "native", None);
     write_row(ctx, request.record.as_ref(), row).await?;
     let reason = format!("{} and the bundle's folder were removed", counted(deleted, "resource"));
@@ -413,7 +385,7 @@ async fn status(ctx: &Ctx, wanted: &Wanted) -> Result<Outcome> {
     if let Some(lock) = store.holder().await? {
         report.fact("locked by", format!("{} since {}", lock.user, lock.acquisition_time));
     }
-    let release = found.remembered.release.clone();
+    let release = found.remembered.release(&found.state).cloned();
     match &release {
         Some(release) => {
             report.fact("release", release.version.clone());

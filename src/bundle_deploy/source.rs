@@ -9,7 +9,7 @@ use super::run::Wanted;
 use crate::bundle::Bundle;
 use crate::checkout::release::{self as shelf, Opened};
 use crate::checkout::{self, BundleChoice};
-use crate::deployment::releases;
+use crate::deployment::releases::{self, Way};
 use crate::report::{Fault, FaultKind};
 use crate::step::Ctx;
 use crate::sys::{fs, https};
@@ -74,28 +74,33 @@ impl Source {
                 "deploy with `bundle-deploy apply --release …` to have something to go back to",
             )
         };
-        let now = remembered.release.ok_or_else(|| nothing("what is deployed is no release"))?;
-        let index = releases::index(&ctx.client, &present.bundle).await?;
-        let left = match from {
-            None => now.digest,
-            Some(version) => index.find(version).ok_or_else(|| {
-                let known: Vec<&str> = index.0.iter().map(|known| &*known.version).collect();
-                Fault::usage(format!("release {version} was not deployed here"))
-                    .or_near(version, known.iter().copied())
-            })?,
-        };
-        let before = index
-            .before(&left)
-            .ok_or_else(|| nothing("no release was deployed here before that one"))?;
-        // Whoever asks twice has been answered: the one before runs already.
-        if now.digest != left && now.digest != before.digest {
-            let message = format!(
-                "release {} runs here, not {}: somebody deployed in between",
-                now.version,
-                from.unwrap_or_default()
-            );
-            return Err(Fault::new(FaultKind::Conflict, message).into());
+        let history = releases::history(&ctx.client, &present.bundle).await?;
+        // After a deployment that failed, it is not known what runs here.
+        let state = store.state().await?;
+        let now = remembered.release(&state).map(|release| release.digest);
+        if let Some(settled) = history.settled()
+            && now != Some(settled.digest)
+        {
+            return Err(nothing("what is deployed is no release").into());
         }
+        let before = match history.back(from) {
+            Way::To(before) => before,
+            Way::Nothing => return Err(nothing("no release was deployed here before").into()),
+            Way::Unknown => {
+                let version = from.unwrap_or_default();
+                return Err(Fault::usage(format!("release {version} was not deployed here"))
+                    .or_near(version, history.versions())
+                    .into());
+            }
+            Way::Overtaken(by) => {
+                let message = format!(
+                    "release {} runs here, not {}: somebody deployed in between",
+                    by.version,
+                    from.unwrap_or_default()
+                );
+                return Err(Fault::new(FaultKind::Conflict, message).into());
+            }
+        };
         let fetched = tempfile::tempdir().context("make a folder for the release")?;
         releases::fetch(&ctx.client, &present.bundle, before, fetched.path()).await?;
         let source = Self::of_release(ctx, &wanted.choice, fetched.path()).await?;

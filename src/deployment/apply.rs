@@ -64,21 +64,31 @@ pub(super) struct Applying<'a> {
     pub(super) state: &'a mut State,
     /// As they were when the plan was made; what is made since is added.
     pub(super) remotes: &'a mut Remotes,
-    /// What is in a schema goes with it.
-    pub(super) whole: bool,
+    /// The bundle is a copy: it shares nothing, and goes with all that is in it.
+    pub(super) is_copy: bool,
 }
 
 impl Applying<'_> {
     /// Applies the steps in order; the state is saved after each, so that a kill
     /// loses nothing.
     pub(super) async fn run(&mut self, store: &Store<'_>) -> Result<()> {
-        self.state.serial += 1;
-        let made = |step: &&Step| matches!(step.action, Action::Create | Action::Recreate);
+        let made = |step: &&Step| step.action == Action::Create;
         let making: BTreeSet<String> =
             self.plan.steps.iter().filter(made).map(|step| step.key.clone()).collect();
         let pending = store.pending().await?;
+        // All of it is looked at before the first note is made: a refusal that
+        // is repeated must stay one.
+        for step in self.plan.steps.iter().filter(made) {
+            if !pending.contains(&step.key) {
+                self.confirm_free(step).await?;
+            }
+        }
+        self.state.serial += 1;
         if !making.is_empty() {
             store.set_pending(&making.union(&pending).cloned().collect()).await?;
+        }
+        for key in &self.plan.forget {
+            self.state.state.remove(&format!("resources.{key}"));
         }
         for step in &self.plan.steps {
             if self.ctx.cancel.is_asked() {
@@ -92,8 +102,7 @@ impl Applying<'_> {
                 self.delete(step).await.with_context(context)?;
             }
             if step.action != Action::Delete {
-                let pending = pending.contains(&step.key);
-                self.put(step, pending).await.with_context(context)?;
+                self.put(step).await.with_context(context)?;
             }
             store.save(self.state).await?;
             self.ctx.host.progress(&context());
@@ -104,12 +113,26 @@ impl Applying<'_> {
         store.save(self.state).await
     }
 
+    async fn confirm_free(&self, step: &Step) -> Result<()> {
+        let standing = Standing {
+            state: self.state,
+            remotes: self.remotes,
+            remembered: &Remembered::default(),
+            uploaded: &FileDigests::default(),
+        };
+        let settings = step.settings.clone().unwrap_or(Value::Null);
+        let settings = ids::fill(&settings, &|name| standing.id(name));
+        kinds::confirm_free(&self.ctx.client, step.kind, &settings, self.is_copy)
+            .await
+            .with_context(|| format!("create {}", step.key))
+    }
+
     async fn delete(&mut self, step: &Step) -> Result<()> {
         let full = format!("resources.{}", step.key);
         let settings = self.state.state.get(&full).map(|known| known.state.clone());
         let id = step.id.as_deref().unwrap_or_default();
         let settings = settings.unwrap_or_default();
-        kinds::delete(&self.ctx.client, step.kind, id, &settings, self.whole).await?;
+        kinds::delete(&self.ctx.client, step.kind, id, &settings, self.is_copy).await?;
         self.state.state.remove(&full);
         // Rights go with the resource that they are about.
         for child in ["permissions", "grants"] {
@@ -119,14 +142,14 @@ impl Applying<'_> {
         Ok(())
     }
 
-    async fn put(&mut self, step: &Step, pending: bool) -> Result<()> {
+    async fn put(&mut self, step: &Step) -> Result<()> {
         let full = format!("resources.{}", step.key);
         let settings = step.settings.clone().unwrap_or(Value::Null);
         let ready = self.with_ids(&settings)?;
         let known = step.id.as_deref().filter(|_| step.action == Action::Update);
         let others = self.state.state.iter().filter(|(key, _)| **key != full);
         let taken = others.map(|(_, other)| other.id.clone()).collect();
-        let id = kinds::put(&self.ctx.client, step, known, &ready, (pending, &taken)).await?;
+        let id = kinds::put(&self.ctx.client, step, known, &ready, &taken).await?;
         let depends_on = step.references.iter().filter_map(|label| {
             let mut parts = label.splitn(4, '.');
             let (_, kind, name) = (parts.next()?, parts.next()?, parts.next()?);

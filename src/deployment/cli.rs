@@ -159,6 +159,7 @@ impl Cli {
             serial: planned.serial,
             release: None,
             steps: planned.plan.into_iter().map(step).collect::<Result<_>>()?,
+            forget: Vec::new(),
             files: FileDigests::default(),
             upload: Vec::new(),
             remove: Vec::new(),

@@ -18,17 +18,15 @@ use crate::report::{Fault, FaultKind};
 const SERVING: Duration = Duration::from_secs(35 * 60);
 
 /// Creates or updates; returns the id.
-/// `pending` says that an earlier deployment was killed when it may have made
-/// this resource already. `taken` are the ids that other resources of the bundle have: a resource that
+/// `taken` are the ids that other resources of the bundle have: a resource that
 /// was renamed in the bundle is not found by its old name.
 pub(super) async fn put(
     client: &Client,
     step: &Step,
     known: Option<&str>,
     settings: &Value,
-    (pending, taken): (bool, &BTreeSet<String>),
+    taken: &BTreeSet<String>,
 ) -> Result<String> {
-    let own = known.is_some() || pending;
     let mut settings = settings.clone();
     if let Some(fields) = settings.as_object_mut() {
         fields.remove("lifecycle");
@@ -39,9 +37,9 @@ pub(super) async fn put(
         Kind::Schemas => securable(client, Securable::Schema, &settings).await,
         Kind::Volumes => securable(client, Securable::Volume, &settings).await,
         Kind::RegisteredModels => securable(client, Securable::Model, &settings).await,
-        Kind::QualityMonitors => monitor(client, &settings, own).await,
+        Kind::QualityMonitors => monitor(client, &settings).await,
         Kind::Pipelines => pipeline(client, known, &settings, taken).await,
-        Kind::ModelServingEndpoints => endpoint(client, &settings, own).await,
+        Kind::ModelServingEndpoints => endpoint(client, &settings).await,
         Kind::Dashboards => dashboard(client, known, &settings, taken).await,
         Kind::Permissions => {
             let object = settings["object_id"].as_str().unwrap_or_default();
@@ -119,18 +117,64 @@ async fn securable(client: &Client, kind: Securable, settings: &Value) -> Result
     Ok(full_name)
 }
 
-/// What another has made under this name is not ours to change.
-fn foreign(what: &str) -> Fault {
-    Fault::new(FaultKind::Conflict, format!("{what} is there already, and not this bundle's"))
+/// Refuses what another has made under a name that this bundle wants. Jobs,
+/// pipelines and dashboards are known by where they were deployed from.
+///
+/// A schema that is there is taken over, unless the bundle is a copy that will
+/// be removed with all that is in it.
+pub(super) async fn confirm_free(
+    client: &Client,
+    kind: Kind,
+    settings: &Value,
+    is_copy: bool,
+) -> Result<()> {
+    let text = |field: &str| settings[field].as_str().unwrap_or_default().to_owned();
+    let (name, is_there) = match kind {
+        Kind::Schemas if is_copy => {
+            let name = full_name(settings);
+            let found = client.securable_get(Securable::Schema, &name).await?;
+            (name, found.is_some())
+        }
+        Kind::Volumes => {
+            let name = full_name(settings);
+            let found = client.securable_get(Securable::Volume, &name).await?;
+            (name, found.is_some())
+        }
+        Kind::RegisteredModels => {
+            let name = full_name(settings);
+            let found = client.securable_get(Securable::Model, &name).await?;
+            (name, found.is_some())
+        }
+        Kind::Experiments if is_copy => {
+            let name = text("name");
+            let found = client.experiment_by_name(&name).await?;
+            let found = found.is_some_and(|found| found.lifecycle_stage != "deleted");
+            (name, found)
+        }
+        Kind::QualityMonitors => {
+            let name = text("table_name");
+            let found = client.quality_monitor_get(&name).await?;
+            (name, found.is_some())
+        }
+        Kind::ModelServingEndpoints => {
+            let name = text("name");
+            let found = client.endpoint_get(&name).await?;
+            (name, found.is_some())
+        }
+        _ => return Ok(()),
+    };
+    if !is_there {
+        return Ok(());
+    }
+    let message = format!("`{name}` is there already, and not this bundle's");
+    Err(Fault::new(FaultKind::Conflict, message)
         .hint("choose another name, or remove the other one")
+        .into())
 }
 
-async fn monitor(client: &Client, settings: &Value, own: bool) -> Result<String> {
+async fn monitor(client: &Client, settings: &Value) -> Result<String> {
     let table = settings["table_name"].as_str().unwrap_or_default();
     let is_new = client.quality_monitor_get(table).await?.is_none();
-    if !is_new && !own {
-        return Err(foreign(&format!("a monitor of `{table}`")).into());
-    }
     client.quality_monitor_put(table, settings, is_new).await?;
     Ok(table.to_owned())
 }
@@ -165,16 +209,13 @@ async fn pipeline(
     }
 }
 
-async fn endpoint(client: &Client, settings: &Value, own: bool) -> Result<String> {
+async fn endpoint(client: &Client, settings: &Value) -> Result<String> {
     let name = settings["name"].as_str().unwrap_or_default();
     let Some(there) = client.endpoint_get(name).await? else {
         client.endpoint_create(settings).await?;
         settled(client, name).await?;
         return Ok(name.to_owned());
     };
-    if !own {
-        return Err(foreign(&format!("endpoint `{name}`")).into());
-    }
     settled(client, name).await?;
     if let Some(config) = settings.get("config") {
         client.endpoint_configure(name, "config", config).await?;

@@ -11,7 +11,7 @@ use crate::step::Ctx;
 pub struct Found {
     pub state: State,
     pub remembered: Remembered,
-    remotes: Remotes,
+    pub(super) remotes: Remotes,
 }
 
 /// Looks at a deployment without comparing it with any bundle.

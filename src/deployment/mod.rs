@@ -24,6 +24,15 @@ use crate::report::{Fault, FaultKind};
 use crate::step::Ctx;
 use crate::sys::fs;
 
+/// What kind of deployment it is.
+#[derive(Debug, Clone, Default)]
+pub struct How {
+    /// The release that is deployed.
+    pub release: Option<Deployed>,
+    /// It shares nothing with others, and is removed with all that is in it.
+    pub is_copy: bool,
+}
+
 /// Carries out a plan under the lock, so that what was compared is what is
 /// changed, and reads back what came of it.
 pub async fn carry_out(
@@ -32,7 +41,7 @@ pub async fn carry_out(
     prepared: &mut Prepared,
     store: &Store<'_>,
     lock: &Lock,
-    release: Option<Deployed>,
+    how: How,
 ) -> Result<()> {
     let Prepared { plan, state, remotes, locals, .. } = prepared;
     let read = |path: &str| -> Result<Vec<u8>> {
@@ -48,39 +57,68 @@ pub async fn carry_out(
     };
     apply::files(ctx, plan, &read).await?;
     store.confirm(lock).await?;
-    let mut applying = apply::Applying { ctx, plan, state: &mut *state, remotes, whole: false };
+    let is_copy = how.is_copy;
+    let mut applying = apply::Applying { ctx, plan, state: &mut *state, remotes, is_copy };
     applying.run(store).await?;
     store.confirm(lock).await?;
     let resources = apply::read_back(ctx, plan, state).await?;
-    let remembered = Remembered::new(state, plan.files.clone(), resources, release);
+    let remembered = Remembered::new(state, Some(plan.files.clone()), resources, how.release);
     store.remember(&remembered).await?;
     store.save_metadata(bundle, state, &plan.files, &ctx.context).await
 }
 
-/// Removes the resources and the bundle's folder. The lock goes with the folder.
+/// Notes how the resources are that another tool has just deployed.
+pub async fn remember(ctx: &Ctx, bundle: &Bundle, release: Option<Deployed>) -> Result<()> {
+    let Found { state, remotes, .. } = look(ctx, bundle).await?;
+    let resources = remotes.into_iter().filter_map(|(key, found)| Some((key, found?.settings)));
+    let remembered = Remembered::new(&state, None, resources.collect(), release);
+    Store::new(&ctx.client, bundle).remember(&remembered).await
+}
+
+/// Removes the resources and the bundle's folder, if the plan made under the
+/// lock is one that `agree` takes. The lock goes with the folder.
 pub async fn remove(
     ctx: &Ctx,
     bundle: &Bundle,
-    removal: &mut Prepared,
     step_key: Option<&str>,
-) -> Result<()> {
+    agree: impl Fn(&bundle::Plan) -> bool,
+) -> Result<Option<Prepared>> {
     let me = ctx.client.me().await?;
-    Store::new(&ctx.client, bundle).lock(ctx, step_key, &me.user_name).await?;
-    take_away(ctx, bundle, removal, false).await
+    let store = Store::new(&ctx.client, bundle);
+    let lock = store.lock(ctx, step_key, &me.user_name).await?;
+    let work = async {
+        let mut removal = removal(ctx, bundle).await?;
+        if !agree(&removal.plan) {
+            return Ok(None);
+        }
+        take_away(ctx, bundle, &mut removal, false).await?;
+        anyhow::Ok(Some(removal))
+    };
+    let result = work.await;
+    // The folder, and the lock with it, may be gone already.
+    let unlocked = store.unlock_if_held(&lock).await;
+    let removed = result?;
+    unlocked?;
+    Ok(removed)
 }
 
 /// Removes a copy that is nobody else's, with all that jobs have made in it. It
-/// asks for no lock: whoever held it was killed.
+/// asks for no lock: whoever held it is over, or is us.
 pub async fn remove_copy(ctx: &Ctx, bundle: &Bundle) -> Result<usize> {
     let mut removal = removal(ctx, bundle).await?;
     take_away(ctx, bundle, &mut removal, true).await?;
     Ok(removal.plan.count(bundle::Action::Delete))
 }
 
-async fn take_away(ctx: &Ctx, bundle: &Bundle, removal: &mut Prepared, whole: bool) -> Result<()> {
+async fn take_away(
+    ctx: &Ctx,
+    bundle: &Bundle,
+    removal: &mut Prepared,
+    is_copy: bool,
+) -> Result<()> {
     let store = Store::new(&ctx.client, bundle);
     let Prepared { plan, state, remotes, .. } = removal;
-    apply::Applying { ctx, plan, state, remotes, whole }.run(&store).await?;
+    apply::Applying { ctx, plan, state, remotes, is_copy }.run(&store).await?;
     let removed = ctx.client.workspace_delete(&bundle.root_path, true).await;
     removed.context("remove the bundle's folder")
 }

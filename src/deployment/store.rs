@@ -209,6 +209,14 @@ impl<'a> Store<'a> {
         }
     }
 
+    /// Gives the lock back, if it is still there and ours.
+    pub async fn unlock_if_held(&self, lock: &Lock) -> Result<()> {
+        match self.holder().await? {
+            Some(holder) if holder.id == lock.id => self.unlock(lock).await,
+            _ => Ok(()),
+        }
+    }
+
     pub async fn unlock(&self, lock: &Lock) -> Result<()> {
         self.confirm(lock).await?;
         let deleted = self.client.workspace_delete(&self.path("deploy.lock"), false).await;

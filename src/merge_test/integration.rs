@@ -13,7 +13,7 @@ use crate::bundle::{Bundle, MERGE_TESTS, State};
 use crate::checkout::{self, BundleChoice};
 use crate::config::{Expect, Integration, IntegrationJob};
 use crate::databricks::jobs::Run;
-use crate::deployment::{self, Store};
+use crate::deployment::{self, How, Store};
 use crate::names::TableName;
 use crate::record::statement::Statement;
 use crate::report::{Fault, Finding, Report, Severity, Table, Verdict, counted, number};
@@ -136,7 +136,8 @@ impl Trial<'_> {
         let lock = store.lock(ctx, self.step_key, &me.user_name).await?;
         let deploy = async {
             let mut prepared = deployment::prepare(ctx, bundle, self.root).await?;
-            deployment::carry_out(ctx, bundle, &mut prepared, &store, &lock, None).await?;
+            let how = How { is_copy: true, ..How::default() };
+            deployment::carry_out(ctx, bundle, &mut prepared, &store, &lock, how).await?;
             anyhow::Ok(prepared.state)
         };
         let state = deploy.await;

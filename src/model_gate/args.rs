@@ -16,6 +16,7 @@ pub const ABOUT: &str =
 /// What it sets beside what every step sets.
 pub const OUTPUTS: &[(&str, &str)] = &[
     ("candidate-version", "The version that was judged"),
+    ("champion-version", "The version that it was compared with, or none"),
     ("digest", "The digest of its files"),
     ("decided", "When the evidence was decided, for verify"),
     ("evidence", "The path of the evidence"),

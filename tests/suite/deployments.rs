@@ -148,7 +148,13 @@ async fn a_release_is_deployed_watched_and_rolled_back() {
         .collect();
     assert_eq!(
         rows,
-        ["deploy 0.1.0 5 0 0", "deploy 0.2.0 0 1 0", "deploy 0.2.0 0 2 2", "rollback 0.1.0 0 1 0"]
+        [
+            "deploy 0.1.0 5 0 0",
+            "deploy 0.2.0 0 1 0",
+            "deploy 0.2.0 0 2 2",
+            "rollback 0.1.0 0 1 0",
+            "rollback 0.1.0 0 0 0"
+        ]
     );
     let known =
         "SELECT count(DISTINCT manifest), count(DISTINCT commit_id) FROM main.records.deployments";
