@@ -24,7 +24,7 @@ pub use fields::{Field, differences};
 pub use load::{MERGE_TESTS, load, targets};
 pub use plan::{Action, Plan, Remote, Remotes, Standing, Step, plan};
 pub use resources::Kind;
-pub use sources::Sources;
+pub use sources::{Sources, definitions};
 pub use state::{
     Deployed, FileDigests, Lock, LockRun, Remembered, ResourceState, State, metadata, snapshot,
 };
@@ -109,6 +109,13 @@ pub struct Resource {
     pub settings: Value,
     /// Names of other resources' fields that the settings were written with.
     pub references: Vec<String>,
+}
+
+impl Resource {
+    /// The keys of the resources that this one was written with: `jobs.train`.
+    pub fn needs(&self) -> impl Iterator<Item = String> + '_ {
+        self.references.iter().filter_map(|name| plan::needed(name))
+    }
 }
 
 impl Bundle {

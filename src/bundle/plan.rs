@@ -66,7 +66,7 @@ pub struct Step {
 }
 
 /// `resources.jobs.train.id` needs `jobs.train`.
-fn needed(reference: &str) -> Option<String> {
+pub(super) fn needed(reference: &str) -> Option<String> {
     let mut parts = reference.strip_prefix("resources.")?.splitn(3, '.');
     Some(format!("{}.{}", parts.next()?, parts.next()?))
 }
@@ -329,8 +329,8 @@ fn order(bundle: &Bundle) -> Vec<String> {
     let mut keys = Vec::new();
     while !open.is_empty() {
         let is_ready = |(key, resource): &(&String, &super::Resource)| {
-            let needs = resource.references.iter().filter_map(|name| needed(name));
-            needs
+            resource
+                .needs()
                 .filter(|need| need != *key)
                 .all(|need| done.contains(&need) || !bundle.resources.contains_key(&need))
         };

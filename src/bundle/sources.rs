@@ -86,6 +86,14 @@ pub(super) fn merged(sources: &Sources) -> Result<Value, BundleError> {
     Ok(tree)
 }
 
+/// The files that the bundle itself is written in.
+pub fn definitions(sources: &Sources) -> Result<Vec<String>, BundleError> {
+    let Some(text) = sources.get(ROOT) else { return Ok(Vec::new()) };
+    let mut files = included(&parse(ROOT, text)?, sources)?;
+    files.push(ROOT.to_owned());
+    Ok(files)
+}
+
 fn included(tree: &Value, sources: &Sources) -> Result<Vec<String>, BundleError> {
     let mut files = Vec::new();
     for pattern in tree["include"].as_array().into_iter().flatten() {

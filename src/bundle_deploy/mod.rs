@@ -4,7 +4,6 @@
 mod args;
 mod engine;
 mod policy;
-
 mod run;
 mod show;
 mod source;

@@ -7,7 +7,6 @@ use serde_json::json;
 
 use super::engine::{self, Chosen, Engine};
 use super::policy::{self, Agreed};
-
 use super::show;
 use super::source::{Source, root};
 use super::tell::{row, write_row};

@@ -6,7 +6,7 @@ use globset::{Glob, GlobSet, GlobSetBuilder};
 use serde_json::Value;
 
 use super::imports::{self, Imports};
-use crate::bundle::{self, Bundle};
+use crate::bundle::{self, Bundle, Kind};
 use crate::config::IntegrationJob;
 
 /// What kind of code changed.
@@ -43,6 +43,8 @@ pub(super) struct Sides<'a> {
     pub(super) after: &'a Bundle,
     /// The Python files of both, by path from the bundle's folder.
     pub(super) python: BTreeMap<String, Imports>,
+    /// The files that the bundle is written in, before and after.
+    pub(super) definitions: BTreeSet<String>,
     /// Paths that changed, from the bundle's folder; those outside begin with `../`.
     pub(super) changed: Vec<String>,
 }
@@ -107,55 +109,106 @@ pub(super) fn affected(sides: &Sides<'_>) -> Affected {
             found.insert(key.clone(), "it is removed".to_owned());
         }
     }
+    follow(sides.after, &mut found);
     found
 }
 
-/// Why the code that a job runs is another one.
+/// What runs another job or pipeline, or is written with another resource's
+/// name, is touched with it.
+fn follow(bundle: &Bundle, found: &mut Affected) {
+    let runs = |kind: Kind| matches!(kind, Kind::Jobs | Kind::Pipelines);
+    loop {
+        let more: Affected = bundle
+            .resources
+            .iter()
+            .filter(|(key, resource)| runs(resource.kind) && !found.contains_key(*key))
+            .filter_map(|(key, resource)| {
+                let need = resource.needs().find(|need| need != key && found.contains_key(need))?;
+                Some((key.clone(), format!("it uses `{need}`, which is touched")))
+            })
+            .collect();
+        if more.is_empty() {
+            return;
+        }
+        found.extend(more);
+    }
+}
+
+/// Files that say how a wheel is built.
+const BUILDS: [&str; 4] = ["pyproject.toml", "setup.py", "setup.cfg", "MANIFEST.in"];
+
+/// Why the code that a job or a pipeline runs is another one.
 fn code_reason(sides: &Sides<'_>, settings: &Value) -> Option<String> {
-    let tasks = settings["tasks"].as_array()?;
+    let listed = |field: &str| settings[field].as_array().filter(|list| !list.is_empty());
+    let tasks = listed("tasks").or_else(|| listed("libraries"))?;
     let root = format!("{}/", sides.after.file_path);
     let mut reads: BTreeSet<&str> = BTreeSet::new();
     let mut named: BTreeSet<String> = BTreeSet::new();
+    let mut folders: Vec<&str> = Vec::new();
     for text in texts(settings) {
         let text = text.strip_prefix("-r ").unwrap_or(text);
-        if let Some(local) = text.strip_prefix(&root) {
+        let Some(local) = text.strip_prefix(&root) else { continue };
+        if let Some((folder, _)) = local.split_once('*') {
+            folders.push(folder);
+        } else {
             named.insert(local.to_owned());
             named.insert(format!("{local}.py"));
         }
     }
-    for path in &named {
-        if let Some((path, _)) = sides.python.get_key_value(path) {
-            reads.extend(imports::reached(path, &sides.python));
-        }
+    let in_folder = |path: &str| folders.iter().any(|folder| path.starts_with(folder));
+    for path in sides.python.keys().filter(|path| named.contains(*path) || in_folder(path)) {
+        reads.extend(imports::reached(path, &sides.python));
     }
     let has_wheel = texts(settings).any(|text| text.ends_with(".whl"));
+    // Where a wheel's own entry point is run, it is not known what that imports.
+    let runs_wheel = has_wheel && tasks.iter().any(has_entry_point);
     for changed in sides.changed.iter().filter(|path| !is_words(path)) {
         let path = changed.as_str();
         let file = path.rsplit('/').next().unwrap_or(path);
-        if named.contains(path) {
+        if named.contains(path) || in_folder(path) {
             return Some(format!("it names `{path}`, which changed"));
         }
         if reads.contains(path) {
             return Some(format!("it imports `{path}`, which changed"));
         }
-        let builds = ["pyproject.toml", "setup.py", "setup.cfg", "MANIFEST.in"];
-        if has_wheel && builds.contains(&file) {
+        if has_wheel && BUILDS.contains(&file) {
             return Some(format!("its wheel is built by `{path}`, which changed"));
         }
-        // A bundle's YAML was compared as what it says; tests and CI run no job.
-        let is_yaml = path.ends_with(".yml") || path.ends_with(".yaml");
-        let elsewhere = path.starts_with("../")
-            || path.starts_with('.')
-            || path.starts_with("tests/")
-            || path.contains("/tests/");
-        if path.ends_with(".py") || is_yaml || elsewhere || builds.contains(&file) {
+        if is_of_tests(path) || sides.definitions.contains(path) || OWN.contains(&path) {
             continue;
         }
-        if !tasks.is_empty() {
+        let is_code = path.ends_with(".py");
+        let is_built = sides.after.artifacts.iter().any(|artifact| is_below(path, &artifact.path));
+        if is_built && (runs_wheel || has_wheel && !is_code) {
+            return Some(format!("its wheel may hold `{path}`, which changed"));
+        }
+        if !(path.starts_with("../") || is_code || BUILDS.contains(&file)) {
             return Some(format!("`{path}` changed, and who reads it is not known"));
         }
     }
     None
+}
+
+/// What this program reads, and no job.
+const OWN: [&str; 1] = ["lakegate.yml"];
+
+fn has_entry_point(task: &Value) -> bool {
+    let inner = &task["for_each_task"]["task"];
+    !task["python_wheel_task"].is_null() || !inner["python_wheel_task"].is_null()
+}
+
+/// Tests and CI run no job.
+fn is_of_tests(path: &str) -> bool {
+    path.starts_with('.') && !path.starts_with("../")
+        || path.starts_with("tests/")
+        || path.contains("/tests/")
+}
+
+fn is_below(path: &str, folder: &str) -> bool {
+    match folder.trim_end_matches('/') {
+        "" | "." => !path.starts_with("../"),
+        folder => path.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/')),
+    }
 }
 
 /// Every text of a value.

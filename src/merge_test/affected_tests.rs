@@ -26,7 +26,9 @@ fn python() -> BTreeMap<String, Imports> {
 fn touched(changed: &[&str]) -> Vec<String> {
     let bundle = bundle(YAML);
     let changed = changed.iter().map(|path| (*path).to_owned()).collect();
-    let sides = Sides { before: Some(&bundle), after: &bundle, python: python(), changed };
+    let definitions = ["databricks.yml".to_owned()].into();
+    let sides =
+        Sides { before: Some(&bundle), after: &bundle, python: python(), definitions, changed };
     affected(&sides).into_keys().collect()
 }
 
@@ -45,12 +47,34 @@ fn a_change_touches_what_reads_it_and_nothing_else() {
 }
 
 #[test]
+fn what_a_wheel_holds_touches_the_job_that_runs_it() {
+    let yaml = "bundle: {name: b}\nartifacts: {lib: {type: whl, path: ../lib, build: make}}\nresources:\n  jobs:\n    w: {name: w, tasks: [{task_key: t, existing_cluster_id: c, python_wheel_task: {package_name: f, entry_point: main}, libraries: [{whl: ../lib/dist/*.whl}]}]}\n    n: {name: n, tasks: [{task_key: t, notebook_task: {notebook_path: ops/score}}]}\n    all: {name: all, tasks: [{task_key: t, run_job_task: {job_id: '${resources.jobs.w.id}'}}]}\n  pipelines:\n    p: {name: p, libraries: [{file: {path: ops/features.py}}]}\ntargets: {dev: {default: true}}\n";
+    let bundle = bundle(yaml);
+    let touched = |changed: &str| -> Vec<String> {
+        let definitions = ["databricks.yml".to_owned()].into();
+        let changed = vec![changed.to_owned()];
+        let python = python();
+        let sides = Sides { before: Some(&bundle), after: &bundle, python, definitions, changed };
+        affected(&sides).into_keys().collect()
+    };
+    for inside in ["../lib/f/model.py", "../lib/f/weights.json", "../lib/pyproject.toml"] {
+        assert_eq!(touched(inside), ["jobs.all", "jobs.w"], "{inside}");
+    }
+    for outside in ["../library/f.py", "../lib/tests/test_f.py", "../notes.sql", "databricks.yml"] {
+        assert!(touched(outside).is_empty(), "{outside}");
+    }
+    assert_eq!(touched("src/flights/features.py"), ["pipelines.p"]);
+    assert_eq!(touched("params.yml").len(), 4);
+}
+
+#[test]
 fn settings_are_compared_as_what_they_say() {
     let (old, new) = (bundle(YAML), bundle(&YAML.replace("name: train", "name: training")));
     let sides = Sides {
         before: Some(&old),
         after: &new,
         python: python(),
+        definitions: ["databricks.yml".to_owned()].into(),
         changed: vec!["databricks.yml".into()],
     };
     assert_eq!(

@@ -1,6 +1,6 @@
 //! What changed, what it touches, and whether that still holds.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -322,10 +322,15 @@ async fn touched(
         // The static checks have told it.
         return Ok((Affected::new(), kind));
     };
+    let mut definitions: BTreeSet<String> = bundle::definitions(&sources)?.into_iter().collect();
     let before = match &change.base {
         Some(base) => resolved_at(ctx, git, base, target).await,
         None => None,
     };
+    let before = before.map(|(bundle, files)| {
+        definitions.extend(files);
+        bundle
+    });
     let mut python = BTreeMap::new();
     for file in checkout::files(&request.bundle, &[], &[])? {
         if file.ends_with(".py") {
@@ -337,7 +342,7 @@ async fn touched(
     for path in changed.iter().filter(|path| path.ends_with(".py")) {
         python.entry(path.clone()).or_default();
     }
-    let sides = Sides { before: before.as_ref(), after: &after, python, changed };
+    let sides = Sides { before: before.as_ref(), after: &after, python, definitions, changed };
     if change.base.is_none() {
         let title = "there is nothing to compare with: everything counts as changed";
         report.findings.push(Finding::new(Severity::Notice, "merge/no-base", title));
@@ -345,16 +350,17 @@ async fn touched(
     Ok((affected::affected(&sides), kind))
 }
 
-/// The bundle as it was; nothing when it could not be read.
+/// The bundle as it was, and the files it was written in; nothing when it could not be read.
 async fn resolved_at(
     ctx: &Ctx,
     git: &Git<'_>,
     commit: &str,
     target: Option<&str>,
-) -> Option<Bundle> {
+) -> Option<(Bundle, Vec<String>)> {
     let is_yaml = |path: &str| path.ends_with(".yml") || path.ends_with(".yaml");
     let sources = git.texts(commit, is_yaml).await.ok()?;
-    checkout::unassigned(&sources, target, &ctx.context).ok()
+    let bundle = checkout::unassigned(&sources, target, &ctx.context).ok()?;
+    Some((bundle, bundle::definitions(&sources).ok()?))
 }
 
 fn report_touched(touched: &Affected, chosen: &[Chosen<'_>], report: &mut Report) {
