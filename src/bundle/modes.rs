@@ -66,7 +66,7 @@ pub(super) fn confirm_isolated(bundle: &Bundle, word: &str) -> Result<(), Bundle
             }
             _ => continue,
         };
-        if !full.contains(word) {
+        if !full.split('.').any(|part| has_word(part, word)) {
             let message =
                 format!("resources.{key}: `{full}` would be shared with what is not under test");
             return Err(BundleError::new("databricks.yml", message).hint(
@@ -75,6 +75,15 @@ pub(super) fn confirm_isolated(bundle: &Bundle, word: &str) -> Result<(), Bundle
         }
     }
     Ok(())
+}
+
+/// Whether the word stands alone: `mr1` is not in `mr12_flights`.
+fn has_word(name: &str, word: &str) -> bool {
+    let is_edge = |char: Option<char>| char.is_none_or(|char| !char.is_ascii_alphanumeric());
+    name.match_indices(word).any(|(at, _)| {
+        let (before, after) = (&name[..at], &name[at + word.len()..]);
+        is_edge(before.chars().next_back()) && is_edge(after.chars().next())
+    })
 }
 
 /// Nothing runs by itself.
@@ -193,5 +202,20 @@ fn produce(bundle: &Bundle, tree: &Value, around: &Surroundings) -> Result<(), B
     match development {
         Some((key, _)) => refuse(format!("resources.{key} has the name of a development copy")),
         None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::has_word;
+
+    #[test]
+    fn a_word_stands_alone() {
+        for own in ["mr1", "flights_mr1", "mr1_flights", "a-mr1-b"] {
+            assert!(has_word(own, "mr1"), "{own}");
+        }
+        for other in ["mr12", "flights_mr12", "amr1", "mr", ""] {
+            assert!(!has_word(other, "mr1"), "{other}");
+        }
     }
 }

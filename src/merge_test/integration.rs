@@ -288,6 +288,10 @@ async fn collect(
                 if suite.failed > 0 {
                     tested.verdict = Some(Verdict::Fail);
                     tested.reason = format!("{} tests in `{path}` failed", suite.failed);
+                } else if suite.passed() == 0 {
+                    let verdict = tested.verdict.unwrap_or(Verdict::Pass);
+                    tested.verdict = Some(verdict.and(Verdict::Inconclusive));
+                    tested.reason = format!("no test in `{path}` passed");
                 }
                 unit::report_failures(&suite, "", ".", report);
                 tested.suite.add(suite);

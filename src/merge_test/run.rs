@@ -92,7 +92,7 @@ pub async fn run(ctx: Ctx, request: Request) -> Result<Outcome> {
 }
 
 async fn clean(ctx: &Ctx, request: &Request) -> Result<Outcome> {
-    let word = isolation(ctx, request);
+    let word = isolation(ctx, request).await?;
     let copy = integration::copy(ctx, &request.bundle, request.integration()?, &word).await?;
     let removed = deployment::remove_copy(ctx, &copy).await?;
     let report = Report::new("merge-test", format!("Clean {word}"));
@@ -112,22 +112,26 @@ async fn sweep(ctx: &Ctx, request: &Request, hours: f64) -> Result<Outcome> {
         .output("removed", removed.len().to_string()))
 }
 
-/// The word that this run's copy is known by.
-fn isolation(ctx: &Ctx, request: &Request) -> String {
+/// The word that this run's copy is known by. Each bundle of a repository has
+/// its own.
+async fn isolation(ctx: &Ctx, request: &Request) -> Result<String> {
     if let Some(word) = &request.isolation {
-        return word.clone();
+        return Ok(word.clone());
     }
-    let repository = Sha256::of(ctx.context.repository.as_deref().unwrap_or_default()).short();
-    let repository = &repository[..6];
-    match (ctx.context.merge_request, &ctx.context.run_id, &ctx.context.actor) {
-        (Some(number), ..) => format!("mr{number}_{repository}"),
-        (None, Some(run), _) => format!("run{}_{repository}", Sha256::of(run).short()),
+    let folder = Git::of(&ctx.env, &request.bundle).await?.folder;
+    let repository = ctx.context.repository.as_deref().unwrap_or_default();
+    let bundle = Sha256::of_parts([repository, &folder]).short();
+    let bundle = &bundle[..6];
+    Ok(match (ctx.context.merge_request, &ctx.context.run_id, &ctx.context.actor) {
+        (Some(number), ..) => format!("mr{number}_{bundle}"),
+        (None, Some(run), _) => format!("run{}_{bundle}", Sha256::of(run).short()),
         (None, None, actor) => {
             let plain = |char: char| char.is_ascii_lowercase() || char.is_ascii_digit();
             let name: String = actor.as_deref().unwrap_or("me").to_ascii_lowercase();
-            format!("dev_{}", name.chars().filter(|char| plain(*char)).collect::<String>())
+            let name: String = name.chars().filter(|char| plain(*char)).collect();
+            format!("test_{name}_{bundle}")
         }
-    }
+    })
 }
 
 /// A change, and what it is compared with.
@@ -173,8 +177,11 @@ async fn test(ctx: &Ctx, request: &Request) -> Result<Outcome> {
     let verdict = worst(&parts);
     let words = parts.into_iter().filter(|(_, own)| *own == verdict).map(|(words, _)| words);
     report = report.concluded(verdict, words.collect::<Vec<_>>().join(" · "));
+    let commit = ctx.context.commit.clone().unwrap_or_else(|| head.clone());
+    let is_dirty = !git.dirty().await?.is_empty();
     let subject = Subject {
-        commit: ctx.context.commit.clone().unwrap_or_else(|| head.clone()),
+        is_exact: !is_dirty && holds(&git, &head, &commit).await?,
+        commit,
         tree: git.tree(&head).await?,
         base: change.base,
         tests: unit.suite.tests + tested.suite.tests,
@@ -182,9 +189,18 @@ async fn test(ctx: &Ctx, request: &Request) -> Result<Outcome> {
         coverage: unit.changed,
         jobs: tested.ran,
     };
-    let is_dirty = !git.dirty().await?.is_empty();
     finish(ctx, request, &subject, is_dirty, &mut report).await?;
     Ok(outcome(report, &subject, kind, &touched, &chosen))
+}
+
+/// Whether what lies here is a commit, or what comes of merging it.
+async fn holds(git: &Git<'_>, head: &str, commit: &str) -> Result<bool> {
+    if head == commit {
+        return Ok(true);
+    }
+    let (first, second) = tokio::try_join!(git.commit("HEAD^1"), git.commit("HEAD^2"))?;
+    // A merge has two parents; the only parent of a commit is another state.
+    Ok(second.is_some() && (first.as_deref() == Some(commit) || second.as_deref() == Some(commit)))
 }
 
 fn outcome(
@@ -404,7 +420,7 @@ async fn integrate(
         );
         return Ok(None);
     }
-    let word = isolation(ctx, request);
+    let word = isolation(ctx, request).await?;
     report.fact("isolation", word.clone());
     let trial = Trial {
         ctx,

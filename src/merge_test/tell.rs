@@ -16,6 +16,8 @@ use crate::sys::clock;
 pub(super) struct Subject {
     /// The head of the merge request, which people see.
     pub(super) commit: String,
+    /// Whether the files are those of the commit, or of what it is merged to.
+    pub(super) is_exact: bool,
     pub(super) tree: String,
     pub(super) base: Option<String>,
     pub(super) tests: u64,
@@ -53,7 +55,18 @@ async fn host(ctx: &Ctx, request: &Request, subject: &Subject, report: &Report) 
         words: &report.reason,
         link: ctx.context.run_url.as_deref(),
     };
-    let status = forge.set_status(&subject.commit, ctx.context.merge_request, &told).await;
+    // A success is a promise about the commit: that all of it was tested.
+    let status = if passed && (ctx.context.from_fork || !subject.is_exact) {
+        let why = if ctx.context.from_fork {
+            "the code comes from a fork, and no integration test was run"
+        } else {
+            "the files are not those of the commit"
+        };
+        let message = format!("no status was set of {}: {why}", subject.commit);
+        Err(Fault::usage(message).into())
+    } else {
+        forge.set_status(&subject.commit, ctx.context.merge_request, &told).await
+    };
     let wanted = match request.comment {
         Comment::Never => false,
         Comment::OnFailure => !passed,

@@ -95,6 +95,11 @@ struct Chosen {
 
 async fn make(ctx: &Ctx, mut build: Build) -> Result<Outcome> {
     let git = Git::of(&ctx.env, &build.bundle).await?;
+    if git.is_shallow().await? {
+        return Err(Fault::usage("the clone has only a part of the history")
+            .hint("check out with all of it: `fetch-depth: 0` (GitHub), `fetchDepth: 0` (Azure)")
+            .into());
+    }
     let dirty = git.dirty().await?;
     if let Some(first) = dirty.first() {
         let message = format!("{} files are not as they were committed: {first}, …", dirty.len());
