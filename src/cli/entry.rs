@@ -15,7 +15,7 @@ use crate::config::{Config, ConfigError};
 use crate::host::{Context, Dialect, Host};
 use crate::report::{Finding, Outcome, Place, Severity};
 use crate::step::{self, Cancel, Ctx};
-use crate::sys::{Env, fs};
+use crate::sys::{Env, fs, process};
 use crate::{
     bundle_deploy, drift_check, job_run, merge_test, model_gate, model_promote, release_build,
 };
@@ -111,6 +111,7 @@ fn usage(env: &Arc<Env>, error: &clap::Error) -> ExitCode {
 
 /// Runs a command to its exit code.
 fn drive(env: &Arc<Env>, work: impl Future<Output = u8>) -> ExitCode {
+    process::keep_private();
     let filter = tracing_subscriber::EnvFilter::new(
         env.get("LAKEGATE_LOG").unwrap_or("warn,deltalake_core=error,buoyant_kernel=off"),
     );

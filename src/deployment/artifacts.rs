@@ -37,7 +37,7 @@ pub async fn build(ctx: &Ctx, bundle: &Bundle, root: &Path) -> Result<Vec<PathBu
 }
 
 async fn run(ctx: &Ctx, artifact: &Artifact, command: &str, root: &Path) -> Result<()> {
-    let mut shell = process::command("sh", &ctx.env);
+    let mut shell = process::installer("sh", &ctx.env);
     shell
         .args(["-c", command])
         .current_dir(root.join(&artifact.path))

@@ -170,7 +170,7 @@ pathlib.Path(target, '.lakegate-complete').write_text('')
     if !target.join(COMPLETE).exists() {
         fs::remove(&target)?;
         fs::create_dir_all(&target)?;
-        let mut command = process::command(python, &workspace.env);
+        let mut command = process::installer(python, &workspace.env);
         command.args(["-c".as_ref(), UNPACK.as_ref(), wheel.as_os_str(), target.as_os_str()]);
         run(command, "unpack the wheel").await?;
     }
@@ -196,7 +196,7 @@ async fn environment(
     tracing::info!(packages = packages.len(), "building a Python environment");
     fs::remove(&target)?;
     fs::create_dir_all(target.parent().unwrap_or(&target))?;
-    let mut create = process::command(python, &workspace.env);
+    let mut create = process::installer(python, &workspace.env);
     create.args(["-m".as_ref(), "venv".as_ref(), target.as_os_str()]);
     run(create, "make a virtual environment").await?;
     let requirements = scratch.join("requirements.txt");
@@ -227,10 +227,10 @@ async fn version(workspace: &Workspace, python: &Path) -> Result<String> {
 
 /// With uv where it is (or can be) installed, as it is many times faster.
 async fn install(workspace: &Workspace, python: &Path, requirements: &Path) -> Result<()> {
-    let mut bootstrap = process::command(python, &workspace.env);
+    let mut bootstrap = process::installer(python, &workspace.env);
     bootstrap.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "uv"]);
     let has_uv = run(bootstrap, "install uv").await.is_ok();
-    let mut command = process::command(python, &workspace.env);
+    let mut command = process::installer(python, &workspace.env);
     if has_uv {
         command
             .args(["-m", "uv", "pip", "install", "--quiet", "--python"])

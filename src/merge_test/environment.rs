@@ -89,10 +89,10 @@ async fn pip(ctx: &Ctx, folder: &Path, unit: &Unit) -> Result<PathBuf> {
         return Ok(python);
     }
     ctx.host.progress("install the packages of requirements.txt for the unit tests");
-    let mut make = process::command(&base, &ctx.env);
+    let mut make = process::installer(&base, &ctx.env);
     make.args(["-m", "venv", "--clear"]).arg(&venv);
     install(ctx, &mut make, "making the environment").await?;
-    let mut packages = process::command(&python, &ctx.env);
+    let mut packages = process::installer(&python, &ctx.env);
     packages
         .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"])
         .arg("requirements.txt")
@@ -108,14 +108,14 @@ async fn uv(ctx: &Ctx, folder: &Path, unit: &Unit) -> Result<PathBuf> {
     let lock = fs::read_text(folder.join("uv.lock")).context("`tests.unit.environment` is `uv`")?;
     let venv = place(ctx, &[&lock, &folder.display().to_string()])?.join("venv");
     ctx.host.progress("install the packages of uv.lock for the unit tests");
-    let mut sync = process::command(&uv, &ctx.env);
+    let mut sync = process::installer(&uv, &ctx.env);
     sync.args(["sync", "--frozen", "--quiet"])
         .current_dir(folder)
         .env("UV_PROJECT_ENVIRONMENT", &venv);
     install(ctx, &mut sync, "uv sync").await?;
     let python = python_in(&venv);
     if !unit.packages.is_empty() {
-        let mut add = process::command(&uv, &ctx.env);
+        let mut add = process::installer(&uv, &ctx.env);
         add.args(["pip", "install", "--quiet", "--python"]).arg(&python).args(&unit.packages);
         install(ctx, &mut add, "uv pip install").await?;
     }
@@ -125,7 +125,7 @@ async fn uv(ctx: &Ctx, folder: &Path, unit: &Unit) -> Result<PathBuf> {
 async fn poetry(ctx: &Ctx, folder: &Path, unit: &Unit) -> Result<PathBuf> {
     let poetry = found(ctx, "poetry")?;
     ctx.host.progress("install the packages of poetry.lock for the unit tests");
-    let mut sync = process::command(&poetry, &ctx.env);
+    let mut sync = process::installer(&poetry, &ctx.env);
     sync.args(["install", "--no-interaction", "--quiet"]).current_dir(folder);
     install(ctx, &mut sync, "poetry install").await?;
     let mut ask = process::command(&poetry, &ctx.env);
@@ -133,7 +133,7 @@ async fn poetry(ctx: &Ctx, folder: &Path, unit: &Unit) -> Result<PathBuf> {
     let told = ask.output().await.context("ask poetry for its environment")?;
     let python = python_in(Path::new(String::from_utf8_lossy(&told.stdout).trim()));
     if !unit.packages.is_empty() {
-        let mut add = process::command(&python, &ctx.env);
+        let mut add = process::installer(&python, &ctx.env);
         add.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
             .args(&unit.packages);
         install(ctx, &mut add, "pip install").await?;

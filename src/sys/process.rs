@@ -29,24 +29,35 @@ const INHERITED: [&str; 16] = [
     "NO_PROXY",
 ];
 
-/// Prefixes of package installers' own settings: indexes, mirrors, caches.
-const INHERITED_PREFIXES: [&str; 2] = ["PIP_", "UV_"];
+/// Prefixes of package installers' own settings: indexes, mirrors, caches. They
+/// may hold the password of an index, so that no other child gets them.
+const INSTALLERS: [&str; 2] = ["PIP_", "UV_"];
 
 /// A command with a clean environment, in a process group of its own, so that
 /// it can be ended together with everything it started.
 pub fn command(program: impl AsRef<OsStr>, env: &Env) -> Command {
     let mut command = Command::new(program);
     command.env_clear();
-    command.envs(inherited(env));
+    command.envs(env.iter().filter(|(name, _)| INHERITED.contains(name)));
     #[cfg(unix)]
     command.process_group(0);
     command
 }
 
-fn inherited(env: &Env) -> impl Iterator<Item = (&str, &str)> {
-    env.iter().filter(|(name, _)| {
-        INHERITED.contains(name) || INHERITED_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
-    })
+/// A command that installs packages, or starts one that does.
+pub fn installer(program: impl AsRef<OsStr>, env: &Env) -> Command {
+    let mut command = command(program, env);
+    let is_setting = |name: &str| INSTALLERS.iter().any(|prefix| name.starts_with(prefix));
+    command.envs(env.iter().filter(|(name, _)| is_setting(name)));
+    command
+}
+
+/// Keeps this process's memory and environment, which hold tokens, from other
+/// processes of the same user: a change's tests are among them.
+pub fn keep_private() {
+    #[cfg(target_os = "linux")]
+    let _not_known_to_every_kernel =
+        rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
 }
 
 /// Kills the process group that `pid` leads. A group that has ended is fine.
@@ -94,9 +105,14 @@ mod tests {
             ("PYTHONPATH", "/evil"),
             ("PIP_INDEX_URL", "mirror"),
         ]);
-        let output = command("env", &env).output().await.unwrap();
-        let mut seen: Vec<_> = std::str::from_utf8(&output.stdout).unwrap().lines().collect();
-        seen.sort_unstable();
-        assert_eq!(seen, ["PATH=/usr/bin:/bin", "PIP_INDEX_URL=mirror"]);
+        for (mut child, expected) in [
+            (command("env", &env), &["PATH=/usr/bin:/bin"][..]),
+            (installer("env", &env), &["PATH=/usr/bin:/bin", "PIP_INDEX_URL=mirror"]),
+        ] {
+            let output = child.output().await.unwrap();
+            let mut seen: Vec<_> = std::str::from_utf8(&output.stdout).unwrap().lines().collect();
+            seen.sort_unstable();
+            assert_eq!(seen, expected);
+        }
     }
 }

@@ -277,7 +277,7 @@ impl Tour<'_> {
 
     fn program(&self, step: &Step, words: &[&str]) -> Result<tokio::process::Command> {
         let program = std::env::current_exe().context("find this program")?;
-        let mut command = process::command(program, self.env);
+        let mut command = process::installer(program, self.env);
         command
             .args(steps::arguments(words, step.id))
             .env("DATABRICKS_HOST", &self.running.host)
