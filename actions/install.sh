@@ -36,7 +36,7 @@ lakegate_sha256() {
 
 # A program of the suite, as a path. What is said goes to standard error.
 lakegate_program() {
-  local name="$1" here root platform archive expected cache found
+  local name="$1" here root platform archive expected place found
   here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
   root="$(dirname "$here")"
   local ending=""
@@ -62,19 +62,37 @@ lakegate_program() {
   expected="$(awk -v name="$archive" '$2 == name { print $1 }' "$here/checksums.txt")"
   [ -n "$expected" ] ||
     lakegate_fail "this commit has no released binary for $platform: take the SHA of a release, or give binary-path"
-  cache="${RUNNER_TOOL_CACHE:-${RUNNER_TEMP:-/tmp}}/lakegate/$LAKEGATE_VERSION/$expected"
-  found="$cache/$name$ending"
-  if [ ! -x "$found" ]; then
-    lakegate_fetch "$archive" "$expected" "$cache"
+  # A job's own folder is believed; what other jobs may have written to is not.
+  place="${RUNNER_TEMP:-$(mktemp -d)}/lakegate-$LAKEGATE_VERSION-$expected"
+  if [ ! -x "$place/$name$ending" ]; then
+    lakegate_unpack "$archive" "$expected" "$place"
   fi
-  [ -x "$found" ] || lakegate_fail "'$archive' holds no $name"
-  printf '%s' "$found"
+  [ -x "$place/$name$ending" ] || lakegate_fail "'$archive' holds no $name"
+  printf '%s' "$place/$name$ending"
 }
 
+# Unpacks the archive, from the cache if that still holds the bytes that this
+# commit knows.
+lakegate_unpack() {
+  local archive="$1" expected="$2" place="$3" cache work
+  cache="${RUNNER_TOOL_CACHE:-$(dirname "$place")}/lakegate/$LAKEGATE_VERSION"
+  work="$(mktemp -d)"
+  if ! cp "$cache/$archive" "$work/$archive" 2>/dev/null ||
+    [ "$(lakegate_sha256 "$work/$archive")" != "$expected" ]; then
+    lakegate_fetch "$archive" "$expected" "$work"
+    { mkdir -p "$cache" && cp -f "$work/$archive" "$cache/$archive"; } 2>/dev/null || true
+  fi
+  mkdir "$work/unpacked"
+  tar -xzf "$work/$archive" -C "$work/unpacked"
+  # Another step may have come first: the bytes are the same.
+  mv "$work/unpacked" "$place" 2>/dev/null || true
+  rm -rf "$work"
+}
+
+# Fetches the archive into a folder, if it is the one that this commit knows.
 lakegate_fetch() {
-  local archive="$1" expected="$2" cache="$3" from work actual
+  local archive="$1" expected="$2" work="$3" from actual
   from="${LAKEGATE_MIRROR:-$LAKEGATE_HOME/v$LAKEGATE_VERSION}"
-  work="$(mktemp -d "${RUNNER_TEMP:-/tmp}/lakegate.XXXXXX")"
   case "$from" in
     https://* | http://127.0.0.1:* | http://localhost:*)
       curl --fail --silent --show-error --location --proto '=https,http' --proto-redir '=https' \
@@ -92,10 +110,4 @@ lakegate_fetch() {
     rm -rf "$work"
     lakegate_fail "'$archive' has the sha256 $actual, this commit expects $expected: nothing was run"
   fi
-  mkdir "$work/unpacked"
-  tar -xzf "$work/$archive" -C "$work/unpacked"
-  mkdir -p "$(dirname "$cache")"
-  # Another step may have come first: the bytes are the same.
-  mv "$work/unpacked" "$cache" 2>/dev/null || true
-  rm -rf "$work"
 }

@@ -146,7 +146,9 @@ impl Host {
     fn emit(&self, line: &str) {
         let mut sink = self.sink.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         // A reader that hung up (`| head`) is no reason to fail the step.
-        let _closed = writeln!(sink, "{line}").and_then(|()| sink.flush());
+        // In one piece: a host that reads several streams would cut a command in two.
+        let whole = format!("{line}\n");
+        let _closed = sink.write_all(whole.as_bytes()).and_then(|()| sink.flush());
     }
 
     /// A relay that writes a child's output through this host.
