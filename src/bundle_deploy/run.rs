@@ -112,6 +112,10 @@ impl<'a> Work<'a> {
         Ok(Self { ctx, request, source, engine, kind })
     }
 
+    fn is_rollback(&self) -> bool {
+        self.kind == "rollback"
+    }
+
     fn release(&self) -> Option<Deployed> {
         self.source.release.as_ref().map(|opened| opened.deployed())
     }
@@ -162,7 +166,7 @@ impl<'a> Work<'a> {
     }
 
     async fn apply(&mut self, approved: Option<&Plan>) -> Result<Outcome> {
-        let verb = if self.kind == "rollback" { "Roll back" } else { "Deploy" };
+        let verb = if self.is_rollback() { "Roll back" } else { "Deploy" };
         let applied = match &self.engine.engine {
             Engine::Native => self.under_lock(approved).await?,
             // The CLI takes the same lock itself.
@@ -269,14 +273,14 @@ impl<'a> Work<'a> {
     /// What is about to be deployed can be left, and deployed again.
     async fn begin(&self) -> Result<()> {
         let Some(opened) = &self.source.release else { return Ok(()) };
-        let is_rollback = self.kind == "rollback";
-        releases::begin(&self.ctx.client, &self.source.bundle, opened, is_rollback).await
+        let (client, bundle) = (&self.ctx.client, &self.source.bundle);
+        releases::begin(client, bundle, opened, self.is_rollback()).await
     }
 
     async fn finish(&self) -> Result<()> {
         let Some(release) = self.release() else { return Ok(()) };
-        let is_rollback = self.kind == "rollback";
-        releases::finish(&self.ctx.client, &self.source.bundle, &release, is_rollback).await
+        let (client, bundle) = (&self.ctx.client, &self.source.bundle);
+        releases::finish(client, bundle, &release, self.is_rollback()).await
     }
 
     async fn record(&self, plan: &Plan) -> Result<()> {

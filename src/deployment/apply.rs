@@ -114,14 +114,7 @@ impl Applying<'_> {
     }
 
     async fn confirm_free(&self, step: &Step) -> Result<()> {
-        let standing = Standing {
-            state: self.state,
-            remotes: self.remotes,
-            remembered: &Remembered::default(),
-            uploaded: &FileDigests::default(),
-        };
-        let settings = step.settings.clone().unwrap_or(Value::Null);
-        let settings = ids::fill(&settings, &|name| standing.id(name));
+        let settings = self.filled(step);
         kinds::confirm_free(&self.ctx.client, step.kind, &settings, self.is_copy)
             .await
             .with_context(|| format!("create {}", step.key))
@@ -144,8 +137,10 @@ impl Applying<'_> {
 
     async fn put(&mut self, step: &Step) -> Result<()> {
         let full = format!("resources.{}", step.key);
-        let settings = step.settings.clone().unwrap_or(Value::Null);
-        let ready = self.with_ids(&settings)?;
+        let ready = self.filled(step);
+        if let Some(name) = ids::open(&ready).first() {
+            bail!("{name} has no value yet: the references go in a circle");
+        }
         let known = step.id.as_deref().filter(|_| step.action == Action::Update);
         let others = self.state.state.iter().filter(|(key, _)| **key != full);
         let taken = others.map(|(_, other)| other.id.clone()).collect();
@@ -173,20 +168,16 @@ impl Applying<'_> {
         Ok(())
     }
 
-    /// The ids of other resources, now that they exist.
-    fn with_ids(&self, settings: &Value) -> Result<Value> {
+    /// A step's settings with the ids of the resources that exist by now.
+    fn filled(&self, step: &Step) -> Value {
         let standing = Standing {
             state: self.state,
             remotes: self.remotes,
             remembered: &Remembered::default(),
             uploaded: &FileDigests::default(),
         };
-        let ready = ids::fill(settings, &|name| standing.id(name));
-        let open = ids::open(&ready);
-        if let Some(name) = open.first() {
-            bail!("{name} has no value yet: the references go in a circle");
-        }
-        Ok(ready)
+        let settings = step.settings.as_ref().unwrap_or(&Value::Null);
+        ids::fill(settings, &|name| standing.id(name))
     }
 }
 

@@ -136,9 +136,20 @@ pub async fn history(client: &Client, bundle: &Bundle) -> Result<History> {
     }
 }
 
-async fn save(client: &Client, bundle: &Bundle, history: &History) -> Result<()> {
+/// Changes the history as `change` says, and writes it if that made it another.
+async fn note(
+    client: &Client,
+    bundle: &Bundle,
+    before: History,
+    change: impl FnOnce(&mut History),
+) -> Result<()> {
+    let mut history = before.clone();
+    change(&mut history);
+    if history == before {
+        return Ok(());
+    }
     let path = format!("{}/history.json", folder(bundle));
-    let bytes = serde_json::to_vec_pretty(history)?;
+    let bytes = serde_json::to_vec_pretty(&history)?;
     client.workspace_write(&path, bytes.into(), true).await.context("note the release")
 }
 
@@ -158,7 +169,7 @@ pub async fn begin(
     let release = opened.deployed();
     let own = format!("{}/{}", folder(bundle), release.digest.short());
     client.workspace_mkdirs(&own).await.context("make a folder for the release")?;
-    let mut history = history(client, bundle).await?;
+    let history = history(client, bundle).await?;
     let known = history.0.iter().any(|entry| entry.release.digest == release.digest);
     if is_kept(opened) && !known {
         for (name, bytes) in opened.files()? {
@@ -169,17 +180,9 @@ pub async fn begin(
                 .with_context(|| format!("keep `{path}`"))?;
         }
     }
-    let before = history.clone();
-    if is_rollback {
-        history.unsettle(&release);
-    } else {
-        history.begin(&release);
-    }
-    if history != before {
-        // Last, so that what is listed is there.
-        save(client, bundle, &history).await?;
-    }
-    Ok(())
+    let change = if is_rollback { History::unsettle } else { History::begin };
+    // Last, so that what is listed is there.
+    note(client, bundle, history, |history| change(history, &release)).await
 }
 
 /// Notes that a release runs, and which ones a rollback led away from.
@@ -189,14 +192,9 @@ pub async fn finish(
     release: &Deployed,
     is_rollback: bool,
 ) -> Result<()> {
-    let mut history = history(client, bundle).await?;
-    let before = history.clone();
-    if is_rollback {
-        history.leave(release);
-    } else {
-        history.finish(release);
-    }
-    if history == before { Ok(()) } else { save(client, bundle, &history).await }
+    let history = history(client, bundle).await?;
+    let change = if is_rollback { History::leave } else { History::finish };
+    note(client, bundle, history, |history| change(history, release)).await
 }
 
 /// Brings a kept release into an empty folder. Its bytes are not proved yet.

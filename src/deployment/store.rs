@@ -69,7 +69,7 @@ impl<'a> Store<'a> {
         Ok(found.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default())
     }
 
-    /// Notes what is about to be made; nothing takes the note away.
+    /// Notes what is about to be made; an empty set takes the note away.
     pub async fn set_pending(&self, keys: &BTreeSet<String>) -> Result<()> {
         if keys.is_empty() {
             return Ok(self.client.workspace_delete(&self.path("pending.json"), false).await?);

@@ -33,17 +33,20 @@ pub(crate) fn suite() -> &'static Path {
     path
 }
 
+/// What a reader of workflows says, which must be content.
+pub(crate) fn linted(at: &Path, name: &str, args: &[&str]) -> String {
+    let mut command = Command::new(tool(name));
+    let path = format!("{}:{}", tool("").display(), std::env::var("PATH").unwrap());
+    command.args(args).current_dir(at).env("PATH", path);
+    let output = within(Duration::from_secs(120), &mut command);
+    let said = text(&output.stdout) + &text(&output.stderr);
+    assert!(output.status.success(), "{name}: {said}");
+    said
+}
+
 #[test]
 fn what_reads_actions_as_github_does_finds_nothing() {
-    let run = |name: &str, args: &[&str]| {
-        let mut command = Command::new(tool(name));
-        let path = format!("{}:{}", tool("").display(), std::env::var("PATH").unwrap());
-        command.args(args).current_dir(suite()).env("PATH", path);
-        let output = within(Duration::from_secs(120), &mut command);
-        let said = text(&output.stdout) + &text(&output.stderr);
-        assert!(output.status.success(), "{name}: {said}");
-        said
-    };
+    let run = |name: &str, args: &[&str]| linted(suite(), name, args);
     assert!(run("zizmor", &["--offline", "--pedantic", "."]).contains("No findings to report"));
     run("jactionlint", &["--shellcheck="]);
     let mut actions = vec!["action.yml".to_owned()];

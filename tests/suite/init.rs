@@ -1,13 +1,11 @@
 //! What `init` writes: read as GitHub reads it, run as GitHub runs it.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::actions::{act, said, suite};
-use crate::support::{cache, git, lakegate, python, root, text, tool, within};
+use crate::actions::{act, linted, said, suite};
+use crate::support::{cache, git, lakegate, python, root, text};
 
 const SHA: &str = "1111111111111111111111111111111111111111";
 
@@ -30,15 +28,7 @@ fn repository(at: &Path) -> PathBuf {
 fn lint(home: &Path) -> usize {
     git(home, &["add", "-A"]);
     git(home, &["commit", "-qm", "feat: start", "--allow-empty"]);
-    let run = |name: &str, args: &[&str]| {
-        let mut command = Command::new(tool(name));
-        let path = format!("{}:{}", tool("").display(), std::env::var("PATH").unwrap());
-        command.args(args).current_dir(home).env("PATH", path);
-        let output = within(Duration::from_secs(120), &mut command);
-        let said = text(&output.stdout) + &text(&output.stderr);
-        assert!(output.status.success(), "{name}: {said}");
-        said
-    };
+    let run = |name: &str, args: &[&str]| linted(home, name, args);
     assert!(run("zizmor", &["--offline", "--pedantic", "."]).contains("No findings to report"));
     run("jactionlint", &["--shellcheck="]);
     let mut count = 0;
