@@ -65,6 +65,12 @@ pub fn load(
             tree[section] = base;
         }
     }
+    if let Some(over) = chosen.get("git") {
+        match &mut tree["bundle"]["git"] {
+            base @ Value::Null => *base = over.clone(),
+            base => merge(base, over),
+        }
+    }
     let variables = variables(&tree, &chosen, around)?;
     let name = text_at(&tree, "/bundle/name")
         .ok_or_else(|| BundleError::new(ROOT, "bundle.name is missing"))?;
@@ -81,7 +87,10 @@ pub fn load(
     bundle.variables = variables;
     match &around.isolation {
         Some(word) => modes::isolate(&mut bundle, word),
-        None => modes::apply(&mut bundle, mode.as_deref(), &tree, around)?,
+        None => {
+            modes::confirm_branch(&bundle, &tree, around)?;
+            modes::apply(&mut bundle, mode.as_deref(), &tree, around)?;
+        }
     }
     resolve_own(&mut bundle)?;
     if let Some(word) = &around.isolation {

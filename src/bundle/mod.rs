@@ -63,6 +63,9 @@ pub struct Surroundings {
     /// The address of the workspace that the caller configured.
     pub host: String,
     pub branch: Option<String>,
+    /// Who deploys it, and from which branch, is for another time: nothing is
+    /// demanded of either.
+    pub is_open: bool,
     pub commit: Option<String>,
     /// From `--var` and `BUNDLE_VAR_*`, in this order of rank.
     pub variables: BTreeMap<String, String>,

@@ -13,7 +13,7 @@ pub(super) fn apply(
     match mode {
         None => Ok(()),
         Some("development") => develop(bundle, tree, around),
-        Some("production") => produce(bundle, tree, around),
+        Some("production") => produce(bundle, around),
         Some(other) => Err(BundleError::new(
             "databricks.yml",
             format!("targets.{}.mode: `{other}` is not a mode", bundle.target),
@@ -176,18 +176,29 @@ fn rename_schemas(bundle: &mut Bundle, identifier: &str) {
     }
 }
 
-/// What must not reach production.
-fn produce(bundle: &Bundle, tree: &Value, around: &Surroundings) -> Result<(), BundleError> {
-    let refuse = |message: String| Err(BundleError::new("databricks.yml", message));
+/// A target may name the branch that it is deployed from.
+pub(super) fn confirm_branch(
+    bundle: &Bundle,
+    tree: &Value,
+    around: &Surroundings,
+) -> Result<(), BundleError> {
     let demanded = tree["bundle"]["git"]["branch"].as_str().unwrap_or_default();
     let actual = tree["bundle"]["git"]["actual_branch"].as_str().unwrap_or_default();
-    if !demanded.is_empty() && !actual.is_empty() && demanded != actual {
-        return refuse(format!(
-            "target `{}` is deployed from branch `{demanded}`, this is `{actual}`",
-            bundle.target
-        ));
+    if around.is_open || demanded.is_empty() || actual.is_empty() || demanded == actual {
+        return Ok(());
     }
-    if let Some(home) = bundle.root_path.strip_prefix("/Workspace/Users/") {
+    let target = &bundle.target;
+    let message =
+        format!("target `{target}` is deployed from branch `{demanded}`, this is `{actual}`");
+    Err(BundleError::new("databricks.yml", message))
+}
+
+/// What must not reach production.
+fn produce(bundle: &Bundle, around: &Surroundings) -> Result<(), BundleError> {
+    let refuse = |message: String| Err(BundleError::new("databricks.yml", message));
+    if let Some(home) = bundle.root_path.strip_prefix("/Workspace/Users/")
+        && !around.is_open
+    {
         let owner = home.split('/').next().unwrap_or_default();
         if owner != around.user {
             return refuse(format!(

@@ -138,6 +138,11 @@ fn production_is_not_deployed_from_another_branch_or_home() {
     elsewhere.branch = Some("feature".into());
     let error = load(&sources(&root, JOBS), Some("prod"), &elsewhere).unwrap_err();
     assert!(error.message.contains("`main`, this is `feature`"), "{error}");
+    let of_target = ROOT.replace("mode: production", "mode: production, git: {branch: release}");
+    let error = load(&sources(&of_target, JOBS), Some("prod"), &elsewhere).unwrap_err();
+    assert!(error.message.contains("`release`, this is `feature`"), "{error}");
+    let open = Surroundings { is_open: true, ..elsewhere.clone() };
+    load(&sources(&of_target, JOBS), Some("prod"), &open).unwrap();
     let root = ROOT.replace(
         "mode: production",
         "mode: production, workspace: {root_path: /Workspace/Users/bob@x/b}",

@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use super::policy::Agreed;
 use super::run::{Action, Request, Wanted};
-use crate::checkout::BundleChoice;
+use crate::checkout::{self, BundleChoice};
 use crate::config::{Config, DeployEngine};
 use crate::names::{SchemaName, pairs};
 use crate::report::Fault;
@@ -61,6 +61,9 @@ pub struct Args {
     /// Deploy this release: its folder, its manifest.json, or the address of that
     #[arg(long, env = "LAKEGATE_RELEASE", value_name = "RELEASE", conflicts_with = "bundle")]
     release: Option<String>,
+    /// The sha256 that the release's manifest.json must have
+    #[arg(long, env = "LAKEGATE_MANIFEST_DIGEST", value_name = "SHA256", requires = "release")]
+    manifest_digest: Option<String>,
     /// A variable of the bundle; may be given several times
     #[arg(long, value_name = "NAME=VALUE", env = "LAKEGATE_BUNDLE_VARS", value_delimiter = '\n')]
     var: Vec<String>,
@@ -122,6 +125,7 @@ impl Args {
                     isolation: None,
                 },
                 release: self.release,
+                digest: self.manifest_digest.as_deref().map(checkout::digest).transpose()?,
                 engine,
                 step_key: self.step_key,
             },

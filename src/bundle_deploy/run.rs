@@ -14,7 +14,7 @@ use crate::bundle::{self, Deployed, Lock, Plan};
 use crate::checkout::BundleChoice;
 use crate::config::{Deploy, DeployEngine};
 use crate::deployment::{self, How, Prepared, Store, releases};
-use crate::names::SchemaName;
+use crate::names::{SchemaName, Sha256};
 use crate::report::{
     Document, Fault, FaultKind, Finding, Outcome, Report, Severity, Verdict, counted,
 };
@@ -44,6 +44,8 @@ pub struct Wanted {
     pub choice: BundleChoice,
     /// A release's folder, its manifest, or the address of that.
     pub release: Option<String>,
+    /// Of the release's manifest.
+    pub digest: Option<Sha256>,
     pub engine: DeployEngine,
     pub step_key: Option<String>,
 }

@@ -10,6 +10,7 @@ use crate::bundle::Bundle;
 use crate::checkout::release::{self as shelf, Opened};
 use crate::checkout::{self, BundleChoice};
 use crate::deployment::releases::{self, Way};
+use crate::names::Sha256;
 use crate::report::{Fault, FaultKind};
 use crate::step::Ctx;
 use crate::sys::{fs, https};
@@ -33,8 +34,13 @@ impl Source {
     }
 
     /// The bytes of a release, and no others.
-    async fn of_release(ctx: &Ctx, choice: &BundleChoice, path: &Path) -> Result<Self> {
-        let opened = shelf::open(path)?;
+    async fn of_release(
+        ctx: &Ctx,
+        choice: &BundleChoice,
+        path: &Path,
+        digest: Option<Sha256>,
+    ) -> Result<Self> {
+        let opened = shelf::open(path, digest)?;
         confirm_repository(ctx, &opened)?;
         let unpacked = tempfile::tempdir().context("make a folder for the release")?;
         opened.unpack(unpacked.path())?;
@@ -57,11 +63,11 @@ impl Source {
             return Self::of_folder(ctx, wanted.choice.clone()).await;
         };
         if !named.contains("://") {
-            return Self::of_release(ctx, &wanted.choice, Path::new(named)).await;
+            return Self::of_release(ctx, &wanted.choice, Path::new(named), wanted.digest).await;
         }
         let fetched = tempfile::tempdir().context("make a folder for the release")?;
         download(ctx, named, fetched.path()).await?;
-        Self::of_release(ctx, &wanted.choice, fetched.path()).await
+        Self::of_release(ctx, &wanted.choice, fetched.path(), wanted.digest).await
     }
 
     /// The release that was deployed before `from`, or before the present one.
@@ -103,13 +109,9 @@ impl Source {
         };
         let fetched = tempfile::tempdir().context("make a folder for the release")?;
         releases::fetch(&ctx.client, &present.bundle, before, fetched.path()).await?;
-        let source = Self::of_release(ctx, &wanted.choice, fetched.path()).await?;
-        let found = source.release.as_ref().map(|opened| opened.digest);
-        if found != Some(before.digest) {
-            let message = format!("the kept release {} has another manifest", before.version);
-            return Err(Fault::new(FaultKind::Integrity, message).into());
-        }
-        Ok(source)
+        Self::of_release(ctx, &wanted.choice, fetched.path(), Some(before.digest))
+            .await
+            .with_context(|| format!("open the kept release {}", before.version))
     }
 }
 

@@ -13,8 +13,10 @@ use crate::bundle::{self, Bundle, BundleError, Sources, Surroundings};
 use crate::databricks::Client;
 use crate::databricks::jobs::Job;
 use crate::host::Context;
+use crate::names::{NameError, Sha256};
 use crate::report::Fault;
 use crate::step::Ctx;
+use crate::sys::git::Git;
 use crate::sys::{Env, fs};
 
 /// Never part of a deployment.
@@ -44,17 +46,28 @@ pub async fn load_bundle(
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .collect();
     variables.extend(choice.variables.clone());
+    let (branch, commit) = match (context.host, context.branch.is_none()) {
+        ("terminal", true) => checked_out(env, &choice.root).await,
+        _ => (context.branch.clone(), context.commit.clone()),
+    };
     let around = Surroundings {
         short_name: me.short_name(),
         user: me.user_name,
         host: client.host().to_owned(),
-        branch: context.branch.clone(),
-        commit: context.commit.clone(),
+        is_open: false,
+        branch,
+        commit,
         variables,
         isolation: choice.isolation.clone(),
     };
     let target = choice.target.as_deref();
     bundle::load(&sources(&choice.root)?, target, &around).map_err(|error| usage(&error).into())
+}
+
+/// What git tells of a folder; nothing of one that it does not know.
+async fn checked_out(env: &Env, root: &Path) -> (Option<String>, Option<String>) {
+    let Ok(git) = Git::of(env, root).await else { return (None, None) };
+    (git.branch().await.ok().flatten(), git.head().await.ok())
 }
 
 /// Resolves a target for nobody yet: who deploys it, and where, stays open.
@@ -63,6 +76,7 @@ pub fn unassigned(sources: &Sources, target: Option<&str>, context: &Context) ->
         short_name: "_deployer_".to_owned(),
         user: "_deployer_".to_owned(),
         host: "_workspace_".to_owned(),
+        is_open: true,
         branch: context.branch.clone(),
         commit: context.commit.clone(),
         ..Surroundings::default()
@@ -129,6 +143,12 @@ async fn deployed_job(ctx: &Ctx, key: &str, target: Option<&str>) -> Result<Opti
     Ok(state.id(&format!("jobs.{key}")).and_then(|id| id.parse().ok()))
 }
 
+/// The digest of a manifest, as a caller gives it.
+pub fn digest(text: &str) -> Result<Sha256, Fault> {
+    let plain = text.strip_prefix("sha256:").unwrap_or(text);
+    plain.parse().map_err(|error: NameError| Fault::usage(format!("--manifest-digest: {error}")))
+}
+
 /// A mistake in the bundle is the caller's to mend.
 pub fn usage(error: &BundleError) -> Fault {
     let fault = Fault::usage(error.to_string());
@@ -182,8 +202,12 @@ pub fn files(root: &Path, include: &[String], exclude: &[String]) -> Result<Vec<
 }
 
 fn walk(root: &Path, git: bool) -> ignore::Walk {
+    // Outside a repository, nothing above the folder has a say.
+    let in_repository = root.ancestors().any(|folder| folder.join(".git").exists());
     WalkBuilder::new(root)
         .hidden(false)
+        .ignore(false)
+        .parents(in_repository)
         .git_ignore(git)
         .git_global(false)
         .git_exclude(git)
@@ -223,6 +247,7 @@ mod tests {
             ("dist/a.whl", "x"),
             (".lakegate/workspace/token", "secret"),
             (".git/config", "x"),
+            (".ignore", "notes/\n"),
             ("notes/private.md", "x"),
         ] {
             fs::write_atomic(dir.path().join(file), text).unwrap();
@@ -234,11 +259,11 @@ mod tests {
         };
         assert_eq!(
             listed(&[], &[]),
-            [".gitignore", "databricks.yml", "notes/private.md", "ops/train.py"]
+            [".gitignore", ".ignore", "databricks.yml", "notes/private.md", "ops/train.py"]
         );
         assert_eq!(
             listed(&["dist/*.whl"], &["notes"]),
-            [".gitignore", "databricks.yml", "dist/a.whl", "ops/train.py"]
+            [".gitignore", ".ignore", "databricks.yml", "dist/a.whl", "ops/train.py"]
         );
     }
 }

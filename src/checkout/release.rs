@@ -40,8 +40,9 @@ fn refused(message: impl Into<String>) -> Fault {
 /// everything again, and reads the archive to its end.
 ///
 /// # Errors
-/// When something is extra, missing or other than it was.
-pub fn open(path: &Path) -> Result<Opened> {
+/// When something is extra, missing or other than it was, or when the manifest
+/// has another digest than the one that is asked for.
+pub fn open(path: &Path, digest: Option<Sha256>) -> Result<Opened> {
     let folder = if path.is_dir() { path } else { path.parent().unwrap_or(Path::new(".")) };
     let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
     if !path.exists() || !folder.join(MANIFEST).is_file() {
@@ -64,12 +65,18 @@ pub fn open(path: &Path) -> Result<Opened> {
         }
     }
     let bytes = small(folder, MANIFEST)?;
+    let found = Sha256::of(&bytes);
+    if let Some(wanted) = digest
+        && wanted != found
+    {
+        return Err(refused(format!("{MANIFEST} is {found}, asked for is {wanted}")).into());
+    }
     let manifest = Manifest::parse(&bytes).map_err(refused)?;
     if manifest.canonical().map_err(refused)? != bytes {
         return Err(refused("the manifest is not in its canonical form").into());
     }
     check_statement(folder, &sums)?;
-    let opened = Opened { digest: Sha256::of(&bytes), manifest, folder: folder.to_path_buf() };
+    let opened = Opened { digest: found, manifest, folder: folder.to_path_buf() };
     opened.each_file(|_, _| Ok(()))?;
     Ok(opened)
 }
@@ -78,6 +85,10 @@ pub fn open(path: &Path) -> Result<Opened> {
 fn listed(folder: &Path) -> Result<BTreeMap<String, u64>> {
     let mut found = BTreeMap::new();
     for (name, is_folder, size) in fs::entries(folder)?.unwrap_or_default() {
+        // Whoever verifies from within the folder has the report there.
+        if name == ".lakegate" && is_folder {
+            continue;
+        }
         if is_folder || folder.join(&name).is_symlink() {
             let message = format!("`{name}` is a folder or a link: a release has files only");
             return Err(refused(message).into());

@@ -224,7 +224,7 @@ impl<'a> Store<'a> {
     }
 }
 
-/// The same attempt of the same step has the same lock.
+/// The same attempt of the same step on the same machine has the same lock.
 fn lock_id(context: &Context, step_key: Option<&str>) -> String {
     match (&context.run_id, step_key) {
         (None, None) => uuid::Uuid::new_v4().to_string(),
@@ -234,6 +234,7 @@ fn lock_id(context: &Context, step_key: Option<&str>) -> String {
                 run.as_deref().unwrap_or_default(),
                 context.attempt.as_deref().unwrap_or_default(),
                 key.or(context.step.as_deref()).unwrap_or_default(),
+                context.runner.as_deref().unwrap_or_default(),
             ];
             Sha256::of_parts(parts).to_string()
         }

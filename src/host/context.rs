@@ -16,6 +16,9 @@ pub struct Context {
     pub attempt: Option<String>,
     /// The step's own key within the run.
     pub step: Option<String>,
+    /// The machine that the step runs on: jobs of one matrix have no other
+    /// name that tells them apart.
+    pub runner: Option<String>,
     pub merge_request: Option<u64>,
     /// The branch that the merge request goes to.
     pub base: Option<String>,
@@ -47,8 +50,12 @@ fn github(env: &Env, event: Option<&serde_json::Value>) -> Context {
     let at =
         |path: &str| pull.and_then(|pull| pull.pointer(path)).and_then(serde_json::Value::as_str);
     let is_pull = env.get("GITHUB_EVENT_NAME").is_some_and(|name| name.starts_with("pull_request"));
-    let same_repository =
-        at("/head/repo/full_name").is_some_and(|head| Some(head) == env.get("GITHUB_REPOSITORY"));
+    let own = env.get("GITHUB_REPOSITORY");
+    let same_repository = at("/head/repo/full_name").is_some_and(|head| Some(head) == own);
+    // A workflow that another one started is about that one's code.
+    let starter = event.and_then(|event| event.pointer("/workflow_run/head_repository/full_name"));
+    let is_foreign = env.get("GITHUB_EVENT_NAME") == Some("workflow_run")
+        && starter.and_then(serde_json::Value::as_str) != own;
     let number = pull.and_then(|pull| pull.get("number")).and_then(serde_json::Value::as_u64);
     let url = || {
         let (server, repository, run) = (
@@ -67,9 +74,10 @@ fn github(env: &Env, event: Option<&serde_json::Value>) -> Context {
         run_id: owned(env.get("GITHUB_RUN_ID")),
         attempt: owned(env.get("GITHUB_RUN_ATTEMPT")),
         step: step_key(&[env.get("GITHUB_JOB"), env.get("GITHUB_ACTION")]),
+        runner: owned(env.get("RUNNER_NAME")),
         merge_request: number,
         base: owned(env.get("GITHUB_BASE_REF")),
-        from_fork: is_pull && !same_repository,
+        from_fork: is_pull && !same_repository || is_foreign,
         actor: owned(env.get("GITHUB_ACTOR")),
         run_url: url(),
     }
@@ -108,6 +116,7 @@ fn azure(env: &Env) -> Context {
             env.get("SYSTEM_JOBNAME"),
             env.get("SYSTEM_TASKINSTANCENAME").or(env.get("SYSTEM_TASKINSTANCEID")),
         ]),
+        runner: owned(env.get("AGENT_NAME")),
         merge_request: number,
         base: env
             .get("SYSTEM_PULLREQUEST_TARGETBRANCH")

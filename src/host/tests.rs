@@ -115,6 +115,19 @@ fn a_pull_request_from_another_repository_is_a_fork() {
 }
 
 #[test]
+fn a_workflow_that_a_fork_started_is_about_its_code() {
+    let env = Env::from([
+        ("GITHUB_ACTIONS", "true"),
+        ("GITHUB_EVENT_NAME", "workflow_run"),
+        ("GITHUB_REPOSITORY", "acme/flights"),
+    ]);
+    let event = |repo: &str| json!({"workflow_run": {"head_repository": {"full_name": repo}}});
+    assert!(!Context::read(&env, Some(&event("acme/flights"))).from_fork);
+    assert!(Context::read(&env, Some(&event("mallory/flights"))).from_fork);
+    assert!(Context::read(&env, None).from_fork, "unknown counts as a fork");
+}
+
+#[test]
 fn azure_context_is_read_from_its_variables() {
     let env = Env::from([
         ("TF_BUILD", "True"),

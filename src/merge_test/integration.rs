@@ -2,25 +2,28 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use serde_json::Value;
 
 use super::affected::Chosen;
 use super::unit;
-use crate::bundle::{Bundle, MERGE_TESTS, State};
+use crate::bundle::{Bundle, Lock, MERGE_TESTS, State};
 use crate::checkout::{self, BundleChoice};
 use crate::config::{Expect, Integration, IntegrationJob};
 use crate::databricks::jobs::Run;
 use crate::deployment::{self, How, Store};
 use crate::names::TableName;
 use crate::record::statement::Statement;
-use crate::report::{Fault, Finding, Report, Severity, Table, Verdict, counted, number};
+use crate::report::{Fault, FaultKind, Finding, Report, Severity, Table, Verdict, counted, number};
 use crate::results::{self, Suite, junit};
 use crate::runs::{self, Order};
 use crate::step::Ctx;
 use crate::sys::clock;
+
+/// How often a copy that another run has is asked for.
+const LOOK_AGAIN: Duration = Duration::from_secs(5);
 
 /// What came of the integration tests.
 #[derive(Debug, Default)]
@@ -67,11 +70,15 @@ pub(super) struct Trial<'a> {
 
 impl Trial<'_> {
     /// Deploys the copy, runs the jobs, and removes it again whatever came of it.
+    /// The copy is locked until then: another run would change what is tested.
     pub(super) async fn run(&self, chosen: &[Chosen<'_>], report: &mut Report) -> Result<Tested> {
         let ctx = self.ctx;
         let mut bundle = copy(ctx, self.root, self.tests, self.word).await?;
         report.fact("copy", bundle.root_path.clone());
-        let tested = self.in_copy(&mut bundle, chosen, report).await;
+        let own = bundle.clone();
+        let store = Store::new(&ctx.client, &own);
+        let lock = self.lock(&store).await?;
+        let tested = self.in_copy(&mut bundle, (&store, &lock), chosen, report).await;
         if ctx.cancel.is_asked() {
             ctx.host.say("the copy is left: `merge-test clean` removes it");
         } else if self.keep {
@@ -86,16 +93,53 @@ impl Trial<'_> {
                 );
             }
         }
-        tested
+        // It went with the copy, unless that is left.
+        let unlocked = store.unlock_if_held(&lock).await;
+        let tested = tested?;
+        unlocked?;
+        Ok(tested)
+    }
+
+    /// Waits for another run with this copy to end.
+    async fn lock(&self, store: &Store<'_>) -> Result<Lock> {
+        let ctx = self.ctx;
+        let me = ctx.client.me().await?;
+        // On a laptop, what was killed is taken up by whoever runs it again.
+        let key = self.step_key.or(ctx.context.run_id.is_none().then_some(self.word));
+        let give_up = Instant::now() + Duration::from_secs_f64(self.tests.queue_minutes * 60.0);
+        let mut is_told = false;
+        loop {
+            let error = match store.lock(ctx, key, &me.user_name).await {
+                Ok(lock) => return Ok(lock),
+                Err(error) => error,
+            };
+            if Fault::of(&error).is_none_or(|fault| fault.kind != FaultKind::Conflict) {
+                return Err(error);
+            }
+            if ctx.cancel.is_asked() || Instant::now() + LOOK_AGAIN > give_up {
+                let message = format!("another run has the copy `{}`: {error:#}", self.word);
+                return Err(Fault::new(FaultKind::Conflict, message)
+                    .hint("wait for it; if it was killed: `merge-test clean`")
+                    .into());
+            }
+            if !std::mem::replace(&mut is_told, true) {
+                ctx.host.progress(&format!("wait for another run: {error:#}"));
+            }
+            tokio::select! {
+                () = tokio::time::sleep(LOOK_AGAIN) => {}
+                () = ctx.cancel.asked() => {}
+            }
+        }
     }
 
     async fn in_copy(
         &self,
         bundle: &mut Bundle,
+        held: (&Store<'_>, &Lock),
         chosen: &[Chosen<'_>],
         report: &mut Report,
     ) -> Result<Tested> {
-        let state = self.deploy(bundle).await?;
+        let state = self.deploy(bundle, held).await.context("deploy the copy")?;
         let mut tested = Tested::default();
         let mut table = Table::new("Integration tests", ["job", "why", "result", "took", "checks"]);
         for (at, Chosen { job, reason }) in chosen.iter().enumerate() {
@@ -128,23 +172,17 @@ impl Trial<'_> {
         Ok(tested)
     }
 
-    async fn deploy(&self, bundle: &mut Bundle) -> Result<State> {
+    async fn deploy(
+        &self,
+        bundle: &mut Bundle,
+        (store, lock): (&Store<'_>, &Lock),
+    ) -> Result<State> {
         let ctx = self.ctx;
         ctx.host.progress(&format!("deploy a copy of {} to {}", bundle.name, bundle.root_path));
-        let me = ctx.client.me().await?;
-        let store = Store::new(&ctx.client, bundle);
-        let lock = store.lock(ctx, self.step_key, &me.user_name).await?;
-        let deploy = async {
-            let mut prepared = deployment::prepare(ctx, bundle, self.root).await?;
-            let how = How { is_copy: true, ..How::default() };
-            deployment::carry_out(ctx, bundle, &mut prepared, &store, &lock, how).await?;
-            anyhow::Ok(prepared.state)
-        };
-        let state = deploy.await;
-        let unlocked = store.unlock(&lock).await;
-        let state = state.context("deploy the copy")?;
-        unlocked?;
-        Ok(state)
+        let mut prepared = deployment::prepare(ctx, bundle, self.root).await?;
+        let how = How { is_copy: true, ..How::default() };
+        deployment::carry_out(ctx, bundle, &mut prepared, store, lock, how).await?;
+        Ok(prepared.state)
     }
 
     async fn job_test(

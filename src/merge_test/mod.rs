@@ -2,6 +2,7 @@
 
 mod affected;
 mod args;
+mod change;
 mod environment;
 mod imports;
 mod integration;

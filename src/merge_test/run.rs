@@ -1,25 +1,22 @@
 //! What changed, what it touches, and whether that still holds.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 
-use super::affected::{self, Affected, Chosen, Sides};
-use super::imports;
+use super::affected::{self, Affected, Chosen};
+use super::change::{self, Change};
 use super::integration::Trial;
 use super::tell::{self, Subject};
-use super::unit::Lines;
 use super::{integration, unit};
-use crate::bundle::{self, Bundle};
+use crate::bundle;
 use crate::checkout;
 use crate::config::{Integration, Tests};
 use crate::deployment;
 use crate::names::{SchemaName, Sha256};
 use crate::report::{Fault, Finding, Outcome, Place, Report, Severity, Table, Verdict};
 use crate::step::{self, Ctx};
-use crate::sys::fs;
 use crate::sys::git::Git;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -134,24 +131,17 @@ async fn isolation(ctx: &Ctx, request: &Request) -> Result<String> {
     })
 }
 
-/// A change, and what it is compared with.
-struct Change {
-    base: Option<String>,
-    paths: Vec<String>,
-    lines: Option<Lines>,
-}
-
 async fn test(ctx: &Ctx, request: &Request) -> Result<Outcome> {
     let git = Git::of(&ctx.env, &request.bundle).await?;
     let head = git.head().await?;
-    let change = change(ctx, request, &git, &head).await?;
     let mut report = Report::new("merge-test", "Test the change");
+    let change = Change::of(ctx, request, &git, &head, &mut report).await?;
     report.fact("commit", head.clone());
     if let Some(base) = &change.base {
         report.fact("since", base.clone());
     }
     let mut parts = vec![("static checks".to_owned(), static_checks(ctx, request, &mut report)?)];
-    let (touched, kind) = touched(ctx, request, &git, &change, &mut report).await?;
+    let (touched, kind) = change::touched(ctx, request, &git, &change, &mut report).await?;
     report.fact("code", kind);
     let mut unit = unit::Tested::default();
     if matches!(request.action, Action::Run | Action::Unit) {
@@ -183,7 +173,7 @@ async fn test(ctx: &Ctx, request: &Request) -> Result<Outcome> {
         is_exact: !is_dirty && holds(&git, &head, &commit).await?,
         commit,
         tree: git.tree(&head).await?,
-        base: change.base,
+        base: change.base.filter(|_| !request.all),
         tests: unit.suite.tests + tested.suite.tests,
         failures: unit.suite.failed + tested.suite.failed,
         coverage: unit.changed,
@@ -251,36 +241,6 @@ async fn finish(
     Ok(())
 }
 
-/// Since where the merge request began, or the last commit of the main branch.
-async fn change(ctx: &Ctx, request: &Request, git: &Git<'_>, head: &str) -> Result<Change> {
-    let name = request.base.as_ref().or(ctx.context.base.as_ref()).unwrap_or(&request.main);
-    let mut base = None;
-    for reference in [format!("refs/remotes/origin/{name}"), name.clone()] {
-        if let Some(commit) = git.commit(&reference).await? {
-            base = Some(git.merge_base(&commit, head).await?);
-            break;
-        }
-    }
-    if base.is_none() && (request.base.is_some() || ctx.context.base.is_some()) {
-        return Err(Fault::usage(format!("git does not know `{name}`"))
-            .hint("check out with the branch's history: `fetch-depth: 0` (GitHub), `fetchDepth: 0` (Azure)")
-            .into());
-    }
-    // On the main branch itself, the change is the last one that came to it.
-    if base.as_deref() == Some(head) {
-        base = git.commit("HEAD^1").await?;
-    }
-    let mut paths = git.dirty().await?;
-    let mut lines = None;
-    if let Some(base) = &base {
-        paths.extend(git.changed(base, head).await?);
-        lines = Some(git.changed_lines(base, head).await?);
-    }
-    paths.sort();
-    paths.dedup();
-    Ok(Change { base, paths, lines })
-}
-
 /// Every target must resolve, whoever will deploy it.
 fn static_checks(ctx: &Ctx, request: &Request, report: &mut Report) -> Result<Verdict> {
     let sources = checkout::sources(&request.bundle)?;
@@ -311,72 +271,6 @@ fn static_checks(ctx: &Ctx, request: &Request, report: &mut Report) -> Result<Ve
         }
     }
     Ok(verdict)
-}
-
-/// What the change touches, and what kind of code it is.
-async fn touched(
-    ctx: &Ctx,
-    request: &Request,
-    git: &Git<'_>,
-    change: &Change,
-    report: &mut Report,
-) -> Result<(Affected, &'static str)> {
-    let local = |path: &String| {
-        let below = if git.folder.is_empty() {
-            Some(path.as_str())
-        } else {
-            path.strip_prefix(&git.folder).and_then(|rest| rest.strip_prefix('/'))
-        };
-        below.map_or_else(|| format!("../{path}"), str::to_owned)
-    };
-    let changed: Vec<String> = change.paths.iter().map(local).collect();
-    let kind =
-        affected::kind(&changed, request.tests.ml_code.as_deref()).map_err(Fault::usage)?.as_str();
-    let sources = checkout::sources(&request.bundle)?;
-    let target = request.tests.integration.as_ref().map(|tests| tests.target.as_str());
-    let Ok(after) = checkout::unassigned(&sources, target, &ctx.context) else {
-        // The static checks have told it.
-        return Ok((Affected::new(), kind));
-    };
-    let mut definitions: BTreeSet<String> = bundle::definitions(&sources)?.into_iter().collect();
-    let before = match &change.base {
-        Some(base) => resolved_at(ctx, git, base, target).await,
-        None => None,
-    };
-    let before = before.map(|(bundle, files)| {
-        definitions.extend(files);
-        bundle
-    });
-    let mut python = BTreeMap::new();
-    for file in checkout::files(&request.bundle, &[], &[])? {
-        if file.ends_with(".py") {
-            let text = fs::read(request.bundle.join(&file))?;
-            python.insert(file, imports::imports(&String::from_utf8_lossy(&text)));
-        }
-    }
-    // A file that is gone is still imported by name.
-    for path in changed.iter().filter(|path| path.ends_with(".py")) {
-        python.entry(path.clone()).or_default();
-    }
-    let sides = Sides { before: before.as_ref(), after: &after, python, definitions, changed };
-    if change.base.is_none() {
-        let title = "there is nothing to compare with: everything counts as changed";
-        report.findings.push(Finding::new(Severity::Notice, "merge/no-base", title));
-    }
-    Ok((affected::affected(&sides), kind))
-}
-
-/// The bundle as it was, and the files it was written in; nothing when it could not be read.
-async fn resolved_at(
-    ctx: &Ctx,
-    git: &Git<'_>,
-    commit: &str,
-    target: Option<&str>,
-) -> Option<(Bundle, Vec<String>)> {
-    let is_yaml = |path: &str| path.ends_with(".yml") || path.ends_with(".yaml");
-    let sources = git.texts(commit, is_yaml).await.ok()?;
-    let bundle = checkout::unassigned(&sources, target, &ctx.context).ok()?;
-    Some((bundle, bundle::definitions(&sources).ok()?))
 }
 
 fn report_touched(touched: &Affected, chosen: &[Chosen<'_>], report: &mut Report) {

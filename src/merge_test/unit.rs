@@ -238,6 +238,12 @@ fn weigh(
     report.tables.push(table);
     let missed =
         changed.missed.iter().flat_map(|(file, lines)| lines.iter().map(move |l| (file, *l)));
+    for file in changed.unknown.iter().take(MISSED) {
+        let title = "the coverage report does not know this file, which the change touches";
+        let mut finding = Finding::new(Severity::Notice, "merge/uncovered", title);
+        finding.place = Some(Place { file: file.clone(), line: None });
+        report.findings.push(finding);
+    }
     for (file, line) in missed.take(MISSED) {
         let title = "no test runs this line, which the change brings";
         let mut finding = Finding::new(Severity::Notice, "merge/uncovered", title);

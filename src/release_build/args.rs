@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result};
 
 use super::run::{Action, Build, Publish, Request};
+use crate::checkout;
 use crate::config::{Config, TestedBy};
 use crate::names::SchemaName;
 use crate::report::Fault;
@@ -59,6 +60,9 @@ pub struct Args {
     /// Where the release goes
     #[arg(long, env = "LAKEGATE_PUBLISH", value_enum, default_value_t = To::None)]
     publish: To,
+    /// For `verify`: the sha256 that manifest.json must have
+    #[arg(long, env = "LAKEGATE_MANIFEST_DIGEST", value_name = "SHA256")]
+    manifest_digest: Option<String>,
 }
 
 impl Args {
@@ -68,7 +72,11 @@ impl Args {
                 let path = self.release.ok_or_else(|| {
                     Fault::usage("which release?").hint("name its folder: `verify DIR`")
                 })?;
-                return Ok(Request { action: Action::Verify(path) });
+                let digest = self.manifest_digest.as_deref().map(checkout::digest).transpose()?;
+                return Ok(Request { action: Action::Verify { release: path, digest } });
+            }
+            Verb::Build if self.manifest_digest.is_some() => {
+                return Err(Fault::usage("--manifest-digest goes with `verify` only").into());
             }
             Verb::Build if self.release.is_some() => {
                 return Err(Fault::usage("a release is named to `verify` only")

@@ -44,7 +44,11 @@ pub struct Build {
 #[derive(Debug, Clone)]
 pub enum Action {
     Build(Box<Build>),
-    Verify(PathBuf),
+    Verify {
+        release: PathBuf,
+        /// Of its manifest.
+        digest: Option<Sha256>,
+    },
 }
 
 #[derive(Debug, Clone)]
@@ -60,13 +64,13 @@ impl step::Request for Request {
 
 pub async fn run(ctx: Ctx, request: Request) -> Result<Outcome> {
     match request.action {
-        Action::Verify(path) => verify(&path),
+        Action::Verify { release, digest } => verify(&release, digest),
         Action::Build(build) => make(&ctx, *build).await,
     }
 }
 
-fn verify(path: &Path) -> Result<Outcome> {
-    let opened = shelf::open(path)?;
+fn verify(path: &Path, digest: Option<Sha256>) -> Result<Outcome> {
+    let opened = shelf::open(path, digest)?;
     let manifest = &opened.manifest;
     let mut report =
         Report::new("release-build", format!("Verify {} {}", manifest.name, manifest.version));
@@ -355,7 +359,7 @@ fn conclude(
     tested_by: TestedBy,
 ) -> Result<Outcome> {
     // What cannot be opened again is no release.
-    let opened = shelf::open(&made.folder).context("open the release that was built")?;
+    let opened = shelf::open(&made.folder, None).context("open the release that was built")?;
     let manifest = &opened.manifest;
     let mut report =
         Report::new("release-build", format!("Release {} {}", manifest.name, manifest.version));

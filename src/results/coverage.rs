@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
+use std::path::Path;
 
 use quick_xml::Reader;
 use quick_xml::events::Event;
@@ -20,6 +21,8 @@ pub struct Changed {
     pub run: u64,
     /// By file, the lines that no test ran.
     pub missed: BTreeMap<String, Vec<u32>>,
+    /// Files of the languages that the report knows, and which it does not know.
+    pub unknown: Vec<String>,
 }
 
 impl Changed {
@@ -67,7 +70,14 @@ impl Coverage {
             } else {
                 file.strip_prefix(folder).and_then(|rest| rest.strip_prefix('/'))
             };
-            let Some(lines) = local.and_then(|local| self.lines_of(local)) else { continue };
+            let Some(local) = local else { continue };
+            let Some(lines) = self.lines_of(local) else {
+                let ending = Path::new(local).extension();
+                if self.0.keys().any(|known| Path::new(known).extension() == ending) {
+                    found.unknown.push(file.clone());
+                }
+                continue;
+            };
             for (line, run) in lines {
                 if ranges.iter().any(|range| range.contains(line)) {
                     found.lines += 1;
@@ -192,11 +202,13 @@ mod tests {
         let change = BTreeMap::from([
             ("ml/src/flights/a.py".to_owned(), vec![2..=3, 4..=9]),
             ("ml/README.md".to_owned(), vec![1..=5]),
+            ("ml/src/flights/b.py".to_owned(), vec![1..=5]),
             ("other/flights/a.py".to_owned(), vec![1..=1]),
         ]);
         let found = coverage.of_change(&change, "ml");
         assert_eq!((found.lines, found.run), (2, 1));
         assert_eq!(found.missed["ml/src/flights/a.py"], [2]);
+        assert_eq!(found.unknown, ["ml/src/flights/b.py"]);
         assert_eq!(Coverage::default().of_change(&change, "").share(), None);
     }
 

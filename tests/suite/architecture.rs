@@ -88,6 +88,7 @@ fn the_layers_point_one_way() {
         } else if FEATURES.contains(&own) {
             let io = [
                 "run.rs",
+                "change.rs",
                 "engine.rs",
                 "environment.rs",
                 "facts.rs",

@@ -251,6 +251,27 @@ async fn jobs_run_in_a_copy_that_leaves_nothing_behind() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_failed_on_main_is_tested_until_it_passes() {
+    let dir = tempfile::tempdir().unwrap();
+    let served = Served::start(&dir.path().join("workspace"));
+    let home = repository(dir.path());
+    git(&home, &["checkout", "-q", "main"]);
+    let run = || {
+        let (code, json, told) = merge_test(served.command(), &home, &["run", "--isolation=mine"]);
+        assert!(json.is_object(), "{told}");
+        (code, json["outputs"]["jobs"].as_str().unwrap().to_owned())
+    };
+    assert_eq!(run(), (0, "make,use".to_owned()), "nothing has passed yet");
+    assert_eq!(run(), (0, String::new()), "these files have");
+    commit(&home, &[("src/use.py", "raise ValueError('broken')\n")]);
+    assert_eq!(run(), (1, "make,use".to_owned()));
+    commit(&home, &[("code", "0\n\n")]);
+    assert_eq!(run(), (1, "make,use".to_owned()), "a change that touches nothing heals nothing");
+    commit(&home, &[("src/use.py", "print(1)\n")]);
+    assert_eq!(run().0, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_a_killed_run_leaves_is_cleaned_and_swept() {
     let dir = tempfile::tempdir().unwrap();
     let served = Served::start(&dir.path().join("workspace"));
@@ -294,6 +315,15 @@ async fn what_a_killed_run_leaves_is_cleaned_and_swept() {
     }
     child.kill().unwrap();
     child.wait().unwrap();
+    let policy = std::fs::read_to_string(home.join("lakegate.yml")).unwrap();
+    let impatient = policy.replace("   target: dev", "   target: dev\n    queue_minutes: 0.01");
+    std::fs::write(home.join("lakegate.yml"), impatient).unwrap();
+    let mut ci = served.command();
+    ci.envs([("GITHUB_ACTIONS", "true"), ("GITHUB_RUN_ID", "2"), ("GITHUB_REPOSITORY", "a/b")]);
+    let (code, _, told) = merge_test(ci, &home, &["integration", "--isolation=other"]);
+    assert_eq!(code, 4, "{told}");
+    assert!(told.contains("another run has the copy `other`"), "{told}");
+    assert!(told.contains("merge-test clean"), "{told}");
     let (_, json, _) = merge_test(served.command(), &home, &["sweep"]);
     assert_eq!(json["outputs"]["removed"], "0");
     let (_, json, told) = merge_test(served.command(), &home, &["sweep", "--older-than=0"]);

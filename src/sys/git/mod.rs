@@ -21,6 +21,13 @@ pub struct Logged {
     pub message: String,
 }
 
+/// A commit and the tree of its files.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Snapshot {
+    pub commit: String,
+    pub tree: String,
+}
+
 /// The repository that holds a folder.
 #[derive(Debug, Clone)]
 pub struct Git<'a> {
@@ -151,6 +158,15 @@ impl<'a> Git<'a> {
             Some(Logged { id: id.to_owned(), message: message.trim_end().to_owned() })
         });
         Ok(parsed.collect())
+    }
+
+    /// A commit and those before it on its own branch, the newest first.
+    pub async fn first_parents(&self, commit: &str, most: usize) -> Result<Vec<Snapshot>> {
+        let most = format!("-n{most}");
+        let args = ["log", "--first-parent", "--format=%H %T", &most, "--end-of-options", commit];
+        let told = self.ask(&args).await?;
+        let pairs = told.lines().filter_map(|line| line.split_once(' '));
+        Ok(pairs.map(|(c, t)| Snapshot { commit: c.to_owned(), tree: t.to_owned() }).collect())
     }
 
     /// Where two histories part.
