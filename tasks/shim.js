@@ -3,11 +3,14 @@
 // nothing of any command but what stands in inputs.json beside it.
 'use strict';
 
-const { spawn } = require('node:child_process');
+const { spawn, spawnSync } = require('node:child_process');
 const crypto = require('node:crypto');
 const fs = require('node:fs');
 const os = require('node:os');
 const path = require('node:path');
+
+const HOME = 'https://github.com/lakegate/lakegate/releases/download';
+const ENDING = process.platform === 'win32' ? '.exe' : '';
 
 const escape = (text) =>
   String(text).replace(/%/g, '%AZP25').replace(/\r/g, '%0D').replace(/\n/g, '%0A');
@@ -47,28 +50,89 @@ function platform() {
   return found;
 }
 
-// The binary of this task, where it can be run: a package keeps no file modes.
-function program(command) {
-  const ending = process.platform === 'win32' ? '.exe' : '';
+function sha256(file) {
+  return crypto.createHash('sha256').update(fs.readFileSync(file)).digest('hex');
+}
+
+function run(program, args, what) {
+  const env = { ...process.env };
+  if (env.AGENT_PROXYURL && !env.HTTPS_PROXY) env.HTTPS_PROXY = env.AGENT_PROXYURL;
+  const done = spawnSync(program, args, { env, encoding: 'utf8' });
+  if (done.error || done.status !== 0) {
+    fail(`${what}: ${(done.error && done.error.message) || (done.stderr || '').trim()}`);
+  }
+}
+
+// Puts the released archive into a folder, if it is the one that this task knows.
+function fetchArchive(archive, expected, file, version) {
+  const from = given('mirror') || `${HOME}/v${version}`;
+  const loopback = /^http:\/\/(127\.0\.0\.1|localhost):/.test(from);
+  if (from.startsWith('https://') || loopback) {
+    const args = ['--fail', '--silent', '--show-error', '--location', '--proto', '=https,http'];
+    args.push('--proto-redir', '=https', '--retry', '3', '--max-time', '300', '--output', file);
+    run('curl', [...args, `${from}/${archive}`], `'${archive}' could not be fetched from ${from}`);
+  } else if (from.includes('://')) {
+    fail(`mirror: '${from}' is no https address`);
+  } else {
+    const there = path.join(from, archive);
+    if (!fs.existsSync(there)) fail(`mirror: '${from}' holds no '${archive}'`);
+    fs.copyFileSync(there, file);
+  }
+  const actual = sha256(file);
+  if (actual !== expected) {
+    fail(`'${archive}' has the sha256 ${actual}, this task expects ${expected}: nothing was run`);
+  }
+}
+
+// The folder with the released binaries. What other jobs may have written to is
+// proved anew; only this job's own folder is believed.
+function released(version) {
+  const archive = `lakegate-${version}-${platform()}.tar.gz`;
+  const sums = fs.readFileSync(path.join(__dirname, 'checksums.txt'), 'utf8').split('\n');
+  const line = sums.find((known) => known.endsWith(`  ${archive}`));
+  if (!line) fail(`this task knows no binary for ${platform()}: give its path as binaryPath`);
+  const expected = line.split(' ')[0];
+  const temporary = process.env.AGENT_TEMPDIRECTORY || os.tmpdir();
+  const place = path.join(temporary, `lakegate-${version}-${expected}`);
+  if (fs.existsSync(place)) return place;
+  const work = fs.mkdtempSync(path.join(temporary, 'lakegate-'));
+  const file = path.join(work, archive);
+  const cache = path.join(process.env.AGENT_TOOLSDIRECTORY || work, 'lakegate', version);
+  const kept = path.join(cache, archive);
+  if (fs.existsSync(kept)) fs.copyFileSync(kept, file);
+  if (!fs.existsSync(file) || sha256(file) !== expected) {
+    fetchArchive(archive, expected, file, version);
+    try {
+      fs.mkdirSync(cache, { recursive: true });
+      fs.copyFileSync(file, kept);
+    } catch {
+      // A cache that cannot be written to costs the next job a download.
+    }
+  }
+  const unpacked = path.join(work, 'unpacked');
+  fs.mkdirSync(unpacked);
+  run('tar', ['-xzf', file, '-C', unpacked], `'${archive}' could not be unpacked`);
+  try {
+    fs.renameSync(unpacked, place);
+  } catch (error) {
+    // Another step came first: the bytes are the same.
+    if (!fs.existsSync(place)) fail(`'${place}' could not be made: ${error.message}`);
+  }
+  return place;
+}
+
+function program(name, version) {
   const own = given('binaryPath');
   if (own) {
-    const file = fs.existsSync(own) && fs.statSync(own).isDirectory()
-      ? path.join(own, `lakegate-${command}${ending}`)
-      : own;
+    const inside = fs.existsSync(own) && fs.statSync(own).isDirectory();
+    const file = inside ? path.join(own, `${name}${ENDING}`) : own;
     if (!fs.existsSync(file)) fail(`binaryPath: '${file}' is not there`);
     return file;
   }
-  const packed = path.join(__dirname, 'bin', platform(), `lakegate-${command}${ending}`);
-  if (!fs.existsSync(packed)) fail(`this task holds no binary for ${platform()}: set binaryPath`);
-  const bytes = fs.readFileSync(packed);
-  const digest = crypto.createHash('sha256').update(bytes).digest('hex');
-  const sums = fs.readFileSync(path.join(__dirname, 'checksums.txt'), 'utf8').split('\n');
-  const name = `${platform()}/${path.basename(packed)}`;
-  if (!sums.includes(`${digest}  ${name}`)) fail(`'${name}' is not the binary that was released`);
-  const folder = fs.mkdtempSync(path.join(process.env.AGENT_TEMPDIRECTORY || os.tmpdir(), 'lakegate-'));
-  const file = path.join(folder, path.basename(packed));
-  fs.writeFileSync(file, bytes, { mode: 0o755 });
-  fs.chmodSync(file, 0o755);
+  const file = path.join(released(version), `${name}${ENDING}`);
+  if (!fs.existsSync(file)) fail(`the released archive holds no ${name}`);
+  // A package keeps no file modes, and an archive may have been made without.
+  if (ENDING === '') fs.chmodSync(file, 0o755);
   return file;
 }
 
@@ -100,21 +164,23 @@ const MEANING = {
 };
 
 function main() {
-  const { command, inputs } = JSON.parse(
+  const { command, version, inputs } = JSON.parse(
     fs.readFileSync(path.join(__dirname, 'inputs.json'), 'utf8'),
   );
   const cwd = given('workingDirectory') || process.cwd();
   if (!fs.existsSync(cwd)) fail(`workingDirectory: '${cwd}' is not there`);
-  const child = spawn(program(command), [], { cwd, env: environment(inputs), stdio: 'inherit' });
+  // The embedded workspace is in the whole suite's binary only.
+  const env = environment(inputs);
+  const local = /^(true|1)$/i.test(env.LAKEGATE_LOCAL || '');
+  const file = program(local ? 'lakegate' : `lakegate-${command}`, version);
+  const child = spawn(file, local ? [command] : [], { cwd, env, stdio: 'inherit' });
   for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => child.kill(signal));
   child.on('error', (error) => fail(`lakegate-${command} could not be started: ${error.message}`));
   child.on('exit', (code, signal) => {
-    if (code === 0) {
-      say('task.complete', 'result=Succeeded', '');
-    } else {
-      const why = signal ? `ended by ${signal}` : MEANING[code] || `exit code ${code}`;
-      say('task.complete', 'result=Failed', `lakegate ${command}: ${why}`);
-    }
+    // The agent takes a good end for a success, but for the issues that were told.
+    if (code === 0) return;
+    const why = signal ? `ended by ${signal}` : MEANING[code] || `exit code ${code}`;
+    say('task.complete', 'result=Failed', `lakegate ${command}: ${why}`);
   });
 }
 

@@ -7,7 +7,7 @@ use anyhow::Result;
 use super::exit::{self, FailOn};
 use super::{manifests, stdout};
 use crate::host::{Dialect, Host};
-use crate::report::Outcome;
+use crate::report::{Finding, Outcome, Severity, Verdict};
 use crate::sys::fs;
 
 #[derive(Debug, Clone, clap::Args)]
@@ -79,6 +79,13 @@ impl Publishing {
             text.push('\n');
             stdout::write(&text)?;
         }
-        Ok(exit::of_verdict(report.verdict, self.fail_on))
+        let code = exit::of_verdict(report.verdict, self.fail_on);
+        let warns = |finding: &Finding| finding.severity < Severity::Notice;
+        if code == exit::PASS
+            && (report.verdict != Verdict::Pass || report.findings.iter().any(warns))
+        {
+            host.succeed_with_issues(&report.reason);
+        }
+        Ok(code)
     }
 }

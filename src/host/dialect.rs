@@ -135,6 +135,10 @@ pub(super) fn azure_artifact(name: &str, path: &str) -> String {
     format!("##vso[artifact.upload containerfolder={name};artifactname={name}]{}", azure_data(path))
 }
 
+pub(super) fn azure_issues(why: &str) -> String {
+    format!("##vso[task.complete result=SucceededWithIssues]{}", azure_data(why))
+}
+
 fn github_data(text: &str) -> String {
     text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
 }

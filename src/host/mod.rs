@@ -142,6 +142,14 @@ impl Host {
         }
     }
 
+    /// Marks a step that ends well, and yet has something to tell.
+    pub fn succeed_with_issues(&self, why: &str) {
+        if self.dialect == Dialect::Azure {
+            let why = relay::harmless_lines(why).join(" ");
+            self.emit(&dialect::azure_issues(&why));
+        }
+    }
+
     /// Writes one finished line. The only way to the sink.
     fn emit(&self, line: &str) {
         let mut sink = self.sink.lock().unwrap_or_else(std::sync::PoisonError::into_inner);

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 pub(super) enum Where {
     /// GitHub Actions
     Github,
+    /// Azure Pipelines, for a repository at Azure DevOps or at GitHub
+    Azure,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -39,7 +41,7 @@ pub struct Args {
     /// The target that releases are deployed to (default: prod, production)
     #[arg(long, value_name = "TARGET")]
     pub(super) production_target: Option<String>,
-    /// The commit of a release of Lakegate that the workflows use
+    /// For GitHub: the commit of a release of Lakegate that the workflows use
     #[arg(long, value_name = "SHA")]
     pub(super) suite_ref: Option<String>,
     /// Python on the runner

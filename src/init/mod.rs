@@ -3,6 +3,7 @@
 
 mod adopt;
 mod args;
+mod next;
 mod render;
 mod run;
 

@@ -7,15 +7,42 @@ use minijinja::value::{Serde, Value};
 use minijinja::{Environment, UndefinedBehavior, context};
 
 use super::adopt::{Job, Targets};
+use crate::names::task_name;
+
+/// Where the workflows run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Ci {
+    GitHub {
+        /// The commit of Lakegate's release.
+        reference: String,
+    },
+    Azure,
+}
+
+impl Ci {
+    /// The folder of the workflows, and of what is known about them.
+    pub(super) fn folders(&self) -> (&'static str, &'static str) {
+        match self {
+            Self::GitHub { .. } => (".github/workflows", ".github"),
+            Self::Azure => (".azure-pipelines", ".azure-pipelines"),
+        }
+    }
+
+    fn templates(&self) -> [&'static str; 4] {
+        match self {
+            Self::GitHub { .. } => GITHUB,
+            Self::Azure => AZURE,
+        }
+    }
+}
 
 /// Everything that the workflows depend on.
 #[derive(Debug, Clone)]
 pub(super) struct Answers {
+    pub(super) ci: Ci,
     pub(super) embedded: bool,
     pub(super) main: String,
     pub(super) python: String,
-    /// The commit of Lakegate's release.
-    pub(super) reference: String,
     pub(super) targets: Targets,
     pub(super) jobs: Vec<Job>,
 }
@@ -29,13 +56,22 @@ const DOWNLOAD: &str =
 const ATTEST: &str =
     "actions/attest-build-provenance@977bb373ede98d70efdf65b84cb5f73e068dcc2a # v3.0.0";
 
-const MERGE: &str = include_str!("../../templates/github/merge.yml");
-const STAGING: &str = include_str!("../../templates/github/staging.yml");
-const RELEASE: &str = include_str!("../../templates/github/release.yml");
-const PRODUCTION: &str = include_str!("../../templates/github/production.yml");
+/// For merge requests, staging, releases and production.
+const GITHUB: [&str; 4] = [
+    include_str!("../../templates/github/merge.yml"),
+    include_str!("../../templates/github/staging.yml"),
+    include_str!("../../templates/github/release.yml"),
+    include_str!("../../templates/github/production.yml"),
+];
+const AZURE: [&str; 4] = [
+    include_str!("../../templates/azure/merge.yml"),
+    include_str!("../../templates/azure/staging.yml"),
+    include_str!("../../templates/azure/release.yml"),
+    include_str!("../../templates/azure/production.yml"),
+];
 
 /// The workflows by their path in the repository.
-pub(super) fn github(answers: &Answers) -> Result<Vec<(String, String)>> {
+pub(super) fn workflows(answers: &Answers) -> Result<Vec<(String, String)>> {
     let mut environment = Environment::new();
     let syntax = SyntaxConfig::builder()
         .block_delimiters("‹%", "%›")
@@ -44,10 +80,18 @@ pub(super) fn github(answers: &Answers) -> Result<Vec<(String, String)>> {
         .build()?;
     environment.set_syntax(syntax);
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
-    let reference = answers.reference.clone();
-    environment.add_function("action", move |name: &str| {
-        format!("lakegate/lakegate/actions/{name}@{reference} # v{}", env!("CARGO_PKG_VERSION"))
-    });
+    match &answers.ci {
+        Ci::GitHub { reference } => {
+            let reference = reference.clone();
+            environment.add_function("action", move |name: &str| {
+                let version = env!("CARGO_PKG_VERSION");
+                format!("lakegate/lakegate/actions/{name}@{reference} # v{version}")
+            });
+        }
+        Ci::Azure => environment.add_function("task", |name: &str| {
+            format!("{}@{}", task_name(name), env!("CARGO_PKG_VERSION_MAJOR"))
+        }),
+    }
     let Targets { test, staging, production } = &answers.targets;
     let features = answers.jobs.first().map(|job| job.key.clone()).unwrap_or_default();
     let values = context! {
@@ -69,18 +113,19 @@ pub(super) fn github(answers: &Answers) -> Result<Vec<(String, String)>> {
     // An embedded workspace ends with its job: nothing can be deployed to it.
     let deploys = !answers.embedded;
     let wanted = [
-        ("merge-request.yml", MERGE, true),
-        ("staging.yml", STAGING, deploys && staging.is_some()),
-        ("release.yml", RELEASE, deploys && production.is_some()),
-        ("production.yml", PRODUCTION, deploys && production.is_some() && !answers.jobs.is_empty()),
+        ("merge-request.yml", true),
+        ("staging.yml", deploys && staging.is_some()),
+        ("release.yml", deploys && production.is_some()),
+        ("production.yml", deploys && production.is_some() && !answers.jobs.is_empty()),
     ];
-    for (name, template, is_wanted) in wanted {
+    let (folder, _) = answers.ci.folders();
+    for ((name, is_wanted), template) in wanted.into_iter().zip(answers.ci.templates()) {
         if is_wanted {
             let text = environment.render_str(template, &values);
             let mut text = text.with_context(|| format!("render {name}"))?;
             text.truncate(text.trim_end().len());
             text.push('\n');
-            files.push((format!(".github/workflows/{name}"), text));
+            files.push((format!("{folder}/{name}"), text));
         }
     }
     Ok(files)

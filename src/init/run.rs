@@ -5,9 +5,9 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result};
 
-use super::adopt;
-use super::args::{Args, On};
-use super::render::{self, Answers};
+use super::args::{Args, On, Where};
+use super::render::{self, Answers, Ci};
+use super::{adopt, next};
 use crate::bundle;
 use crate::checkout;
 use crate::host::{Context, Host};
@@ -17,7 +17,7 @@ use crate::starter;
 use crate::sys::fs;
 
 /// What was written, by path and digest: what differs from it was changed since.
-const WRITTEN: &str = ".github/lakegate-init.json";
+const WRITTEN: &str = "lakegate-init.json";
 
 /// Writes the workflows, or tells what it would write.
 ///
@@ -25,7 +25,10 @@ const WRITTEN: &str = ".github/lakegate-init.json";
 /// When a file was changed since it was written, and `--force` was not given:
 /// then nothing is written at all.
 pub fn run(args: &Args, host: &Host) -> Result<Verdict> {
-    let reference = reference(args)?;
+    let ci = match args.host {
+        Where::Github => Ci::GitHub { reference: reference(args)? },
+        Where::Azure => Ci::Azure,
+    };
     let mut files = BTreeMap::new();
     if !args.dir.join("databricks.yml").is_file() {
         for (path, bytes) in starter_files(args, host)? {
@@ -45,21 +48,23 @@ pub fn run(args: &Args, host: &Host) -> Result<Verdict> {
     let main = targets.production.as_ref().unwrap_or(&targets.test);
     let bundle = checkout::unassigned(&sources, Some(main), &context)?;
     let answers = Answers {
+        ci,
         embedded: args.workspace == On::Embedded,
         main: args.main.clone(),
         python: args.python.clone(),
-        reference,
         targets,
         jobs: adopt::jobs(&bundle),
     };
-    let rendered = render::github(&answers)?;
+    let rendered = render::workflows(&answers)?;
     let mut written = BTreeMap::new();
     for (path, text) in rendered {
         written.insert(path.clone(), Sha256::of(&text).to_string());
         files.insert(path, text.into_bytes());
     }
-    confirm(args, &files)?;
-    files.insert(WRITTEN.to_owned(), (serde_json::to_string_pretty(&written)? + "\n").into_bytes());
+    let (_, folder) = answers.ci.folders();
+    let record = format!("{folder}/{WRITTEN}");
+    confirm(args, &record, &files)?;
+    files.insert(record, (serde_json::to_string_pretty(&written)? + "\n").into_bytes());
     for (path, bytes) in &files {
         let there = fs::read(args.dir.join(path)).ok();
         let word = match there {
@@ -72,7 +77,10 @@ pub fn run(args: &Args, host: &Host) -> Result<Verdict> {
             fs::write_atomic(args.dir.join(path), bytes)?;
         }
     }
-    next_steps(&answers, host);
+    host.say("");
+    for line in next::steps(&answers) {
+        host.say(&line);
+    }
     Ok(Verdict::Pass)
 }
 
@@ -94,7 +102,13 @@ fn starter_files(args: &Args, host: &Host) -> Result<Vec<(String, Vec<u8>)>> {
     let foreign = fs::entries(&args.dir)?.unwrap_or_default().into_iter().find(|(name, ..)| {
         !matches!(
             name.as_str(),
-            ".git" | ".github" | "README.md" | "LICENSE" | ".gitignore" | ".lakegate"
+            ".git"
+                | ".github"
+                | ".azure-pipelines"
+                | "README.md"
+                | "LICENSE"
+                | ".gitignore"
+                | ".lakegate"
         )
     });
     if let Some((name, ..)) = foreign {
@@ -117,9 +131,9 @@ fn yaml(files: &BTreeMap<String, Vec<u8>>) -> bundle::Sources {
 }
 
 /// Nothing that somebody has changed is written over.
-fn confirm(args: &Args, files: &BTreeMap<String, Vec<u8>>) -> Result<()> {
-    let known: BTreeMap<String, String> = match fs::read_text_if_exists(args.dir.join(WRITTEN))? {
-        Some(text) => serde_json::from_str(&text).with_context(|| format!("read `{WRITTEN}`"))?,
+fn confirm(args: &Args, record: &str, files: &BTreeMap<String, Vec<u8>>) -> Result<()> {
+    let known: BTreeMap<String, String> = match fs::read_text_if_exists(args.dir.join(record))? {
+        Some(text) => serde_json::from_str(&text).with_context(|| format!("read `{record}`"))?,
         None => BTreeMap::new(),
     };
     let mut changed = Vec::new();
@@ -145,30 +159,4 @@ fn diff_hint(dir: &Path, changed: &[String]) -> String {
         dir.display(),
         changed.join(" ")
     )
-}
-
-fn next_steps(answers: &Answers, host: &Host) {
-    host.say("");
-    host.say("what is left to do at GitHub:");
-    let mut names = vec![&answers.targets.test];
-    names.extend(&answers.targets.staging);
-    names.extend(&answers.targets.production);
-    names.dedup();
-    if answers.embedded {
-        host.say("  nothing: the checks run in the embedded workspace");
-        return;
-    }
-    for name in &names {
-        host.say(&format!(
-            "  environment `{name}`: variables DATABRICKS_HOST, DATABRICKS_CLIENT_ID, DATABRICKS_WAREHOUSE_ID"
-        ));
-        host.say(&format!(
-            "    federation policy of its service principal: issuer https://token.actions.githubusercontent.com, subject repo:<owner>/<repository>:environment:{name}"
-        ));
-    }
-    if let Some(production) = &answers.targets.production {
-        host.say(&format!(
-            "  required reviewers at `{production}` and `{production}-model`, without self-review"
-        ));
-    }
 }

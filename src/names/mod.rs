@@ -4,11 +4,13 @@
 //! again whether a name is well formed. Grammar is deliberately narrower than
 //! what Unity Catalog accepts: letters, digits, `_` and `-` per part.
 
+mod azure;
 mod digest;
 mod secret;
 mod source;
 mod three_level;
 
+pub use azure::{camel, task_name};
 pub use digest::Sha256;
 pub use secret::Secret;
 pub use source::{AsOf, FILE_KINDS, Place, Source, instant, time};

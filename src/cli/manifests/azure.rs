@@ -4,26 +4,7 @@ use anyhow::Result;
 use serde_json::{Map, Value, json};
 
 use super::{Input, Kind, Step, described};
-use crate::names::Sha256;
-
-/// `fail-on` as `failOn`: Azure's names hold letters and digits only.
-fn camel(name: &str) -> String {
-    let mut parts = name.split('-');
-    let first = parts.next().unwrap_or_default().to_owned();
-    parts.fold(first, |mut name, part| {
-        let mut chars = part.chars();
-        name.extend(chars.next().map(|first| first.to_ascii_uppercase()));
-        name.push_str(chars.as_str());
-        name
-    })
-}
-
-/// `merge-test` as `LakegateMergeTest`.
-fn task_name(step: &str) -> String {
-    let camel = camel(&format!("lakegate-{step}"));
-    let mut chars = camel.chars();
-    chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
-}
+use crate::names::{Sha256, camel, task_name};
 
 /// The same for a task in every version: a UUID of version 8.
 fn guid(step: &str) -> String {
@@ -76,7 +57,12 @@ pub(super) fn task(step: &Step) -> Result<String> {
     inputs.push(json!({
         "name": "binaryPath", "label": "binary path", "type": "string", "required": false,
         "defaultValue": "", "groupName": "delivery",
-        "helpMarkDown": "A binary that is there already, instead of the one in this task",
+        "helpMarkDown": "A binary that is there already, instead of the released one",
+    }));
+    inputs.push(json!({
+        "name": "mirror", "label": "mirror", "type": "string", "required": false,
+        "defaultValue": "", "groupName": "delivery",
+        "helpMarkDown": "Where the released archives are: an https address, or a folder. The checksum stays the one in this task",
     }));
     inputs.push(json!({
         "name": "workingDirectory", "label": "working directory", "type": "filePath",
@@ -118,7 +104,8 @@ pub(super) fn task(step: &Step) -> Result<String> {
 pub(super) fn inputs(step: &Step) -> Result<String> {
     let map: Map<String, Value> =
         step.inputs.iter().map(|input| (camel(&input.name), json!(input.env))).collect();
-    let told = json!({ "command": step.name, "inputs": map });
+    let version = env!("CARGO_PKG_VERSION");
+    let told = json!({ "command": step.name, "version": version, "inputs": map });
     Ok(serde_json::to_string_pretty(&told)? + "\n")
 }
 
@@ -145,6 +132,7 @@ pub(super) fn extension(steps: &[Step]) -> Result<String> {
         "categories": ["Azure Pipelines"],
         "tags": ["databricks", "mlops", "drift", "model"],
         "targets": [{ "id": "Microsoft.VisualStudio.Services" }],
+        "icons": { "default": "icon.png" },
         "content": { "details": { "path": "README.md" } },
         "files": files,
         "contributions": tasks,
@@ -157,9 +145,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_those_that_azure_takes() {
-        assert_eq!(camel("fail-on"), "failOn");
-        assert_eq!(task_name("merge-test"), "LakegateMergeTest");
+    fn a_task_keeps_its_id() {
         assert_eq!(guid("merge-test"), guid("merge-test"));
         assert_ne!(guid("merge-test"), guid("job-run"));
     }
