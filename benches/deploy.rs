@@ -12,7 +12,8 @@
 //! | `LAKEGATE_BENCH_MIB` | size of the tree that is packed | 256 |
 //! | `LAKEGATE_BENCH_RUNS` | counted runs of each, after one that is not | 3 |
 //!
-//! The workspace is served by the newest `lakegate` below `target`.
+//! The workspace is served by `target/debug/lakegate`, as `cargo build` makes it,
+//! to both.
 
 #![expect(
     clippy::unwrap_used,
@@ -40,12 +41,7 @@ struct Workspace {
 
 impl Workspace {
     fn serve(dir: &Path) -> Self {
-        let program = ["release", "debug"]
-            .map(|profile| root().join(format!("target/{profile}/lakegate")))
-            .into_iter()
-            .find(|program| program.is_file())
-            .unwrap();
-        let mut serve = Command::new(program);
+        let mut serve = Command::new(root().join("target/debug/lakegate"));
         serve.args(["workspace", "serve", "--dir"]).arg(dir).stdout(Stdio::piped());
         let mut child = serve.spawn().unwrap();
         let mut line = String::new();

@@ -6,10 +6,6 @@ use include_dir::{Dir, include_dir};
 
 static PROJECT: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/templates/project");
 
-/// What a run leaves behind, and no release holds.
-pub const IGNORED: &str =
-    "dist/\n__pycache__/\n.pytest_cache/\n.coverage\n.databricks/\n.lakegate/\n";
-
 /// The project's files by their path.
 pub fn files() -> Vec<(String, Vec<u8>)> {
     let mut found = Vec::new();
@@ -27,9 +23,10 @@ pub fn files() -> Vec<(String, Vec<u8>)> {
 /// What a test run of the template leaves behind.
 fn is_scratch(path: &Path) -> bool {
     path.components().any(|part| {
+        let name = part.as_os_str().to_string_lossy();
         matches!(
-            part.as_os_str().to_str(),
-            Some("__pycache__" | "dist" | ".pytest_cache" | ".lakegate" | ".coverage")
-        )
+            &*name,
+            "__pycache__" | "build" | "dist" | ".pytest_cache" | ".lakegate" | ".coverage"
+        ) || name.ends_with(".egg-info")
     })
 }

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::interpolate::{self, Unresolved};
 use super::merge::merge;
 use super::sources::{ROOT, Sources, check_keys, merged};
-use super::variables::variables;
+use super::variables::{given, variables};
 use super::{
     Artifact, Bundle, BundleError, Resource, Surroundings, children, defaults, modes, paths,
     resources,
@@ -100,6 +100,17 @@ pub fn load(
     defaults::fill(&mut bundle);
     children::split(&mut bundle, around);
     Ok(bundle)
+}
+
+/// A bundle's variables in a target, and the values that are known.
+pub fn values(
+    sources: &Sources,
+    target: Option<&str>,
+    around: &Surroundings,
+) -> Result<BTreeMap<String, Option<Value>>, BundleError> {
+    let tree = merged(sources)?;
+    let target = choose_target(&tree, target)?;
+    given(&tree, &tree["targets"][&target], around)
 }
 
 /// The names of a bundle's targets.

@@ -21,7 +21,7 @@ mod variables;
 
 pub use children::full_name;
 pub use fields::{Field, differences};
-pub use load::{MERGE_TESTS, load, targets};
+pub use load::{MERGE_TESTS, load, targets, values};
 pub use plan::{Action, Plan, Remote, Remotes, Standing, Step, plan};
 pub use resources::Kind;
 pub use sources::{Sources, definitions};

@@ -64,6 +64,13 @@ impl State {
     pub fn id(&self, key: &str) -> Option<&str> {
         self.state.get(&format!("resources.{key}")).map(|resource| resource.id.as_str())
     }
+
+    /// Whether a job is one of this deployment's.
+    pub fn has_job(&self, id: i64) -> bool {
+        let id = id.to_string();
+        let mut jobs = self.state.iter().filter(|(key, _)| key.starts_with("resources.jobs."));
+        jobs.any(|(_, job)| job.id == id)
+    }
 }
 
 /// `state/metadata.json`: what a job's page shows of its deployment.

@@ -14,6 +14,23 @@ pub(super) fn variables(
     around: &Surroundings,
 ) -> Result<BTreeMap<String, Value>, BundleError> {
     let mut values = BTreeMap::new();
+    for (name, value) in given(tree, target, around)? {
+        let value = value.ok_or_else(|| {
+            BundleError::new(ROOT, format!("variables.{name} has no value"))
+                .hint(format!("set a default, `--var {name}=…` or BUNDLE_VAR_{name}"))
+        })?;
+        values.insert(name, value);
+    }
+    Ok(values)
+}
+
+/// The declared variables, and what is known of their values.
+pub(super) fn given(
+    tree: &Value,
+    target: &Value,
+    around: &Surroundings,
+) -> Result<BTreeMap<String, Option<Value>>, BundleError> {
+    let mut values = BTreeMap::new();
     let empty = Map::new();
     let declared = tree["variables"].as_object().unwrap_or(&empty);
     for (name, variable) in declared {
@@ -47,11 +64,7 @@ pub(super) fn variables(
             None => None,
         };
         let default = variable.get("default").cloned();
-        let value = given.or(in_target).or(default).ok_or_else(|| {
-            BundleError::new(ROOT, format!("variables.{name} has no value"))
-                .hint(format!("set a default, `--var {name}=…` or BUNDLE_VAR_{name}"))
-        })?;
-        values.insert(name.clone(), value);
+        values.insert(name.clone(), given.or(in_target).or(default));
     }
     let known: Vec<&str> = declared.keys().map(String::as_str).collect();
     let in_target = target["variables"].as_object().into_iter().flat_map(Map::keys);

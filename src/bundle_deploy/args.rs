@@ -52,9 +52,6 @@ enum By {
 pub struct Args {
     #[arg(value_enum, env = "LAKEGATE_ACTION")]
     action: Verb,
-    /// The target in databricks.yml (default: the one marked `default`)
-    #[arg(long, short, env = "LAKEGATE_TARGET")]
-    target: Option<String>,
     /// The folder of databricks.yml
     #[arg(long, env = "LAKEGATE_BUNDLE", value_name = "DIR", default_value = ".")]
     bundle: PathBuf,
@@ -120,9 +117,10 @@ impl Args {
             wanted: Wanted {
                 choice: BundleChoice {
                     root: self.bundle,
-                    target: self.target,
+                    target: config.target.clone(),
                     variables: pairs("variable", &self.var)?,
                     isolation: None,
+                    only_looks: self.action == Verb::Status,
                 },
                 release: self.release,
                 digest: self.manifest_digest.as_deref().map(checkout::digest).transpose()?,

@@ -307,10 +307,18 @@ fn read_plan(path: &Path) -> Result<Plan> {
     })
 }
 
+/// The first file that one of them has in another form, or alone.
+fn other_file(approved: &Plan, current: &Plan) -> Option<String> {
+    let (one, other) = (&approved.files.0, &current.files.0);
+    let mut paths = one.keys().chain(other.keys());
+    paths.find(|path| one.get(*path) != other.get(*path)).cloned()
+}
+
 /// Only what was planned is applied: any difference makes the plan stale.
 fn check_fresh(approved: &Plan, current: &Plan) -> Result<(), Fault> {
     // A first deployment has no lineage to compare yet.
     let first = approved.serial == 0 && current.serial == 0;
+    let other = other_file(approved, current);
     let what = if approved.host != current.host
         || approved.target != current.target
         || approved.bundle != current.bundle
@@ -320,8 +328,11 @@ fn check_fresh(approved: &Plan, current: &Plan) -> Result<(), Fault> {
         "it was made for another release"
     } else if !first && (approved.lineage != current.lineage || approved.serial != current.serial) {
         "another deployment came between"
-    } else if approved.files != current.files {
-        "the files are not those that were planned"
+    } else if let Some(path) = &other {
+        let message = format!("the plan is stale: `{path}` is not as it was planned");
+        return Err(Fault::new(FaultKind::Conflict, message).hint(
+            "make a new plan and have it approved; what a build leaves behind belongs into .gitignore",
+        ));
     } else if approved.steps != current.steps || approved.forget != current.forget {
         "the changes are not those that were planned"
     } else if approved.upload != current.upload

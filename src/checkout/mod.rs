@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 use globset::{Glob, GlobSet, GlobSetBuilder};
 use ignore::WalkBuilder;
+use serde_json::Value;
 
 use crate::bundle::{self, Bundle, BundleError, Sources, Surroundings};
 use crate::databricks::Client;
@@ -31,6 +32,8 @@ pub struct BundleChoice {
     pub variables: BTreeMap<String, String>,
     /// See [`Surroundings::isolation`].
     pub isolation: Option<String>,
+    /// Nothing is deployed: see [`Surroundings::is_open`].
+    pub only_looks: bool,
 }
 
 /// Loads the bundle for the identity that the client signs in with.
@@ -41,10 +44,7 @@ pub async fn load_bundle(
     context: &Context,
 ) -> Result<Bundle> {
     let me = client.me().await.context("ask the workspace who is calling")?;
-    let mut variables: BTreeMap<String, String> = env
-        .with_prefix("BUNDLE_VAR_")
-        .map(|(name, value)| (name.to_owned(), value.to_owned()))
-        .collect();
+    let mut variables = given(env);
     variables.extend(choice.variables.clone());
     let (branch, commit) = match (context.host, context.branch.is_none()) {
         ("terminal", true) => checked_out(env, &choice.root).await,
@@ -54,7 +54,7 @@ pub async fn load_bundle(
         short_name: me.short_name(),
         user: me.user_name,
         host: client.host().to_owned(),
-        is_open: false,
+        is_open: choice.only_looks,
         branch,
         commit,
         variables,
@@ -62,6 +62,22 @@ pub async fn load_bundle(
     };
     let target = choice.target.as_deref();
     bundle::load(&sources(&choice.root)?, target, &around).map_err(|error| usage(&error).into())
+}
+
+/// The values that the environment gives to a bundle's variables.
+fn given(env: &Env) -> BTreeMap<String, String> {
+    let given = env.with_prefix("BUNDLE_VAR_");
+    given.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+}
+
+/// The variables of the bundle in a folder, and the values that are known.
+pub fn variables(
+    root: &Path,
+    target: Option<&str>,
+    env: &Env,
+) -> Result<BTreeMap<String, Option<Value>>> {
+    let around = Surroundings { is_open: true, variables: given(env), ..Surroundings::default() };
+    bundle::values(&sources(root)?, target, &around).map_err(|error| usage(&error).into())
 }
 
 /// What git tells of a folder; nothing of one that it does not know.
@@ -91,14 +107,24 @@ pub async fn find_job(ctx: &Ctx, name: &str, target: Option<&str>) -> Result<Job
         return ctx.client.job_get(id).await.with_context(|| format!("find job {id}"));
     }
     let all = ctx.client.job_list(None).await.context("list the jobs")?;
+    let called: Vec<&Job> = all.iter().filter(|job| job.name() == name).collect();
+    if let [job] = called[..] {
+        return Ok(job.clone());
+    }
+    let state = deployed(ctx, target).await?;
+    // Targets of one workspace may have jobs of one name.
+    let is_ours = |job: &&Job| state.as_ref().is_some_and(|state| state.has_job(job.job_id));
+    if let Some(job) = only(name, called.iter().copied().filter(is_ours))? {
+        return Ok(job.clone());
+    }
+    if let Some(job) = only(name, called.into_iter())? {
+        return Ok(job.clone());
+    }
+    let by_key = state.and_then(|state| state.id(&format!("jobs.{name}"))?.parse().ok());
+    if let Some(job) = all.iter().find(|job| Some(job.job_id) == by_key) {
+        return Ok(job.clone());
+    }
     let prefixed = format!("] {name}");
-    if let Some(job) = only(name, all.iter().filter(|job| job.name() == name))? {
-        return Ok(job.clone());
-    }
-    let deployed = deployed_job(ctx, name, target).await?;
-    if let Some(job) = all.iter().find(|job| Some(job.job_id) == deployed) {
-        return Ok(job.clone());
-    }
     if let Some(job) = only(name, all.iter().filter(|job| job.name().ends_with(&prefixed)))? {
         return Ok(job.clone());
     }
@@ -121,8 +147,8 @@ fn only<'a>(name: &str, jobs: impl Iterator<Item = &'a Job>) -> Result<Option<&'
     Ok(matching.first().copied())
 }
 
-/// The id of a job by its key in the bundle of this folder, if there is one.
-async fn deployed_job(ctx: &Ctx, key: &str, target: Option<&str>) -> Result<Option<i64>> {
+/// What is deployed of the bundle in this folder, if there is one.
+async fn deployed(ctx: &Ctx, target: Option<&str>) -> Result<Option<bundle::State>> {
     if !Path::new("databricks.yml").is_file() {
         return Ok(None);
     }
@@ -131,16 +157,13 @@ async fn deployed_job(ctx: &Ctx, key: &str, target: Option<&str>) -> Result<Opti
         target: target.map(str::to_owned),
         variables: BTreeMap::new(),
         isolation: None,
+        only_looks: true,
     };
     let bundle = load_bundle(&choice, &ctx.client, &ctx.env, &ctx.context).await?;
     let path = format!("{}/resources.json", bundle.state_path);
-    let Some(bytes) =
-        ctx.client.workspace_read(&path).await.context("read the deployment state")?
-    else {
-        return Ok(None);
-    };
-    let state = bundle::State::parse(&String::from_utf8_lossy(&bytes)).map_err(Fault::usage)?;
-    Ok(state.id(&format!("jobs.{key}")).and_then(|id| id.parse().ok()))
+    let bytes = ctx.client.workspace_read(&path).await.context("read the deployment state")?;
+    let parse = |bytes: bytes::Bytes| bundle::State::parse(&String::from_utf8_lossy(&bytes));
+    Ok(bytes.map(parse).transpose().map_err(Fault::usage)?)
 }
 
 /// The digest of a manifest, as a caller gives it.

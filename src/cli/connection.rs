@@ -1,14 +1,17 @@
 //! The flags that say which workspace, and the connection they lead to.
 
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Result;
+use serde_json::Value;
 
-use crate::config::Config;
+use crate::checkout;
+use crate::config::{self, Config};
 use crate::databricks::{Client, Masker, Settings};
 use crate::host::Host;
-use crate::names::Secret;
+use crate::names::{Secret, near};
 use crate::report::Fault;
 use crate::sys::{Env, fs};
 
@@ -31,9 +34,29 @@ pub(super) struct Connection {
         default_value = ".lakegate/workspace"
     )]
     workspace_dir: PathBuf,
+    /// The target in databricks.yml (default: the one marked `default`)
+    #[arg(long, short, env = "LAKEGATE_TARGET")]
+    target: Option<String>,
     /// The configuration file
     #[arg(long, env = "LAKEGATE_CONFIG", value_name = "FILE", default_value = "lakegate.yml")]
     config: PathBuf,
+}
+
+type Variables = BTreeMap<String, Option<Value>>;
+
+fn known(values: &Variables, name: &str) -> Result<String, String> {
+    match values.get(name) {
+        Some(Some(Value::String(text))) => Ok(text.clone()),
+        Some(Some(value @ (Value::Number(_) | Value::Bool(_)))) => Ok(value.to_string()),
+        Some(Some(_)) => Err(format!("`${{var.{name}}}` is no text")),
+        Some(None) => Err(format!("`${{var.{name}}}` has no value: set BUNDLE_VAR_{name}")),
+        None => {
+            let near = near(name, values.keys().map(String::as_str));
+            let words = near.first().map(|near| format!("; did you mean `{near}`?"));
+            let words = words.unwrap_or_default();
+            Err(format!("databricks.yml has no variable `{name}`{words}"))
+        }
+    }
 }
 
 /// A workspace that can be called; the embedded one ends with it.
@@ -46,12 +69,33 @@ pub(super) struct Connected {
 
 impl Connection {
     /// Reads `lakegate.yml`; a file that was named must be there.
-    pub(super) fn config(&self) -> Result<Config> {
+    pub(super) fn config(&self, env: &Env) -> Result<Config> {
         let text = fs::read_text_if_exists(&self.config)?;
         if text.is_none() && self.config.as_os_str() != "lakegate.yml" {
             return Err(Fault::usage(format!("`{}` does not exist", self.config.display())).into());
         }
-        Ok(Config::parse(&self.config.display().to_string(), &text.unwrap_or_default())?)
+        let file = self.config.display().to_string();
+        let text = text.unwrap_or_default();
+        let mut values = None;
+        let text = config::fill(&file, &text, |name| {
+            let values = match &mut values {
+                Some(values) => values,
+                none => none.insert(self.variables(env)?),
+            };
+            known(values, name)
+        })?;
+        Ok(Config { target: self.target.clone(), ..Config::parse(&file, &text)? })
+    }
+
+    /// The variables of the bundle beside the file, in the target that is asked for.
+    fn variables(&self, env: &Env) -> Result<Variables, String> {
+        let folder = self.config.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let folder = folder.unwrap_or_else(|| Path::new("."));
+        if !folder.join("databricks.yml").is_file() {
+            return Err("`${var.…}` is a variable of databricks.yml, which is not here".to_owned());
+        }
+        checkout::variables(folder, self.target.as_deref(), env)
+            .map_err(|error| format!("{error:#}"))
     }
 
     pub(super) async fn connect(

@@ -234,7 +234,7 @@ where
         };
     let cancel = Cancel::on_signals();
     let work = async {
-        let asked = step.connection.config().and_then(|config| {
+        let asked = step.connection.config(env).and_then(|config| {
             let request = request(step.own, &config)?;
             Ok((config, request))
         });

@@ -18,6 +18,7 @@ mod sign_off;
 mod statistic;
 mod telemetry;
 mod tests_section;
+mod variables;
 mod windows;
 
 pub use between::Between;
@@ -38,6 +39,7 @@ pub use sign_off::{ApprovalSource, Override, SignOff};
 pub use statistic::{Limit, Statistic};
 pub use telemetry::{AzureMonitor, Telemetry};
 pub use tests_section::{Environment, Expect, Integration, IntegrationJob, Tests, Unit};
+pub use variables::fill;
 pub use windows::Windows;
 
 use schemars::JsonSchema;
@@ -67,6 +69,10 @@ pub struct Config {
     /// When data counts as drifted, and what follows.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub drift: Option<Drift>,
+    /// The target that the step is about; not of the file.
+    #[serde(skip)]
+    #[schemars(skip)]
+    pub target: Option<String>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]

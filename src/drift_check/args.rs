@@ -150,6 +150,7 @@ impl Args {
             policy,
             production,
             window: self.window,
+            target: config.target.clone(),
             retrain_parameters,
             record,
             telemetry: config.telemetry.clone(),

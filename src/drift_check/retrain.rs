@@ -20,7 +20,7 @@ use crate::sys::clock;
 
 pub(super) async fn retrain(ctx: &Ctx, request: &Request, found: Found<'_>) -> Result<Reaction> {
     let policy = &request.policy;
-    let trainer = Trainer::find(ctx, policy).await?;
+    let trainer = Trainer::find(ctx, request).await?;
     let target = trainer.target(ctx);
     let current = policy.current.to_string();
     let mut claimed = None;
@@ -100,9 +100,10 @@ enum Trainer {
 }
 
 impl Trainer {
-    async fn find(ctx: &Ctx, policy: &Drift) -> Result<Self> {
+    async fn find(ctx: &Ctx, request: &Request) -> Result<Self> {
+        let policy = &request.policy;
         if let Some(name) = &policy.retrain_job {
-            let job = checkout::find_job(ctx, name, None).await?;
+            let job = checkout::find_job(ctx, name, request.target.as_deref()).await?;
             return Ok(Self::Job(job.job_id, name.clone()));
         }
         let pipeline = match (&policy.retrain.workflow, policy.retrain.pipeline) {

@@ -32,6 +32,8 @@ pub struct Request {
     pub policy: Drift,
     pub production: Option<Production>,
     pub window: Option<String>,
+    /// The bundle's target, in which the retraining job is.
+    pub target: Option<String>,
     pub retrain_parameters: BTreeMap<String, String>,
     pub record: Option<SchemaName>,
     pub telemetry: config::Telemetry,

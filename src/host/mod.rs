@@ -12,6 +12,7 @@ pub use context::Context;
 pub use dialect::Dialect;
 
 use std::io::Write;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use anyhow::Result;
@@ -120,9 +121,10 @@ impl Host {
                 None => Ok(()),
             },
             Dialect::Azure => {
-                let folder = self.env.get("AGENT_TEMPDIRECTORY").unwrap_or(".");
+                // The agent reads it after the step; it is none of the project's files.
+                let folder = self.env.get("AGENT_TEMPDIRECTORY").map(PathBuf::from);
                 let name = format!("lakegate-summary-{}.md", uuid::Uuid::new_v4());
-                let path = std::path::Path::new(folder).join(name);
+                let path = folder.unwrap_or_else(std::env::temp_dir).join(name);
                 fs::write_atomic(&path, markdown.as_bytes())?;
                 self.emit(&dialect::azure_upload_summary(&path.display().to_string()));
                 Ok(())
@@ -133,7 +135,7 @@ impl Host {
 
     /// Hands files to the pipeline as one artifact, where the host takes them
     /// from a log line. GitHub does not.
-    pub fn upload_artifact(&self, name: &str, files: &[std::path::PathBuf]) {
+    pub fn upload_artifact(&self, name: &str, files: &[PathBuf]) {
         if self.dialect == Dialect::Azure {
             for file in files {
                 let file = std::path::absolute(file).unwrap_or_else(|_| file.clone());

@@ -14,7 +14,6 @@ pub(super) struct Targets {
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub(super) struct Job {
     pub(super) key: String,
-    pub(super) name: String,
     pub(super) title: &'static str,
 }
 
@@ -61,10 +60,9 @@ pub(super) fn jobs(bundle: &Bundle) -> Vec<Job> {
                 && words.iter().any(|word| key.to_lowercase().contains(word))
                 && !found.iter().any(|job: &Job| **key == format!("jobs.{}", job.key))
         });
-        if let Some((key, resource)) = own {
+        if let Some((key, _)) = own {
             let key = key.trim_start_matches("jobs.").to_owned();
-            let name = resource.settings["name"].as_str().unwrap_or(&key).to_owned();
-            found.push(Job { key, name, title });
+            found.push(Job { key, title });
         }
     }
     found

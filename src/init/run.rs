@@ -119,7 +119,6 @@ fn starter_files(args: &Args, host: &Host) -> Result<Vec<(String, Vec<u8>)>> {
     }
     host.say("no bundle is here: the starter project is written");
     let mut files = starter::files();
-    files.push((".gitignore".to_owned(), starter::IGNORED.as_bytes().to_vec()));
     // A repository's own words stay.
     files.retain(|(path, _)| path != "README.md" || !args.dir.join(path).exists());
     Ok(files)

@@ -26,9 +26,6 @@ pub struct Args {
     /// The job: its id, its name, or its key in the bundle
     #[arg(value_name = "JOB", env = "LAKEGATE_JOB")]
     job: String,
-    /// The bundle's target, when the job is named by its key
-    #[arg(long, short, env = "LAKEGATE_TARGET")]
-    target: Option<String>,
     /// A job parameter; may be given several times
     #[arg(
         long = "param",
@@ -53,7 +50,7 @@ pub struct Args {
 }
 
 impl Args {
-    pub fn request(self, _: &Config) -> Result<Request> {
+    pub fn request(self, config: &Config) -> Result<Request> {
         let parameters = pairs("parameter", &self.params)?;
         let order = Order {
             parameters,
@@ -62,7 +59,7 @@ impl Args {
             rerun_infrastructure: self.rerun_infrastructure,
             step_key: self.step_key,
         };
-        Ok(Request { job: self.job, target: self.target, order })
+        Ok(Request { job: self.job, target: config.target.clone(), order })
     }
 }
 

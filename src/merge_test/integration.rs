@@ -49,6 +49,7 @@ pub(super) async fn copy(
             .map(|(name, value)| (name.clone(), value.replace("{isolation}", word)))
             .collect(),
         isolation: Some(word.to_owned()),
+        only_looks: false,
     };
     let bundle = checkout::load_bundle(&choice, &ctx.client, &ctx.env, &ctx.context).await?;
     if let Some(host) = &bundle.host {

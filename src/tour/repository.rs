@@ -5,7 +5,6 @@ use std::path::Path;
 use anyhow::{Context as _, Result, bail};
 
 use crate::report::Fault;
-use crate::starter;
 use crate::sys::{Env, fs, process};
 
 /// A change on a branch of its own.
@@ -27,7 +26,6 @@ pub(super) async fn init(env: &Env, project: &Path) -> Result<()> {
             .hint("install git: releases are made from its commits")
             .into());
     }
-    fs::write_atomic(project.join(".gitignore"), starter::IGNORED)?;
     if git(env, project, &["rev-parse", "--verify", "--quiet", "HEAD"]).await.is_ok() {
         return Ok(());
     }

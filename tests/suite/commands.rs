@@ -401,7 +401,7 @@ fn a_plan_is_applied_exactly_or_not_at_all() {
     world.edit("hello.py", "hello", "goodbye");
     let (code, said) = apply();
     assert_eq!(code, 4, "{said}");
-    assert!(said.contains("the files are not those that were planned"), "{said}");
+    assert!(said.contains("is not as it was planned"), "{said}");
     world.edit("databricks.yml", "hello:\n", "greet:\n");
     let (code, said) = world.run(&["bundle-deploy", "apply"]);
     assert_eq!(code, 1, "{said}");

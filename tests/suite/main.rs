@@ -9,10 +9,13 @@
 )]
 
 mod actions;
+mod agent;
 mod architecture;
+mod azure;
 mod commands;
 mod conformance;
 mod deployments;
+mod devops;
 mod drift;
 mod durability;
 mod init;

@@ -1,33 +1,12 @@
 //! Tables read from their files, with credentials that the catalog hands out.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use serde_json::json;
 
-use crate::support::{Served, cache, root, text, within};
-
-/// The emulator's packages, installed from their lock file.
-fn modules() -> PathBuf {
-    let folder = cache().join("azure");
-    let done = folder.join("installed");
-    let source = root().join("tests/azure");
-    let wanted = std::fs::read_to_string(source.join("package-lock.json")).unwrap();
-    if std::fs::read_to_string(&done).is_ok_and(|installed| installed == wanted) {
-        return folder;
-    }
-    std::fs::create_dir_all(&folder).unwrap();
-    for file in ["package.json", "package-lock.json"] {
-        std::fs::copy(source.join(file), folder.join(file)).unwrap();
-    }
-    let mut install = Command::new("npm");
-    install.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"]).current_dir(&folder);
-    let output = within(Duration::from_secs(600), &mut install);
-    assert!(output.status.success(), "{}", text(&output.stderr));
-    std::fs::write(done, wanted).unwrap();
-    folder
-}
+use crate::support::{Served, has_node, modules, root, text, within};
 
 /// A storage account with the files of a folder, below a prefix.
 struct Account {
@@ -104,12 +83,7 @@ async fn a_table_is_read_from_its_files_without_a_warehouse() {
     let (code, _, said) = check("main.default.far", None);
     assert!(code != 0 && said.contains("EXTERNAL USE SCHEMA"), "{code} {said}");
 
-    if Command::new("node").arg("--version").output().is_err() {
-        assert!(
-            std::env::var_os("CI").is_none(),
-            "CI needs Node for the emulator of Azure storage"
-        );
-        eprintln!("skipped: there is no Node, which the emulator of Azure storage needs");
+    if !has_node("the emulator of Azure storage") {
         return;
     }
     let account = Account::with(Path::new(&place), "tables/now");

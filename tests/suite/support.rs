@@ -203,3 +203,38 @@ pub(crate) fn tool(name: &str) -> PathBuf {
     });
     folder.join("bin").join(name)
 }
+
+/// Whether there is Node, which `what` needs; in CI there must be.
+#[expect(clippy::print_stderr, reason = "a skipped test says so")]
+pub(crate) fn has_node(what: &str) -> bool {
+    let there = Command::new("node").arg("--version").output().is_ok();
+    if !there {
+        assert!(std::env::var_os("CI").is_none(), "CI needs Node for {what}");
+        eprintln!("skipped: there is no Node, which {what} needs");
+    }
+    there
+}
+
+/// Packages for Node, installed from their lock file.
+pub(crate) fn modules() -> PathBuf {
+    let folder = cache().join("azure");
+    let done = folder.join("installed");
+    let source = root().join("tests/azure");
+    let wanted = std::fs::read_to_string(source.join("package-lock.json")).unwrap();
+    // Tests run side by side, and one of them installs.
+    static ONE: std::sync::Mutex<()> = std::sync::Mutex::new(());
+    let _one = ONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    if std::fs::read_to_string(&done).is_ok_and(|installed| installed == wanted) {
+        return folder;
+    }
+    std::fs::create_dir_all(&folder).unwrap();
+    for file in ["package.json", "package-lock.json"] {
+        std::fs::copy(source.join(file), folder.join(file)).unwrap();
+    }
+    let mut install = Command::new("npm");
+    install.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"]).current_dir(&folder);
+    let output = within(Duration::from_secs(600), &mut install);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    std::fs::write(done, wanted).unwrap();
+    folder
+}

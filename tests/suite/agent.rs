@@ -1,0 +1,379 @@
+//! A stand-in for the agent of Azure Pipelines: it reads a pipeline, and runs the
+//! tasks of our extension by their own shim.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::support::{git, text, within};
+
+type Variables = BTreeMap<String, String>;
+
+/// A machine with one repository on it.
+pub(crate) struct Agent<'a> {
+    /// The unpacked extension.
+    pub(crate) extension: &'a Path,
+    pub(crate) home: &'a Path,
+    /// Temporary files, tools and artifacts.
+    pub(crate) place: &'a Path,
+    /// Variable groups by their names.
+    pub(crate) groups: BTreeMap<String, Variables>,
+    /// What the agent tells every step, and what this machine has.
+    pub(crate) machine: Variables,
+    pub(crate) parameters: Variables,
+    /// Stages that whoever starts the run leaves out.
+    pub(crate) skip: &'static [&'static str],
+    pub(crate) builds: std::cell::Cell<u32>,
+    /// Somebody who looks at an environment before its stage runs.
+    pub(crate) approve: Box<dyn Fn(&str) + 'a>,
+}
+
+/// How a run went.
+#[derive(Debug, Default)]
+pub(crate) struct Ran {
+    /// Of each stage, or of the only one: `Succeeded` and so on.
+    pub(crate) stages: Vec<(String, &'static str)>,
+    /// Every `##vso` command: its head, and what follows it.
+    pub(crate) commands: Vec<(String, String)>,
+    /// Outputs by `stage.job.step.name`.
+    outputs: Variables,
+    pub(crate) log: String,
+}
+
+impl Ran {
+    pub(crate) fn results(&self) -> Vec<&'static str> {
+        self.stages.iter().map(|(_, result)| *result).collect()
+    }
+
+    pub(crate) fn told(&self, head: &str, words: &str) -> bool {
+        self.commands.iter().any(|(own, said)| own.starts_with(head) && said.contains(words))
+    }
+}
+
+fn items(value: &Value) -> impl Iterator<Item = &Value> {
+    value.as_array().into_iter().flatten()
+}
+
+fn word(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+impl Agent<'_> {
+    pub(crate) fn run(&self, file: &str) -> Ran {
+        let text = std::fs::read_to_string(self.home.join(file)).unwrap();
+        let pipeline: Value = serde_yaml::from_str(&text).unwrap();
+        let pipeline = self.expand(&pipeline);
+        drop(std::fs::remove_dir_all(self.place.join("workspace")));
+        self.builds.set(self.builds.get() + 1);
+        let mut ran = Ran::default();
+        let mut variables = self.variables(&pipeline["variables"], &ran);
+        for (name, value) in [
+            ("Build.BuildId", self.builds.get().to_string()),
+            ("System.StageAttempt", "1".to_owned()),
+            ("System.JobAttempt", "1".to_owned()),
+            ("Pipeline.Workspace", self.place.join("workspace").display().to_string()),
+        ] {
+            variables.insert(name.to_owned(), value);
+        }
+        if pipeline["stages"].is_null() {
+            self.stage("only", &pipeline, &variables, &mut ran);
+            return ran;
+        }
+        let mut before = None;
+        for stage in items(&pipeline["stages"]) {
+            let name = word(&stage["stage"]);
+            if self.skip.contains(&&*name) {
+                continue;
+            }
+            let needs: Vec<String> = match &stage["dependsOn"] {
+                Value::Null => before.take().into_iter().collect(),
+                Value::Array(all) => all.iter().map(word).collect(),
+                one => vec![word(one)],
+            };
+            before = Some(name.clone());
+            let good = |need: &String| {
+                ran.stages.iter().any(|(own, result)| own == need && result.starts_with("Succ"))
+            };
+            let is_good = needs.iter().all(good);
+            let known = |reference: &str| {
+                // dependencies.STAGE.outputs['JOB.STEP.NAME']
+                let rest = reference.strip_prefix("dependencies.")?;
+                let (stage, rest) = rest.split_once(".outputs['")?;
+                ran.outputs.get(&format!("{stage}.{}", rest.trim_end_matches("']"))).cloned()
+            };
+            let condition = stage["condition"].as_str().unwrap_or("succeeded()");
+            if !holds(condition, is_good, &known) {
+                ran.stages.push((name, "Skipped"));
+                continue;
+            }
+            let mut own = variables.clone();
+            own.extend(self.variables(&stage["variables"], &ran));
+            (self.approve)(&name);
+            self.stage(&name, stage, &own, &mut ran);
+        }
+        ran
+    }
+
+    /// `${{ if … }}` keys and `${{ parameters.… }}` values.
+    fn expand(&self, value: &Value) -> Value {
+        match value {
+            Value::Object(fields) => {
+                let mut out = serde_json::Map::new();
+                for (key, value) in fields {
+                    let value = self.expand(value);
+                    let Some(condition) = key.strip_prefix("${{ if ") else {
+                        out.insert(key.clone(), value);
+                        continue;
+                    };
+                    let known = |name: &str| self.parameters.get(name.strip_prefix("parameters.")?);
+                    let condition = condition.trim_end_matches("}}").trim();
+                    if holds(condition, true, &|name| known(name).cloned()) {
+                        out.extend(value.as_object().unwrap().clone());
+                    }
+                }
+                Value::Object(out)
+            }
+            Value::Array(all) => all.iter().map(|item| self.expand(item)).collect(),
+            Value::String(text) => {
+                let mut text = text.clone();
+                for (name, value) in &self.parameters {
+                    text = text.replace(&format!("${{{{ parameters.{name} }}}}"), value);
+                }
+                Value::String(text)
+            }
+            other => other.clone(),
+        }
+    }
+
+    fn variables(&self, list: &Value, ran: &Ran) -> Variables {
+        let mut found = Variables::new();
+        for item in items(list) {
+            if let Some(group) = item["group"].as_str() {
+                let own = self.groups.get(group).unwrap_or_else(|| panic!("no group {group}"));
+                found.extend(own.clone());
+                continue;
+            }
+            let value = word(&item["value"]);
+            // $[ stageDependencies.STAGE.JOB.outputs['STEP.NAME'] ]
+            let runtime = value.strip_prefix("$[ stageDependencies.").map(|rest| {
+                let (place, rest) = rest.split_once(".outputs['").unwrap();
+                let name = format!("{place}.{}", rest.trim_end_matches("'] ]"));
+                ran.outputs.get(&name).cloned().unwrap_or_default()
+            });
+            found.insert(word(&item["name"]), runtime.unwrap_or(value));
+        }
+        found
+    }
+
+    fn stage(&self, name: &str, stage: &Value, variables: &Variables, ran: &mut Ran) {
+        let mut result = "Succeeded";
+        for job in items(&stage["jobs"]) {
+            // Each job has a machine of its own, with what git holds.
+            git(self.home, &["clean", "-fdxq", "-e", ".venv"]);
+            let is_deployment = job.get("deployment").is_some();
+            assert_eq!(is_deployment, job.get("environment").is_some(), "{job}");
+            let own = word(job.get("job").or_else(|| job.get("deployment")).unwrap());
+            let steps = job.get("steps").or_else(|| job.pointer("/strategy/runOnce/deploy/steps"));
+            let mut work =
+                Job { agent: self, stage: name, job: &own, variables: variables.clone() };
+            let ended = work.run(steps.unwrap(), ran);
+            if ended != "Succeeded" {
+                result = ended;
+            }
+        }
+        ran.stages.push((name.to_owned(), result));
+    }
+}
+
+struct Job<'a> {
+    agent: &'a Agent<'a>,
+    stage: &'a str,
+    job: &'a str,
+    variables: Variables,
+}
+
+impl Job<'_> {
+    fn run(&mut self, steps: &Value, ran: &mut Ran) -> &'static str {
+        let mut result = "Succeeded";
+        for step in items(steps) {
+            let condition = step["condition"].as_str().unwrap_or("succeeded()");
+            let known = |name: &str| {
+                let name = name.strip_prefix("variables['")?.strip_suffix("']")?;
+                self.variables.get(name).cloned()
+            };
+            if !holds(condition, result != "Failed", &known) {
+                continue;
+            }
+            match self.step(step, ran) {
+                "Succeeded" => {}
+                worse if result != "Failed" => result = worse,
+                _ => {}
+            }
+        }
+        result
+    }
+
+    fn filled(&self, text: &str) -> String {
+        let fill = |text: String, (name, value): (&String, &String)| {
+            text.replace(&format!("$({name})"), value)
+        };
+        self.variables.iter().fold(text.to_owned(), fill)
+    }
+
+    fn step(&mut self, step: &Value, ran: &mut Ran) -> &'static str {
+        let agent = self.agent;
+        let text = |name: &str| step[name].as_str().map(|text| self.filled(text));
+        if let Some(script) = text("bash") {
+            let mut bash = Command::new("bash");
+            bash.args(["-c", &script]);
+            return self.process(step, bash, ran);
+        }
+        if let Some(artifact) = text("artifact") {
+            let artifact = agent.place.join("artifacts").join(artifact);
+            if let Some(from) = text("publish") {
+                let from = agent.home.join(from);
+                assert!(!artifact.exists(), "{} is there already", artifact.display());
+                if !from.is_dir() {
+                    ran.log += &format!("nothing at {}\n", from.display());
+                    return "Failed";
+                }
+                copy(&from, &artifact);
+            } else {
+                let name = artifact.file_name().unwrap().to_owned();
+                copy(&artifact, &agent.place.join("workspace").join(name));
+            }
+            return "Succeeded";
+        }
+        match text("task").as_deref() {
+            None => assert!(step.get("checkout").is_some(), "{step}"),
+            Some("UsePythonVersion@0") => {}
+            Some("PublishTestResults@2") => {
+                let file = step["inputs"]["testResultsFiles"].as_str().unwrap();
+                assert!(agent.home.join(file).is_file(), "{file}");
+            }
+            Some(task) => return self.task(task, step, ran),
+        }
+        "Succeeded"
+    }
+
+    fn task(&mut self, task: &str, step: &Value, ran: &mut Ran) -> &'static str {
+        let (name, major) = task.split_once('@').unwrap();
+        let folders = std::fs::read_dir(self.agent.extension).unwrap();
+        let known = folders.filter_map(|entry| {
+            let folder = entry.unwrap().path();
+            let text = std::fs::read_to_string(folder.join("task.json")).ok()?;
+            Some((folder, serde_json::from_str::<Value>(&text).unwrap()))
+        });
+        let (folder, manifest) = known.into_iter().find(|(_, task)| task["name"] == name).unwrap();
+        assert_eq!(manifest["version"]["Major"].to_string(), major);
+        let mut node = Command::new("node");
+        node.arg(folder.join("shim.js"));
+        let given = step["inputs"].as_object().cloned().unwrap_or_default();
+        for input in items(&manifest["inputs"]) {
+            let key = input["name"].as_str().unwrap();
+            let value = given.get(key).map(word).or_else(|| Some(word(&input["defaultValue"])));
+            node.env(format!("INPUT_{}", key.to_uppercase()), self.filled(&value.unwrap()));
+        }
+        for key in given.keys() {
+            assert!(items(&manifest["inputs"]).any(|input| input["name"] == **key), "{key}");
+        }
+        node.env("ENDPOINT_AUTH_PARAMETER_SYSTEMVSSCONNECTION_ACCESSTOKEN", "job-token");
+        if let Some(binaries) = self.agent.machine.get("binaries") {
+            node.env("INPUT_BINARYPATH", binaries);
+        }
+        self.process(step, node, ran)
+    }
+
+    /// Runs a program as a step, and does what it says to the agent.
+    fn process(&mut self, step: &Value, mut command: Command, ran: &mut Ran) -> &'static str {
+        let agent = self.agent;
+        let own = step["name"].as_str().or_else(|| step["task"].as_str()).unwrap_or("script");
+        for (name, value) in agent.machine.iter().chain(&self.variables) {
+            command.env(name.to_uppercase().replace('.', "_"), value);
+        }
+        command
+            .current_dir(agent.home)
+            .env("SYSTEM_STAGENAME", self.stage)
+            .env("SYSTEM_JOBNAME", self.job)
+            .env("SYSTEM_TASKINSTANCENAME", own)
+            .env("SYSTEM_JOBATTEMPT", "1")
+            .env("AGENT_TEMPDIRECTORY", agent.place)
+            .env("AGENT_NAME", "agent 1")
+            .env("TF_BUILD", "True");
+        let output = within(Duration::from_secs(300), &mut command);
+        let said = text(&output.stdout);
+        ran.log += &format!("== {own}\n{said}{}", text(&output.stderr));
+        let mut result = if output.status.success() { "Succeeded" } else { "Failed" };
+        for line in said.lines() {
+            // As the agent reads it: anywhere in a line, to the first `]`.
+            let Some((_, rest)) = line.split_once("##vso[") else { continue };
+            let Some((head, message)) = rest.split_once(']') else { continue };
+            if let Some(told) = head.strip_prefix("task.complete result=") {
+                result = match told {
+                    "Failed" => "Failed",
+                    "SucceededWithIssues" if result != "Failed" => "SucceededWithIssues",
+                    _ => result,
+                };
+            }
+            if let Some(name) = head.strip_prefix("task.setvariable variable=") {
+                let name = name.strip_suffix(";isOutput=true").unwrap();
+                let value = message.replace("%AZP25", "%");
+                let full = format!("{}.{}.{own}.{name}", self.stage, self.job);
+                ran.outputs.insert(full, value.clone());
+                self.variables.insert(format!("{own}.{name}"), value);
+            }
+            ran.commands.push((head.to_owned(), message.to_owned()));
+        }
+        result
+    }
+}
+
+pub(crate) fn copy(from: &Path, to: &Path) {
+    for file in lakegate::sys::fs::files_below(from).unwrap() {
+        let to: PathBuf = to.join(&file);
+        std::fs::create_dir_all(to.parent().unwrap()).unwrap();
+        std::fs::copy(from.join(&file), to).unwrap();
+    }
+}
+
+/// Whether a condition holds, of the functions that our pipelines use.
+fn holds(condition: &str, is_good: bool, known: &dyn Fn(&str) -> Option<String>) -> bool {
+    let (name, rest) = condition.trim().split_once('(').unwrap();
+    let rest = rest.strip_suffix(')').unwrap();
+    let parts = arguments(rest);
+    let value = |text: &str| match text.strip_prefix('\'') {
+        Some(literal) => literal.trim_end_matches('\'').to_owned(),
+        None => known(text).unwrap_or_default(),
+    };
+    match (name, &parts[..]) {
+        ("succeeded", []) => is_good,
+        ("always" | "succeededOrFailed", []) => true,
+        ("canceled", []) => false,
+        ("and", parts) => parts.iter().all(|part| holds(part, is_good, known)),
+        ("eq", [one, other]) => value(one) == value(other),
+        ("ne", [one, other]) => value(one) != value(other),
+        _ => panic!("{condition} is not understood"),
+    }
+}
+
+fn arguments(text: &str) -> Vec<&str> {
+    let (mut parts, mut depth, mut start) = (Vec::new(), 0, 0);
+    for (at, char) in text.char_indices() {
+        match char {
+            '(' | '[' => depth += 1,
+            ')' | ']' => depth -= 1,
+            ',' if depth == 0 => {
+                parts.push(text[start..at].trim());
+                start = at + 1;
+            }
+            _ => {}
+        }
+    }
+    if !text.trim().is_empty() {
+        parts.push(text[start..].trim());
+    }
+    parts
+}

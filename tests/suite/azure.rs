@@ -1,0 +1,343 @@
+//! Azure DevOps: the extension as it is packed, and the pipelines that `init`
+//! writes, read as the editor reads them and run by a stand-in for the agent.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::agent::{Agent, Ran};
+use crate::devops::{ISSUER, SUBJECT, Shared, host};
+use crate::support::{
+    Served, cache, git, has_node, lakegate, modules, python, root, text, tool, within,
+};
+
+/// The extension, packed by Microsoft's own tool and unpacked as agents do it.
+fn extension() -> &'static Path {
+    static UNPACKED: OnceLock<(tempfile::TempDir, PathBuf)> = OnceLock::new();
+    let (_, path) = UNPACKED.get_or_init(|| {
+        let dir = tempfile::tempdir().unwrap();
+        let path = std::env::var("PATH").unwrap();
+        let mut pack = Command::new(root().join("tasks/pack.sh"));
+        pack.arg(dir.path());
+        pack.env("PATH", format!("{}:{path}", modules().join("node_modules/.bin").display()));
+        let output = within(Duration::from_secs(120), &mut pack);
+        assert!(output.status.success(), "{}", text(&output.stdout) + &text(&output.stderr));
+        let files = lakegate::sys::fs::files_below(dir.path()).unwrap();
+        let [package] = &files[..] else { panic!("{files:?}") };
+        let package = dir.path().join(package);
+        assert!(std::fs::metadata(&package).unwrap().len() < 5 << 20);
+        let unpacked = dir.path().join("unpacked");
+        // It keeps no modes.
+        let mut unzip = Command::new("python3");
+        unzip.args(["-m", "zipfile", "-e"]).args([&package, &unpacked]);
+        assert!(unzip.status().unwrap().success());
+        (dir, unpacked)
+    });
+    path
+}
+
+#[test]
+fn the_package_holds_all_that_a_task_needs() {
+    if !has_node("the packing of the extension") {
+        return;
+    }
+    let tasks = root().join("tasks");
+    let mut count = 0;
+    for entry in std::fs::read_dir(&tasks).unwrap() {
+        let folder = entry.unwrap().path();
+        if !folder.is_dir() {
+            continue;
+        }
+        count += 1;
+        let packed = extension().join(folder.file_name().unwrap());
+        for file in ["task.json", "inputs.json", "shim.js", "checksums.txt", "icon.png"] {
+            assert!(packed.join(file).is_file(), "{} {file}", packed.display());
+        }
+    }
+    assert_eq!(count, 7);
+    assert!(extension().join("extension.vsomanifest").is_file());
+}
+
+fn init(at: &Path, args: &[&str]) -> (i32, String) {
+    let mut command = lakegate();
+    command.args(["init", "--host=azure"]).args(args).current_dir(at);
+    let output = command.output().unwrap();
+    (output.status.code().unwrap(), text(&output.stdout) + &text(&output.stderr))
+}
+
+fn repository(at: &Path) -> PathBuf {
+    let home = at.join("home");
+    std::fs::create_dir_all(&home).unwrap();
+    git(&home, &["init", "-q", "-b", "main"]);
+    git(&home, &["remote", "add", "origin", "https://dev.azure.com/acme/ml/_git/flights"]);
+    home
+}
+
+/// What the editor says of pipelines.
+fn findings(files: &[PathBuf]) -> String {
+    let mut schemas = Command::new(tool("python3"));
+    schemas.args([
+        "-c",
+        "import check_jsonschema,os;print(os.path.dirname(check_jsonschema.__file__))",
+    ]);
+    let place = text(&schemas.output().unwrap().stdout);
+    let schema = Path::new(place.trim()).join("builtin_schemas/vendor/azure-pipelines.json");
+    let mut node = Command::new("node");
+    node.arg(root().join("tests/azure/pipelines.mjs")).arg(modules()).arg(schema);
+    let output = within(Duration::from_secs(60), node.arg(root().join("tasks")).args(files));
+    let said = text(&output.stdout) + &text(&output.stderr);
+    let own = |line: &&str| line.contains(".yml:") || line.contains("Error");
+    let found = said.lines().filter(own).collect::<Vec<_>>().join("\n");
+    assert_eq!(output.status.success(), found.is_empty(), "{said}");
+    found
+}
+
+fn pipelines(home: &Path) -> Vec<PathBuf> {
+    let folder = home.join(".azure-pipelines");
+    let all = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    all.filter(|path| path.extension().is_some_and(|ending| ending == "yml")).collect()
+}
+
+#[test]
+fn every_choice_gives_pipelines_without_a_finding() {
+    if !has_node("the reader of pipelines") {
+        return;
+    }
+    let mut last = None;
+    for (fixture, args, expected) in [
+        (None, &["--workspace=embedded", "--test-target=local"][..], 1),
+        (None, &["--main=trunk", "--python=3.11", "--test-target=staging"], 4),
+        (Some("every_kind"), &["--staging-target=dev"], 3),
+        (Some("rules"), &[], 1),
+        (None, &["--test-target=local"], 4),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let home = repository(dir.path());
+        if let Some(fixture) = fixture {
+            crate::agent::copy(&root().join("tests/bundles").join(fixture), &home);
+        }
+        let (code, told) = init(&home, args);
+        assert_eq!(code, 0, "{told}");
+        let files = pipelines(&home);
+        assert_eq!(files.len(), expected, "{fixture:?} {args:?}: {told}");
+        assert_eq!(findings(&files), "", "{fixture:?} {args:?}");
+        last = Some((dir, home));
+    }
+    // The reader does find what is wrong with an input of ours.
+    let (_dir, home) = last.unwrap();
+    let staging = home.join(".azure-pipelines/staging.yml");
+    let own = std::fs::read_to_string(&staging).unwrap();
+    let wrong = own.replace("action: plan", "action: plann").replace("plan: .lake", "plam: .lake");
+    std::fs::write(&staging, wrong).unwrap();
+    let found = findings(&[staging]);
+    assert!(found.contains("Valid values: \"plan\"") && found.contains("plam"), "{found}");
+}
+
+fn strings<const N: usize>(pairs: [(&str, String); N]) -> BTreeMap<String, String> {
+    pairs.map(|(name, value)| (name.to_owned(), value)).into()
+}
+
+/// What the agent tells a step, and what this machine has.
+fn machine(address: &str) -> BTreeMap<String, String> {
+    let binaries = Path::new(env!("CARGO_BIN_EXE_lakegate")).parent().unwrap();
+    let path =
+        format!("{}:{}", python().parent().unwrap().display(), std::env::var("PATH").unwrap());
+    strings([
+        ("binaries", binaries.display().to_string()),
+        ("PATH", path),
+        ("LAKEGATE_ENVIRONMENT", "none".to_owned()),
+        ("LAKEGATE_CACHE", cache().display().to_string()),
+        ("DATABRICKS_CONFIG_FILE", "/nonexistent".to_owned()),
+        ("SYSTEM_COLLECTIONURI", address.to_owned()),
+        ("SYSTEM_TEAMFOUNDATIONCOLLECTIONURI", address.to_owned()),
+        ("SYSTEM_TEAMPROJECT", "ml".to_owned()),
+        ("SYSTEM_TEAMPROJECTID", "1".to_owned()),
+        ("SYSTEM_HOSTTYPE", "build".to_owned()),
+        ("SYSTEM_PLANID", "2".to_owned()),
+        ("SYSTEM_JOBID", "3".to_owned()),
+        ("BUILD_REPOSITORY_ID", "repo".to_owned()),
+        ("BUILD_REPOSITORY_NAME", "flights".to_owned()),
+        ("BUILD_SOURCEBRANCH", "refs/heads/main".to_owned()),
+    ])
+}
+
+/// Of a merge request, the agent tells more.
+fn of_request(mut machine: BTreeMap<String, String>, head: String) -> BTreeMap<String, String> {
+    machine.extend(strings([
+        ("SYSTEM_PULLREQUEST_PULLREQUESTID", "7".to_owned()),
+        ("SYSTEM_PULLREQUEST_ISFORK", "False".to_owned()),
+        ("SYSTEM_PULLREQUEST_SOURCEBRANCH", "refs/heads/change".to_owned()),
+        ("SYSTEM_PULLREQUEST_TARGETBRANCH", "refs/heads/main".to_owned()),
+        ("SYSTEM_PULLREQUEST_SOURCECOMMITID", head),
+    ]));
+    machine
+}
+
+async fn post(served: &Served, path: &str, body: &Value) {
+    let call = reqwest::Client::new().post(format!("{}{path}", served.host));
+    let answer = call.bearer_auth(&served.token).json(body).send().await.unwrap();
+    assert!(answer.status().is_success(), "{path}: {}", answer.text().await.unwrap());
+}
+
+/// The repository as `init` left it, on a change, and what is around it.
+struct World<'a> {
+    agent: Agent<'a>,
+    served: &'a Served,
+    address: String,
+    host: Shared,
+}
+
+impl World<'_> {
+    /// Each run has its own artifacts.
+    fn run(&self, pipeline: &str) -> Ran {
+        drop(std::fs::remove_dir_all(self.agent.place.join("artifacts")));
+        self.agent.run(&format!(".azure-pipelines/{pipeline}.yml"))
+    }
+
+    /// Commits a change of the code, and runs its merge request.
+    fn request(&mut self, from: &str, to: &str) -> Ran {
+        let home = self.agent.home;
+        let file = home.join("src/flights/features.py");
+        let own = std::fs::read_to_string(&file).unwrap();
+        assert!(own.contains(from));
+        std::fs::write(&file, own.replace(from, to)).unwrap();
+        git(home, &["commit", "-qam", "fix: a change"]);
+        let head = git(home, &["rev-parse", "HEAD"]);
+        self.agent.machine = of_request(machine(&self.address), head);
+        self.run("merge-request")
+    }
+}
+
+fn is_red_then_green(world: &mut World<'_>) {
+    let red = world.request("LATE_MINUTES = 15", "LATE_MINUTES = 1");
+    assert_eq!(red.results(), ["Failed"], "{}", red.log);
+    let at_line = "task.logissue type=error;code=merge/test;sourcepath=tests/test_features.py";
+    assert!(red.told(at_line, "failed"), "{:?}", red.commands);
+    let green = world.request("LATE_MINUTES = 1\n", "LATE_MINUTES = 15\n# minutes\n");
+    assert_eq!(green.results(), ["Succeeded"], "{}", green.log);
+    let host = world.host.lock().unwrap();
+    let states = host.statuses.iter().map(|status| status["state"].as_str().unwrap());
+    assert_eq!(states.collect::<Vec<_>>(), ["failed", "succeeded"]);
+    assert_eq!(host.threads.len(), 1);
+    assert_eq!(host.threads[0]["status"], "closed");
+    assert!(host.tokens >= 2);
+}
+
+async fn is_released(world: &mut World<'_>) {
+    let home = world.agent.home;
+    git(home, &["checkout", "-q", "main"]);
+    git(home, &["merge", "-q", "--ff-only", "change"]);
+    git(home, &["update-ref", "refs/remotes/origin/main", "HEAD"]);
+    world.agent.machine = machine(&world.address);
+    let staging = world.run("staging");
+    assert_eq!(staging.results(), ["Succeeded"], "{}", staging.log);
+    let release = world.run("release");
+    assert_eq!(release.results(), ["Succeeded", "Succeeded"], "{}", release.log);
+    {
+        let host = world.host.lock().unwrap();
+        let commit = git(home, &["rev-parse", "HEAD"]);
+        assert_eq!(host.refs["refs/tags/v0.1.0"], commit);
+        assert_eq!(host.refs["refs/heads/release/0.1.0"], commit);
+    }
+    let deployed = "SELECT release, target FROM prod.flights.deployments";
+    let rows = world.served.sql(deployed).await;
+    assert_eq!(rows, [[Some("0.1.0".to_owned()), Some("prod".to_owned())]]);
+    let again = world.run("release");
+    assert_eq!(again.results(), ["Succeeded", "Succeeded"], "{}", again.log);
+    assert!(again.told("task.setvariable variable=reason", "nothing to change"));
+}
+
+async fn is_promoted_if_good(world: &mut World<'_>) {
+    let policy = world.agent.home.join("lakegate.yml");
+    let own = std::fs::read_to_string(&policy).unwrap();
+    assert!(own.contains("roc_auc, min: 0.6"));
+    std::fs::write(&policy, own.replace("roc_auc, min: 0.6", "roc_auc, min: 0.99")).unwrap();
+    world.agent.skip = &["watch"];
+    let rejected = world.run("production");
+    assert_eq!(rejected.results(), ["Failed", "Skipped"], "{}", rejected.log);
+    assert!(rejected.told("task.setvariable variable=reason", "roc_auc"), "{}", rejected.log);
+    std::fs::write(&policy, own).unwrap();
+
+    world.agent.skip = &[];
+    let production = world.run("production");
+    let all = ["Succeeded", "Succeeded", "Succeeded"];
+    assert_eq!(production.results(), all, "{}", production.log);
+    let promoted = "SELECT alias, to_version FROM prod.flights.promotions WHERE phase = 'outcome'";
+    let rows = world.served.sql(promoted).await;
+    assert_eq!(rows, [[Some("champion".to_owned()), Some("2".to_owned())]]);
+}
+
+fn is_trained_anew_after_drift(world: &mut World<'_>) {
+    let mut refresh = world.served.command();
+    refresh.args(["job-run", "refresh_features", "--target=prod", "-p", "months=7"]);
+    let refreshed = within(Duration::from_secs(120), refresh.current_dir(world.agent.home));
+    assert!(refreshed.status.success(), "{}", text(&refreshed.stderr));
+    world.agent.skip = &["train", "promote"];
+    let drifted = world.run("production");
+    assert_eq!(drifted.results(), ["Failed"], "{}", drifted.log);
+    assert!(drifted.told("task.setvariable variable=decision", "retrain"), "{}", drifted.log);
+    assert!(drifted.told("task.logissue type=warning;code=drift/column", "temp drifted"));
+}
+
+/// From a merge request to a model in production that is watched, by nothing but
+/// what `init` wrote.
+#[tokio::test(flavor = "multi_thread")]
+async fn four_pipelines_carry_a_change_to_production() {
+    if !has_node("the tasks") {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let served = Served::start(&dir.path().join("workspace"));
+    for name in ["staging", "prod"] {
+        post(&served, "/api/2.1/unity-catalog/catalogs", &json!({ "name": name })).await;
+    }
+    let policy = json!({ "issuer": ISSUER, "subject": SUBJECT });
+    post(&served, "/__lakegate/federation", &policy).await;
+    let (address, host) = host().await;
+
+    let home = repository(dir.path());
+    assert_eq!(init(&home, &["--test-target=local"]).0, 0);
+    git(&home, &["add", "-A"]);
+    git(&home, &["commit", "-qm", "feat: start"]);
+    git(&home, &["update-ref", "refs/remotes/origin/main", "HEAD"]);
+    git(&home, &["checkout", "-q", "-b", "change"]);
+
+    let group = strings([
+        ("DATABRICKS_HOST", served.host.clone()),
+        ("DATABRICKS_CLIENT_ID", "flights".to_owned()),
+        ("DATABRICKS_WAREHOUSE_ID", "local".to_owned()),
+    ]);
+    let place = dir.path().join("agent");
+    std::fs::create_dir_all(&place).unwrap();
+    let approve = |stage: &str| {
+        if stage == "promote" {
+            let evidence = place.join("artifacts/evidence-1/model-gate.evidence.json");
+            let mut approve = served.command();
+            approve.args(["model-promote", "approve", "--target=prod", "--evidence"]);
+            let output = approve.arg(evidence).current_dir(&home).output().unwrap();
+            assert!(output.status.success(), "{}", text(&output.stderr));
+        }
+    };
+    let agent = Agent {
+        extension: extension(),
+        home: &home,
+        place: &place,
+        groups: ["local", "staging", "prod"]
+            .map(|target| (format!("lakegate-{target}"), group.clone()))
+            .into(),
+        machine: machine(&address),
+        parameters: strings([("version", "auto".to_owned())]),
+        skip: &[],
+        builds: 6.into(),
+        approve: Box::new(approve),
+    };
+    let mut world = World { agent, served: &served, address, host };
+    is_red_then_green(&mut world);
+    is_released(&mut world).await;
+    is_promoted_if_good(&mut world).await;
+    is_trained_anew_after_drift(&mut world);
+}
