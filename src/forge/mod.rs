@@ -225,6 +225,4 @@ impl Forge {
 }
 
 #[cfg(test)]
-mod repository_tests;
-#[cfg(test)]
 mod tests;

@@ -5,7 +5,7 @@ use std::process::{Command, Output};
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::support::{git, root, text, tool, within};
 
@@ -91,19 +91,30 @@ fn consumer(at: &Path, inputs: &str, result: &str) -> PathBuf {
     home
 }
 
-/// Runs the workflow; its lines as act tells them.
+/// Runs the workflow of a merge request; its lines as act tells them.
 pub(crate) fn act(home: &Path, more: &[String]) -> (bool, Vec<Value>) {
-    let event = home.join("../event.json");
-    std::fs::write(&event, r#"{"number": 7, "pull_request": {"number": 7, "base": {"ref": "main"}, "head": {"ref": "main", "sha": "abc", "repo": {"full_name": "acme/flights"}}}}"#).unwrap();
+    act_on(home, "pull_request", more)
+}
+
+/// Runs the workflows of an event.
+pub(crate) fn act_on(home: &Path, event: &str, more: &[String]) -> (bool, Vec<Value>) {
+    let file = home.join("../event.json");
+    let head = git(home, &["rev-parse", "HEAD"]);
+    let pull = json!({ "number": 7, "base": { "ref": "main" }, "head": { "ref": "change", "sha": head, "repo": { "full_name": "acme/flights" } } });
+    let told = match event {
+        "pull_request" => json!({ "number": 7, "pull_request": pull }),
+        _ => json!({}),
+    };
+    std::fs::write(&file, told.to_string()).unwrap();
     let mut command = Command::new(tool("act"));
     command
-        .args(["pull_request", "--json", "--no-cache-server", "-P", "ubuntu-latest=-self-hosted"])
+        .args([event, "--json", "--no-cache-server", "-P", "ubuntu-latest=-self-hosted"])
         .args(["-s", "GITHUB_TOKEN=ghs_token_value", "-e"])
-        .arg(&event)
+        .arg(&file)
         .arg(format!("--local-repository=lakegate/lakegate@{SHA}={}", suite().display()))
         .args(more)
         .current_dir(home);
-    let output = within(Duration::from_secs(300), &mut command);
+    let output = within(Duration::from_secs(600), &mut command);
     let lines = text(&output.stdout);
     let lines = lines.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
     (output.status.success(), lines)

@@ -7,10 +7,10 @@ use std::process::Command;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::agent::{Agent, Ran};
-use crate::devops::{ISSUER, SUBJECT, Shared, host};
+use crate::hosts::{ISSUER, SUBJECT, Shared, azure_answer, serve};
 use crate::support::{
     Served, cache, git, has_node, lakegate, modules, python, root, text, tool, within,
 };
@@ -177,12 +177,6 @@ fn of_request(mut machine: BTreeMap<String, String>, head: String) -> BTreeMap<S
     machine
 }
 
-async fn post(served: &Served, path: &str, body: &Value) {
-    let call = reqwest::Client::new().post(format!("{}{path}", served.host));
-    let answer = call.bearer_auth(&served.token).json(body).send().await.unwrap();
-    assert!(answer.status().is_success(), "{path}: {}", answer.text().await.unwrap());
-}
-
 /// The repository as `init` left it, on a change, and what is around it.
 struct World<'a> {
     agent: Agent<'a>,
@@ -293,11 +287,11 @@ async fn four_pipelines_carry_a_change_to_production() {
     let dir = tempfile::tempdir().unwrap();
     let served = Served::start(&dir.path().join("workspace"));
     for name in ["staging", "prod"] {
-        post(&served, "/api/2.1/unity-catalog/catalogs", &json!({ "name": name })).await;
+        served.post("/api/2.1/unity-catalog/catalogs", &json!({ "name": name })).await;
     }
     let policy = json!({ "issuer": ISSUER, "subject": SUBJECT });
-    post(&served, "/__lakegate/federation", &policy).await;
-    let (address, host) = host().await;
+    served.post("/__lakegate/federation", &policy).await;
+    let (address, host) = serve(azure_answer).await;
 
     let home = repository(dir.path());
     assert_eq!(init(&home, &["--test-target=local"]).0, 0);

@@ -2,21 +2,19 @@
 
 use std::path::{Path, PathBuf};
 
-use serde_json::Value;
+use crate::actions::linted;
+use crate::support::{git, lakegate, root, text};
 
-use crate::actions::{act, linted, said, suite};
-use crate::support::{cache, git, lakegate, python, root, text};
+pub(crate) const SHA: &str = "1111111111111111111111111111111111111111";
 
-const SHA: &str = "1111111111111111111111111111111111111111";
-
-fn init(at: &Path, args: &[&str]) -> (i32, String) {
+pub(crate) fn init(at: &Path, args: &[&str]) -> (i32, String) {
     let mut command = lakegate();
     command.args(["init", "--suite-ref", SHA]).args(args).current_dir(at);
     let output = command.output().unwrap();
     (output.status.code().unwrap(), text(&output.stdout) + &text(&output.stderr))
 }
 
-fn repository(at: &Path) -> PathBuf {
+pub(crate) fn repository(at: &Path) -> PathBuf {
     let home = at.join("home");
     std::fs::create_dir_all(&home).unwrap();
     git(&home, &["init", "-q", "-b", "main"]);
@@ -116,74 +114,4 @@ fn what_cannot_be_started_says_why() {
     std::fs::write(home.join("main.c"), "int main;").unwrap();
     let (code, told) = init(&home, &[]);
     assert!(code == 2 && told.contains("holds `main.c`"), "{told}");
-}
-
-/// An action of somebody else, for a runner without a network.
-fn stub(at: &Path, name: &str) -> String {
-    let folder = at.join(name);
-    std::fs::create_dir_all(&folder).unwrap();
-    let action = "name: stub\ndescription: stub\nruns:\n  using: composite\n  steps:\n    - run: \"true\"\n      shell: bash\n";
-    std::fs::write(folder.join("action.yml"), action).unwrap();
-    git(&folder, &["init", "-q", "-b", "main"]);
-    git(&folder, &["add", "-A"]);
-    git(&folder, &["commit", "-qm", "x"]);
-    folder.display().to_string()
-}
-
-/// The merge request's workflow as `init` wrote it, in the embedded workspace.
-fn merge_request(home: &Path, stubs: &Path) -> (bool, Vec<Value>) {
-    let mut more = Vec::new();
-    let text = std::fs::read_to_string(home.join(".github/workflows/merge-request.yml")).unwrap();
-    for line in text.lines() {
-        let Some((_, uses)) = line.split_once("uses: ") else { continue };
-        let uses = uses.split(" #").next().unwrap();
-        if let Some((name, sha)) = uses.split_once('@')
-            && matches!(name, "actions/setup-python" | "actions/upload-artifact")
-        {
-            more.push(format!("--local-repository={name}@{sha}={}", stub(stubs, name)));
-        }
-    }
-    let binaries = Path::new(env!("CARGO_BIN_EXE_lakegate")).parent().unwrap();
-    let path =
-        format!("{}:{}", python().parent().unwrap().display(), std::env::var("PATH").unwrap());
-    for (name, value) in [
-        ("LAKEGATE_BINARY_PATH", binaries.display().to_string()),
-        ("LAKEGATE_ENVIRONMENT", "none".to_owned()),
-        ("LAKEGATE_COMMENT", "never".to_owned()),
-        ("LAKEGATE_CACHE", cache().display().to_string()),
-        ("GITHUB_API_URL", "http://127.0.0.1:9".to_owned()),
-        ("PATH", path),
-    ] {
-        more.push("--env".to_owned());
-        more.push(format!("{name}={value}"));
-    }
-    assert!(suite().exists());
-    act(home, &more)
-}
-
-#[test]
-fn a_new_repository_is_green_at_the_first_push_and_red_when_it_should_be() {
-    let dir = tempfile::tempdir().unwrap();
-    let home = repository(dir.path());
-    assert_eq!(init(&home, &["--workspace=embedded", "--test-target=local"]).0, 0);
-    git(&home, &["add", "-A"]);
-    git(&home, &["commit", "-qm", "feat: start"]);
-    git(&home, &["update-ref", "refs/remotes/origin/main", "HEAD"]);
-    git(&home, &["checkout", "-q", "-b", "change"]);
-    let features = home.join("src/flights/features.py");
-    let text = std::fs::read_to_string(&features).unwrap();
-    std::fs::write(&features, format!("{text}\n# a change\n")).unwrap();
-    git(&home, &["commit", "-qam", "fix: a change"]);
-    let (passed, lines) = merge_request(&home, &dir.path().join("stubs"));
-    assert!(passed, "{}", said(&lines));
-    assert!(said(&lines).contains("2 jobs ran and held"), "{}", said(&lines));
-
-    std::fs::write(&features, text.replace("LATE_MINUTES = 15", "LATE_MINUTES = 1")).unwrap();
-    git(&home, &["commit", "-qam", "fix: a worse one"]);
-    let (passed, lines) = merge_request(&home, &dir.path().join("stubs2"));
-    assert!(!passed);
-    let error = lines.iter().find(|line| {
-        line["command"] == "error" && line["kvPairs"]["file"] == "tests/test_features.py"
-    });
-    assert!(error.is_some(), "{}", said(&lines));
 }

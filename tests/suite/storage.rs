@@ -35,12 +35,6 @@ impl Drop for Account {
     }
 }
 
-async fn post(served: &Served, path: &str, body: &serde_json::Value) {
-    let call = reqwest::Client::new().post(format!("{}{path}", served.host));
-    let answer = call.bearer_auth(&served.token).json(body).send().await.unwrap();
-    assert!(answer.status().is_success(), "{}", answer.text().await.unwrap());
-}
-
 /// Needs Node for the emulator; without it this is told, and in CI it is a failure.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_table_is_read_from_its_files_without_a_warehouse() {
@@ -61,7 +55,7 @@ async fn a_table_is_read_from_its_files_without_a_warehouse() {
         "catalog_name": "main", "schema_name": "default", "name": "far", "columns": columns,
         "storage_location": "abfss://lake@devstoreaccount1.dfs.core.windows.net/tables/now",
     });
-    post(&served, "/api/2.1/unity-catalog/tables", &far).await;
+    served.post("/api/2.1/unity-catalog/tables", &far).await;
     let check = |current: &str, endpoint: Option<&str>| {
         let policy = format!(
             "drift: {{baseline: main.default.then, current: {current}, engine: storage, exclude: [id]}}\n"
@@ -88,14 +82,14 @@ async fn a_table_is_read_from_its_files_without_a_warehouse() {
     }
     let account = Account::with(Path::new(&place), "tables/now");
     let grant = |token: &str| json!({"url": "abfss://lake@devstoreaccount1", "sas_token": token});
-    post(&served, "/__lakegate/storage", &grant(&account.signature)).await;
+    served.post("/__lakegate/storage", &grant(&account.signature)).await;
     let (code, far, said) = check("main.default.far", Some(&account.endpoint));
     assert_eq!(code, 1, "{said}");
     assert_eq!(near, far);
     let (_, sig) = account.signature.split_once("sig=").unwrap();
     assert!(!said.contains(sig), "{said}");
     let forged = account.signature.replace("sig=", "sig=x");
-    post(&served, "/__lakegate/storage", &grant(&forged)).await;
+    served.post("/__lakegate/storage", &grant(&forged)).await;
     let (code, _, said) = check("main.default.far", Some(&account.endpoint));
     assert!(code != 0 && code != 1 && !said.contains(sig), "{code} {said}");
 }

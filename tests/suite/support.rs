@@ -95,6 +95,13 @@ impl Served {
         lakegate::databricks::Client::new(&settings, std::sync::Arc::new(|_| {})).unwrap()
     }
 
+    /// Calls what has no client of ours.
+    pub(crate) async fn post(&self, path: &str, body: &serde_json::Value) {
+        let call = reqwest::Client::new().post(format!("{}{path}", self.host));
+        let answer = call.bearer_auth(&self.token).json(body).send().await.unwrap();
+        assert!(answer.status().is_success(), "{path}: {}", answer.text().await.unwrap());
+    }
+
     pub(crate) async fn sql(&self, statement: &str) -> Vec<Vec<Option<String>>> {
         let statement = lakegate::databricks::sql::Statement::new(statement);
         self.client().sql("local", &statement).await.unwrap().rows

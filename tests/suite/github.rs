@@ -1,0 +1,209 @@
+//! The workflows that `init` writes, run by act: from a change to a drifted month.
+
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::actions::{act_on, said};
+use crate::hosts::{ISSUER, SUBJECT, Shared, github_answer, serve};
+use crate::init::{init, repository};
+use crate::support::{Served, cache, git, python, text, within};
+
+/// An action of somebody else, for a runner without a network.
+fn stub(at: &Path, name: &str, script: &str) -> String {
+    let folder = at.join(name);
+    std::fs::create_dir_all(&folder).unwrap();
+    let action = json!({ "name": "stub", "description": "stub",
+        "inputs": { "name": {}, "path": {}, "subject-path": {}, "python-version": {},
+            "include-hidden-files": {}, "if-no-files-found": {} },
+        "runs": { "using": "composite", "steps": [{ "shell": "bash", "run": script,
+            "env": { "NAME": "${{ inputs.name }}", "PLACE": "${{ inputs.path }}" } }] } });
+    std::fs::write(folder.join("action.yml"), action.to_string()).unwrap();
+    if !folder.join(".git").exists() {
+        git(&folder, &["init", "-q", "-b", "main"]);
+    }
+    git(&folder, &["add", "-A"]);
+    git(&folder, &["commit", "-qm", "x", "--allow-empty"]);
+    folder.display().to_string()
+}
+
+/// The repository, its host and its workspace.
+struct World<'a> {
+    at: &'a Path,
+    home: &'a Path,
+    variables: Vec<(&'static str, String)>,
+}
+
+impl World<'_> {
+    /// Runs a workflow as an event of its own.
+    fn run(&self, event: &str, workflow: &str, more: &[&str]) -> (bool, Vec<Value>) {
+        let file = format!(".github/workflows/{workflow}.yml");
+        let mut all = vec!["-W".to_owned(), file.clone()];
+        let artifacts = self.at.join("artifacts").display().to_string();
+        let up = format!(
+            "if [ -e \"$PLACE\" ]; then mkdir -p '{artifacts}'/\"$NAME\" && cp -r \"$PLACE\"/. '{artifacts}'/\"$NAME\"; fi"
+        );
+        let down = format!(
+            "mkdir -p \"$PLACE\" && cp -r '{artifacts}'/\"$NAME\"/. \"$PLACE\" && eval \"${{STUB_AFTER:-}}\""
+        );
+        drop(std::fs::remove_dir_all(&artifacts));
+        for line in std::fs::read_to_string(self.home.join(&file)).unwrap().lines() {
+            let Some((_, uses)) = line.split_once("uses: ") else { continue };
+            let Some((name, _)) = uses.split_once('@') else { continue };
+            let script = match name {
+                "actions/upload-artifact" => &up,
+                "actions/download-artifact" => &down,
+                "actions/setup-python" | "actions/attest-build-provenance" => "true",
+                _ => continue,
+            };
+            let uses = uses.split(" #").next().unwrap();
+            let folder = stub(&self.at.join("stubs"), name, script);
+            all.push(format!("--local-repository={uses}={folder}"));
+        }
+        for (name, value) in &self.variables {
+            // Variables of an environment, and what the machine has.
+            let is_var = name.starts_with("DATABRICKS_");
+            all.push(if is_var { "--var" } else { "--env" }.to_owned());
+            all.push(format!("{name}={value}"));
+        }
+        all.extend(more.iter().map(|word| (*word).to_owned()));
+        act_on(self.home, event, &all)
+    }
+
+    fn change(&self, from: &str, to: &str) {
+        let file = self.home.join("src/flights/features.py");
+        let own = std::fs::read_to_string(&file).unwrap();
+        assert!(own.contains(from));
+        std::fs::write(&file, own.replace(from, to)).unwrap();
+        git(self.home, &["commit", "-qam", "fix: a change"]);
+    }
+}
+
+/// How each job ended.
+fn ends(lines: &[Value]) -> Vec<(String, String)> {
+    let of = |line: &Value, name: &str| line[name].as_str().unwrap_or_default().to_owned();
+    let ended = lines.iter().filter(|line| line["jobResult"].is_string());
+    ended.map(|line| (of(line, "jobID"), of(line, "jobResult"))).collect()
+}
+
+fn machine(address: &str) -> Vec<(&'static str, String)> {
+    let binaries = Path::new(env!("CARGO_BIN_EXE_lakegate")).parent().unwrap();
+    let path =
+        format!("{}:{}", python().parent().unwrap().display(), std::env::var("PATH").unwrap());
+    vec![
+        ("LAKEGATE_BINARY_PATH", binaries.display().to_string()),
+        ("LAKEGATE_ENVIRONMENT", "none".to_owned()),
+        ("LAKEGATE_CACHE", cache().display().to_string()),
+        ("GITHUB_API_URL", address.to_owned()),
+        ("ACTIONS_ID_TOKEN_REQUEST_URL", format!("{address}/oidc")),
+        ("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "request".to_owned()),
+        ("PATH", path),
+    ]
+}
+
+/// Starts a repository with the workflows, on a branch.
+fn start(at: &Path, args: &[&str]) -> std::path::PathBuf {
+    let home = repository(at);
+    let (code, told) = init(&home, args);
+    assert_eq!(code, 0, "{told}");
+    git(&home, &["add", "-A"]);
+    git(&home, &["commit", "-qm", "feat: start"]);
+    git(&home, &["update-ref", "refs/remotes/origin/main", "HEAD"]);
+    git(&home, &["checkout", "-q", "-b", "change"]);
+    home
+}
+
+#[test]
+fn a_new_repository_is_green_at_the_first_push_and_red_when_it_should_be() {
+    let dir = tempfile::tempdir().unwrap();
+    let home = start(dir.path(), &["--workspace=embedded", "--test-target=local"]);
+    let mut variables = machine("http://127.0.0.1:9");
+    variables.push(("LAKEGATE_COMMENT", "never".to_owned()));
+    let world = World { at: dir.path(), home: &home, variables };
+    world.change("LATE_MINUTES = 15\n", "LATE_MINUTES = 15\n# a change\n");
+    let (passed, lines) = world.run("pull_request", "merge-request", &[]);
+    assert!(passed, "{}", said(&lines));
+    assert!(said(&lines).contains("2 jobs ran and held"), "{}", said(&lines));
+    world.change("LATE_MINUTES = 15\n", "LATE_MINUTES = 1\n");
+    let (passed, lines) = world.run("pull_request", "merge-request", &[]);
+    assert!(!passed);
+    let error = lines.iter().find(|line| {
+        line["command"] == "error" && line["kvPairs"]["file"] == "tests/test_features.py"
+    });
+    assert!(error.is_some(), "{}", said(&lines));
+}
+
+async fn is_tested_and_released(world: &World<'_>, served: &Served, host: &Shared) {
+    let (passed, lines) = world.run("pull_request", "merge-request", &[]);
+    assert!(passed, "{}", said(&lines));
+    {
+        let host = host.lock().unwrap();
+        assert_eq!(host.statuses[0]["state"], "success");
+        assert_eq!(host.comments.len(), 1);
+        assert!(host.tokens > 0);
+    }
+    git(world.home, &["checkout", "-q", "main"]);
+    git(world.home, &["merge", "-q", "--ff-only", "change"]);
+    git(world.home, &["update-ref", "refs/remotes/origin/main", "HEAD"]);
+    let (passed, lines) = world.run("push", "staging", &[]);
+    assert!(passed, "{}", said(&lines));
+    let (passed, lines) = world.run("workflow_dispatch", "release", &[]);
+    assert!(passed, "{}", said(&lines));
+    {
+        let host = host.lock().unwrap();
+        assert_eq!(host.refs["refs/tags/v0.1.0"], git(world.home, &["rev-parse", "HEAD"]));
+        assert_eq!(host.releases[0]["draft"], false);
+        assert_eq!(host.releases[0]["assets"].as_array().unwrap().len(), 6);
+    }
+    let deployed = "SELECT release, target FROM prod.flights.deployments";
+    let rows = served.sql(deployed).await;
+    assert_eq!(rows, [[Some("0.1.0".to_owned()), Some("prod".to_owned())]]);
+}
+
+/// From a merge request to a model in production that is watched.
+#[tokio::test(flavor = "multi_thread")]
+async fn four_workflows_carry_a_change_to_production() {
+    let dir = tempfile::tempdir().unwrap();
+    let served = Served::start(&dir.path().join("workspace"));
+    for name in ["staging", "prod"] {
+        served.post("/api/2.1/unity-catalog/catalogs", &json!({ "name": name })).await;
+    }
+    let policy = json!({ "issuer": ISSUER, "subject": SUBJECT });
+    served.post("/__lakegate/federation", &policy).await;
+    let (address, host) = serve(github_answer).await;
+    let home = start(dir.path(), &["--test-target=local"]);
+    let mut variables = machine(&address);
+    variables.extend([
+        ("DATABRICKS_HOST", served.host.clone()),
+        ("DATABRICKS_CLIENT_ID", "flights".to_owned()),
+        ("DATABRICKS_WAREHOUSE_ID", "local".to_owned()),
+        // Somebody agrees before the model moves.
+        ("STUB_AFTER", format!(
+            "if [ \"$NAME\" = evidence ]; then DATABRICKS_AUTH_TYPE=pat DATABRICKS_HOST={} DATABRICKS_TOKEN={} '{}' model-promote approve; fi",
+            served.host, served.token, env!("CARGO_BIN_EXE_lakegate")
+        )),
+    ]);
+    let world = World { at: dir.path(), home: &home, variables };
+    world.change("LATE_MINUTES = 15\n", "LATE_MINUTES = 15\n# a change\n");
+    is_tested_and_released(&world, &served, &host).await;
+
+    let (passed, lines) = world.run("schedule", "production", &[]);
+    assert!(passed, "{}", said(&lines));
+    let all = ["train", "promote", "watch"];
+    assert!(all.iter().all(|job| ends(&lines).contains(&((*job).to_owned(), "success".into()))));
+    let promoted = "SELECT alias, to_version FROM prod.flights.promotions WHERE phase = 'outcome'";
+    let rows = served.sql(promoted).await;
+    assert_eq!(rows, [[Some("champion".to_owned()), Some("1".to_owned())]]);
+
+    let mut refresh = served.command();
+    refresh.args(["job-run", "refresh_features", "--target=prod", "-p", "months=7"]);
+    let refreshed = within(Duration::from_secs(120), refresh.current_dir(&home));
+    assert!(refreshed.status.success(), "{}", text(&refreshed.stderr));
+    let (passed, lines) = world.run("schedule", "production", &["-j", "watch"]);
+    assert!(!passed);
+    let decision = lines
+        .iter()
+        .find(|line| line["command"] == "set-output" && line["kvPairs"]["name"] == "decision");
+    assert!(said(&lines).contains("temp drifted"), "{decision:?} {}", said(&lines));
+}
