@@ -23,6 +23,7 @@ pub mod cli;
 pub mod config;
 pub mod databricks;
 pub mod deployment;
+pub mod doctor;
 pub mod drift_check;
 pub mod forge;
 pub mod host;

@@ -5,7 +5,8 @@ use clap::{Parser, Subcommand};
 use super::connection::Connection;
 use super::publish::Publishing;
 use crate::{
-    bundle_deploy, drift_check, job_run, merge_test, model_gate, model_promote, release_build,
+    bundle_deploy, doctor, drift_check, job_run, merge_test, model_gate, model_promote,
+    release_build,
 };
 
 /// From merge request to monitored model on Databricks.
@@ -32,6 +33,8 @@ pub(super) enum Command {
     ReleaseBuild(Step<release_build::Args>),
     #[command(about = bundle_deploy::ABOUT)]
     BundleDeploy(Step<bundle_deploy::Args>),
+    #[command(about = doctor::ABOUT)]
+    Doctor(Step<doctor::Args>),
     /// Walk the whole production loop in an embedded workspace
     #[cfg(feature = "local")]
     Tour(crate::tour::Args),

@@ -17,7 +17,8 @@ use crate::report::{Finding, Outcome, Place, Severity};
 use crate::step::{self, Cancel, Ctx};
 use crate::sys::{Env, fs, process};
 use crate::{
-    bundle_deploy, drift_check, job_run, merge_test, model_gate, model_promote, release_build,
+    bundle_deploy, doctor, drift_check, job_run, merge_test, model_gate, model_promote,
+    release_build,
 };
 
 /// Runs the suite: `lakegate <command>`.
@@ -158,6 +159,7 @@ async fn dispatch(command: Command, env: &Arc<Env>) -> u8 {
         Command::BundleDeploy(step) => {
             run("bundle-deploy", step, env, bundle_deploy::Args::request, bundle_deploy::run).await
         }
+        Command::Doctor(step) => run("doctor", step, env, doctor::Args::request, doctor::run).await,
         #[cfg(feature = "local")]
         Command::Tour(args) => {
             let host = Host::detect(env.clone(), std::io::stdout());

@@ -54,6 +54,11 @@ impl Client {
         self.http.host()
     }
 
+    /// Whether no workspace was configured.
+    pub fn is_nowhere(&self) -> bool {
+        self.http.host() == settings::NOWHERE
+    }
+
     /// Refuses a workspace that the repository names but the caller did not:
     /// a merge request could point it at a host that collects tokens.
     pub fn confirm_host(&self, named_by: &str, named: &str) -> Result<(), Error> {

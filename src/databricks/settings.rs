@@ -56,6 +56,9 @@ pub struct Settings {
     pub env: Env,
 }
 
+/// The address of no workspace.
+pub(super) const NOWHERE: &str = "https://no-workspace.invalid";
+
 impl Settings {
     /// Resolves the settings. `host` is an explicit choice and wins.
     ///
@@ -102,7 +105,7 @@ impl Settings {
 
     /// Settings for work that calls no workspace; a call would find nobody.
     pub fn nowhere(env: &Env) -> Result<Self, Error> {
-        let mut settings = Self::loopback("https://no-workspace.invalid", &Secret::new("none"))?;
+        let mut settings = Self::loopback(NOWHERE, &Secret::new("none"))?;
         settings.env = env.clone();
         Ok(settings)
     }

@@ -1,5 +1,7 @@
 //! Unity Catalog: catalogs, schemas, tables, volumes, models, aliases.
 
+use std::collections::BTreeSet;
+
 use reqwest::Method;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -118,6 +120,35 @@ impl Client {
             Err(error) if error.is_not_found() => Ok(()),
             other => other,
         }
+    }
+
+    /// What the caller may do with a securable, whoever granted it where. An
+    /// owner's rights are not among them.
+    pub async fn effective_privileges(
+        &self,
+        kind: &str,
+        full_name: &str,
+    ) -> Result<BTreeSet<String>, Error> {
+        #[derive(Deserialize)]
+        struct Answer {
+            #[serde(default)]
+            privilege_assignments: Vec<Assignment>,
+        }
+        #[derive(Deserialize)]
+        struct Assignment {
+            #[serde(default)]
+            privileges: Vec<Privilege>,
+        }
+        #[derive(Deserialize)]
+        struct Privilege {
+            privilege: String,
+        }
+        let me = self.me().await?;
+        let name = segment(full_name);
+        let route = format!("/api/2.1/unity-catalog/effective-permissions/{kind}/{name}");
+        let answer: Answer = self.http.get(route).query("principal", me.user_name).read().await?;
+        let all = answer.privilege_assignments.into_iter().flat_map(|one| one.privileges);
+        Ok(all.map(|held| held.privilege).collect())
     }
 
     pub async fn table_get(&self, table: &TableName) -> Result<Option<TableInfo>, Error> {

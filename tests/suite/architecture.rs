@@ -29,7 +29,7 @@ const FEATURES: [&str; 7] = [
     "model_promote",
     "release_build",
 ];
-const FRONT: [&str; 5] = ["cli", "init", "local", "starter", "tour"];
+const FRONT: [&str; 6] = ["cli", "doctor", "init", "local", "starter", "tour"];
 
 /// Every source file by its path below `src`, without its inline tests.
 fn sources() -> BTreeMap<String, String> {
@@ -117,6 +117,8 @@ fn the_layers_point_one_way() {
             }
         } else if own == "tour" {
             [&PURE[..], &ADAPTERS, &["local", "starter", "tour"]].concat()
+        } else if own == "doctor" {
+            [&PURE[..], &ADAPTERS, &["doctor"]].concat()
         } else if own == "init" {
             [&PURE[..], &ADAPTERS, &["init", "starter"]].concat()
         } else if own == "local" {

@@ -15,6 +15,7 @@ mod azure;
 mod commands;
 mod conformance;
 mod deployments;
+mod doctor;
 mod drift;
 mod durability;
 mod github;

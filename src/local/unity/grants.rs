@@ -7,10 +7,10 @@ use axum::routing::get;
 use axum::{Json, Router};
 use serde_json::{Value, json};
 
-use crate::local::Shared;
 use crate::local::error::{Answer, ApiFault};
 use crate::local::input::Input;
 use crate::local::store::Kind;
+use crate::local::{Shared, USER};
 
 const KIND: Kind = "grant";
 
@@ -28,7 +28,19 @@ const TYPES: [(&str, Kind); 5] = [
 type Grants = BTreeMap<String, Vec<String>>;
 
 pub(super) fn routes() -> Router<Shared> {
-    Router::new().route("/api/2.1/unity-catalog/permissions/{kind}/{name}", get(read).patch(change))
+    Router::new()
+        .route("/api/2.1/unity-catalog/permissions/{kind}/{name}", get(read).patch(change))
+        .route("/api/2.1/unity-catalog/effective-permissions/{kind}/{name}", get(effective))
+}
+
+/// The one user may do everything.
+async fn effective(
+    State(workspace): State<Shared>,
+    Path((kind, name)): Path<(String, String)>,
+) -> Answer<Json<Value>> {
+    confirm(&workspace, &kind, &name)?;
+    let all = json!([{ "privilege": "ALL_PRIVILEGES" }]);
+    Ok(Json(json!({ "privilege_assignments": [{ "principal": USER, "privileges": all }] })))
 }
 
 fn confirm(workspace: &Shared, kind: &str, name: &str) -> Answer<String> {

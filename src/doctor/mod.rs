@@ -1,0 +1,11 @@
+//! `doctor`: what the other commands need, looked at before they need it.
+
+mod args;
+mod check;
+mod data;
+mod repository;
+mod run;
+mod workflows;
+
+pub use args::{ABOUT, Args};
+pub use run::{Request, run};

@@ -1,0 +1,177 @@
+//! What lies in the repository, and what the CI host gives a step.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::check::Checks;
+use super::run::Request;
+use super::workflows::{self, Uses};
+use crate::config::{DeployEngine, Environment};
+use crate::deployment::Cli;
+use crate::host::Dialect;
+use crate::step::Ctx;
+use crate::sys::git::Git;
+use crate::sys::{fs, process};
+use crate::{bundle, checkout};
+
+const AREA: &str = "repository";
+
+/// The bundle, git, and the workflows.
+pub(super) async fn look(ctx: &Ctx, request: &Request, checks: &mut Checks) {
+    targets(ctx, &request.bundle, checks);
+    match Git::of(&ctx.env, &request.bundle).await {
+        Err(error) => {
+            checks.failed((AREA, "git"), &error, "install git, and run this in a repository");
+        }
+        Ok(git) => {
+            match git.is_shallow().await {
+                Ok(true) => checks.bad(
+                    (AREA, "history"),
+                    "the clone has only a part of it",
+                    "check out with `fetch-depth: 0` (GitHub) or `fetchDepth: 0` (Azure): merge-test and release-build need it",
+                ),
+                Ok(false) => checks.good((AREA, "history"), "all of it is here"),
+                Err(error) => checks.failed((AREA, "history"), &error, "is this a git repository?"),
+            }
+            pins(&git.root().join(".github/workflows"), checks);
+        }
+    }
+}
+
+fn targets(ctx: &Ctx, root: &Path, checks: &mut Checks) {
+    let known =
+        checkout::sources(root).and_then(|sources| Ok((bundle::targets(&sources)?, sources)));
+    let (targets, sources) = match known {
+        Ok(found) => found,
+        Err(error) => {
+            return checks.failed(
+                (AREA, "databricks.yml"),
+                &error,
+                "name its folder with --bundle, or start one with `lakegate init`",
+            );
+        }
+    };
+    for target in targets {
+        let what = format!("target {target}");
+        match checkout::unassigned(&sources, Some(&target), &ctx.context) {
+            Ok(bundle) => {
+                checks.good((AREA, &what), format!("{} resources", bundle.resources.len()));
+            }
+            Err(error) if format!("{error:#}").contains("has no value") => checks.unknown(
+                (AREA, &what),
+                format!("{error:#}"),
+                "the value is given at the deployment: set BUNDLE_VAR_… to look at it here",
+            ),
+            Err(error) => checks.failed((AREA, &what), &error, "mend databricks.yml"),
+        }
+    }
+}
+
+/// Whether anybody could change what the workflows run.
+fn pins(folder: &Path, checks: &mut Checks) {
+    let mut found = Uses::default();
+    let entries = fs::entries(folder).ok().flatten().unwrap_or_default();
+    for (name, is_folder, _) in entries {
+        if is_folder || !(name.ends_with(".yml") || name.ends_with(".yaml")) {
+            continue;
+        }
+        let text = fs::read_text(folder.join(&name)).unwrap_or_default();
+        match serde_yaml::from_str::<Value>(&text) {
+            Ok(workflow) => workflows::collect(&name, &workflow, &mut found),
+            Err(error) => {
+                checks.bad((AREA, &name), error.to_string(), "mend the workflow's YAML");
+            }
+        }
+    }
+    if found.count == 0 {
+        return;
+    }
+    let what = (AREA, "pinned actions");
+    match &found.movable[..] {
+        [] => checks.good(what, format!("all {} are commits", found.count)),
+        movable => checks.bad(
+            what,
+            format!("{} can be moved by others", movable.join(", ")),
+            "name the full commit id, with the version as a comment",
+        ),
+    }
+    if found.suite.len() > 1 {
+        let commits: Vec<String> = found.suite.into_iter().collect();
+        checks.bad(
+            (AREA, "one Lakegate"),
+            format!("the workflows use several: {}", commits.join(", ")),
+            "run `lakegate init` again: steps of one loop belong to one release",
+        );
+    }
+}
+
+/// The programs that steps start.
+pub(super) async fn tools(ctx: &Ctx, request: &Request, checks: &mut Checks) {
+    const AREA: &str = "machine";
+    let config = &request.config;
+    if config.deploy.engine != DeployEngine::Native {
+        match Cli::find(ctx).await {
+            Ok(Some(cli)) => checks.good((AREA, "databricks CLI"), cli.version),
+            Ok(None) if config.deploy.engine == DeployEngine::Cli => checks.bad(
+                (AREA, "databricks CLI"),
+                "deploy.engine is `cli`, and none is on the PATH",
+                "install it, or set `deploy.engine: native`",
+            ),
+            Ok(None) => checks.good((AREA, "databricks CLI"), "none: the native engine deploys"),
+            Err(error) => {
+                checks.failed(
+                    (AREA, "databricks CLI"),
+                    &error,
+                    "update it, or use the native engine",
+                );
+            }
+        }
+    }
+    let wanted = match config.tests.unit.environment {
+        Environment::Uv => "uv",
+        Environment::Poetry => "poetry",
+        _ => "python3",
+    };
+    match process::find(wanted, &ctx.env) {
+        Some(path) => checks.good((AREA, wanted), path.display().to_string()),
+        None => checks.bad((AREA, wanted), "not on the PATH", "unit tests and wheels need it"),
+    }
+}
+
+/// What the CI host hands to a step only when it is asked to.
+pub(super) fn host(ctx: &Ctx, checks: &mut Checks) {
+    const AREA: &str = "CI host";
+    let signs_in = |way: &str| ctx.env.get("DATABRICKS_AUTH_TYPE") == Some(way);
+    match ctx.host.dialect() {
+        Dialect::Terminal => {}
+        Dialect::GitHub => {
+            if signs_in("github-oidc") {
+                match ctx.env.get("ACTIONS_ID_TOKEN_REQUEST_URL") {
+                    Some(_) => checks.good((AREA, "identity token"), "may be asked for"),
+                    None => checks.bad(
+                        (AREA, "identity token"),
+                        "the job may not ask for one",
+                        "`permissions: {id-token: write}` at the job",
+                    ),
+                }
+            }
+            match ctx.env.get("GITHUB_TOKEN") {
+                Some(_) => checks.good((AREA, "GITHUB_TOKEN"), "is here"),
+                None => checks.unknown(
+                    (AREA, "GITHUB_TOKEN"),
+                    "is not handed to this step",
+                    "`env: {GITHUB_TOKEN: ${{ github.token }}}` where something is told to a merge request, a commit or a ticket",
+                ),
+            }
+        }
+        Dialect::Azure => match ctx.env.get("SYSTEM_ACCESSTOKEN") {
+            Some(_) => checks.good((AREA, "SYSTEM_ACCESSTOKEN"), "is here"),
+            None => checks.bad(
+                (AREA, "SYSTEM_ACCESSTOKEN"),
+                "is not handed to this step",
+                "`env: {SYSTEM_ACCESSTOKEN: $(System.AccessToken)}`; our tasks have it without",
+            ),
+        },
+    }
+}

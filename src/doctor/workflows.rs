@@ -1,0 +1,66 @@
+//! What the workflows of a repository use, and whether it can be moved.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+/// Where our own actions are.
+const SUITE: &str = "lakegate/lakegate/";
+
+/// What was found in the workflows.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Uses {
+    /// Actions of others by a name that can be moved, with their file.
+    pub(super) movable: Vec<String>,
+    /// The commits that our own actions are taken from.
+    pub(super) suite: BTreeSet<String>,
+    pub(super) count: usize,
+}
+
+/// Collects every `uses:` of a workflow.
+pub(super) fn collect(file: &str, workflow: &Value, found: &mut Uses) {
+    match workflow {
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                match value.as_str() {
+                    Some(uses) if name == "uses" => note(file, uses, found),
+                    _ => collect(file, value, found),
+                }
+            }
+        }
+        Value::Array(items) => items.iter().for_each(|item| collect(file, item, found)),
+        _ => {}
+    }
+}
+
+fn note(file: &str, uses: &str, found: &mut Uses) {
+    // What lies in the repository itself moves with it.
+    if uses.starts_with("./") || uses.starts_with("$/") || uses.starts_with("docker://") {
+        return;
+    }
+    found.count += 1;
+    let (name, reference) = uses.split_once('@').unwrap_or((uses, ""));
+    let is_commit = reference.len() == 40 && reference.chars().all(|char| char.is_ascii_hexdigit());
+    if !is_commit {
+        found.movable.push(format!("{uses} ({file})"));
+    } else if name.starts_with(SUITE) {
+        found.suite.insert(reference.to_owned());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_commit_cannot_be_moved() {
+        let sha = "a".repeat(40);
+        let text = format!(
+            "jobs: {{a: {{steps: [{{uses: actions/checkout@v5}}, {{uses: 'lakegate/lakegate/actions/job-run@{sha}'}}, {{uses: ./own}}, {{run: x}}]}}, b: {{uses: acme/flows/x.yml@main}}}}"
+        );
+        let mut found = Uses::default();
+        collect("w.yml", &serde_yaml::from_str(&text).unwrap(), &mut found);
+        assert_eq!(found.movable, ["actions/checkout@v5 (w.yml)", "acme/flows/x.yml@main (w.yml)"]);
+        assert_eq!((found.suite, found.count), (BTreeSet::from([sha]), 3));
+    }
+}

@@ -1,0 +1,73 @@
+//! `doctor`: what is wrong is found, with the way out.
+
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::init::{init, repository};
+use crate::support::{Served, git, lakegate, text};
+
+fn doctor(mut command: Command, home: &Path) -> (i32, Value) {
+    let output = command.args(["doctor", "--json"]).current_dir(home).output().unwrap();
+    let told = serde_json::from_slice(&output.stdout);
+    (output.status.code().unwrap(), told.unwrap_or_else(|_| panic!("{}", text(&output.stderr))))
+}
+
+/// What was said of a thing, and its way out.
+fn finding<'a>(told: &'a Value, what: &str) -> (&'a str, &'a str) {
+    let all = told["findings"].as_array().unwrap();
+    let found = all.iter().find(|finding| finding["title"].as_str().unwrap().starts_with(what));
+    let found = found.unwrap_or_else(|| panic!("{what}: {told:#}"));
+    (found["title"].as_str().unwrap(), found["hint"].as_str().unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_wrong_is_found_with_its_way_out() {
+    let dir = tempfile::tempdir().unwrap();
+    let home = repository(dir.path());
+    assert_eq!(init(&home, &["--test-target=local"]).0, 0);
+    git(&home, &["add", "-A"]);
+    git(&home, &["commit", "-qm", "feat: start"]);
+
+    let (code, told) = doctor(lakegate(), &home);
+    assert_eq!(code, 1);
+    assert!(finding(&told, "identity").0.contains("no workspace is configured"));
+
+    // A new workspace lacks what the loop will make: nothing is wrong with that.
+    let served = Served::start(&dir.path().join("workspace"));
+    let (code, told) = doctor(served.command(), &home);
+    assert_eq!(code, 0, "{told:#}");
+    assert!(finding(&told, "record.schema").1.contains("CREATE SCHEMA `main`.`flights`"));
+    assert!(finding(&told, "drift.retrain_job").1.contains("deployment"));
+
+    served.sql("CREATE SCHEMA main.flights").await;
+    served.sql("CREATE TABLE main.flights.features AS SELECT 1 AS month").await;
+    let mut deploy = served.command();
+    deploy.args(["bundle-deploy", "apply"]).current_dir(&home);
+    let deployed = deploy.output().unwrap();
+    assert!(deployed.status.success(), "{}", text(&deployed.stderr));
+    let (code, told) = doctor(served.command(), &home);
+    assert_eq!(code, 0, "{told:#}");
+    let all = told.to_string();
+    for words in ["may be written to", "1 columns", "was deployed 1 times", "flights-train"] {
+        assert!(all.contains(words), "{words}: {told:#}");
+    }
+
+    let merge = home.join(".github/workflows/merge-request.yml");
+    let own = std::fs::read_to_string(&merge).unwrap();
+    let (first, rest) = own.split_once("actions/checkout@").unwrap();
+    let moved = format!("{first}actions/checkout@v5 #{}", rest.split_once('#').unwrap().1);
+    std::fs::write(&merge, moved).unwrap();
+    let bundle = std::fs::read_to_string(home.join("databricks.yml")).unwrap();
+    let broken = bundle.replace("variables: {catalog: prod}", "variables: {catalogue: prod}");
+    std::fs::write(home.join("databricks.yml"), broken).unwrap();
+    let mut here = served.command();
+    here.env("DATABRICKS_WAREHOUSE_ID", "none").envs([("TF_BUILD", "True")]);
+    let (code, told) = doctor(here, &home);
+    assert_eq!(code, 1);
+    assert!(finding(&told, "pinned actions").0.contains("actions/checkout@v5 (merge-request.yml)"));
+    assert!(finding(&told, "target prod").1.contains("catalog"));
+    assert!(finding(&told, "SQL warehouse").0.contains("none"));
+    assert!(finding(&told, "SYSTEM_ACCESSTOKEN").1.contains("$(System.AccessToken)"));
+}
