@@ -188,10 +188,9 @@ fn install(at: &Path, sums: &str, variables: &[(&str, &str)]) -> Output {
     within(Duration::from_secs(60), &mut command)
 }
 
-#[test]
-fn nothing_is_run_that_is_not_the_released_binary() {
-    let dir = tempfile::tempdir().unwrap();
-    let at = dir.path();
+/// A released archive in the folder `mirror`: its name, its line in the checksums,
+/// and the file that its program makes when it runs.
+fn archive(at: &Path) -> (String, String, PathBuf) {
     let platform = format!("{}-unknown-linux-musl", std::env::consts::ARCH);
     let name = format!("lakegate-{}-{platform}.tar.gz", env!("CARGO_PKG_VERSION"));
     std::fs::create_dir_all(at.join("mirror/in")).unwrap();
@@ -204,15 +203,16 @@ fn nothing_is_run_that_is_not_the_released_binary() {
     let script = format!(
         "chmod +x in/lakegate-job-run && tar -czf {name} -C in lakegate-job-run && sha256sum {name} > ../sums"
     );
-    assert!(
-        Command::new("sh")
-            .args(["-c", &script])
-            .current_dir(at.join("mirror"))
-            .status()
-            .unwrap()
-            .success()
-    );
-    let sums = std::fs::read_to_string(at.join("sums")).unwrap();
+    let mut pack = Command::new("sh");
+    assert!(pack.args(["-c", &script]).current_dir(at.join("mirror")).status().unwrap().success());
+    (name, std::fs::read_to_string(at.join("sums")).unwrap(), mark)
+}
+
+#[test]
+fn nothing_is_run_that_is_not_the_released_binary() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    let (name, sums, mark) = archive(at);
     let mirror = at.join("mirror").display().to_string();
     let refused = |sums: &str, variables: &[(&str, &str)], words: &str| {
         let output = install(at, sums, variables);
@@ -281,6 +281,54 @@ fn task(at: &Path, name: &str, variables: &[(&str, &str)]) -> Vec<(String, Strin
         Some((head.to_owned(), message.to_owned()))
     });
     commands.collect()
+}
+
+#[test]
+fn a_task_runs_the_released_binary_and_no_other() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    let (name, sums, mark) = archive(at);
+    let place = |name: &str| at.join(name).display().to_string();
+    for folder in ["task", "temp", "temp2", "tools"] {
+        std::fs::create_dir_all(at.join(folder)).unwrap();
+    }
+    let run = |sums: &str, mirror: &str, temp: &str| {
+        std::fs::write(at.join("task/checksums.txt"), sums).unwrap();
+        let mirror = if mirror.contains("://") { mirror.to_owned() } else { place(mirror) };
+        let (temp, tools) = (place(temp), place("tools"));
+        let variables = [
+            ("INPUT_MIRROR", mirror.as_str()),
+            ("AGENT_TEMPDIRECTORY", &temp),
+            ("AGENT_TOOLSDIRECTORY", &tools),
+        ];
+        task(at, "job-run", &variables)
+    };
+    let refused = |sums: &str, mirror: &str, words: &str| {
+        let commands = run(sums, mirror, "temp");
+        let error = commands.iter().find(|(head, _)| head == "task.complete result=Failed");
+        let (_, said) = error.unwrap_or_else(|| panic!("{words}: {commands:?}"));
+        assert!(said.contains(words), "{said}");
+        assert!(!mark.exists());
+    };
+    refused("# none yet\n", "mirror", "knows no binary");
+    refused(&format!("{}  {name}\n", "0".repeat(64)), "mirror", "nothing was run");
+    refused(&sums, "nowhere", "holds no");
+    refused(&sums, "ftp://x.test", "no https address");
+    refused(&sums, "http://127.0.0.1:9", "could not be fetched");
+    assert!(run(&sums, "mirror", "temp").is_empty());
+    assert!(mark.exists());
+    // The next job has it from the tools, which are proved again.
+    std::fs::remove_file(&mark).unwrap();
+    assert!(run(&sums, "nowhere", "temp2").is_empty());
+    assert!(mark.exists());
+    std::fs::remove_file(&mark).unwrap();
+    std::fs::remove_dir_all(at.join("temp2")).unwrap();
+    std::fs::create_dir_all(at.join("temp2")).unwrap();
+    let kept = at.join("tools/lakegate").join(env!("CARGO_PKG_VERSION")).join(&name);
+    std::fs::write(kept, "another").unwrap();
+    let commands = run(&sums, "nowhere", "temp2");
+    assert!(commands.iter().any(|(_, said)| said.contains("holds no")), "{commands:?}");
+    assert!(!mark.exists());
 }
 
 #[test]
