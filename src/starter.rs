@@ -5,11 +5,39 @@ use std::path::Path;
 use include_dir::{Dir, include_dir};
 
 static PROJECT: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/templates/project");
+static FINE_TUNING: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/templates/fine_tuning");
+
+/// The policies of the model that is fine-tuned.
+pub const FINE_TUNING_POLICIES: &str = "lakegate.answers.yml";
 
 /// The project's files by their path.
 pub fn files() -> Vec<(String, Vec<u8>)> {
+    below(&PROJECT)
+}
+
+/// The files of the project with the module that fine-tunes a foundation model.
+pub fn files_with_fine_tuning() -> Vec<(String, Vec<u8>)> {
+    let mut files = files();
+    for (path, bytes) in &mut files {
+        if path == "lakegate.yml" {
+            *bytes = with_trial(&String::from_utf8_lossy(bytes)).into_bytes();
+        }
+    }
+    files.extend(below(&FINE_TUNING));
+    files.sort();
+    files
+}
+
+/// The policies with one more job that merge requests run, in a small form.
+fn with_trial(policies: &str) -> String {
+    const TRAIN: &str = "      - job: train\n";
+    const TRIAL: &str = "      - job: fine_tune\n        needs: [refresh_features]\n        parameters: {months: \"1\", epochs: \"1\", limit: \"500\"}\n";
+    policies.replacen(TRAIN, &format!("{TRIAL}{TRAIN}"), 1)
+}
+
+fn below(root: &'static Dir<'static>) -> Vec<(String, Vec<u8>)> {
     let mut found = Vec::new();
-    let mut folders = vec![&PROJECT];
+    let mut folders = vec![root];
     while let Some(next) = folders.pop() {
         folders.extend(next.dirs().filter(|dir| !is_scratch(dir.path())));
         for file in next.files().filter(|file| !is_scratch(file.path())) {
@@ -29,4 +57,28 @@ fn is_scratch(path: &Path) -> bool {
             "__pycache__" | "build" | "dist" | ".pytest_cache" | ".lakegate" | ".coverage"
         ) || name.ends_with(".egg-info")
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+
+    #[test]
+    fn the_module_is_tested_like_the_rest() {
+        let files = files_with_fine_tuning();
+        let text = |name: &str| {
+            let (_, bytes) = files.iter().find(|(path, _)| path == name).unwrap();
+            crate::config::fill(name, &String::from_utf8_lossy(bytes), |_| Ok("x".to_owned()))
+                .unwrap()
+        };
+        let config = Config::parse("lakegate.yml", &text("lakegate.yml")).unwrap();
+        let jobs = config.tests.integration.unwrap().jobs;
+        assert_eq!(jobs.iter().filter(|spec| spec.job == "fine_tune").count(), 1);
+        let own = Config::parse("a", &text(FINE_TUNING_POLICIES)).unwrap();
+        assert!(own.gate.is_some() && own.promotion.model.is_some());
+        let mut names: Vec<&String> = files.iter().map(|(path, _)| path).collect();
+        names.dedup();
+        assert_eq!(names.len(), files.len(), "a module overwrites nothing");
+    }
 }

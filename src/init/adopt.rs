@@ -51,6 +51,17 @@ pub(super) fn targets(
     })
 }
 
+/// The jobs that fine-tune a model, and that let it answer what is judged.
+pub(super) fn fine_tuning(bundle: &Bundle) -> Result<Vec<Job>, String> {
+    let steps = [("Fine-tune", "fine_tune"), ("Let it answer what is judged", "evaluate_answers")];
+    let find = |(title, key): (&'static str, &str)| {
+        let there = bundle.resources.contains_key(&format!("jobs.{key}"));
+        let job = there.then(|| Job { key: key.to_owned(), title });
+        job.ok_or_else(|| format!("--with fine-tuning: the bundle has no job `{key}`"))
+    };
+    steps.into_iter().map(find).collect()
+}
+
 /// The jobs of the bundle that are steps of the loop.
 pub(super) fn jobs(bundle: &Bundle) -> Vec<Job> {
     let mut found = Vec::new();

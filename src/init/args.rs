@@ -18,6 +18,12 @@ pub(super) enum On {
     Embedded,
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum Module {
+    /// Fine-tuning of a foundation model: jobs, policies, and a workflow of its own
+    FineTuning,
+}
+
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The CI host
@@ -47,6 +53,9 @@ pub struct Args {
     /// Python on the runner
     #[arg(long, default_value = "3.12")]
     pub(super) python: String,
+    /// What the project has beside the usual loop
+    #[arg(long, value_enum)]
+    pub(super) with: Option<Module>,
     /// Write over files that were changed since they were written
     #[arg(long)]
     pub(super) force: bool,

@@ -8,6 +8,7 @@ use minijinja::{Environment, UndefinedBehavior, context};
 
 use super::adopt::{Job, Targets};
 use crate::names::task_name;
+use crate::starter::FINE_TUNING_POLICIES;
 
 /// Where the workflows run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,6 +46,8 @@ pub(super) struct Answers {
     pub(super) python: String,
     pub(super) targets: Targets,
     pub(super) jobs: Vec<Job>,
+    /// Those of a second loop, of a model that is fine-tuned; often none.
+    pub(super) fine_tuning: Vec<Job>,
 }
 
 /// Actions of others, pinned by their commit.
@@ -92,35 +95,28 @@ pub(super) fn workflows(answers: &Answers) -> Result<Vec<(String, String)>> {
             format!("{}@{}", task_name(name), env!("CARGO_PKG_VERSION_MAJOR"))
         }),
     }
-    let Targets { test, staging, production } = &answers.targets;
-    let features = answers.jobs.first().map(|job| job.key.clone()).unwrap_or_default();
-    let values = context! {
-        embedded => answers.embedded,
-        main => answers.main.clone(),
-        python => answers.python.clone(),
-        test_target => test,
-        staging_target => staging,
-        production_target => production,
-        jobs => Value::from(Serde(&answers.jobs)),
-        features_key => features,
-        checkout => CHECKOUT,
-        setup_python => PYTHON,
-        upload_artifact => UPLOAD,
-        download_artifact => DOWNLOAD,
-        attest => ATTEST,
-    };
-    let mut files = Vec::new();
     // An embedded workspace ends with its job: nothing can be deployed to it.
     let deploys = !answers.embedded;
+    let Targets { staging, production, .. } = &answers.targets;
+    let produces = deploys && production.is_some();
+    let [merge, on_main, release, loops] = answers.ci.templates();
     let wanted = [
-        ("merge-request.yml", true),
-        ("staging.yml", deploys && staging.is_some()),
-        ("release.yml", deploys && production.is_some()),
-        ("production.yml", deploys && production.is_some() && !answers.jobs.is_empty()),
+        ("merge-request.yml", merge, None, true),
+        ("staging.yml", on_main, None, deploys && staging.is_some()),
+        ("release.yml", release, None, produces),
+        ("production.yml", loops, Some(main_loop(answers)), produces && !answers.jobs.is_empty()),
+        (
+            "fine-tuning.yml",
+            loops,
+            Some(fine_tuning(answers)),
+            produces && !answers.fine_tuning.is_empty(),
+        ),
     ];
     let (folder, _) = answers.ci.folders();
-    for ((name, is_wanted), template) in wanted.into_iter().zip(answers.ci.templates()) {
+    let mut files = Vec::new();
+    for (name, template, own, is_wanted) in wanted {
         if is_wanted {
+            let values = context! { ..own.unwrap_or_default(), ..shared(answers) };
             let text = environment.render_str(template, &values);
             let mut text = text.with_context(|| format!("render {name}"))?;
             text.truncate(text.trim_end().len());
@@ -129,4 +125,50 @@ pub(super) fn workflows(answers: &Answers) -> Result<Vec<(String, String)>> {
         }
     }
     Ok(files)
+}
+
+/// What every workflow depends on.
+fn shared(answers: &Answers) -> Value {
+    let Targets { test, staging, production } = &answers.targets;
+    context! {
+        embedded => answers.embedded,
+        main => answers.main.clone(),
+        python => answers.python.clone(),
+        test_target => test,
+        staging_target => staging,
+        production_target => production,
+        checkout => CHECKOUT,
+        setup_python => PYTHON,
+        upload_artifact => UPLOAD,
+        download_artifact => DOWNLOAD,
+        attest => ATTEST,
+    }
+}
+
+fn main_loop(answers: &Answers) -> Value {
+    let features = answers.jobs.first().map(|job| job.key.clone()).unwrap_or_default();
+    context! {
+        title => "Production",
+        about => "refreshes features, trains, judges, promotes and watches",
+        group => "production",
+        cron => "17 4 * * *",
+        config => (),
+        watches => true,
+        jobs => Value::from(Serde(&answers.jobs)),
+        features_key => features,
+    }
+}
+
+/// The same road for the model that is fine-tuned, when the features are there.
+fn fine_tuning(answers: &Answers) -> Value {
+    context! {
+        title => "Fine-tuning",
+        about => "fine-tunes, judges and promotes",
+        group => "fine-tuning",
+        cron => "17 6 * * 1",
+        config => FINE_TUNING_POLICIES,
+        watches => false,
+        jobs => Value::from(Serde(&answers.fine_tuning)),
+        features_key => (),
+    }
 }

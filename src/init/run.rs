@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result};
 
-use super::args::{Args, On, Where};
+use super::args::{Args, Module, On, Where};
 use super::render::{self, Answers, Ci};
 use super::{adopt, next};
 use crate::bundle;
@@ -54,6 +54,10 @@ pub fn run(args: &Args, host: &Host) -> Result<Verdict> {
         python: args.python.clone(),
         targets,
         jobs: adopt::jobs(&bundle),
+        fine_tuning: match args.with {
+            Some(Module::FineTuning) => adopt::fine_tuning(&bundle).map_err(Fault::usage)?,
+            None => Vec::new(),
+        },
     };
     let rendered = render::workflows(&answers)?;
     let mut written = BTreeMap::new();
@@ -118,7 +122,10 @@ fn starter_files(args: &Args, host: &Host) -> Result<Vec<(String, Vec<u8>)>> {
             .into());
     }
     host.say("no bundle is here: the starter project is written");
-    let mut files = starter::files();
+    let mut files = match args.with {
+        Some(Module::FineTuning) => starter::files_with_fine_tuning(),
+        None => starter::files(),
+    };
     // A repository's own words stay.
     files.retain(|(path, _)| path != "README.md" || !args.dir.join(path).exists());
     Ok(files)

@@ -113,6 +113,7 @@ fn every_choice_gives_pipelines_without_a_finding() {
         (None, &["--main=trunk", "--python=3.11", "--test-target=staging"], 4),
         (Some("every_kind"), &["--staging-target=dev"], 3),
         (Some("rules"), &[], 1),
+        (None, &["--test-target=local", "--with=fine-tuning"], 5),
         (None, &["--test-target=local"], 4),
     ] {
         let dir = tempfile::tempdir().unwrap();

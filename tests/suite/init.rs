@@ -45,6 +45,7 @@ fn lint(home: &Path) -> usize {
 fn every_choice_gives_workflows_without_a_finding() {
     for (fixture, args, expected) in [
         (None, &["--test-target=local"][..], 4),
+        (None, &["--test-target=local", "--with=fine-tuning"], 5),
         (None, &["--workspace=embedded", "--test-target=local"], 1),
         (None, &["--main=trunk", "--python=3.11", "--test-target=staging"], 4),
         (Some("every_kind"), &["--staging-target=dev"], 3),

@@ -18,6 +18,7 @@ mod deployments;
 mod doctor;
 mod drift;
 mod durability;
+mod fine_tuning;
 mod github;
 mod hosts;
 mod init;

@@ -23,6 +23,15 @@ def by_alias(name: str, alias: str) -> str | None:
         return None
 
 
+def registered_before(name, key):
+    """The version that an interrupted run of the same step has registered."""
+    for version in MlflowClient().search_model_versions(f"name = '{name}'"):
+        found = MlflowClient().get_model_version(name, version.version)
+        if found.status == "READY" and found.tags.get("training_key") == key:
+            return version.version
+    return None
+
+
 def load(name: str, version: str):
     mlflow.set_registry_uri("databricks-uc")
     return mlflow.sklearn.load_model(f"models:/{name}/{version}")

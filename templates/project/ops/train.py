@@ -4,23 +4,14 @@ import argparse
 
 import mlflow
 import mlflow.sklearn
+import registry
 from flights import model
 from flights.features import COLUMNS
 from lakehouse import Lakehouse, months_of
-from mlflow import MlflowClient
 from mlflow.models import infer_signature
 from sklearn.metrics import roc_auc_score
 
 REQUIREMENTS = ["scikit-learn", "pandas"]
-
-
-def registered_before(name, key):
-    """The version that an interrupted run of the same step has registered."""
-    for version in MlflowClient().search_model_versions(f"name = '{name}'"):
-        found = MlflowClient().get_model_version(name, version.version)
-        if found.status == "READY" and found.tags.get("training_key") == key:
-            return version.version
-    return None
 
 
 def main():
@@ -35,7 +26,7 @@ def main():
 
     mlflow.set_registry_uri("databricks-uc")
     mlflow.set_experiment(arguments.experiment)
-    if arguments.key and (version := registered_before(name, arguments.key)):
+    if arguments.key and (version := registry.registered_before(name, arguments.key)):
         print(f"version {version} was registered by an earlier run of this step")
         return
     features = Lakehouse(arguments.schema).read("features", arguments.months)
