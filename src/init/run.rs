@@ -25,10 +25,6 @@ const WRITTEN: &str = "lakegate-init.json";
 /// When a file was changed since it was written, and `--force` was not given:
 /// then nothing is written at all.
 pub fn run(args: &Args, host: &Host) -> Result<Verdict> {
-    let ci = match args.host {
-        Where::Github => Ci::GitHub { reference: reference(args)? },
-        Where::Azure => Ci::Azure,
-    };
     let mut files = BTreeMap::new();
     if !args.dir.join("databricks.yml").is_file() {
         for (path, bytes) in starter_files(args, host)? {
@@ -39,35 +35,18 @@ pub fn run(args: &Args, host: &Host) -> Result<Verdict> {
         true => checkout::sources(&args.dir)?,
         false => yaml(&files),
     };
-    let names = bundle::targets(&sources).map_err(|error| checkout::usage(&error))?;
-    let context = Context::default();
-    let default = checkout::unassigned(&sources, None, &context).ok().map(|bundle| bundle.target);
-    let asked =
-        [args.test_target.as_ref(), args.staging_target.as_ref(), args.production_target.as_ref()];
-    let targets = adopt::targets(&names, default, asked).map_err(Fault::usage)?;
-    let main = targets.production.as_ref().unwrap_or(&targets.test);
-    let bundle = checkout::unassigned(&sources, Some(main), &context)?;
-    let answers = Answers {
-        ci,
-        embedded: args.workspace == On::Embedded,
-        main: args.main.clone(),
-        python: args.python.clone(),
-        targets,
-        jobs: adopt::jobs(&bundle),
-        fine_tuning: match args.with {
-            Some(Module::FineTuning) => adopt::fine_tuning(&bundle).map_err(Fault::usage)?,
-            None => Vec::new(),
-        },
-    };
-    let rendered = render::workflows(&answers)?;
-    let mut written = BTreeMap::new();
-    for (path, text) in rendered {
-        written.insert(path.clone(), Sha256::of(&text).to_string());
-        files.insert(path, text.into_bytes());
-    }
+    let answers = answers(args, &sources)?;
     let (_, folder) = answers.ci.folders();
     let record = format!("{folder}/{WRITTEN}");
-    confirm(args, &record, &files)?;
+    let mut written = written(&args.dir.join(&record))?;
+    let rendered = render::workflows(&answers)?;
+    for (path, text) in &rendered {
+        files.insert(path.clone(), text.clone().into_bytes());
+    }
+    confirm(args, &written, &files)?;
+    for (path, text) in rendered {
+        written.insert(path, Sha256::of(text).to_string());
+    }
     files.insert(record, (serde_json::to_string_pretty(&written)? + "\n").into_bytes());
     for (path, bytes) in &files {
         let there = fs::read(args.dir.join(path)).ok();
@@ -86,6 +65,44 @@ pub fn run(args: &Args, host: &Host) -> Result<Verdict> {
         host.say(&line);
     }
     Ok(Verdict::Pass)
+}
+
+/// What the flags say, and what the bundle shows.
+fn answers(args: &Args, sources: &bundle::Sources) -> Result<Answers> {
+    let ci = match args.host {
+        Where::Github => Ci::GitHub { reference: reference(args)? },
+        Where::Azure => Ci::Azure,
+    };
+    let names = bundle::targets(sources).map_err(|error| checkout::usage(&error))?;
+    let context = Context::default();
+    let default = checkout::unassigned(sources, None, &context).ok().map(|bundle| bundle.target);
+    let asked =
+        [args.test_target.as_ref(), args.staging_target.as_ref(), args.production_target.as_ref()];
+    let targets = adopt::targets(&names, default, asked).map_err(Fault::usage)?;
+    let main = targets.production.as_ref().unwrap_or(&targets.test);
+    let bundle = checkout::unassigned(sources, Some(main), &context)?;
+    Ok(Answers {
+        ci,
+        embedded: args.workspace == On::Embedded,
+        main: args.main.clone(),
+        python: args.python.clone(),
+        targets,
+        jobs: adopt::jobs(&bundle),
+        fine_tuning: match args.with {
+            Some(Module::FineTuning) => adopt::fine_tuning(&bundle).map_err(Fault::usage)?,
+            None => Vec::new(),
+        },
+    })
+}
+
+/// The digests of what an earlier run has written.
+fn written(record: &Path) -> Result<BTreeMap<String, String>> {
+    match fs::read_text_if_exists(record)? {
+        Some(text) => {
+            serde_json::from_str(&text).with_context(|| format!("read `{}`", record.display()))
+        }
+        None => Ok(BTreeMap::new()),
+    }
 }
 
 /// The commit that the workflows use: a name could be moved.
@@ -137,11 +154,11 @@ fn yaml(files: &BTreeMap<String, Vec<u8>>) -> bundle::Sources {
 }
 
 /// Nothing that somebody has changed is written over.
-fn confirm(args: &Args, record: &str, files: &BTreeMap<String, Vec<u8>>) -> Result<()> {
-    let known: BTreeMap<String, String> = match fs::read_text_if_exists(args.dir.join(record))? {
-        Some(text) => serde_json::from_str(&text).with_context(|| format!("read `{record}`"))?,
-        None => BTreeMap::new(),
-    };
+fn confirm(
+    args: &Args,
+    known: &BTreeMap<String, String>,
+    files: &BTreeMap<String, Vec<u8>>,
+) -> Result<()> {
     let mut changed = Vec::new();
     for (path, bytes) in files {
         let Ok(there) = fs::read(args.dir.join(path)) else { continue };
