@@ -35,6 +35,7 @@ pub fn decide(policy: &Gate, measured: &Measured, at: &str) -> Decision {
         let rules = slices.map(|slices| slices.rules.as_slice()).unwrap_or_default();
         checks.extend(scope_checks(policy, (scope, at + 1), rules, &corrected));
     }
+    checks.extend(unmeasured(policy, measured));
     checks.extend(fairness::checks(policy, measured));
     if let Some(compliance) = &policy.compliance {
         // Facts that nobody collected are not known.
@@ -49,6 +50,31 @@ pub fn decide(policy: &Gate, measured: &Measured, at: &str) -> Decision {
     }
     let (verdict, reason) = conclude(policy, measured, &checks);
     Decision { verdict, reason, checks, notes: notes(policy, measured) }
+}
+
+/// Slices that the policy asks for, and that nobody measured.
+fn unmeasured(policy: &Gate, measured: &Measured) -> Vec<Check> {
+    let Some(slices) = policy.slices.as_ref().filter(|slices| !slices.rules.is_empty()) else {
+        return Vec::new();
+    };
+    let is_there = |wanted: &dyn Fn(&str) -> bool| {
+        measured.slices.iter().filter_map(|scope| scope.name.as_deref()).any(wanted)
+    };
+    let columns = slices.columns.iter().filter(|column| {
+        let start = format!("{column} = ");
+        !is_there(&|name| name.starts_with(&start))
+    });
+    let conditions =
+        slices.conditions.keys().filter(|condition| !is_there(&|name| name == *condition));
+    let missing = columns.chain(conditions).map(|name| Check {
+        kind: "slices".into(),
+        rule: format!("slices of {name}"),
+        scope: Some(name.clone()),
+        verdict: Verdict::Inconclusive.as_str().to_owned(),
+        reason: format!("no slice of {name} was measured"),
+        ..Check::default()
+    });
+    missing.collect()
 }
 
 fn notes(policy: &Gate, measured: &Measured) -> Vec<String> {

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::config::Config;
-use crate::record::evidence::{Answer, Asked, Group, Scope};
+use crate::record::evidence::{Answer, Asked, Facts, Group, Probe, Scope};
 
 const AT: &str = "2026-03-02T00:00:00Z";
 
@@ -183,6 +183,84 @@ fn groups_that_are_apart_fail_and_small_ones_are_not_ignored() {
         verdicts(vec![group("f", 500, Some(0.0)), group("m", 500, Some(0.0))]),
         ["pass", "pass"]
     );
+}
+
+/// A policy that asks for everything, and numbers that hold all of it.
+fn everything() -> (Gate, Measured) {
+    let text = "gate: {problem: binary, predictions: a.b.c, key: [id], label: y, candidate: p, champion: q, rules: [{metric: roc_auc, min: 0.5, not_worse_than: 0.01}, {metric: log_loss, max: 0.9}], slices: {columns: [s], conditions: {far: 'd > 5'}, min_rows: 50, rules: [{metric: roc_auc, min: 0.6}]}, fairness: [{by: sex, measure: equal_opportunity, max_difference: 0.1}], compliance: {signature: true}, infrastructure: {results: a.b.d, limits: {loads: {min: 1}}}}";
+    let policy = Config::parse("t", text).unwrap().gate.unwrap();
+    let mut found = measured(0.8, Some((0.01, 0.02, 0.03)));
+    let scope = |name: &str| Scope {
+        name: Some(name.into()),
+        rows: 500,
+        candidate: [("roc_auc".to_owned(), 0.8)].into(),
+        champion: Some([("roc_auc".to_owned(), 0.8)].into()),
+        ..Scope::default()
+    };
+    found.slices = vec![scope("s = a"), scope("s = b"), scope("far")];
+    let group = |name: &str| Group { name: name.into(), rows: 500, shares: vec![Some(0.5)] };
+    found.groups = vec![vec![group("f"), group("m")]];
+    found.facts =
+        Some(Facts { inputs: Some(vec!["x".into()]), has_outputs: true, ..Facts::default() });
+    found.probes = vec![Probe { check: "loads".into(), value: Some(1.0), at: AT.into() }];
+    (policy, found)
+}
+
+/// Takes a part of what was measured away. What says that there is no champion at
+/// all is no part of it: that is known from the registry.
+fn without(part: usize, found: &mut Measured) {
+    match part {
+        0 => drop(found.whole.candidate.remove("roc_auc")),
+        1 => drop(found.whole.candidate.remove("log_loss")),
+        2 => found.whole.answers.retain(|answer| answer.of != Asked::NotWorseThan),
+        3 => found.whole.rows = 0,
+        4 => found.slices.retain(|scope| scope.name.as_deref() == Some("far")),
+        5 => found.slices.retain(|scope| scope.name.as_deref() != Some("far")),
+        6 => found.slices.iter_mut().for_each(|scope| scope.candidate.clear()),
+        7 => found.slices.iter_mut().for_each(|scope| scope.rows = 0),
+        8 => found.groups.clear(),
+        9 => found.groups.iter_mut().for_each(Vec::clear),
+        10 => found.groups.iter_mut().flatten().for_each(|group| group.shares[0] = None),
+        11 => found.facts = None,
+        12 => found.probes.clear(),
+        _ => found.probes.iter_mut().for_each(|probe| probe.value = None),
+    }
+}
+
+#[test]
+fn nothing_that_is_missing_passes() {
+    let (policy, found) = everything();
+    let decision = decide(&policy, &found, AT);
+    assert_eq!(decision.verdict, Verdict::Pass, "{}", decision.reason);
+    for part in 0..14 {
+        let mut less = found.clone();
+        without(part, &mut less);
+        let decision = decide(&policy, &less, AT);
+        assert_ne!(decision.verdict, Verdict::Pass, "without {part}: {}", decision.reason);
+    }
+}
+
+proptest! {
+    #[test]
+    fn taking_data_away_never_turns_a_fail_into_a_pass(
+        auc in 0.3..0.9f64,
+        slice in 0.3..0.9f64,
+        share in 0.2..0.8f64,
+        loads in 0..2u8,
+        parts in proptest::collection::vec(0..14usize, 0..6),
+    ) {
+        let (policy, mut found) = everything();
+        found.whole.candidate.insert("roc_auc".into(), auc);
+        found.slices[1].candidate.insert("roc_auc".into(), slice);
+        found.groups[0][1].shares[0] = Some(share);
+        found.probes[0].value = Some(f64::from(loads));
+        let before = decide(&policy, &found, AT).verdict;
+        for part in parts {
+            without(part, &mut found);
+        }
+        let after = decide(&policy, &found, AT).verdict;
+        prop_assert!(before == Verdict::Pass || after != Verdict::Pass);
+    }
 }
 
 #[test]
