@@ -7,6 +7,7 @@ mod between;
 mod deploy;
 mod drift;
 mod gate;
+mod locate;
 mod monitor;
 mod performance;
 mod promotion;
@@ -119,7 +120,7 @@ impl Config {
         })?;
         config.check().map_err(|message| ConfigError {
             file: file.to_owned(),
-            line: None,
+            line: locate::line_of(text, &message),
             message,
         })?;
         Ok(config)

@@ -1,6 +1,7 @@
 //! Whether a policy makes sense as a whole.
 
 use super::{Gate, On, Problem, Rule, Test};
+use crate::names::near;
 use crate::stats::metrics::{Measure, Metric};
 
 impl Gate {
@@ -208,7 +209,12 @@ impl Gate {
         let known: Vec<String> = known.collect();
         let what = match Metric::named(name) {
             Some(_) => format!("`{name}` is not a metric of {} problems", self.problem),
-            None => format!("there is no metric `{name}`"),
+            None => match near(name, known.iter().map(String::as_str)).first() {
+                Some(near) => {
+                    return format!("there is no metric `{name}`: did you mean `{near}`?");
+                }
+                None => format!("there is no metric `{name}`"),
+            },
         };
         format!("{what}; these are: {}", known.join(", "))
     }
