@@ -168,7 +168,7 @@ async fn dispatch(command: Command, env: &Arc<Env>) -> u8 {
         #[cfg(feature = "local")]
         Command::Init(args) => {
             let host = Host::detect(env.clone(), std::io::stdout());
-            let verdict = crate::init::run(&args, &host);
+            let verdict = crate::init::run(&args, env, &host).await;
             settle(&host, verdict.map(|verdict| exit::of_verdict(verdict, exit::FailOn::NotPass)))
         }
         #[cfg(feature = "local")]

@@ -14,17 +14,24 @@ use crate::host::{Context, Host};
 use crate::names::Sha256;
 use crate::report::{Fault, FaultKind, Verdict};
 use crate::starter;
-use crate::sys::fs;
+use crate::sys::{Env, fs, git};
 
 /// What was written, by path and digest: what differs from it was changed since.
 const WRITTEN: &str = "lakegate-init.json";
+
+/// Where the releases of Lakegate are.
+const HOME: &str = "https://github.com/lakegate/lakegate";
 
 /// Writes the workflows, or tells what it would write.
 ///
 /// # Errors
 /// When a file was changed since it was written, and `--force` was not given:
 /// then nothing is written at all.
-pub fn run(args: &Args, host: &Host) -> Result<Verdict> {
+pub async fn run(args: &Args, env: &Env, host: &Host) -> Result<Verdict> {
+    let ci = match args.host {
+        Where::Github => Ci::GitHub { reference: reference(args, env).await? },
+        Where::Azure => Ci::Azure,
+    };
     let mut files = BTreeMap::new();
     if !args.dir.join("databricks.yml").is_file() {
         for (path, bytes) in starter_files(args, host)? {
@@ -35,7 +42,7 @@ pub fn run(args: &Args, host: &Host) -> Result<Verdict> {
         true => checkout::sources(&args.dir)?,
         false => yaml(&files),
     };
-    let answers = answers(args, &sources)?;
+    let answers = answers(args, ci, &sources)?;
     let (_, folder) = answers.ci.folders();
     let record = format!("{folder}/{WRITTEN}");
     let mut written = written(&args.dir.join(&record))?;
@@ -68,11 +75,7 @@ pub fn run(args: &Args, host: &Host) -> Result<Verdict> {
 }
 
 /// What the flags say, and what the bundle shows.
-fn answers(args: &Args, sources: &bundle::Sources) -> Result<Answers> {
-    let ci = match args.host {
-        Where::Github => Ci::GitHub { reference: reference(args)? },
-        Where::Azure => Ci::Azure,
-    };
+fn answers(args: &Args, ci: Ci, sources: &bundle::Sources) -> Result<Answers> {
     let names = bundle::targets(sources).map_err(|error| checkout::usage(&error))?;
     let context = Context::default();
     let default = checkout::unassigned(sources, None, &context).ok().map(|bundle| bundle.target);
@@ -105,13 +108,17 @@ fn written(record: &Path) -> Result<BTreeMap<String, String>> {
     }
 }
 
-/// The commit that the workflows use: a name could be moved.
-fn reference(args: &Args) -> Result<String> {
-    let known = args.suite_ref.as_deref().or(option_env!("LAKEGATE_COMMIT"));
-    let known = known.ok_or_else(|| {
-        Fault::usage("this build does not know which release it is")
-            .hint("name the commit of a release with --suite-ref")
-    })?;
+/// The commit that the workflows use: a name could be moved. This build cannot
+/// know it, as the checksums of its own binaries stand in it.
+async fn reference(args: &Args, env: &Env) -> Result<String> {
+    let Some(known) = &args.suite_ref else {
+        let tag = concat!("v", env!("CARGO_PKG_VERSION"));
+        let asked = git::commit_of_tag(env, HOME, tag).await;
+        return asked.map_err(|error| {
+            let message = format!("which commit is Lakegate {tag}? {HOME}: {error:#}");
+            Fault::usage(message).hint("name the commit of a release with --suite-ref").into()
+        });
+    };
     if known.len() != 40 || !known.chars().all(|char| char.is_ascii_hexdigit()) {
         let message = format!("--suite-ref is `{known}`, which is no full commit id");
         return Err(Fault::usage(message).hint("tags and short ids can be moved").into());

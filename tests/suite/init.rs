@@ -116,3 +116,21 @@ fn what_cannot_be_started_says_why() {
     let (code, told) = init(&home, &[]);
     assert!(code == 2 && told.contains("holds `main.c`"), "{told}");
 }
+
+#[tokio::test]
+async fn a_tag_is_known_by_the_commit_that_it_is_about() {
+    let dir = tempfile::tempdir().unwrap();
+    let home = repository(dir.path());
+    git(&home, &["commit", "-qm", "one", "--allow-empty"]);
+    git(&home, &["tag", "v1.0.0"]);
+    git(&home, &["commit", "-qm", "two", "--allow-empty"]);
+    git(&home, &["tag", "-a", "-m", "words", "v2.0.0"]);
+    let env = lakegate::sys::Env::capture();
+    let address = home.display().to_string();
+    for (tag, revision) in [("v1.0.0", "HEAD~1"), ("v2.0.0", "HEAD")] {
+        let found = lakegate::sys::git::commit_of_tag(&env, &address, tag).await.unwrap();
+        assert_eq!(found, git(&home, &["rev-parse", revision]));
+    }
+    let missing = lakegate::sys::git::commit_of_tag(&env, &address, "v3.0.0").await;
+    assert!(format!("{:#}", missing.unwrap_err()).contains("no tag `v3.0.0`"));
+}

@@ -8,11 +8,15 @@ pub use tree::{Entry, Object};
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 
 use super::{Env, process};
 use crate::report::{Fault, FaultKind};
+
+/// How long a repository elsewhere may take to answer.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A commit and its message.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -251,6 +255,30 @@ impl<'a> Git<'a> {
         args.extend(missing.iter().map(String::as_str));
         self.ask(&args).await.map(drop)
     }
+}
+
+/// The commit that a repository somewhere has under a tag, without a clone.
+///
+/// # Errors
+/// When it cannot be asked, or has no such tag.
+pub async fn commit_of_tag(env: &Env, address: &str, tag: &str) -> Result<String> {
+    let mut command = process::command("git", env);
+    let (plain, peeled) = (format!("refs/tags/{tag}"), format!("refs/tags/{tag}^{{}}"));
+    command
+        .args(["ls-remote", "--", address, &plain, &peeled])
+        .env("GIT_TERMINAL_PROMPT", "0")
+        .stdin(std::process::Stdio::null())
+        .kill_on_drop(true);
+    let asked = tokio::time::timeout(PATIENCE, command.output()).await;
+    let output = asked.context("it does not answer")?.context("start git")?;
+    if !output.status.success() {
+        bail!("{}", String::from_utf8_lossy(&output.stderr).trim());
+    }
+    let told = String::from_utf8_lossy(&output.stdout);
+    let pairs = told.lines().filter_map(|line| line.split_once('\t'));
+    // An annotated tag is an object of its own; what it is about comes after it.
+    let found = pairs.filter(|(_, name)| *name == plain || *name == peeled).last();
+    found.map(|(commit, _)| commit.to_owned()).with_context(|| format!("it has no tag `{tag}`"))
 }
 
 /// The refusal to give a name to a second commit.
