@@ -275,9 +275,9 @@ pub async fn commit_of_tag(env: &Env, address: &str, tag: &str) -> Result<String
         bail!("{}", String::from_utf8_lossy(&output.stderr).trim());
     }
     let told = String::from_utf8_lossy(&output.stdout);
-    let pairs = told.lines().filter_map(|line| line.split_once('\t'));
     // An annotated tag is an object of its own; what it is about comes after it.
-    let found = pairs.filter(|(_, name)| *name == plain || *name == peeled).last();
+    let mut pairs = told.lines().rev().filter_map(|line| line.split_once('\t'));
+    let found = pairs.find(|(_, name)| *name == plain || *name == peeled);
     found.map(|(commit, _)| commit.to_owned()).with_context(|| format!("it has no tag `{tag}`"))
 }
 
