@@ -55,6 +55,9 @@ pub struct Given {
     pub comment: String,
 }
 
+/// Hosts refuse a longer line with a status.
+pub const MOST_WORDS: usize = 140;
+
 /// What is known of a commit, the better first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum State {
@@ -63,13 +66,38 @@ pub enum State {
     Failure,
 }
 
+/// How a status says which files it is about.
+pub fn about_tree(tree: &str) -> String {
+    let short: String = tree.chars().take(16).collect();
+    format!(" · tree {short}")
+}
+
+impl Status {
+    /// The beginning of the tree that it is about, where it says so.
+    pub fn tree(&self) -> Option<&str> {
+        let (_, tree) = self.words.rsplit_once(" · tree ")?;
+        let is_one = tree.len() == 16 && tree.chars().all(|char| char.is_ascii_hexdigit());
+        is_one.then_some(tree)
+    }
+}
+
+/// A status as the host keeps it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Status {
+    pub state: State,
+    /// What was said with it.
+    pub words: String,
+    /// Where it can be seen.
+    pub link: String,
+}
+
 /// A status of a commit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Told<'a> {
     /// `lakegate/merge-test`
     pub name: &'a str,
     pub state: State,
-    /// One short line.
+    /// One line of at most [`MOST_WORDS`] characters.
     pub words: &'a str,
     pub link: Option<&'a str>,
 }
@@ -137,9 +165,8 @@ impl Forge {
         }
     }
 
-    /// The status of a commit, or of the merge request that became it, and
-    /// where it can be seen.
-    pub async fn status(&self, commit: &str, name: &str) -> Result<Option<(State, String)>> {
+    /// The status of a commit, or of the merge request that became it.
+    pub async fn status(&self, commit: &str, name: &str) -> Result<Option<Status>> {
         match self {
             Self::GitHub(github) => github.status(commit, name).await,
             Self::Azure(azure) => azure.status(commit, name).await,

@@ -4,7 +4,7 @@
 use anyhow::Result;
 
 use super::run::{Comment, Request};
-use crate::forge::{Forge, State, Told};
+use crate::forge::{self, Forge, State, Told};
 use crate::names::{SchemaName, Sha256};
 use crate::record::MergeTestRow;
 use crate::report::{Fault, Finding, Report, Severity, Verdict};
@@ -49,10 +49,11 @@ pub(super) async fn everywhere(
 async fn host(ctx: &Ctx, request: &Request, subject: &Subject, report: &Report) -> Result<()> {
     let forge = Forge::new(&ctx.context, &ctx.env, &ctx.masker())?;
     let passed = report.verdict == Verdict::Pass;
+    let words = about(&report.reason, &subject.tree);
     let told = Told {
         name: &request.status,
         state: if passed { State::Success } else { State::Failure },
-        words: &report.reason,
+        words: &words,
         link: ctx.context.run_url.as_deref(),
     };
     // A success is a promise about the commit: that all of it was tested.
@@ -76,6 +77,14 @@ async fn host(ctx: &Ctx, request: &Request, subject: &Subject, report: &Report) 
         forge.comment(number, "merge-test", &report.comment(), passed).await?;
     }
     status
+}
+
+/// A reason and the files that it is about, in one line that hosts take: a
+/// release proves by it that they are its own.
+fn about(reason: &str, tree: &str) -> String {
+    let end = forge::about_tree(tree);
+    let room = forge::MOST_WORDS - end.chars().count();
+    reason.chars().take(room).chain(end.chars()).collect()
 }
 
 /// The row that a release looks for.

@@ -25,7 +25,7 @@ pub(super) async fn confirm(
     match by {
         TestedBy::None => Ok(None),
         TestedBy::Table => table(ctx, record, tree).await.map(Some),
-        TestedBy::Checks => checks(ctx, policy, commit).await.map(Some),
+        TestedBy::Checks => checks(ctx, policy, commit, tree).await.map(Some),
     }
 }
 
@@ -63,19 +63,24 @@ async fn table(ctx: &Ctx, record: Option<&SchemaName>, tree: &str) -> Result<Tes
     Ok(Tested { by: "table".to_owned(), evidence: format!("{table}#{}", cell(0)) })
 }
 
-async fn checks(ctx: &Ctx, policy: &Release, commit: &str) -> Result<Tested> {
+async fn checks(ctx: &Ctx, policy: &Release, commit: &str, tree: &str) -> Result<Tested> {
     let forge = Forge::new(&ctx.context, &ctx.env, &ctx.masker())?;
     let name = &policy.check;
-    match forge.status(commit, name).await? {
-        Some((State::Success, link)) => Ok(Tested { by: "checks".to_owned(), evidence: link }),
-        Some((state, link)) => {
-            let message = format!("the status `{name}` of {commit} is {state:?}: {link}");
-            Err(untested(message.to_lowercase()).into())
-        }
-        None => {
-            let message =
-                format!("{commit} has no status `{name}`, nor has a merge request it came from");
-            Err(untested(message).into())
-        }
+    let Some(status) = forge.status(commit, name).await? else {
+        let message =
+            format!("{commit} has no status `{name}`, nor has a merge request it came from");
+        return Err(untested(message).into());
+    };
+    if status.state != State::Success {
+        let message = format!("the status `{name}` of {commit} is {:?}: ", status.state);
+        return Err(untested(message.to_lowercase() + &status.link).into());
     }
+    // A check of somebody else does not say which files it saw.
+    if let Some(tested) = status.tree().filter(|tested| !tree.starts_with(tested)) {
+        let message = format!(
+            "the status `{name}` is about other files (tree {tested}, this commit has {tree}): something came to the branch in between"
+        );
+        return Err(untested(message).into());
+    }
+    Ok(Tested { by: "checks".to_owned(), evidence: status.link })
 }

@@ -5,6 +5,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
+use crate::hosts::{github_answer, serve};
 use crate::support::{git, lakegate, text};
 
 /// A small bundle with a script, a link and a wheel that is built without tools.
@@ -291,4 +292,37 @@ fn raw(line: &str) -> Vec<u8> {
     }
     out.push(0);
     out
+}
+
+/// A merge request was tested, and its branch was not that of main any more.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_status_about_other_files_is_no_test() {
+    let dir = tempfile::tempdir().unwrap();
+    let home = repository(dir.path());
+    std::fs::write(home.join("lakegate.yml"), "release: {}\n").unwrap();
+    git(&home, &["commit", "-qam", "fix: checks decide"]);
+    let (address, host) = serve(github_answer).await;
+    let (commit, tree) =
+        (git(&home, &["rev-parse", "HEAD"]), git(&home, &["rev-parse", "HEAD^{tree}"]));
+    let build = |description: &str| {
+        let status = serde_json::json!({ "sha": commit, "context": "lakegate/merge-test",
+            "state": "success", "description": description, "target_url": "https://x.test/1" });
+        host.lock().unwrap().statuses = vec![status];
+        let mut command = release(&home, &["build"]);
+        command.envs([
+            ("GITHUB_ACTIONS", "true"),
+            ("GITHUB_REPOSITORY", "acme/flights"),
+            ("GITHUB_TOKEN", "t"),
+            ("GITHUB_API_URL", &address),
+        ]);
+        refused(&mut command)
+    };
+    let (code, said) = build(&format!("7 tests · tree {}", "0".repeat(16)));
+    assert_eq!(code, 7, "{said}");
+    assert!(said.contains("about other files (tree 0000") && said.contains(&tree), "{said}");
+    // What somebody else's check says of the commit is taken as it is.
+    for fine in [format!("7 tests · tree {}", &tree[..16]), "all is well".to_owned()] {
+        let (code, said) = build(&fine);
+        assert_eq!(code, 0, "{said}");
+    }
 }

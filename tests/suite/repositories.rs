@@ -43,12 +43,13 @@ async fn the_newest_status_counts_and_a_merge_has_that_of_its_request() {
         assert_eq!(forge.status("one", NAME).await.unwrap(), None);
         forge.set_status("one", None, &told(State::Success)).await.unwrap();
         forge.set_status("one", None, &told(State::Failure)).await.unwrap();
-        let (state, link) = forge.status("one", NAME).await.unwrap().unwrap();
-        assert_eq!((state, link.as_str()), (State::Failure, "https://x.test/run"));
+        let found = forge.status("one", NAME).await.unwrap().unwrap();
+        assert_eq!((found.state, &*found.link), (State::Failure, "https://x.test/run"));
+        assert_eq!((&*found.words, found.tree()), ("7 tests", None));
         assert_eq!(forge.status("one", "other/check").await.unwrap(), None);
         forge.set_status("head", Some(7), &told(State::Success)).await.unwrap();
-        let (state, _) = forge.status("merged", NAME).await.unwrap().unwrap();
-        assert_eq!(state, State::Success);
+        let found = forge.status("merged", NAME).await.unwrap().unwrap();
+        assert_eq!(found.state, State::Success);
     }
 }
 

@@ -5,7 +5,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::{Azure, told};
-use crate::forge::{State, Told};
+use crate::forge::{State, Status, Told};
 use crate::report::{Fault, FaultKind};
 use crate::sys::git;
 use crate::sys::retry::Class;
@@ -34,7 +34,7 @@ impl Azure {
         &self,
         commit: &str,
         name: &str,
-    ) -> Result<Option<(State, String)>> {
+    ) -> Result<Option<Status>> {
         let url = self.git(&["commits", commit, "statuses"])?;
         let found = self.read(url, "read the commit's statuses").await?;
         if let Some(found) = newest(&found["value"], name) {
@@ -183,7 +183,7 @@ impl Azure {
 }
 
 /// The newest status of a name: the list has one per update.
-fn newest(list: &Value, name: &str) -> Option<(State, String)> {
+fn newest(list: &Value, name: &str) -> Option<Status> {
     let (genre, short) = name.rsplit_once('/').unwrap_or(("lakegate", name));
     let items = list.as_array().into_iter().flatten();
     let own = items.filter(|status| {
@@ -197,5 +197,6 @@ fn newest(list: &Value, name: &str) -> Option<(State, String)> {
         "pending" | "notSet" => State::Pending,
         _ => State::Failure,
     };
-    Some((state, status["targetUrl"].as_str().unwrap_or_default().to_owned()))
+    let text = |name: &str| status[name].as_str().unwrap_or_default().to_owned();
+    Some(Status { state, words: text("description"), link: text("targetUrl") })
 }

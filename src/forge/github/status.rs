@@ -5,17 +5,18 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{GitHub, refused};
-use crate::forge::{State, Told};
+use crate::forge::{State, Status, Told};
 
 #[derive(Debug, Deserialize)]
 struct Combined {
-    statuses: Vec<Status>,
+    statuses: Vec<Kept>,
 }
 
 #[derive(Debug, Deserialize)]
-struct Status {
+struct Kept {
     context: String,
     state: String,
+    description: Option<String>,
     target_url: Option<String>,
 }
 
@@ -52,7 +53,7 @@ impl GitHub {
         &self,
         commit: &str,
         name: &str,
-    ) -> Result<Option<(State, String)>> {
+    ) -> Result<Option<Status>> {
         if let Some(found) = self.status_of(commit, name).await? {
             return Ok(Some(found));
         }
@@ -69,7 +70,7 @@ impl GitHub {
         Ok(None)
     }
 
-    async fn status_of(&self, commit: &str, name: &str) -> Result<Option<(State, String)>> {
+    async fn status_of(&self, commit: &str, name: &str) -> Result<Option<Status>> {
         let route = self.route(&format!("commits/{commit}/status"));
         let found: Result<Combined, _> = self.api.get(route, Some(&[("per_page", "100")])).await;
         let found = found.map_err(|error| refused("read the status", "statuses: read", error))?;
@@ -79,23 +80,27 @@ impl GitHub {
                 "pending" => State::Pending,
                 _ => State::Failure,
             };
-            return Ok(Some((state, status.target_url.unwrap_or_default())));
+            return Ok(Some(Status {
+                state,
+                words: status.description.unwrap_or_default(),
+                link: status.target_url.unwrap_or_default(),
+            }));
         }
         let route = self.route(&format!("commits/{commit}/check-runs"));
         let query = [("check_name", name), ("filter", "latest"), ("per_page", "100")];
         let found: Result<Runs, _> = self.api.get(route, Some(&query)).await;
         let found = found.map_err(|error| refused("read the checks", "checks: read", error))?;
         // Two workflows may have a job of this name: the worst of them counts.
-        let mut worst: Option<(State, String)> = None;
+        let mut worst: Option<Status> = None;
         for run in found.check_runs {
             let state = match (run.status.as_str(), run.conclusion.as_deref()) {
                 ("completed", Some("success")) => State::Success,
                 ("completed", _) => State::Failure,
                 _ => State::Pending,
             };
-            let place = run.html_url.or(run.started_at).unwrap_or_default();
-            if worst.as_ref().is_none_or(|(known, _)| state > *known) {
-                worst = Some((state, place));
+            let link = run.html_url.or(run.started_at).unwrap_or_default();
+            if worst.as_ref().is_none_or(|known| state > known.state) {
+                worst = Some(Status { state, words: String::new(), link });
             }
         }
         Ok(worst)
@@ -117,8 +122,7 @@ impl GitHub {
         let body = json!({
             "state": state,
             "context": told.name,
-            // Longer ones are refused.
-            "description": told.words.chars().take(140).collect::<String>(),
+            "description": told.words,
             "target_url": told.link,
         });
         let route = self.route(&format!("statuses/{commit}"));
