@@ -46,15 +46,36 @@ impl Predictions {
     /// The same in whole numbers, for rows that count whole.
     #[inline(always)]
     fn whole_confusion<const N: usize>(&self, counts: &[[u8; N]]) -> [Confusion; N] {
-        let mut cells = [[0u32; N]; 4];
+        let (mut all, mut positives) = ([0u32; N], [0u32; N]);
+        let (mut alarms, mut hits) = ([0u32; N], [0u32; N]);
         for ((label, alarm), counts) in self.labels.iter().zip(&self.alarms).zip(counts) {
-            let cell = &mut cells[usize::from(*alarm) * 2 + usize::from(*label == 1.0)];
+            let positive = 0u32.wrapping_sub(u32::from(*label == 1.0));
+            let alarm = 0u32.wrapping_sub(u32::from(*alarm));
+            let both = positive & alarm;
+            // One sum after the other: all lanes of one are a single instruction.
+            let mut here = [0u32; N];
             for lane in 0..N {
-                cell[lane] += u32::from(counts[lane]);
+                here[lane] = u32::from(counts[lane]);
+            }
+            for lane in 0..N {
+                all[lane] += here[lane];
+            }
+            for lane in 0..N {
+                positives[lane] += here[lane] & positive;
+            }
+            for lane in 0..N {
+                alarms[lane] += here[lane] & alarm;
+            }
+            for lane in 0..N {
+                hits[lane] += here[lane] & both;
             }
         }
         std::array::from_fn(|lane| {
-            let [passed, missed, false_alarms, hits] = cells.map(|cell| f64::from(cell[lane]));
+            let missed = positives[lane] - hits[lane];
+            let false_alarms = alarms[lane] - hits[lane];
+            let passed = all[lane] - alarms[lane] - missed;
+            let [hits, false_alarms, missed, passed] =
+                [hits[lane], false_alarms, missed, passed].map(f64::from);
             Confusion { hits, false_alarms, missed, passed }
         })
     }

@@ -1,7 +1,14 @@
 //! Metrics of the order that scores give the rows.
 
+use super::predictions::{LAST, POSITIVE};
 use super::{Metric, Predictions};
 
+/// Rows whose counts are fetched before any of them is looked at: they lie all
+/// over the memory, and fetches that follow each other closely overlap.
+const AHEAD: usize = 64;
+
+// Loops are written out where it matters: a closure in one is compiled without
+// the wider instructions around it.
 impl Predictions {
     /// Goes along the distinct scores, from the highest, with the positives and
     /// negatives of each.
@@ -33,29 +40,39 @@ impl Predictions {
     pub(super) fn whole_roc_auc<const N: usize>(&self, counts: &[[u8; N]]) -> [f64; N] {
         let (mut positives, mut negatives) = ([0u32; N], [0u32; N]);
         let (mut above, mut below) = ([0u32; N], [0u32; N]);
-        // Twice the area, as ties count half.
-        let mut area = [0u64; N];
-        for (row, (label, is_last)) in self.order.iter().zip(&self.ranked) {
-            let here = &counts[*row as usize];
-            let mask = if *label == 1.0 { u32::MAX } else { 0 };
-            for lane in 0..N {
-                let count = u32::from(here[lane]);
-                positives[lane] += count & mask;
-                negatives[lane] += count & !mask;
+        // Pairs in which the positive scores higher, and those that are equal.
+        let (mut higher, mut equal) = ([0u64; N], [0u64; N]);
+        let mut fetched = [[0; N]; AHEAD];
+        for (rows, marks) in self.order.chunks(AHEAD).zip(self.marks.chunks(AHEAD)) {
+            for (slot, row) in fetched.iter_mut().zip(rows) {
+                *slot = counts[*row as usize];
             }
-            if *is_last {
+            for (here, mark) in fetched.iter().zip(marks) {
+                let mask = 0u32.wrapping_sub(u32::from(*mark & POSITIVE));
                 for lane in 0..N {
-                    let higher = 2 * u64::from(above[lane]) + u64::from(positives[lane]);
-                    area[lane] += u64::from(negatives[lane]) * higher;
-                    above[lane] += positives[lane];
-                    below[lane] += negatives[lane];
+                    let count = u32::from(here[lane]);
+                    positives[lane] += count & mask;
+                    negatives[lane] += count & !mask;
                 }
-                (positives, negatives) = ([0; N], [0; N]);
+                if *mark & LAST != 0 {
+                    for lane in 0..N {
+                        let count = u64::from(negatives[lane]);
+                        higher[lane] += count * u64::from(above[lane]);
+                        equal[lane] += count * u64::from(positives[lane]);
+                        above[lane] += positives[lane];
+                        below[lane] += negatives[lane];
+                    }
+                    (positives, negatives) = ([0; N], [0; N]);
+                }
             }
         }
-        std::array::from_fn(|lane| {
-            area[lane] as f64 / 2.0 / (f64::from(above[lane]) * f64::from(below[lane]))
-        })
+        let mut found = [0.0; N];
+        for lane in 0..N {
+            // Ties count half.
+            let area = (2 * higher[lane] + equal[lane]) as f64 / 2.0;
+            found[lane] = area / (f64::from(above[lane]) * f64::from(below[lane]));
+        }
+        found
     }
 
     /// The chance that a positive scores above a negative; ties count half
