@@ -7,8 +7,6 @@ use std::process::Command;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use serde_json::json;
-
 use crate::agent::{Agent, Ran};
 use crate::hosts::{ISSUER, SUBJECT, Shared, azure_answer, serve};
 use crate::support::{
@@ -286,12 +284,7 @@ async fn four_pipelines_carry_a_change_to_production() {
         return;
     }
     let dir = tempfile::tempdir().unwrap();
-    let served = Served::start(&dir.path().join("workspace"));
-    for name in ["staging", "prod"] {
-        served.post("/api/2.1/unity-catalog/catalogs", &json!({ "name": name })).await;
-    }
-    let policy = json!({ "issuer": ISSUER, "subject": SUBJECT });
-    served.post("/__lakegate/federation", &policy).await;
+    let served = Served::for_pipelines(&dir.path().join("workspace"), ISSUER, SUBJECT).await;
     let (address, host) = serve(azure_answer).await;
 
     let home = repository(dir.path());

@@ -165,12 +165,7 @@ async fn is_tested_and_released(world: &World<'_>, served: &Served, host: &Share
 #[tokio::test(flavor = "multi_thread")]
 async fn four_workflows_carry_a_change_to_production() {
     let dir = tempfile::tempdir().unwrap();
-    let served = Served::start(&dir.path().join("workspace"));
-    for name in ["staging", "prod"] {
-        served.post("/api/2.1/unity-catalog/catalogs", &json!({ "name": name })).await;
-    }
-    let policy = json!({ "issuer": ISSUER, "subject": SUBJECT });
-    served.post("/__lakegate/federation", &policy).await;
+    let served = Served::for_pipelines(&dir.path().join("workspace"), ISSUER, SUBJECT).await;
     let (address, host) = serve(github_answer).await;
     let home = start(dir.path(), &["--test-target=local"]);
     let mut variables = machine(&address);

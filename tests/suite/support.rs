@@ -95,6 +95,18 @@ impl Served {
         lakegate::databricks::Client::new(&settings, std::sync::Arc::new(|_| {})).unwrap()
     }
 
+    /// With the catalogs of all targets, and trust in a CI host's tokens.
+    pub(crate) async fn for_pipelines(dir: &Path, issuer: &str, subject: &str) -> Self {
+        let served = Self::start(dir);
+        for name in ["staging", "prod"] {
+            let catalog = serde_json::json!({ "name": name });
+            served.post("/api/2.1/unity-catalog/catalogs", &catalog).await;
+        }
+        let policy = serde_json::json!({ "issuer": issuer, "subject": subject });
+        served.post("/__lakegate/federation", &policy).await;
+        served
+    }
+
     /// Calls what has no client of ours.
     pub(crate) async fn post(&self, path: &str, body: &serde_json::Value) {
         let call = reqwest::Client::new().post(format!("{}{path}", self.host));
