@@ -94,8 +94,11 @@ impl Connection {
         if !folder.join("databricks.yml").is_file() {
             return Err("`${var.…}` is a variable of databricks.yml, which is not here".to_owned());
         }
-        checkout::variables(folder, self.target.as_deref(), env)
-            .map_err(|error| format!("{error:#}"))
+        checkout::variables(folder, self.target.as_deref(), env).map_err(|error| {
+            let hint = Fault::of(&error).and_then(|fault| fault.hint.as_deref());
+            let hint = hint.map(|hint| format!(" ({hint})")).unwrap_or_default();
+            format!("{error:#}{hint}")
+        })
     }
 
     pub(super) async fn connect(

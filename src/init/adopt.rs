@@ -57,7 +57,11 @@ pub(super) fn fine_tuning(bundle: &Bundle) -> Result<Vec<Job>, String> {
     let find = |(title, key): (&'static str, &str)| {
         let there = bundle.resources.contains_key(&format!("jobs.{key}"));
         let job = there.then(|| Job { key: key.to_owned(), title });
-        job.ok_or_else(|| format!("--with fine-tuning: the bundle has no job `{key}`"))
+        job.ok_or_else(|| {
+            format!(
+                "--with fine-tuning: the bundle has no job `{key}`; the module is written into new projects, start one in an empty folder and take its files over"
+            )
+        })
     };
     steps.into_iter().map(find).collect()
 }
