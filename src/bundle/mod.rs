@@ -40,11 +40,17 @@ pub struct BundleError {
     pub file: String,
     pub message: String,
     pub hint: Option<String>,
+    /// All that is missing is a value, which the deployment may give.
+    pub lacks_value: bool,
 }
 
 impl BundleError {
     fn new(file: &str, message: impl Into<String>) -> Self {
-        Self { file: file.to_owned(), message: message.into(), hint: None }
+        Self { file: file.to_owned(), message: message.into(), hint: None, lacks_value: false }
+    }
+
+    fn lacking(message: String) -> Self {
+        Self { lacks_value: true, ..Self::new(sources::ROOT, message) }
     }
 
     fn hint(mut self, hint: impl Into<String>) -> Self {

@@ -16,7 +16,7 @@ pub(super) fn variables(
     let mut values = BTreeMap::new();
     for (name, value) in given(tree, target, around)? {
         let value = value.ok_or_else(|| {
-            BundleError::new(ROOT, format!("variables.{name} has no value"))
+            BundleError::lacking(format!("variables.{name} has no value"))
                 .hint(format!("set a default, `--var {name}=…` or BUNDLE_VAR_{name}"))
         })?;
         values.insert(name, value);

@@ -29,7 +29,7 @@ impl Source {
     /// The bundle of a folder.
     async fn of_folder(ctx: &Ctx, choice: BundleChoice) -> Result<Self> {
         let bundle = checkout::load_bundle(&choice, &ctx.client, &ctx.env, &ctx.context).await?;
-        confirm_host(ctx, &bundle)?;
+        checkout::confirm_host(&ctx.client, &bundle)?;
         Ok(Self { bundle, choice, release: None, _unpacked: None })
     }
 
@@ -50,7 +50,7 @@ impl Source {
         // Which branch the pipeline runs on says nothing about the release.
         context.branch = None;
         let mut bundle = checkout::load_bundle(&choice, &ctx.client, &ctx.env, &context).await?;
-        confirm_host(ctx, &bundle)?;
+        checkout::confirm_host(&ctx.client, &bundle)?;
         // Its wheels are in it: nothing is built again.
         for artifact in &mut bundle.artifacts {
             artifact.build = None;
@@ -113,13 +113,6 @@ impl Source {
             .await
             .with_context(|| format!("open the kept release {}", before.version))
     }
-}
-
-fn confirm_host(ctx: &Ctx, bundle: &Bundle) -> Result<()> {
-    if let Some(host) = &bundle.host {
-        ctx.client.confirm_host("databricks.yml", host)?;
-    }
-    Ok(())
 }
 
 /// A pipeline deploys its own repository's releases.

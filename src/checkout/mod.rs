@@ -36,6 +36,13 @@ pub struct BundleChoice {
     pub only_looks: bool,
 }
 
+impl BundleChoice {
+    /// A bundle that nothing is deployed of.
+    pub fn to_look(root: PathBuf, target: Option<String>) -> Self {
+        Self { root, target, variables: BTreeMap::new(), isolation: None, only_looks: true }
+    }
+}
+
 /// Loads the bundle for the identity that the client signs in with.
 pub async fn load_bundle(
     choice: &BundleChoice,
@@ -83,11 +90,24 @@ pub fn variables(
 /// What git tells of a folder; nothing of one that it does not know.
 async fn checked_out(env: &Env, root: &Path) -> (Option<String>, Option<String>) {
     let Ok(git) = Git::of(env, root).await else { return (None, None) };
-    (git.branch().await.ok().flatten(), git.head().await.ok())
+    let (branch, commit) = tokio::join!(git.branch(), git.head());
+    (branch.ok().flatten(), commit.ok())
+}
+
+/// Refuses a workspace that the bundle names and the caller did not.
+pub fn confirm_host(client: &Client, bundle: &Bundle) -> Result<()> {
+    if let Some(host) = &bundle.host {
+        client.confirm_host("databricks.yml", host)?;
+    }
+    Ok(())
 }
 
 /// Resolves a target for nobody yet: who deploys it, and where, stays open.
 pub fn unassigned(sources: &Sources, target: Option<&str>, context: &Context) -> Result<Bundle> {
+    open(sources, target, context).map_err(|error| usage(&error).into())
+}
+
+fn open(sources: &Sources, target: Option<&str>, context: &Context) -> Result<Bundle, BundleError> {
     let around = Surroundings {
         short_name: "_deployer_".to_owned(),
         user: "_deployer_".to_owned(),
@@ -97,7 +117,32 @@ pub fn unassigned(sources: &Sources, target: Option<&str>, context: &Context) ->
         commit: context.commit.clone(),
         ..Surroundings::default()
     };
-    bundle::load(sources, target, &around).map_err(|error| usage(&error).into())
+    bundle::load(sources, target, &around)
+}
+
+/// What became of a target that nobody deploys yet.
+#[derive(Debug)]
+pub enum Resolved {
+    Whole(Box<Bundle>),
+    /// A value is given at the deployment: that is no mistake.
+    Waiting(Fault),
+    Wrong(Fault),
+}
+
+/// Resolves every target by its name.
+pub fn every_target(
+    sources: &Sources,
+    context: &Context,
+) -> Result<Vec<(String, Resolved)>, BundleError> {
+    let resolve = |target: String| {
+        let resolved = match open(sources, Some(&target), context) {
+            Ok(bundle) => Resolved::Whole(Box::new(bundle)),
+            Err(error) if error.lacks_value => Resolved::Waiting(usage(&error)),
+            Err(error) => Resolved::Wrong(usage(&error)),
+        };
+        (target, resolved)
+    };
+    Ok(bundle::targets(sources)?.into_iter().map(resolve).collect())
 }
 
 /// The job that a person means by `name`: its id, its name, its key in the
@@ -152,13 +197,7 @@ async fn deployed(ctx: &Ctx, target: Option<&str>) -> Result<Option<bundle::Stat
     if !Path::new("databricks.yml").is_file() {
         return Ok(None);
     }
-    let choice = BundleChoice {
-        root: PathBuf::from("."),
-        target: target.map(str::to_owned),
-        variables: BTreeMap::new(),
-        isolation: None,
-        only_looks: true,
-    };
+    let choice = BundleChoice::to_look(PathBuf::from("."), target.map(str::to_owned));
     let bundle = load_bundle(&choice, &ctx.client, &ctx.env, &ctx.context).await?;
     let path = format!("{}/resources.json", bundle.state_path);
     let bytes = ctx.client.workspace_read(&path).await.context("read the deployment state")?;

@@ -270,7 +270,7 @@ fn event(env: &Env) -> Option<serde_json::Value> {
 /// The whole chain once, then what to do next.
 fn report_error(host: &Host, error: &anyhow::Error) {
     let mut finding = Finding::new(Severity::Error, "lakegate", format!("{error:#}"));
-    finding.hint = exit::hint_of(error);
+    finding.hint = step::hint_of(error);
     if let Some(config) = error.chain().find_map(|cause| cause.downcast_ref::<ConfigError>()) {
         finding.place = Some(Place { file: config.file.clone(), line: config.line });
     }

@@ -70,15 +70,6 @@ pub(super) fn of_error(error: &anyhow::Error) -> u8 {
     REMOTE
 }
 
-/// What to do next, from the innermost cause that knows.
-pub(super) fn hint_of(error: &anyhow::Error) -> Option<String> {
-    error.chain().find_map(|cause| {
-        let fault = cause.downcast_ref::<Fault>().and_then(|fault| fault.hint.clone());
-        fault
-            .or_else(|| cause.downcast_ref::<databricks::Error>().and_then(databricks::Error::hint))
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -99,7 +90,7 @@ mod tests {
             .context("set the alias");
         let error = error.unwrap_err();
         assert_eq!(of_error(&error), CONFLICT);
-        assert_eq!(hint_of(&error).as_deref(), Some("look"));
+        assert_eq!(crate::step::hint_of(&error).as_deref(), Some("look"));
         assert_eq!(of_error(&anyhow::anyhow!("plain")), REMOTE);
     }
 }

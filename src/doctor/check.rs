@@ -2,7 +2,8 @@
 
 use anyhow::Error;
 
-use crate::report::{Fault, Finding, Report, Severity, Table, Verdict, counted};
+use crate::report::{Finding, Report, Severity, Table, Verdict, counted};
+use crate::step;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum State {
@@ -61,12 +62,8 @@ impl Checks {
 
     /// A failure, with the way out that it knows itself.
     pub(super) fn failed(&mut self, what: (&'static str, &str), error: &Error, fix: &str) {
-        let own = Fault::of(error).and_then(|fault| fault.hint.clone());
-        let own = own.or_else(|| {
-            let known = error.chain().find_map(|cause| cause.downcast_ref());
-            known.and_then(crate::databricks::Error::hint)
-        });
-        self.bad(what, format!("{error:#}"), own.unwrap_or_else(|| fix.to_owned()));
+        let fix = step::hint_of(error).unwrap_or_else(|| fix.to_owned());
+        self.bad(what, format!("{error:#}"), fix);
     }
 
     pub(super) fn has_bad(&self, area: &str) -> bool {
@@ -110,6 +107,7 @@ impl Checks {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::Fault;
 
     #[test]
     fn what_is_bad_decides_and_what_is_not_known_is_told() {

@@ -182,17 +182,10 @@ pub(super) async fn deployment(ctx: &Ctx, request: &Request, checks: &mut Checks
 }
 
 async fn deployed(ctx: &Ctx, request: &Request) -> Result<(String, Option<String>)> {
-    let choice = BundleChoice {
-        root: request.bundle.clone(),
-        target: request.config.target.clone(),
-        variables: std::collections::BTreeMap::new(),
-        isolation: None,
-        only_looks: true,
-    };
+    let target = request.config.target.clone();
+    let choice = BundleChoice::to_look(request.bundle.clone(), target);
     let bundle = checkout::load_bundle(&choice, &ctx.client, &ctx.env, &ctx.context).await?;
-    if let Some(host) = &bundle.host {
-        ctx.client.confirm_host("databricks.yml", host)?;
-    }
+    checkout::confirm_host(&ctx.client, &bundle)?;
     let store = Store::new(&ctx.client, &bundle);
     let state = store.state().await.context("read what is deployed")?;
     let history = releases::history(&ctx.client, &bundle).await?;

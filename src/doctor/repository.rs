@@ -7,13 +7,13 @@ use serde_json::Value;
 use super::check::Checks;
 use super::run::Request;
 use super::workflows::{self, Uses};
+use crate::checkout::{self, Resolved};
 use crate::config::{DeployEngine, Environment};
 use crate::deployment::Cli;
 use crate::host::Dialect;
 use crate::step::Ctx;
 use crate::sys::git::Git;
 use crate::sys::{fs, process};
-use crate::{bundle, checkout};
 
 const AREA: &str = "repository";
 
@@ -40,10 +40,10 @@ pub(super) async fn look(ctx: &Ctx, request: &Request, checks: &mut Checks) {
 }
 
 fn targets(ctx: &Ctx, root: &Path, checks: &mut Checks) {
-    let known =
-        checkout::sources(root).and_then(|sources| Ok((bundle::targets(&sources)?, sources)));
-    let (targets, sources) = match known {
-        Ok(found) => found,
+    let known = checkout::sources(root)
+        .and_then(|sources| Ok(checkout::every_target(&sources, &ctx.context)?));
+    let targets = match known {
+        Ok(targets) => targets,
         Err(error) => {
             return checks.failed(
                 (AREA, "databricks.yml"),
@@ -52,18 +52,20 @@ fn targets(ctx: &Ctx, root: &Path, checks: &mut Checks) {
             );
         }
     };
-    for target in targets {
+    for (target, resolved) in targets {
         let what = format!("target {target}");
-        match checkout::unassigned(&sources, Some(&target), &ctx.context) {
-            Ok(bundle) => {
+        match resolved {
+            Resolved::Whole(bundle) => {
                 checks.good((AREA, &what), format!("{} resources", bundle.resources.len()));
             }
-            Err(error) if format!("{error:#}").contains("has no value") => checks.unknown(
+            Resolved::Waiting(fault) => checks.unknown(
                 (AREA, &what),
-                format!("{error:#}"),
+                fault.message,
                 "the value is given at the deployment: set BUNDLE_VAR_… to look at it here",
             ),
-            Err(error) => checks.failed((AREA, &what), &error, "mend databricks.yml"),
+            Resolved::Wrong(fault) => {
+                checks.failed((AREA, &what), &fault.into(), "mend databricks.yml");
+            }
         }
     }
 }

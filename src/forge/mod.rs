@@ -66,21 +66,6 @@ pub enum State {
     Failure,
 }
 
-/// How a status says which files it is about.
-pub fn about_tree(tree: &str) -> String {
-    let short: String = tree.chars().take(16).collect();
-    format!(" · tree {short}")
-}
-
-impl Status {
-    /// The beginning of the tree that it is about, where it says so.
-    pub fn tree(&self) -> Option<&str> {
-        let (_, tree) = self.words.rsplit_once(" · tree ")?;
-        let is_one = tree.len() == 16 && tree.chars().all(|char| char.is_ascii_hexdigit());
-        is_one.then_some(tree)
-    }
-}
-
 /// A status as the host keeps it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Status {
@@ -89,6 +74,25 @@ pub struct Status {
     pub words: String,
     /// Where it can be seen.
     pub link: String,
+}
+
+/// What stands before the tree in a status, and how much of the tree is told.
+const ABOUT: &str = " · tree ";
+const TREE_DIGITS: usize = 16;
+
+/// How a status says which files it is about.
+pub fn about_tree(tree: &str) -> String {
+    let short: String = tree.chars().take(TREE_DIGITS).collect();
+    format!("{ABOUT}{short}")
+}
+
+impl Status {
+    /// The beginning of the tree that it is about, where it says so.
+    pub fn tree(&self) -> Option<&str> {
+        let (_, tree) = self.words.rsplit_once(ABOUT)?;
+        let is_hex = tree.chars().all(|char| char.is_ascii_hexdigit());
+        (tree.len() == TREE_DIGITS && is_hex).then_some(tree)
+    }
 }
 
 /// A status of a commit.

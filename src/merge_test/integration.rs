@@ -52,9 +52,7 @@ pub(super) async fn copy(
         only_looks: false,
     };
     let bundle = checkout::load_bundle(&choice, &ctx.client, &ctx.env, &ctx.context).await?;
-    if let Some(host) = &bundle.host {
-        ctx.client.confirm_host("databricks.yml", host)?;
-    }
+    checkout::confirm_host(&ctx.client, &bundle)?;
     Ok(bundle)
 }
 

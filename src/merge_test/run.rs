@@ -10,8 +10,7 @@ use super::change::{self, Change};
 use super::integration::Trial;
 use super::tell::{self, Subject};
 use super::{integration, unit};
-use crate::bundle;
-use crate::checkout;
+use crate::checkout::{self, Resolved};
 use crate::config::{Integration, Tests};
 use crate::deployment;
 use crate::names::{SchemaName, Sha256};
@@ -252,22 +251,17 @@ fn static_checks(ctx: &Ctx, request: &Request, report: &mut Report) -> Result<Ve
         report.findings.push(finding);
         verdict = Verdict::Fail;
     };
-    let targets = match bundle::targets(&sources) {
+    let targets = match checkout::every_target(&sources, &ctx.context) {
         Ok(targets) => targets,
         Err(error) => {
             found(error.message, error.hint, error.file);
             return Ok(verdict);
         }
     };
-    for target in targets {
-        if let Err(error) = checkout::unassigned(&sources, Some(&target), &ctx.context) {
-            let hint = Fault::of(&error).and_then(|fault| fault.hint.clone());
-            let message = format!("target `{target}`: {error:#}");
-            // A value that is given at the deployment is no mistake.
-            if message.contains("has no value") {
-                continue;
-            }
-            found(message, hint, "databricks.yml".to_owned());
+    for (target, resolved) in targets {
+        if let Resolved::Wrong(fault) = resolved {
+            let message = format!("target `{target}`: {}", fault.message);
+            found(message, fault.hint, "databricks.yml".to_owned());
         }
     }
     Ok(verdict)

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use crate::databricks::{Client, Masker};
+use crate::databricks::{Client, Error, Masker};
 use crate::host::{Context, Host};
 use crate::lake::Lake;
 use crate::report::{Fault, FaultKind};
@@ -44,6 +44,14 @@ impl Ctx {
         let warehouse = self.warehouse.as_deref()?;
         Some(Lake { client: &self.client, warehouse })
     }
+}
+
+/// What to do next, from the outermost cause that knows.
+pub fn hint_of(error: &anyhow::Error) -> Option<String> {
+    error.chain().find_map(|cause| {
+        let fault = cause.downcast_ref::<Fault>().and_then(|fault| fault.hint.clone());
+        fault.or_else(|| cause.downcast_ref::<Error>().and_then(Error::hint))
+    })
 }
 
 /// What a step was asked to do.
