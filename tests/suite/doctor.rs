@@ -30,6 +30,12 @@ async fn what_is_wrong_is_found_with_its_way_out() {
     git(&home, &["add", "-A"]);
     git(&home, &["commit", "-qm", "feat: start"]);
 
+    let mut elsewhere = lakegate();
+    elsewhere.env("LAKEGATE_BUNDLE", "nowhere");
+    let (code, told) = doctor(elsewhere, &home);
+    assert_eq!(code, 1);
+    assert!(finding(&told, "git").0.contains("no folder `nowhere`"));
+
     let (code, told) = doctor(lakegate(), &home);
     assert_eq!(code, 1);
     assert!(finding(&told, "identity").0.contains("no workspace is configured"));

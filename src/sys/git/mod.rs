@@ -46,6 +46,11 @@ impl<'a> Git<'a> {
     /// # Errors
     /// When the folder is in no repository, or git is not there.
     pub async fn of(env: &'a Env, folder: &Path) -> Result<Self> {
+        // Started in a folder that is not there, git itself seems to be missing.
+        if !folder.is_dir() {
+            let message = format!("there is no folder `{}`", folder.display());
+            return Err(Fault::usage(message).hint("name the one of databricks.yml").into());
+        }
         let here = Self { env, root: folder.to_path_buf(), folder: String::new() };
         let told = here.ask(&["rev-parse", "--show-toplevel", "--show-prefix"]).await?;
         let mut lines = told.lines();
