@@ -26,6 +26,7 @@ mod interchange;
 mod merges;
 mod monitors;
 mod promotion;
+mod publish;
 mod reactions;
 mod releases;
 mod repositories;

@@ -1,0 +1,49 @@
+"""Packs released programs: pack.py FOLDER TARGET OUT
+
+The archive of a platform holds every program of FOLDER and the licences, and is
+the same for the same bytes wherever and whenever it is made. Prints its path.
+"""
+
+import gzip
+import io
+import pathlib
+import sys
+import tarfile
+import tomllib
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+TEXTS = ["LICENSE-APACHE", "LICENSE-MIT", "README.md"]
+
+
+def programs(folder, ending):
+    manifest = tomllib.loads((ROOT / "Cargo.toml").read_text(encoding="utf-8"))
+    names = sorted(program["name"] + ending for program in manifest["bin"])
+    missing = [name for name in names if not (folder / name).is_file()]
+    if missing:
+        sys.exit(f"{folder} lacks {', '.join(missing)}")
+    return manifest["package"]["version"], names
+
+
+def entry(name, data, mode):
+    info = tarfile.TarInfo(name)
+    info.size = len(data)
+    info.mode = mode
+    return info, io.BytesIO(data)
+
+
+def main():
+    folder, target, out = pathlib.Path(sys.argv[1]), sys.argv[2], pathlib.Path(sys.argv[3])
+    version, names = programs(folder, ".exe" if "windows" in target else "")
+    out.mkdir(parents=True, exist_ok=True)
+    path = out / f"lakegate-{version}-{target}.tar.gz"
+    with path.open("wb") as file, gzip.GzipFile("", "wb", 9, file, mtime=0) as packed:
+        with tarfile.open(fileobj=packed, mode="w", format=tarfile.USTAR_FORMAT) as archive:
+            for name in TEXTS:
+                archive.addfile(*entry(name, (ROOT / name).read_bytes(), 0o644))
+            for name in names:
+                archive.addfile(*entry(name, (folder / name).read_bytes(), 0o755))
+    print(path)
+
+
+if __name__ == "__main__":
+    main()
