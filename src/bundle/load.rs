@@ -102,7 +102,8 @@ pub fn load(
     Ok(bundle)
 }
 
-/// A bundle's variables in a target, and the values that are known.
+/// What is known of a target before anything is resolved: `var.…`, with the values
+/// that are known, `bundle.target` and `bundle.name`.
 pub fn values(
     sources: &Sources,
     target: Option<&str>,
@@ -110,7 +111,12 @@ pub fn values(
 ) -> Result<BTreeMap<String, Option<Value>>, BundleError> {
     let tree = merged(sources)?;
     let target = choose_target(&tree, target)?;
-    given(&tree, &tree["targets"][&target], around)
+    let own = given(&tree, &tree["targets"][&target], around)?;
+    let mut known: BTreeMap<_, _> =
+        own.into_iter().map(|(name, value)| (format!("var.{name}"), value)).collect();
+    known.insert("bundle.name".to_owned(), text_at(&tree, "/bundle/name").map(Value::String));
+    known.insert("bundle.target".to_owned(), Some(Value::String(target)));
+    Ok(known)
 }
 
 /// The names of a bundle's targets.

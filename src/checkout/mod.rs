@@ -77,8 +77,8 @@ fn given(env: &Env) -> BTreeMap<String, String> {
     given.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
 
-/// The variables of the bundle in a folder, and the values that are known.
-pub fn variables(
+/// What `lakegate.yml` may refer to in the bundle of a folder: see [`bundle::values`].
+pub fn references(
     root: &Path,
     target: Option<&str>,
     env: &Env,

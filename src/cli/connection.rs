@@ -42,19 +42,22 @@ pub(super) struct Connection {
     config: PathBuf,
 }
 
-type Variables = BTreeMap<String, Option<Value>>;
+type References = BTreeMap<String, Option<Value>>;
 
-fn known(values: &Variables, name: &str) -> Result<String, String> {
+fn known(values: &References, name: &str) -> Result<String, String> {
     match values.get(name) {
         Some(Some(Value::String(text))) => Ok(text.clone()),
         Some(Some(value @ (Value::Number(_) | Value::Bool(_)))) => Ok(value.to_string()),
-        Some(Some(_)) => Err(format!("`${{var.{name}}}` is no text")),
-        Some(None) => Err(format!("`${{var.{name}}}` has no value: set BUNDLE_VAR_{name}")),
+        Some(Some(_)) => Err(format!("`${{{name}}}` is no text")),
+        Some(None) => {
+            let own = name.trim_start_matches("var.");
+            Err(format!("`${{{name}}}` has no value: set BUNDLE_VAR_{own}"))
+        }
         None => {
             let near = near(name, values.keys().map(String::as_str));
             let words = near.first().map(|near| format!("; did you mean `{near}`?"));
             let words = words.unwrap_or_default();
-            Err(format!("databricks.yml has no variable `{name}`{words}"))
+            Err(format!("databricks.yml has no `{name}`{words}"))
         }
     }
 }
@@ -80,21 +83,21 @@ impl Connection {
         let text = config::fill(&file, &text, |name| {
             let values = match &mut values {
                 Some(values) => values,
-                none => none.insert(self.variables(env)?),
+                none => none.insert(self.references(env)?),
             };
             known(values, name)
         })?;
         Ok(Config { target: self.target.clone(), ..Config::parse(&file, &text)? })
     }
 
-    /// The variables of the bundle beside the file, in the target that is asked for.
-    fn variables(&self, env: &Env) -> Result<Variables, String> {
+    /// What the bundle beside the file has, in the target that is asked for.
+    fn references(&self, env: &Env) -> Result<References, String> {
         let folder = self.config.parent().filter(|folder| !folder.as_os_str().is_empty());
         let folder = folder.unwrap_or_else(|| Path::new("."));
         if !folder.join("databricks.yml").is_file() {
-            return Err("`${var.…}` is a variable of databricks.yml, which is not here".to_owned());
+            return Err("`${…}` is about databricks.yml, which is not here".to_owned());
         }
-        checkout::variables(folder, self.target.as_deref(), env).map_err(|error| {
+        checkout::references(folder, self.target.as_deref(), env).map_err(|error| {
             let hint = Fault::of(&error).and_then(|fault| fault.hint.as_deref());
             let hint = hint.map(|hint| format!(" ({hint})")).unwrap_or_default();
             format!("{error:#}{hint}")

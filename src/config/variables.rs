@@ -1,12 +1,12 @@
-//! `${var.name}` in `lakegate.yml`: the bundle's own variables, so that one file
-//! serves every target.
+//! `${var.name}`, `${bundle.target}` and `${bundle.name}` in `lakegate.yml`: what the
+//! bundle itself knows, so that one file serves every target.
 
 use super::ConfigError;
 
 /// Written where the copy's own variables are meant, which are known later.
 const OWN: &str = "tests";
 
-/// Puts values in the place of references.
+/// Puts values in the place of references; `look_up` is asked for `var.name`.
 ///
 /// # Errors
 /// What `look_up` says of a name, with the line that holds it.
@@ -41,12 +41,14 @@ fn fill_line(
 ) -> Result<String, String> {
     let mut out = String::new();
     let mut rest = line;
-    while let Some((before, after)) = rest.split_once("${var.") {
+    while let Some(start) = ["${var.", "${bundle."].iter().filter_map(|mark| rest.find(mark)).min()
+    {
+        let (before, after) = (&rest[..start], &rest[start + "${".len()..]);
         let (name, after) = after.split_once('}').ok_or("a reference is not closed")?;
         let value = look_up(name)?;
         let plain = |char: char| char.is_ascii_alphanumeric() || "_-./@ ".contains(char);
         if value.is_empty() || !value.chars().all(plain) {
-            return Err(format!("`${{var.{name}}}` is `{value}`, which cannot stand here"));
+            return Err(format!("`${{{name}}}` is `{value}`, which cannot stand here"));
         }
         out.push_str(before);
         out.push_str(&value);
@@ -63,26 +65,27 @@ mod tests {
 
     fn known(name: &str) -> Result<String, String> {
         match name {
-            "catalog" => Ok("prod".to_owned()),
-            "odd" => Ok("a: b".to_owned()),
-            _ => Err(format!("no variable `{name}`")),
+            "var.catalog" => Ok("prod".to_owned()),
+            "bundle.target" => Ok("live".to_owned()),
+            "var.odd" => Ok("a: b".to_owned()),
+            _ => Err(format!("no `{name}`")),
         }
     }
 
     #[test]
     fn references_are_filled_but_in_the_tests_section() {
-        let text = "# ${var.none}\nrecord: {schema: '${var.catalog}.flights'}\ntests:\n  a: ${var.catalog}\ngate:\n  b: ${var.catalog}-${var.catalog}\n";
+        let text = "# ${var.none}\nrecord: {schema: '${var.catalog}.flights'}\ntests:\n  a: ${var.catalog}\ngate:\n  b: ${var.catalog}-${bundle.target}\n";
         let filled = fill("f", text, known).unwrap();
         assert_eq!(
             filled,
-            "# ${var.none}\nrecord: {schema: 'prod.flights'}\ntests:\n  a: ${var.catalog}\ngate:\n  b: prod-prod\n"
+            "# ${var.none}\nrecord: {schema: 'prod.flights'}\ntests:\n  a: ${var.catalog}\ngate:\n  b: prod-live\n"
         );
     }
 
     #[test]
     fn what_cannot_be_filled_is_told_with_its_line() {
         for (text, line, words) in [
-            ("a: 1\nb: ${var.none}\n", 2, "no variable `none`"),
+            ("a: 1\nb: ${var.none}\n", 2, "no `var.none`"),
             ("a: ${var.catalog\n", 1, "not closed"),
             ("a: ${var.odd}\n", 1, "cannot stand here"),
         ] {
