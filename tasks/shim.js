@@ -141,6 +141,9 @@ function environment(inputs) {
   for (const [name, value] of Object.entries(process.env)) {
     // Inputs travel by their own names; an endpoint's secrets do not travel.
     if (!/^(INPUT_|ENDPOINT_|SECRET_)/.test(name)) env[name] = value;
+    // A secret variable travels only if its name says that it is meant for a command.
+    const secret = /^SECRET_((DATABRICKS|ARM|AZURE|LAKEGATE)_.+)$/.exec(name);
+    if (secret && !process.env[secret[1]]) env[secret[1]] = value;
   }
   for (const [name, variable] of Object.entries(inputs)) {
     const value = given(name);
@@ -167,7 +170,8 @@ function main() {
   const { command, version, inputs } = JSON.parse(
     fs.readFileSync(path.join(__dirname, 'inputs.json'), 'utf8'),
   );
-  const cwd = given('workingDirectory') || process.cwd();
+  const cwd =
+    given('workingDirectory') || process.env.LAKEGATE_WORKING_DIRECTORY || process.cwd();
   if (!fs.existsSync(cwd)) fail(`workingDirectory: '${cwd}' is not there`);
   // The embedded workspace is in the whole suite's binary only.
   const env = environment(inputs);

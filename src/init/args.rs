@@ -2,7 +2,10 @@
 
 use std::path::PathBuf;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+use serde::{Deserialize, Serialize};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
 pub(super) enum Where {
     /// GitHub Actions
     Github,
@@ -10,56 +13,122 @@ pub(super) enum Where {
     Azure,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
 pub(super) enum On {
-    /// A Databricks workspace, signed in to by workload identity
+    /// A Databricks workspace
     Databricks,
     /// The embedded workspace, on the runner: to try the checks without an account
     Embedded,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Workflows {
+    /// Whole workflows in this repository, every step to see and to change
+    Whole,
+    /// Short ones that call Lakegate's own, which change with the release they name
+    Call,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum SignIn {
+    /// Workload identity: no secret
+    Federation,
+    /// The secrets that a project made from mlops-stacks has: STAGING_… and PROD_…
+    StacksSecrets,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
 pub(super) enum Module {
     /// Fine-tuning of a foundation model: jobs, policies, and a workflow of its own
     FineTuning,
 }
 
-#[derive(Debug, clap::Args)]
-pub struct Args {
-    /// The CI host
-    #[arg(long, value_enum, default_value = "github")]
-    pub(super) host: Where,
-    /// Where the jobs run
-    #[arg(long, value_enum, default_value = "databricks")]
-    pub(super) workspace: On,
-    /// The folder of databricks.yml; an empty one gets the starter project
-    #[arg(long, value_name = "DIR", default_value = ".")]
-    pub(super) dir: PathBuf,
-    /// The branch that merge requests go to
-    #[arg(long, default_value = "main")]
-    pub(super) main: String,
+/// What somebody may choose. What is left out is what it was the last time, then
+/// what the repository shows, then the default.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, clap::Args)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Choices {
+    /// The CI host (default: github)
+    #[arg(long, value_enum)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) host: Option<Where>,
+    /// Where the jobs run (default: databricks)
+    #[arg(long, value_enum)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) workspace: Option<On>,
+    /// Where the steps of the workflows stand (default: whole)
+    #[arg(long, value_enum)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) workflows: Option<Workflows>,
+    /// How the workflows sign in to Databricks (default: federation, but in a project made from mlops-stacks)
+    #[arg(long, value_enum)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) sign_in: Option<SignIn>,
+    /// The branch that merge requests go to (default: that of the remote, then main)
+    #[arg(long, value_name = "BRANCH")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) main: Option<String>,
     /// The target that merge requests are tested in (default: the bundle's default one)
     #[arg(long, value_name = "TARGET")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) test_target: Option<String>,
     /// The target that the main branch is deployed to (default: staging)
     #[arg(long, value_name = "TARGET")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) staging_target: Option<String>,
     /// The target that releases are deployed to (default: prod, production)
     #[arg(long, value_name = "TARGET")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) production_target: Option<String>,
+    /// Python on the runner (default: 3.12)
+    #[arg(long, value_name = "VERSION")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) python: Option<String>,
+    /// What the project has beside the usual loop
+    #[arg(long, value_enum)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) with: Option<Module>,
+}
+
+impl Choices {
+    /// These, and what they leave open from `other`.
+    pub(super) fn or(self, other: Self) -> Self {
+        Self {
+            host: self.host.or(other.host),
+            workspace: self.workspace.or(other.workspace),
+            workflows: self.workflows.or(other.workflows),
+            sign_in: self.sign_in.or(other.sign_in),
+            main: self.main.or(other.main),
+            test_target: self.test_target.or(other.test_target),
+            staging_target: self.staging_target.or(other.staging_target),
+            production_target: self.production_target.or(other.production_target),
+            python: self.python.or(other.python),
+            with: self.with.or(other.with),
+        }
+    }
+}
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    pub(super) choices: Choices,
+    /// The folder of databricks.yml; an empty one gets the starter project
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    pub(super) dir: PathBuf,
     /// For GitHub: the commit of a release of Lakegate that the workflows use
     #[arg(long, value_name = "SHA")]
     pub(super) suite_ref: Option<String>,
-    /// Python on the runner
-    #[arg(long, default_value = "3.12")]
-    pub(super) python: String,
-    /// What the project has beside the usual loop
-    #[arg(long, value_enum)]
-    pub(super) with: Option<Module>,
-    /// Write over files that were changed since they were written
+    /// Ask nothing
+    #[arg(long, short)]
+    pub(super) yes: bool,
+    /// Take the new text where it and somebody's changes meet, and write what was removed
     #[arg(long)]
     pub(super) force: bool,
-    /// Only tell what would be written
+    /// Only tell what would be written, as a diff
     #[arg(long)]
     pub(super) dry_run: bool,
 }

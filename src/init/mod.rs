@@ -3,9 +3,16 @@
 
 mod adopt;
 mod args;
+mod ask;
+mod change;
+mod compose;
+mod facts;
 mod next;
+mod policies;
+mod record;
 mod render;
 mod run;
 
 pub use args::Args;
+pub use compose::shared;
 pub use run::run;

@@ -1,23 +1,23 @@
-//! Looks at the repository, renders, and writes what nobody has changed.
+//! Looks at the repository, renders, and writes around what somebody has changed.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
 
-use super::args::{Args, Module, On, Where};
-use super::render::{self, Answers, Ci};
-use super::{adopt, next};
-use crate::bundle;
-use crate::checkout;
+use super::args::{Args, Choices, Module, On, SignIn, Where, Workflows};
+use super::change::{self, Change};
+use super::compose::{self, Answers};
+use super::facts::{self, Facts};
+use super::record::Record;
+use super::render::{Ci, Form, Templates};
+use super::{adopt, ask, next, policies};
+use crate::bundle::{self, Bundle, Sources};
+use crate::checkout::{self, Resolved};
 use crate::host::{Context, Host};
-use crate::names::Sha256;
 use crate::report::{Fault, FaultKind, Verdict};
 use crate::starter;
-use crate::sys::{Env, fs, git};
-
-/// What was written, by path and digest: what differs from it was changed since.
-const WRITTEN: &str = "lakegate-init.json";
+use crate::sys::{Env, fs, git, terminal};
 
 /// Where the releases of Lakegate are.
 const HOME: &str = "https://github.com/lakegate/lakegate";
@@ -25,93 +25,278 @@ const HOME: &str = "https://github.com/lakegate/lakegate";
 /// Writes the workflows, or tells what it would write.
 ///
 /// # Errors
-/// When a file was changed since it was written, and `--force` was not given:
-/// then nothing is written at all.
+/// When somebody's changes and the new ones meet, and `--force` was not given: then
+/// nothing is written at all.
 pub async fn run(args: &Args, env: &Env, host: &Host) -> Result<Verdict> {
-    let ci = match args.host {
-        Where::Github => Ci::GitHub { reference: reference(args, env).await? },
-        Where::Azure => Ci::Azure,
+    if !args.dry_run {
+        fs::create_dir_all(&args.dir)?;
+    }
+    let facts = facts::gather(env, &args.dir).await?;
+    let before = read(&facts, args.choices.host)?;
+    let asks = !args.yes && terminal::is_there();
+    let mut typed = terminal::read_line;
+    let known = before.as_ref().map(|record| record.choices.clone()).unwrap_or_default();
+    let mut choices = args.choices.clone().or(known);
+    if asks {
+        ask::fill(&mut choices, host, &mut typed)?;
+    }
+    let plan = plan(args, env, host, &facts, choices, before).await?;
+    tell(&plan, args, host);
+    refuse(&plan.changes, &args.dir, args.force)?;
+    let has_work = plan.changes.iter().any(|(_, change)| change.text().is_some());
+    let is_wanted = match asks && has_work && !args.dry_run {
+        true => ask::confirm("Write this?", host, &mut typed)?,
+        false => !args.dry_run,
     };
-    let mut files = BTreeMap::new();
-    if !args.dir.join("databricks.yml").is_file() {
-        for (path, bytes) in starter_files(args, host)? {
-            files.insert(path, bytes);
-        }
-    }
-    let sources = match files.is_empty() {
-        true => checkout::sources(&args.dir)?,
-        false => yaml(&files),
-    };
-    let answers = answers(args, ci, &sources)?;
-    let (_, folder) = answers.ci.folders();
-    let record = format!("{folder}/{WRITTEN}");
-    let mut written = written(&args.dir.join(&record))?;
-    let rendered = render::workflows(&answers)?;
-    for (path, text) in &rendered {
-        files.insert(path.clone(), text.clone().into_bytes());
-    }
-    confirm(args, &written, &files)?;
-    for (path, text) in rendered {
-        written.insert(path, Sha256::of(text).to_string());
-    }
-    files.insert(record, (serde_json::to_string_pretty(&written)? + "\n").into_bytes());
-    for (path, bytes) in &files {
-        let there = fs::read(args.dir.join(path)).ok();
-        let word = match there {
-            Some(own) if own == *bytes => "unchanged",
-            Some(_) => "update",
-            None => "write",
-        };
-        host.say(&format!("{word:>9}  {path}"));
-        if word != "unchanged" && !args.dry_run {
-            fs::write_atomic(args.dir.join(path), bytes)?;
-        }
+    if is_wanted {
+        apply(&plan, &facts.root)?;
     }
     host.say("");
-    for line in next::steps(&answers) {
+    for line in next::steps(&plan.answers, &facts) {
         host.say(&line);
+    }
+    if plan.is_adopted {
+        host.say(
+            "in lakegate.yml: `gate` and `drift`, which no bundle shows; production needs them",
+        );
     }
     Ok(Verdict::Pass)
 }
 
-/// What the flags say, and what the bundle shows.
-fn answers(args: &Args, ci: Ci, sources: &bundle::Sources) -> Result<Answers> {
+/// What is to be done, by path from the repository's root.
+struct Plan {
+    answers: Answers,
+    changes: Vec<(String, Change)>,
+    /// Written once, the user's from then on.
+    starter: Vec<(String, Vec<u8>)>,
+    /// A bundle without policies got some, which somebody has to complete.
+    is_adopted: bool,
+    record: (String, Record),
+}
+
+async fn plan(
+    args: &Args,
+    env: &Env,
+    host: &Host,
+    facts: &Facts,
+    choices: Choices,
+    before: Option<Record>,
+) -> Result<Plan> {
+    let mut starter = Vec::new();
+    if !args.dir.join("databricks.yml").is_file() {
+        starter = starter_files(&args.dir, choices.with)?;
+        host.say("no bundle is here: the starter project is written");
+    }
+    let sources = match starter.is_empty() {
+        true => checkout::sources(&args.dir)?,
+        false => yaml(&starter),
+    };
+    let mut answers = answers(&choices, facts, &sources)?;
+    if answers.ci == Ci::GitHub {
+        answers.commit = Some(commit(args.suite_ref.as_deref(), before.as_ref(), env).await?);
+    }
+    let templates = Templates::new(answers.ci, answers.form, answers.commit.as_deref())?;
+    let is_adopted = starter.is_empty() && !args.dir.join("lakegate.yml").exists();
+    if is_adopted {
+        let text = policies(&templates, &sources, &answers)?;
+        starter.push(("lakegate.yml".to_owned(), text.into_bytes()));
+    }
+    let wanted = compose::workflows(&templates, &answers)?;
+    let before = before.unwrap_or_default();
+    let mut paths: Vec<&String> = wanted.iter().map(|(path, _)| path).collect();
+    paths.extend(before.paths().filter(|path| !wanted.iter().any(|(own, _)| own == *path)));
+    let mut changes = Vec::new();
+    for path in paths {
+        let new = wanted.iter().find(|(own, _)| own == path).map(|(_, text)| text.as_str());
+        let own = fs::read_text_if_exists(facts.root.join(path))?;
+        let written = before.written(path);
+        let mut change = change::decide(written.as_deref(), own.as_deref(), new);
+        if let (true, Some(new)) = (args.force, new)
+            && (change.is_refused() || change == Change::LeftOut)
+        {
+            change = Change::Write(new.to_owned());
+        }
+        changes.push((path.clone(), change));
+    }
+    let record = Record::new(answers.commit.clone(), choices, &wanted);
+    let path = record_path(answers.ci, &answers.prefix());
+    Ok(Plan { answers, changes, starter, is_adopted, record: (path, record) })
+}
+
+fn tell(plan: &Plan, args: &Args, host: &Host) {
+    for (path, _) in &plan.starter {
+        host.say(&format!("{:>9}  {path}", "write"));
+    }
+    for (path, change) in &plan.changes {
+        host.say(&format!("{:>9}  {path}", change.word()));
+        let root = args.dir.ancestors().find(|folder| folder.join(path).is_file());
+        let own = root.and_then(|root| fs::read_text(root.join(path)).ok()).unwrap_or_default();
+        match change {
+            Change::Conflict(both) => host.say(&change::conflicts(both)),
+            Change::Update(new) | Change::Merge(new) if args.dry_run || !args.yes => {
+                host.say(&change::diff(path, &own, new));
+            }
+            _ => {}
+        }
+    }
+}
+
+fn refuse(changes: &[(String, Change)], dir: &Path, force: bool) -> Result<()> {
+    let refused: Vec<&str> = changes
+        .iter()
+        .filter(|(_, change)| change.is_refused())
+        .map(|(path, _)| path.as_str())
+        .collect();
+    if refused.is_empty() || force {
+        return Ok(());
+    }
+    let message = format!("somebody's words stand where new ones belong: {}", refused.join(", "));
+    let hint = format!(
+        "nothing was written; commit, run with --force, and look at `git -C {} diff {}`",
+        dir.display(),
+        refused.join(" ")
+    );
+    Err(Fault::new(FaultKind::Conflict, message).hint(hint).into())
+}
+
+fn apply(plan: &Plan, root: &Path) -> Result<()> {
+    let bundle = root.join(&plan.answers.folder);
+    for (path, bytes) in &plan.starter {
+        fs::write_atomic(bundle.join(path), bytes)?;
+    }
+    for (path, change) in &plan.changes {
+        if let Some(text) = change.text() {
+            fs::write_atomic(root.join(path), text)?;
+        } else if *change == Change::Remove {
+            fs::remove(root.join(path))?;
+        }
+    }
+    // Last: a run that was killed before is simply run again.
+    let (path, record) = &plan.record;
+    fs::write_atomic(root.join(path), record.text()?)
+}
+
+fn record_path(ci: Ci, prefix: &str) -> String {
+    format!("{}/lakegate-{prefix}init.json", ci.folders().1)
+}
+
+/// What an earlier run has written, for the host that is asked for, or for the only one.
+fn read(facts: &Facts, asked: Option<Where>) -> Result<Option<Record>> {
+    let prefix = compose::prefix(&facts.folder);
+    let wanted = match asked {
+        Some(Where::Github) => &[Ci::GitHub][..],
+        Some(Where::Azure) => &[Ci::Azure],
+        None => &[Ci::GitHub, Ci::Azure],
+    };
+    for ci in wanted {
+        let path = facts.root.join(record_path(*ci, &prefix));
+        if let Some(text) = fs::read_text_if_exists(&path)? {
+            let record = Record::read(&text);
+            return record.with_context(|| format!("read `{}`", path.display())).map(Some);
+        }
+    }
+    Ok(None)
+}
+
+/// What was chosen, and what the repository shows.
+fn answers(choices: &Choices, facts: &Facts, sources: &Sources) -> Result<Answers> {
     let names = bundle::targets(sources).map_err(|error| checkout::usage(&error))?;
     let context = Context::default();
     let default = checkout::unassigned(sources, None, &context).ok().map(|bundle| bundle.target);
-    let asked =
-        [args.test_target.as_ref(), args.staging_target.as_ref(), args.production_target.as_ref()];
+    // Projects of mlops-stacks have a target for nothing but tests.
+    let default = match facts.secrets {
+        Some(_) => names.iter().find(|name| *name == "test").cloned().or(default),
+        None => default,
+    };
+    let asked = [
+        choices.test_target.as_ref(),
+        choices.staging_target.as_ref(),
+        choices.production_target.as_ref(),
+    ];
     let targets = adopt::targets(&names, default, asked).map_err(Fault::usage)?;
     let main = targets.production.as_ref().unwrap_or(&targets.test);
     let bundle = checkout::unassigned(sources, Some(main), &context)?;
+    let secrets = match choices.sign_in {
+        Some(SignIn::Federation) => None,
+        None => facts.secrets,
+        Some(SignIn::StacksSecrets) => Some(facts.secrets.ok_or_else(|| {
+            Fault::usage("--sign-in stacks-secrets: the repository has no .stacks_metadata.yml")
+        })?),
+    };
+    let main_branch = choices.main.clone().or_else(|| facts.main.clone());
     Ok(Answers {
-        ci,
-        embedded: args.workspace == On::Embedded,
-        main: args.main.clone(),
-        python: args.python.clone(),
+        ci: match choices.host {
+            Some(Where::Azure) => Ci::Azure,
+            Some(Where::Github) | None => Ci::GitHub,
+        },
+        form: form(choices, secrets.is_some())?,
+        commit: None,
+        embedded: choices.workspace == Some(On::Embedded),
+        main: main_branch.unwrap_or_else(|| "main".to_owned()),
+        python: choices.python.clone().unwrap_or_else(|| "3.12".to_owned()),
+        folder: facts.folder.clone(),
+        secrets,
+        group: facts.group.clone(),
+        hosts: match secrets {
+            Some(_) => hosts(sources, &context)?,
+            None => BTreeMap::new(),
+        },
         targets,
         jobs: adopt::jobs(&bundle),
-        fine_tuning: match args.with {
+        fine_tuning: match choices.with {
             Some(Module::FineTuning) => adopt::fine_tuning(&bundle).map_err(Fault::usage)?,
-            None => Vec::new(),
+            None => adopt::Loop::default(),
         },
     })
 }
 
-/// The digests of what an earlier run has written.
-fn written(record: &Path) -> Result<BTreeMap<String, String>> {
-    match fs::read_text_if_exists(record)? {
-        Some(text) => {
-            serde_json::from_str(&text).with_context(|| format!("read `{}`", record.display()))
-        }
-        None => Ok(BTreeMap::new()),
+fn form(choices: &Choices, has_secrets: bool) -> Result<Form> {
+    if choices.workflows != Some(Workflows::Call) {
+        return Ok(Form::Whole);
     }
+    let message = match (choices.workspace, has_secrets) {
+        (Some(On::Embedded), _) => "--workflows call: these run on Databricks only",
+        (_, true) => "--workflows call: these sign in by federation only, never by secrets",
+        _ => return Ok(Form::Call),
+    };
+    Err(Fault::usage(message).hint("leave it out for whole workflows").into())
+}
+
+/// The workspaces that the bundle itself names.
+fn hosts(sources: &Sources, context: &Context) -> Result<BTreeMap<String, String>> {
+    let bundles = resolved(sources, context)?.into_iter();
+    Ok(bundles.filter_map(|bundle| Some((bundle.target, bundle.host?))).collect())
+}
+
+/// Every target that resolves for nobody yet.
+fn resolved(sources: &Sources, context: &Context) -> Result<Vec<Bundle>> {
+    let all = checkout::every_target(sources, context).map_err(|error| checkout::usage(&error))?;
+    let whole = all.into_iter().filter_map(|(_, resolved)| match resolved {
+        Resolved::Whole(bundle) => Some(*bundle),
+        Resolved::Waiting(_) | Resolved::Wrong(_) => None,
+    });
+    Ok(whole.collect())
+}
+
+fn policies(templates: &Templates, sources: &Sources, answers: &Answers) -> Result<String> {
+    let mut bundles = resolved(sources, &Context::default())?;
+    // Where names are nobody's own.
+    let shared = [&answers.targets.staging, &answers.targets.production];
+    let is_shared = |bundle: &Bundle| shared.contains(&&Some(bundle.target.clone()));
+    if bundles.iter().any(is_shared) {
+        bundles.retain(is_shared);
+    }
+    policies::write(templates, &bundles, &answers.targets.test, &answers.jobs)
 }
 
 /// The commit that the workflows use: a name could be moved. This build cannot
 /// know it, as the checksums of its own binaries stand in it.
-async fn reference(args: &Args, env: &Env) -> Result<String> {
-    let Some(known) = &args.suite_ref else {
+async fn commit(asked: Option<&str>, before: Option<&Record>, env: &Env) -> Result<String> {
+    let Some(known) = asked else {
+        let same = before.filter(|record| record.lakegate == env!("CARGO_PKG_VERSION"));
+        if let Some(commit) = same.and_then(|record| record.commit.clone()) {
+            return Ok(commit);
+        }
         let tag = concat!("v", env!("CARGO_PKG_VERSION"));
         let asked = git::commit_of_tag(env, HOME, tag).await;
         return asked.map_err(|error| {
@@ -126,8 +311,8 @@ async fn reference(args: &Args, env: &Env) -> Result<String> {
     Ok(known.to_ascii_lowercase())
 }
 
-fn starter_files(args: &Args, host: &Host) -> Result<Vec<(String, Vec<u8>)>> {
-    let foreign = fs::entries(&args.dir)?.unwrap_or_default().into_iter().find(|(name, ..)| {
+fn starter_files(dir: &Path, with: Option<Module>) -> Result<Vec<(String, Vec<u8>)>> {
+    let foreign = fs::entries(dir)?.unwrap_or_default().into_iter().find(|(name, ..)| {
         !matches!(
             name.as_str(),
             ".git"
@@ -140,53 +325,21 @@ fn starter_files(args: &Args, host: &Host) -> Result<Vec<(String, Vec<u8>)>> {
         )
     });
     if let Some((name, ..)) = foreign {
-        let message = format!("`{}` has no databricks.yml, and holds `{name}`", args.dir.display());
+        let message = format!("`{}` has no databricks.yml, and holds `{name}`", dir.display());
         return Err(Fault::usage(message)
             .hint("name the bundle's folder with --dir, or start in an empty one")
             .into());
     }
-    host.say("no bundle is here: the starter project is written");
-    let mut files = match args.with {
+    let mut files = match with {
         Some(Module::FineTuning) => starter::files_with_fine_tuning(),
         None => starter::files(),
     };
     // A repository's own words stay.
-    files.retain(|(path, _)| path != "README.md" || !args.dir.join(path).exists());
+    files.retain(|(path, _)| !dir.join(path).exists());
     Ok(files)
 }
 
-fn yaml(files: &BTreeMap<String, Vec<u8>>) -> bundle::Sources {
+fn yaml(files: &[(String, Vec<u8>)]) -> Sources {
     let texts = files.iter().filter(|(path, _)| path.ends_with(".yml") || path.ends_with(".yaml"));
     texts.map(|(path, bytes)| (path.clone(), String::from_utf8_lossy(bytes).into_owned())).collect()
-}
-
-/// Nothing that somebody has changed is written over.
-fn confirm(
-    args: &Args,
-    known: &BTreeMap<String, String>,
-    files: &BTreeMap<String, Vec<u8>>,
-) -> Result<()> {
-    let mut changed = Vec::new();
-    for (path, bytes) in files {
-        let Ok(there) = fs::read(args.dir.join(path)) else { continue };
-        let is_ours =
-            known.get(path).is_some_and(|digest| *digest == Sha256::of(&there).to_string());
-        if there != *bytes && !is_ours {
-            changed.push(path.clone());
-        }
-    }
-    if changed.is_empty() || args.force {
-        return Ok(());
-    }
-    let message = format!("these were changed by somebody: {}", changed.join(", "));
-    let fault = Fault::new(FaultKind::Conflict, message);
-    Err(fault.hint(diff_hint(&args.dir, &changed)).into())
-}
-
-fn diff_hint(dir: &Path, changed: &[String]) -> String {
-    format!(
-        "nothing was written; commit, run with --force, and look at `git -C {} diff {}`",
-        dir.display(),
-        changed.join(" ")
-    )
 }

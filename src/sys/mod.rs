@@ -10,5 +10,6 @@ pub mod git;
 pub mod https;
 pub mod process;
 pub mod retry;
+pub mod terminal;
 
 pub use env::Env;

@@ -11,23 +11,35 @@ use crate::support::{git, root, text, tool, within};
 
 const SHA: &str = "1111111111111111111111111111111111111111";
 
-/// The actions and tasks alone, as a repository: what a user's workflow fetches.
+/// The actions, tasks and workflows alone, as a repository: what a user's workflow
+/// fetches.
+fn copy_suite(home: &Path, change: impl Fn(String) -> String) {
+    std::fs::create_dir_all(home).unwrap();
+    std::fs::copy(root().join("action.yml"), home.join("action.yml")).unwrap();
+    for folder in ["actions", "tasks", ".github", "pipelines"] {
+        for file in lakegate::sys::fs::files_below(root().join(folder)).unwrap() {
+            let (from, to) = (root().join(folder).join(&file), home.join(folder).join(&file));
+            std::fs::create_dir_all(to.parent().unwrap()).unwrap();
+            std::fs::copy(&from, &to).unwrap();
+            if folder == ".github" {
+                std::fs::write(&to, change(std::fs::read_to_string(&from).unwrap())).unwrap();
+            }
+        }
+    }
+    git(home, &["init", "-q", "-b", "main"]);
+    git(home, &["add", "-A"]);
+    git(home, &["commit", "-qm", "x"]);
+}
+
+/// The suite as act takes it, which does not know `$/`: this repository at this commit.
 pub(crate) fn suite() -> &'static Path {
     static COPY: OnceLock<(tempfile::TempDir, PathBuf)> = OnceLock::new();
     let (_, path) = COPY.get_or_init(|| {
         let dir = tempfile::tempdir().unwrap();
         let home = dir.path().join("lakegate");
-        for folder in ["actions", "tasks"] {
-            for file in lakegate::sys::fs::files_below(root().join(folder)).unwrap() {
-                let to = home.join(folder).join(&file);
-                std::fs::create_dir_all(to.parent().unwrap()).unwrap();
-                std::fs::copy(root().join(folder).join(&file), to).unwrap();
-            }
-        }
-        std::fs::copy(root().join("action.yml"), home.join("action.yml")).unwrap();
-        git(&home, &["init", "-q", "-b", "main"]);
-        git(&home, &["add", "-A"]);
-        git(&home, &["commit", "-qm", "x"]);
+        let this = regex::Regex::new(r"uses: \$/(\S+)").unwrap();
+        let own = format!("uses: lakegate/lakegate/${{1}}@{SHA}");
+        copy_suite(&home, |text| this.replace_all(&text, &own).into_owned());
         (dir, home)
     });
     path
@@ -46,11 +58,14 @@ pub(crate) fn linted(at: &Path, name: &str, args: &[&str]) -> String {
 
 #[test]
 fn what_reads_actions_as_github_does_finds_nothing() {
-    let run = |name: &str, args: &[&str]| linted(suite(), name, args);
+    let dir = tempfile::tempdir().unwrap();
+    let home = dir.path().join("lakegate");
+    copy_suite(&home, |text| text);
+    let run = |name: &str, args: &[&str]| linted(&home, name, args);
     assert!(run("zizmor", &["--offline", "--pedantic", "."]).contains("No findings to report"));
     run("jactionlint", &["--shellcheck="]);
     let mut actions = vec!["action.yml".to_owned()];
-    for entry in std::fs::read_dir(suite().join("actions")).unwrap() {
+    for entry in std::fs::read_dir(home.join("actions")).unwrap() {
         let entry = entry.unwrap();
         if entry.path().is_dir() {
             actions.push(format!("actions/{}/action.yml", entry.file_name().display()));
@@ -60,6 +75,14 @@ fn what_reads_actions_as_github_does_finds_nothing() {
     for action in &actions {
         run("check-jsonschema", &["--builtin-schema", "vendor.github-actions", action]);
     }
+    let mut workflows = 0;
+    for entry in std::fs::read_dir(home.join(".github/workflows")).unwrap() {
+        let path = entry.unwrap().path();
+        let file = path.to_str().unwrap();
+        run("check-jsonschema", &["--builtin-schema", "vendor.github-workflows", file]);
+        workflows += 1;
+    }
+    assert_eq!(workflows, 6);
 }
 
 /// A repository that calls an action.

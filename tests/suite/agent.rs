@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::support::{git, text, within};
+use crate::support::{git, root, text, within};
 
 type Variables = BTreeMap<String, String>;
 
@@ -65,7 +65,7 @@ impl Agent<'_> {
     pub(crate) fn run(&self, file: &str) -> Ran {
         let text = std::fs::read_to_string(self.home.join(file)).unwrap();
         let pipeline: Value = serde_yaml::from_str(&text).unwrap();
-        let pipeline = self.expand(&pipeline);
+        let pipeline = self.whole(self.expand(&pipeline, &self.parameters));
         drop(std::fs::remove_dir_all(self.place.join("workspace")));
         self.builds.set(self.builds.get() + 1);
         let mut ran = Ran::default();
@@ -117,18 +117,37 @@ impl Agent<'_> {
         ran
     }
 
+    /// The stages of a pipeline that extends a template of the suite.
+    fn whole(&self, pipeline: Value) -> Value {
+        let Some(template) = pipeline["extends"]["template"].as_str() else { return pipeline };
+        let file = template.strip_suffix("@lakegate").unwrap();
+        let there = &pipeline["resources"]["repositories"][0];
+        assert_eq!(there["repository"], "lakegate");
+        let template = std::fs::read_to_string(root().join(file)).unwrap();
+        let template: Value = serde_yaml::from_str(&template).unwrap();
+        let given = pipeline["extends"]["parameters"].as_object().unwrap();
+        let mut known = Variables::new();
+        for parameter in items(&template["parameters"]) {
+            let name = word(&parameter["name"]);
+            let value = given.get(&name).or_else(|| parameter.get("default"));
+            known.insert(name, word(value.unwrap_or_else(|| panic!("{parameter} is not given"))));
+        }
+        assert!(given.keys().all(|name| known.contains_key(name)), "{given:?}");
+        self.expand(&template, &known)
+    }
+
     /// `${{ if … }}` keys and `${{ parameters.… }}` values.
-    fn expand(&self, value: &Value) -> Value {
+    fn expand(&self, value: &Value, parameters: &Variables) -> Value {
         match value {
             Value::Object(fields) => {
                 let mut out = serde_json::Map::new();
                 for (key, value) in fields {
-                    let value = self.expand(value);
+                    let value = self.expand(value, parameters);
                     let Some(condition) = key.strip_prefix("${{ if ") else {
                         out.insert(key.clone(), value);
                         continue;
                     };
-                    let known = |name: &str| self.parameters.get(name.strip_prefix("parameters.")?);
+                    let known = |name: &str| parameters.get(name.strip_prefix("parameters.")?);
                     let condition = condition.trim_end_matches("}}").trim();
                     if holds(condition, true, &|name| known(name).cloned()) {
                         out.extend(value.as_object().unwrap().clone());
@@ -136,10 +155,10 @@ impl Agent<'_> {
                 }
                 Value::Object(out)
             }
-            Value::Array(all) => all.iter().map(|item| self.expand(item)).collect(),
+            Value::Array(all) => all.iter().map(|item| self.expand(item, parameters)).collect(),
             Value::String(text) => {
                 let mut text = text.clone();
-                for (name, value) in &self.parameters {
+                for (name, value) in parameters {
                     text = text.replace(&format!("${{{{ parameters.{name} }}}}"), value);
                 }
                 Value::String(text)
@@ -352,9 +371,11 @@ fn holds(condition: &str, is_good: bool, known: &dyn Fn(&str) -> Option<String>)
         ("succeeded", []) => is_good,
         ("always" | "succeededOrFailed", []) => true,
         ("canceled", []) => false,
+        ("not", [part]) => !holds(part, is_good, known),
+        ("or", parts) => parts.iter().any(|part| holds(part, is_good, known)),
         ("and", parts) => parts.iter().all(|part| holds(part, is_good, known)),
-        ("eq", [one, other]) => value(one) == value(other),
-        ("ne", [one, other]) => value(one) != value(other),
+        ("eq", [one, other]) => value(one).eq_ignore_ascii_case(&value(other)),
+        ("ne", [one, other]) => !value(one).eq_ignore_ascii_case(&value(other)),
         _ => panic!("{condition} is not understood"),
     }
 }

@@ -112,6 +112,7 @@ fn every_choice_gives_pipelines_without_a_finding() {
         (Some("every_kind"), &["--staging-target=dev"], 3),
         (Some("rules"), &[], 1),
         (None, &["--test-target=local", "--with=fine-tuning"], 5),
+        (None, &["--test-target=local", "--workflows=call", "--with=fine-tuning"], 5),
         (None, &["--test-target=local"], 4),
     ] {
         let dir = tempfile::tempdir().unwrap();
@@ -126,6 +127,10 @@ fn every_choice_gives_pipelines_without_a_finding() {
         assert_eq!(findings(&files), "", "{fixture:?} {args:?}");
         last = Some((dir, home));
     }
+    let shared = std::fs::read_dir(root().join("pipelines")).unwrap();
+    let shared: Vec<PathBuf> = shared.map(|entry| entry.unwrap().path()).collect();
+    assert_eq!(shared.len(), 4);
+    assert_eq!(findings(&shared), "");
     // The reader does find what is wrong with an input of ours.
     let (_dir, home) = last.unwrap();
     let staging = home.join(".azure-pipelines/staging.yml");
@@ -249,19 +254,22 @@ async fn is_promoted_if_good(world: &mut World<'_>) {
     let own = std::fs::read_to_string(&policy).unwrap();
     assert!(own.contains("roc_auc, min: 0.6"));
     std::fs::write(&policy, own.replace("roc_auc, min: 0.6", "roc_auc, min: 0.99")).unwrap();
-    world.agent.skip = &["watch"];
+    world.agent.skip = &["score", "watch"];
     let rejected = world.run("production");
     assert_eq!(rejected.results(), ["Failed", "Skipped"], "{}", rejected.log);
     assert!(rejected.told("task.setvariable variable=reason", "roc_auc"), "{}", rejected.log);
     std::fs::write(&policy, own).unwrap();
 
+    is_promoted(world, "2").await;
+}
+
+async fn is_promoted(world: &mut World<'_>, version: &str) {
     world.agent.skip = &[];
     let production = world.run("production");
-    let all = ["Succeeded", "Succeeded", "Succeeded"];
-    assert_eq!(production.results(), all, "{}", production.log);
+    assert_eq!(production.results(), ["Succeeded"; 4], "{}", production.log);
     let promoted = "SELECT alias, to_version FROM prod.flights.promotions WHERE phase = 'outcome'";
     let rows = world.served.sql(promoted).await;
-    assert_eq!(rows, [[Some("champion".to_owned()), Some("2".to_owned())]]);
+    assert_eq!(rows, [[Some("champion".to_owned()), Some(version.to_owned())]]);
 }
 
 fn is_trained_anew_after_drift(world: &mut World<'_>) {
@@ -269,26 +277,22 @@ fn is_trained_anew_after_drift(world: &mut World<'_>) {
     refresh.args(["job-run", "refresh_features", "--target=prod", "-p", "months=7"]);
     let refreshed = within(Duration::from_secs(120), refresh.current_dir(world.agent.home));
     assert!(refreshed.status.success(), "{}", text(&refreshed.stderr));
-    world.agent.skip = &["train", "promote"];
+    world.agent.skip = &["train", "promote", "score"];
     let drifted = world.run("production");
     assert_eq!(drifted.results(), ["Failed"], "{}", drifted.log);
     assert!(drifted.told("task.setvariable variable=decision", "retrain"), "{}", drifted.log);
     assert!(drifted.told("task.logissue type=warning;code=drift/column", "temp drifted"));
 }
 
-/// From a merge request to a model in production that is watched, by nothing but
-/// what `init` wrote.
-#[tokio::test(flavor = "multi_thread")]
-async fn four_pipelines_carry_a_change_to_production() {
-    if !has_node("the tasks") {
-        return;
-    }
+/// Does something with a repository as `init` left it, on a change.
+async fn with_pipelines(args: &[&str], act: impl AsyncFnOnce(&mut World<'_>)) {
     let dir = tempfile::tempdir().unwrap();
     let served = Served::for_pipelines(&dir.path().join("workspace"), ISSUER, SUBJECT).await;
     let (address, host) = serve(azure_answer).await;
 
     let home = repository(dir.path());
-    assert_eq!(init(&home, &["--test-target=local"]).0, 0);
+    let (code, told) = init(&home, args);
+    assert_eq!(code, 0, "{told}");
     git(&home, &["add", "-A"]);
     git(&home, &["commit", "-qm", "feat: start"]);
     git(&home, &["update-ref", "refs/remotes/origin/main", "HEAD"]);
@@ -323,9 +327,35 @@ async fn four_pipelines_carry_a_change_to_production() {
         builds: 6.into(),
         approve: Box::new(approve),
     };
-    let mut world = World { agent, served: &served, address, host };
-    is_red_then_green(&mut world);
-    is_released(&mut world).await;
-    is_promoted_if_good(&mut world).await;
-    is_trained_anew_after_drift(&mut world);
+    act(&mut World { agent, served: &served, address, host }).await;
+}
+
+/// From a merge request to a model in production that is watched, by nothing but
+/// what `init` wrote.
+#[tokio::test(flavor = "multi_thread")]
+async fn four_pipelines_carry_a_change_to_production() {
+    if !has_node("the tasks") {
+        return;
+    }
+    with_pipelines(&["--test-target=local"], async |world| {
+        is_red_then_green(world);
+        is_released(world).await;
+        is_promoted_if_good(world).await;
+        is_trained_anew_after_drift(world);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn four_short_pipelines_extend_those_of_the_suite() {
+    if !has_node("the tasks") {
+        return;
+    }
+    with_pipelines(&["--test-target=local", "--workflows=call"], async |world| {
+        let green = world.request("LATE_MINUTES = 15\n", "LATE_MINUTES = 15\n# minutes\n");
+        assert_eq!(green.results(), ["Succeeded"], "{}", green.log);
+        is_released(world).await;
+        is_promoted(world, "1").await;
+    })
+    .await;
 }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::actions::{act_on, said};
 use crate::hosts::{ISSUER, SUBJECT, Shared, github_answer, serve};
 use crate::init::{init, repository};
-use crate::support::{Served, cache, git, python, text, within};
+use crate::support::{Served, cache, git, python, root, text, within};
 
 /// An action of somebody else, for a runner without a network.
 fn stub(at: &Path, name: &str, script: &str) -> String {
@@ -48,7 +48,11 @@ impl World<'_> {
             "mkdir -p \"$PLACE\" && cp -r '{artifacts}'/\"$NAME\"/. \"$PLACE\" && eval \"${{STUB_AFTER:-}}\""
         );
         drop(std::fs::remove_dir_all(&artifacts));
-        for line in std::fs::read_to_string(self.home.join(&file)).unwrap().lines() {
+        let own = std::fs::read_to_string(self.home.join(&file)).unwrap();
+        // What it calls uses the same actions of others.
+        let called = root().join(&file);
+        let called = std::fs::read_to_string(called).unwrap_or_default();
+        for line in own.lines().chain(called.lines()) {
             let Some((_, uses)) = line.split_once("uses: ") else { continue };
             let Some((name, _)) = uses.split_once('@') else { continue };
             let script = match name {
@@ -161,13 +165,12 @@ async fn is_tested_and_released(world: &World<'_>, served: &Served, host: &Share
     assert_eq!(rows, [[Some("0.1.0".to_owned()), Some("prod".to_owned())]]);
 }
 
-/// From a merge request to a model in production that is watched.
-#[tokio::test(flavor = "multi_thread")]
-async fn four_workflows_carry_a_change_to_production() {
+/// From a merge request to a model in production that is watched, and what comes after.
+async fn carries_a_change_to_production(args: &[&str], after: impl FnOnce(&World<'_>, &Served)) {
     let dir = tempfile::tempdir().unwrap();
     let served = Served::for_pipelines(&dir.path().join("workspace"), ISSUER, SUBJECT).await;
     let (address, host) = serve(github_answer).await;
-    let home = start(dir.path(), &["--test-target=local"]);
+    let home = start(dir.path(), args);
     let mut variables = machine(&address);
     variables.extend([
         ("DATABRICKS_HOST", served.host.clone()),
@@ -185,20 +188,31 @@ async fn four_workflows_carry_a_change_to_production() {
 
     let (passed, lines) = world.run("schedule", "production", &[]);
     assert!(passed, "{}", said(&lines));
-    let all = ["train", "promote", "watch"];
-    assert!(all.iter().all(|job| ends(&lines).contains(&((*job).to_owned(), "success".into()))));
+    let ended = ends(&lines);
+    for job in ["train", "promote", "score", "watch"] {
+        assert!(ended.contains(&(job.to_owned(), "success".to_owned())), "{job}: {ended:?}");
+    }
     let promoted = "SELECT alias, to_version FROM prod.flights.promotions WHERE phase = 'outcome'";
     let rows = served.sql(promoted).await;
     assert_eq!(rows, [[Some("champion".to_owned()), Some("1".to_owned())]]);
+    after(&world, &served);
+}
 
-    let mut refresh = served.command();
-    refresh.args(["job-run", "refresh_features", "--target=prod", "-p", "months=7"]);
-    let refreshed = within(Duration::from_secs(120), refresh.current_dir(&home));
-    assert!(refreshed.status.success(), "{}", text(&refreshed.stderr));
-    let (passed, lines) = world.run("schedule", "production", &["-j", "watch"]);
-    assert!(!passed);
-    let decision = lines
-        .iter()
-        .find(|line| line["command"] == "set-output" && line["kvPairs"]["name"] == "decision");
-    assert!(said(&lines).contains("temp drifted"), "{decision:?} {}", said(&lines));
+#[tokio::test(flavor = "multi_thread")]
+async fn four_workflows_carry_a_change_to_production() {
+    carries_a_change_to_production(&["--test-target=local"], |world, served| {
+        let mut refresh = served.command();
+        refresh.args(["job-run", "refresh_features", "--target=prod", "-p", "months=7"]);
+        let refreshed = within(Duration::from_secs(120), refresh.current_dir(world.home));
+        assert!(refreshed.status.success(), "{}", text(&refreshed.stderr));
+        let (passed, lines) = world.run("schedule", "production", &["-j", "watch"]);
+        assert!(!passed);
+        assert!(said(&lines).contains("temp drifted"), "{}", said(&lines));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn four_short_workflows_call_those_of_the_suite() {
+    carries_a_change_to_production(&["--test-target=local", "--workflows=call"], |_, _| {}).await;
 }

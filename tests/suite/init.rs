@@ -46,11 +46,14 @@ fn every_choice_gives_workflows_without_a_finding() {
     for (fixture, args, expected) in [
         (None, &["--test-target=local"][..], 4),
         (None, &["--test-target=local", "--with=fine-tuning"], 5),
+        (None, &["--test-target=local", "--with=fine-tuning", "--workflows=call"], 5),
+        (None, &["--dir=ml/flights", "--test-target=local"], 4),
         (None, &["--workspace=embedded", "--test-target=local"], 1),
         (None, &["--main=trunk", "--python=3.11", "--test-target=staging"], 4),
         (Some("every_kind"), &["--staging-target=dev"], 3),
         (Some("rules"), &[], 1),
     ] {
+        let args = [args, &["--yes"]].concat();
         let dir = tempfile::tempdir().unwrap();
         let home = repository(dir.path());
         if let Some(fixture) = fixture {
@@ -61,39 +64,152 @@ fn every_choice_gives_workflows_without_a_finding() {
                 std::fs::copy(from.join(&file), to).unwrap();
             }
         }
-        let (code, told) = init(&home, args);
+        let (code, told) = init(&home, &args);
         assert_eq!(code, 0, "{told}");
         assert_eq!(lint(&home), expected, "{fixture:?} {args:?}: {told}");
     }
 }
 
 #[test]
-fn what_somebody_changed_is_not_written_over() {
+fn what_somebody_changed_and_what_is_new_come_together() {
     let dir = tempfile::tempdir().unwrap();
     let home = repository(dir.path());
     let args = ["--test-target=local"];
     assert_eq!(init(&home, &args).0, 0);
-    let (code, told) = init(&home, &args);
+    let (code, told) = init(&home, &[]);
     assert!(code == 0 && !told.contains("  write") && !told.contains("update"), "{told}");
-    // Another choice brings what nobody touched up to date.
-    let (code, told) = init(&home, &["--test-target=local", "--python=3.13"]);
+    // Another choice brings what nobody touched up to date, and is known from then on.
+    let (code, told) = init(&home, &["--python=3.13"]);
     assert!(code == 0 && told.contains("update  .github/workflows/release.yml"), "{told}");
+    assert!(told.contains("+          python-version: \"3.13\""), "{told}");
     let path = home.join(".github/workflows/release.yml");
-    let own = std::fs::read_to_string(&path).unwrap().replace("Pack the commit", "Our words");
-    std::fs::write(&path, &own).unwrap();
-    let (code, told) = init(&home, &args);
+    let read = || std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, read().replace("Pack the commit", "Our words")).unwrap();
+    let (code, told) = init(&home, &["--python=3.14"]);
+    assert!(code == 0 && told.contains("merge  .github/workflows/release.yml"), "{told}");
+    assert!(read().contains("Our words") && read().contains("3.14"));
+    // The same line on both sides.
+    let ours = read().replace("3.14", "our own");
+    std::fs::write(&path, &ours).unwrap();
+    let (code, told) = init(&home, &["--python=3.15"]);
+    assert!(code == 4 && told.contains("new ones belong: .github/workflows/release.yml"), "{told}");
     assert!(
-        code == 4 && told.contains("changed by somebody: .github/workflows/release.yml"),
+        told.contains("our own") && told.contains("3.15") && told.contains("<<<<<<<"),
         "{told}"
     );
-    assert_eq!(std::fs::read_to_string(&path).unwrap(), own);
-    assert!(
-        std::fs::read_to_string(home.join(".github/workflows/staging.yml"))
-            .unwrap()
-            .contains("3.13")
+    let others = std::fs::read_to_string(home.join(".github/workflows/staging.yml")).unwrap();
+    assert!(read() == ours && others.contains("3.14"), "something was written");
+    let (code, _) = init(&home, &["--python=3.15", "--force"]);
+    assert!(code == 0 && !read().contains("our own"));
+    // What somebody removed stays away, but for --force.
+    std::fs::remove_file(&path).unwrap();
+    let (code, told) = init(&home, &[]);
+    assert!(code == 0 && told.contains("left out  .github/workflows/release.yml"), "{told}");
+    assert!(!path.exists());
+    assert_eq!(init(&home, &["--force"]).0, 0);
+    assert!(path.exists());
+    // What is not wanted any more goes, if nobody has touched it.
+    let staging = home.join(".github/workflows/staging.yml");
+    std::fs::write(&staging, others + "# ours\n").unwrap();
+    let (code, told) = init(&home, &["--workspace=embedded"]);
+    assert!(code == 0 && told.contains("remove  .github/workflows/release.yml"), "{told}");
+    assert!(told.contains("kept  .github/workflows/staging.yml"), "{told}");
+    assert!(!path.exists() && staging.exists());
+}
+
+#[test]
+fn a_dry_run_writes_nothing_and_shows_everything() {
+    let dir = tempfile::tempdir().unwrap();
+    let home = repository(dir.path());
+    let (code, told) = init(&home, &["--test-target=local", "--dry-run"]);
+    assert!(code == 0 && told.contains("write  .github/workflows/release.yml"), "{told}");
+    assert!(!home.join("databricks.yml").exists() && !home.join(".github").exists());
+    let own = home.join(".github/workflows/release.yml");
+    std::fs::create_dir_all(own.parent().unwrap()).unwrap();
+    std::fs::write(&own, "name: ours\n").unwrap();
+    let (code, told) = init(&home, &["--test-target=local"]);
+    assert!(code == 4 && told.contains("not ours  .github/workflows/release.yml"), "{told}");
+    assert_eq!(std::fs::read_to_string(&own).unwrap(), "name: ours\n");
+    std::fs::write(home.join(".github/lakegate-init.json"), "{\"lakegate\": 1}").unwrap();
+    let (code, told) = init(&home, &[]);
+    assert!(code != 0 && told.contains("lakegate-init.json"), "{told}");
+}
+
+/// A project as the template mlops-stacks leaves it: a bundle in a folder, secrets,
+/// jobs with keys of its own.
+pub(crate) fn stacks(home: &Path, cloud: &str) {
+    let write = |path: &str, text: &str| {
+        let path = home.join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    };
+    write(".stacks_metadata.yml", &format!("input_cloud: \"{cloud}\"\n"));
+    write(".github/workflows/taxi-bundle-cd-prod.yml", OLD_WORKFLOW);
+    write(
+        ".azure/devops-pipelines/taxi-tests-ci.yml",
+        "trigger: none\nvariables:\n  - group: ml variable group\n",
     );
-    let (code, _) = init(&home, &["--test-target=local", "--force"]);
-    assert!(code == 0 && !std::fs::read_to_string(&path).unwrap().contains("Our words"));
+    let target = |name: &str, at: u32| {
+        format!("  {name}: {{workspace: {{host: \"https://adb-{at}.azuredatabricks.net\"}}}}\n")
+    };
+    let targets = [("dev", 1), ("staging", 2), ("test", 2), ("prod", 3)].map(|(a, b)| target(a, b));
+    write(
+        "taxi/databricks.yml",
+        &format!(
+            "bundle: {{name: taxi}}\nvariables:\n  model_name: {{default: fares}}\ninclude: [resources/*.yml]\ntargets:\n{}",
+            targets.concat()
+        ),
+    );
+    write(
+        "taxi/resources/all.yml",
+        "resources:\n  registered_models:\n    model: {name: \"${var.model_name}\", catalog_name: \"${bundle.target}\", schema_name: fares_of_taxis}\n  jobs:\n    model_training_job: {name: a}\n    write_feature_table_job: {name: b}\n    batch_inference_job: {name: c}\n",
+    );
+}
+
+const OLD_WORKFLOW: &str = "name: old\non: push\npermissions: {}\nconcurrency: {group: old, cancel-in-progress: true}\njobs:\n  one:\n    name: One\n    runs-on: ubuntu-latest\n    timeout-minutes: 5\n    steps:\n      - run: echo old\n";
+
+#[test]
+fn a_project_of_mlops_stacks_keeps_its_secrets_and_its_jobs() {
+    for (cloud, secret) in [
+        ("azure", "ARM_CLIENT_SECRET: ${{ secrets.PROD_AZURE_SP_CLIENT_SECRET }}"),
+        ("aws", "DATABRICKS_TOKEN: ${{ secrets.PROD_WORKSPACE_TOKEN }}"),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let home = repository(dir.path());
+        stacks(&home, cloud);
+        let (code, told) = init(&home, &["--dir=taxi"]);
+        assert_eq!(code, 0, "{told}");
+        assert!(told.contains("remove .azure/devops-pipelines/taxi-tests-ci.yml"), "{told}");
+        // The old one is beside them.
+        assert_eq!(lint(&home), 5, "{told}");
+        let read = |name: &str| std::fs::read_to_string(home.join(name)).unwrap();
+        let production = read(".github/workflows/taxi-production.yml");
+        for words in [
+            secret,
+            "DATABRICKS_HOST: https://adb-3.azuredatabricks.net",
+            "LAKEGATE_WORKING_DIRECTORY: taxi",
+            "job: write_feature_table_job",
+            "job: model_training_job",
+            "job: batch_inference_job",
+            "path: taxi/.lakegate/reports",
+        ] {
+            assert!(production.contains(words), "{words}: {production}");
+        }
+        assert!(!production.contains("github-oidc") && !production.contains("id-token"));
+        assert!(read(".github/workflows/taxi-merge-request.yml").contains("environment: test"));
+        let policies = read("taxi/lakegate.yml");
+        let model = "model: ${bundle.target}.fares_of_taxis.${var.model_name}";
+        assert!(policies.contains(model), "{policies}");
+        // What was written is read, and what it refers to is found.
+        let mut gate = lakegate();
+        gate.args(["model-promote", "history", "--local", "--target=prod"]);
+        let output = gate.current_dir(home.join("taxi")).output().unwrap();
+        let said = text(&output.stderr);
+        assert!(said.contains("schema `prod.fares_of_taxis`"), "{said}");
+        let (code, told) = init(&home, &["--dir=taxi", "--sign-in=federation"]);
+        assert_eq!(code, 0, "{told}");
+        assert!(read(".github/workflows/taxi-production.yml").contains("github-oidc"));
+    }
 }
 
 #[test]

@@ -141,6 +141,8 @@ pub(super) fn files() -> Result<Vec<(String, String)>> {
         files.push((format!("tasks/{name}/inputs.json"), azure::inputs(step)?));
     }
     files.push(("tasks/vss-extension.json".to_owned(), azure::extension(&steps)?));
+    #[cfg(feature = "local")]
+    files.extend(crate::init::shared()?);
     Ok(files)
 }
 

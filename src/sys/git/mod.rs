@@ -124,6 +124,13 @@ impl<'a> Git<'a> {
         Ok((name != "HEAD").then_some(name))
     }
 
+    /// The branch that a remote shows first, where a clone has noted it.
+    pub async fn default_branch(&self, remote: &str) -> Option<String> {
+        let head = format!("refs/remotes/{remote}/HEAD");
+        let name = self.ask(&["symbolic-ref", "--quiet", "--short", &head]).await.ok()?;
+        name.strip_prefix(&format!("{remote}/")).map(str::to_owned)
+    }
+
     /// The address of a remote, without whatever it holds of a sign-in.
     pub async fn remote(&self, name: &str) -> Option<String> {
         let url = self.ask(&["remote", "get-url", name]).await.ok()?;

@@ -1,0 +1,264 @@
+//! Which workflows there are, and what each depends on.
+
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+use minijinja::context;
+use minijinja::value::{Serde, Value};
+
+use super::adopt::{Job, Loop, Targets};
+use super::facts::Secrets;
+use super::render::{Ci, Form, Templates};
+use crate::names::camel;
+use crate::starter::FINE_TUNING_POLICIES;
+
+/// Everything that the workflows depend on.
+#[derive(Debug, Clone)]
+pub(super) struct Answers {
+    pub(super) ci: Ci,
+    pub(super) form: Form,
+    /// The commit of Lakegate's release, for GitHub.
+    pub(super) commit: Option<String>,
+    pub(super) embedded: bool,
+    pub(super) main: String,
+    pub(super) python: String,
+    /// From the repository's root to the bundle; empty at the root.
+    pub(super) folder: String,
+    /// Those that the repository has already, instead of a federation.
+    pub(super) secrets: Option<Secrets>,
+    /// The variable group that holds them, for Azure.
+    pub(super) group: Option<String>,
+    /// The workspaces that the bundle itself names, by target.
+    pub(super) hosts: BTreeMap<String, String>,
+    pub(super) targets: Targets,
+    pub(super) jobs: Loop,
+    /// Those of a second loop, of a model that is fine-tuned; often none.
+    pub(super) fine_tuning: Loop,
+}
+
+impl Answers {
+    /// What tells the files of this bundle from those of others in the repository.
+    pub(super) fn prefix(&self) -> String {
+        prefix(&self.folder)
+    }
+
+    /// In front of a path that is meant from the bundle's folder.
+    fn place(&self) -> String {
+        match &*self.folder {
+            "" => String::new(),
+            folder => format!("{folder}/"),
+        }
+    }
+}
+
+pub(super) fn prefix(folder: &str) -> String {
+    match folder {
+        "" => String::new(),
+        folder => folder.replace(['/', ' '], "-") + "-",
+    }
+}
+
+/// Actions of others, pinned by their commit.
+const CHECKOUT: &str = "actions/checkout@08c6903cd8c0fde910a37f88322edcfb5dd907a8 # v5.0.0";
+const PYTHON: &str = "actions/setup-python@e797f83bcb11b83ae66e0230d6156d7c80228e7c # v6.0.0";
+const UPLOAD: &str = "actions/upload-artifact@330a01c490aca151604b8cf639adc76d48f6c5d4 # v5.0.0";
+const DOWNLOAD: &str =
+    "actions/download-artifact@018cc2cf5baa6db3ef3c5f8a56943fffe632ef53 # v6.0.0";
+const ATTEST: &str =
+    "actions/attest-build-provenance@977bb373ede98d70efdf65b84cb5f73e068dcc2a # v3.0.0";
+
+/// The workflows by their path in the repository.
+pub(super) fn workflows(templates: &Templates, answers: &Answers) -> Result<Vec<(String, String)>> {
+    // An embedded workspace ends with its job: nothing can be deployed to it.
+    let deploys = !answers.embedded;
+    let Targets { staging, production, .. } = &answers.targets;
+    let produces = deploys && production.is_some();
+    let has_loop = |jobs: &Loop| produces && !jobs.steps.is_empty();
+    let wanted = [
+        ("merge-request", "merge.yml", None, true),
+        ("staging", "staging.yml", None, deploys && staging.is_some()),
+        ("release", "release.yml", None, produces),
+        ("production", "production.yml", Some(main_loop(answers)), has_loop(&answers.jobs)),
+        (
+            "fine-tuning",
+            "production.yml",
+            Some(fine_tuning(answers)),
+            has_loop(&answers.fine_tuning),
+        ),
+    ];
+    let (folder, _) = answers.ci.folders();
+    let mut files = Vec::new();
+    for (name, template, own, is_wanted) in wanted {
+        if is_wanted {
+            let values = context! { ..own.unwrap_or_default(), ..values(answers) };
+            let path = format!("{folder}/{}{name}.yml", answers.prefix());
+            files.push((path, templates.workflow(template, &values)?));
+        }
+    }
+    Ok(files)
+}
+
+/// What every workflow depends on.
+fn values(answers: &Answers) -> Value {
+    let Targets { test, staging, production } = &answers.targets;
+    context! {
+        embedded => answers.embedded,
+        main => answers.main.clone(),
+        python => answers.python.clone(),
+        test_target => test,
+        staging_target => staging,
+        production_target => production,
+        runner => "ubuntu-latest",
+        pool => (),
+        config => (),
+        folder => answers.folder.clone(),
+        place => answers.place(),
+        prefix => answers.prefix(),
+        of_folder => if answers.folder.is_empty() { String::new() } else { format!(" ({})", answers.folder) },
+        secrets => answers.secrets.map(Secrets::name),
+        group => answers.group.clone(),
+        hosts => Value::from(Serde(&answers.hosts)),
+        suite_tag => concat!("refs/tags/v", env!("CARGO_PKG_VERSION")),
+        ..uses()
+    }
+}
+
+fn uses() -> Value {
+    context! {
+        checkout => CHECKOUT,
+        setup_python => PYTHON,
+        upload_artifact => UPLOAD,
+        download_artifact => DOWNLOAD,
+        attest => ATTEST,
+    }
+}
+
+fn main_loop(answers: &Answers) -> Value {
+    let has_features = answers.jobs.features().is_some();
+    let score_if = match (answers.ci, has_features) {
+        (Ci::GitHub, true) => " && needs.train.outputs.features == 'success'",
+        (Ci::GitHub, false) => "",
+        (Ci::Azure, true) => {
+            "and(not(canceled()), eq(dependencies.train.outputs['train.features.verdict'], 'pass'))"
+        }
+        (Ci::Azure, false) => "not(canceled())",
+    };
+    context! {
+        title => "Production",
+        about => "refreshes features, trains, judges, promotes, scores and watches",
+        group => "production",
+        cron => "17 4 * * *",
+        watches => true,
+        score_if => score_if,
+        ..of_loop(answers.ci, &answers.jobs)
+    }
+}
+
+/// The same road for the model that is fine-tuned, when the features are there.
+fn fine_tuning(answers: &Answers) -> Value {
+    context! {
+        title => "Fine-tuning",
+        about => "fine-tunes, judges and promotes",
+        group => "fine-tuning",
+        cron => "17 6 * * 1",
+        config => FINE_TUNING_POLICIES,
+        watches => false,
+        score_if => (),
+        ..of_loop(answers.ci, &answers.fine_tuning)
+    }
+}
+
+fn of_loop(ci: Ci, jobs: &Loop) -> Value {
+    context! {
+        jobs => Value::from(Serde(&jobs.steps)),
+        features_key => jobs.features().map(|job| job.key.clone()),
+        score => jobs.score.as_ref().map(|job| Value::from(Serde(job))),
+        and_watch => "",
+        watch_condition => match ci { Ci::GitHub => "", Ci::Azure => "succeededOrFailed()" },
+    }
+}
+
+/// The workflows of this repository that others call, by their path in it.
+///
+/// # Errors
+/// When a template is broken.
+pub fn shared() -> Result<Vec<(String, String)>> {
+    let mut files = Vec::new();
+    for ci in [Ci::GitHub, Ci::Azure] {
+        let templates = Templates::new(ci, Form::Shared, None)?;
+        let values = inputs(ci);
+        for (name, template) in [
+            ("merge-request", "merge.yml"),
+            ("staging", "staging.yml"),
+            ("release", "release.yml"),
+            ("production", "production.yml"),
+        ] {
+            let path = format!("{}/{name}.yml", ci.shared_folder());
+            files.push((path, templates.workflow(template, &values)?));
+        }
+    }
+    Ok(files)
+}
+
+/// An input of a workflow that is called, as its host names it.
+fn input(ci: Ci, name: &str) -> String {
+    match ci {
+        Ci::GitHub => format!("${{{{ inputs.{name} }}}}"),
+        Ci::Azure => format!("${{{{ parameters.{} }}}}", camel(name)),
+    }
+}
+
+/// The same values as expressions, which the caller's inputs fill.
+fn inputs(ci: Ci) -> Value {
+    let target = input(ci, "target");
+    let jobs = Loop::steps_of(|part, title| Job {
+        part,
+        key: input(ci, &format!("{part}-job")),
+        title,
+        given: Some(match ci {
+            Ci::GitHub => format!("inputs.{part}-job != ''"),
+            Ci::Azure => {
+                format!("and(succeeded(), ne('{}', ''))", input(ci, &format!("{part}-job")))
+            }
+        }),
+    });
+    let (score_if, and_watch, watch_condition) = match ci {
+        Ci::GitHub => (
+            " && inputs.score-job != '' && (inputs.features-job == '' || needs.train.outputs.features == 'success')",
+            " && inputs.watch",
+            "",
+        ),
+        Ci::Azure => (
+            "and(not(canceled()), ne('${{ parameters.scoreJob }}', ''), or(eq('${{ parameters.featuresJob }}', ''), eq(dependencies.train.outputs['train.features.verdict'], 'pass')))",
+            "",
+            "and(succeededOrFailed(), eq('${{ parameters.watch }}', 'true'))",
+        ),
+    };
+    context! {
+        title => "Production",
+        about => "refreshes features, trains, judges, promotes, scores and watches",
+        embedded => false,
+        main => "the main branch",
+        python => input(ci, "python"),
+        test_target => target.clone(),
+        staging_target => target.clone(),
+        production_target => target,
+        runner => "${{ fromJSON(inputs.runner) }}",
+        pool => input(ci, "pool"),
+        config => input(ci, "config"),
+        folder => input(ci, "folder"),
+        place => input(ci, "folder") + "/",
+        prefix => "",
+        of_folder => "",
+        secrets => (),
+        hosts => Value::from(Serde(&BTreeMap::<String, String>::new())),
+        watches => true,
+        score_if => score_if,
+        and_watch => and_watch,
+        watch_condition => watch_condition,
+        jobs => Value::from(Serde(&jobs.steps)),
+        features_key => jobs.features().map(|job| job.key.clone()),
+        score => jobs.score.as_ref().map(|job| Value::from(Serde(job))),
+        ..uses()
+    }
+}

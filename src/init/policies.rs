@@ -1,0 +1,91 @@
+//! A `lakegate.yml` for a bundle that has none: what the bundle shows is filled in, the
+//! rest is there to be filled in.
+
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+use minijinja::context;
+use minijinja::value::{Serde, Value};
+
+use super::adopt::Loop;
+use super::render::Templates;
+use crate::bundle::{Bundle, Kind};
+
+/// The text of the file.
+///
+/// # Errors
+/// When the template is broken.
+pub(super) fn write(
+    templates: &Templates,
+    bundles: &[Bundle],
+    test_target: &str,
+    jobs: &Loop,
+) -> Result<String> {
+    let model = model(bundles);
+    let part = |at: usize| model.as_ref().and_then(|parts| parts.get(at));
+    let schema = match (part(0), part(1)) {
+        (Some(catalog), Some(schema)) => Some(format!("{}.{}", catalog.text, schema.text)),
+        _ => None,
+    };
+    // A copy for tests has a schema of its own, where a variable names it.
+    let isolated = part(1).and_then(|schema| schema.variable.clone());
+    templates.policies(&context! {
+        test_target => test_target,
+        jobs => Value::from(Serde(&jobs.steps)),
+        model => model.as_ref().map(|parts| {
+            parts.iter().map(|part| part.text.as_str()).collect::<Vec<_>>().join(".")
+        }),
+        schema => schema,
+        isolated => isolated,
+    })
+}
+
+/// A part of a name, as it is in every target.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Part {
+    /// `${var.catalog}`, or the part itself.
+    text: String,
+    variable: Option<String>,
+}
+
+/// The three parts of the name of the bundle's first model.
+fn model(bundles: &[Bundle]) -> Option<Vec<Part>> {
+    let named: Vec<(&Bundle, [String; 3])> =
+        bundles.iter().filter_map(|bundle| Some((bundle, name(bundle)?))).collect();
+    let parts = (0..3).map(|at| {
+        let values: Vec<(&Bundle, &str)> =
+            named.iter().map(|(bundle, name)| (*bundle, name[at].as_str())).collect();
+        general(&values)
+    });
+    parts.collect()
+}
+
+fn name(bundle: &Bundle) -> Option<[String; 3]> {
+    let model = bundle.resources.values().find(|one| one.kind == Kind::RegisteredModels)?;
+    let part = |name: &str| model.settings[name].as_str().map(str::to_owned);
+    Some([part("catalog_name")?, part("schema_name")?, part("name")?])
+}
+
+/// What gives each target its own value.
+fn general(values: &[(&Bundle, &str)]) -> Option<Part> {
+    let (first, value) = values.first()?;
+    let is_in_each = |of: &dyn Fn(&Bundle) -> Option<String>| {
+        values.iter().all(|(bundle, value)| of(bundle).as_deref() == Some(value))
+    };
+    let variable = first.variables.keys().find(|name| {
+        is_in_each(&|bundle| bundle.variables.get(*name)?.as_str().map(str::to_owned))
+    });
+    if let Some(name) = variable {
+        let text = format!("${{var.{name}}}");
+        return Some(Part { text, variable: Some(name.clone()) });
+    }
+    let fixed: BTreeMap<&str, fn(&Bundle) -> Option<String>> = BTreeMap::from([
+        ("target", (|bundle| Some(bundle.target.clone())) as fn(&Bundle) -> Option<String>),
+        ("name", |bundle| Some(bundle.name.clone())),
+    ]);
+    let text = match fixed.iter().find(|(_, of)| is_in_each(*of)) {
+        Some((name, _)) => format!("${{bundle.{name}}}"),
+        None => (*value).to_owned(),
+    };
+    Some(Part { text, variable: None })
+}

@@ -1,0 +1,74 @@
+//! What an earlier run has written, and with which choices: kept beside the workflows,
+//! so that a later one can bring them up to date around what somebody changed.
+
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+use serde::{Deserialize, Serialize};
+
+use super::args::Choices;
+
+/// The file of an earlier run.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Record {
+    /// The version of Lakegate.
+    pub(super) lakegate: String,
+    /// The commit of its release, for GitHub.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) commit: Option<String>,
+    pub(super) choices: Choices,
+    /// The text of each file, by lines: a reader of the change sees what is new.
+    files: BTreeMap<String, Vec<String>>,
+}
+
+impl Record {
+    pub(super) fn new(
+        commit: Option<String>,
+        choices: Choices,
+        files: &[(String, String)],
+    ) -> Self {
+        let lines = |text: &String| text.lines().map(str::to_owned).collect();
+        Self {
+            lakegate: env!("CARGO_PKG_VERSION").to_owned(),
+            commit,
+            choices,
+            files: files.iter().map(|(path, text)| (path.clone(), lines(text))).collect(),
+        }
+    }
+
+    pub(super) fn read(text: &str) -> Result<Self> {
+        Ok(serde_json::from_str(text)?)
+    }
+
+    pub(super) fn text(&self) -> Result<String> {
+        Ok(serde_json::to_string_pretty(self)? + "\n")
+    }
+
+    /// What was written to a file.
+    pub(super) fn written(&self, path: &str) -> Option<String> {
+        let lines = self.files.get(path)?;
+        Some(lines.iter().flat_map(|line| [line.as_str(), "\n"]).collect())
+    }
+
+    pub(super) fn paths(&self) -> impl Iterator<Item = &String> {
+        self.files.keys()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn what_was_written_comes_back(lines in prop::collection::vec("[ -~«é]{0,20}", 0..8)) {
+            let text: String = lines.iter().flat_map(|line| [line.as_str(), "\n"]).collect();
+            let record = Record::new(None, Choices::default(), &[("a".into(), text.clone())]);
+            let read = Record::read(&record.text().unwrap()).unwrap();
+            prop_assert_eq!(read.written("a"), Some(text));
+            prop_assert_eq!(read.written("b"), None);
+            prop_assert_eq!(read, record);
+        }
+    }
+}
