@@ -32,6 +32,15 @@ pub fn main() -> ExitCode {
     }
 }
 
+/// Reads a command line and does nothing: for what tells of command lines.
+///
+/// # Errors
+/// What the command would say of it.
+pub fn read(words: &[String]) -> Result<(), String> {
+    let read = Cli::command().try_get_matches_from(words).map(|_| ());
+    read.map_err(|error| error.to_string())
+}
+
 /// Runs one command as a binary of its own, which then holds nothing else.
 fn alone<A, R, F>(
     name: &'static str,

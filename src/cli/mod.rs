@@ -13,5 +13,6 @@ mod stdout;
 mod workspace;
 
 pub use entry::{
-    bundle_deploy, drift_check, job_run, main, merge_test, model_gate, model_promote, release_build,
+    bundle_deploy, drift_check, job_run, main, merge_test, model_gate, model_promote, read,
+    release_build,
 };

@@ -1,7 +1,7 @@
 //! `drift_decisions`: what each check decided, and who starts a retraining. A
 //! claim is made before a retraining starts: of two checks at once, one wins.
 
-use super::{Cell, Row};
+use super::{Cell, Column, Row};
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct DecisionRow {
@@ -26,19 +26,24 @@ pub struct DecisionRow {
 
 impl Row for DecisionRow {
     const TABLE: &'static str = "drift_decisions";
-    const COLUMNS: &'static [(&'static str, &'static str)] = &[
-        ("event_id", "STRING"),
-        ("phase", "STRING"),
-        ("baseline", "STRING"),
-        ("current", "STRING"),
-        ("window_id", "STRING"),
-        ("state", "STRING"),
-        ("reason", "STRING"),
-        ("reaction", "STRING"),
-        ("target", "STRING"),
-        ("claimant", "STRING"),
-        ("run_url", "STRING"),
-        ("at", "STRING"),
+    const ABOUT: &'static str = "What each drift check decided, and who starts a retraining. A claim is written before a retraining starts: of two checks at once, one wins.";
+    const COLUMNS: &'static [Column] = &[
+        ("event_id", "STRING", "identifies the row for ever; a repetition adds none"),
+        ("phase", "STRING", "`claim` before a retraining starts, `outcome` after the check"),
+        ("baseline", "STRING", "what was compared with, at its version"),
+        ("current", "STRING", "what was looked at, at its version"),
+        ("window_id", "STRING", "the stretch of data: the same for every check of it"),
+        ("state", "STRING", "`none`, `watch`, `drift`, `broken` or `inconclusive`"),
+        ("reason", "STRING", "the decision in one line"),
+        (
+            "reaction",
+            "STRING",
+            "what was done: `nothing`, `notify`, `retrain`, `held-back`, `rollback`, `command`",
+        ),
+        ("target", "STRING", "what retrains: `job:1`, `workflow:retrain.yml@main`, `pipeline:2`"),
+        ("claimant", "STRING", "one check, told from all others"),
+        ("run_url", "STRING", "the CI run that wrote the row"),
+        ("at", "STRING", "when, RFC 3339 in UTC"),
     ];
 
     fn cells(&self) -> Vec<Cell> {

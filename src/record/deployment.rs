@@ -1,6 +1,6 @@
 //! `deployments`: what was deployed where, by whom, from which release.
 
-use super::{Cell, Row};
+use super::{Cell, Column, Row};
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct DeploymentRow {
@@ -31,25 +31,26 @@ pub struct DeploymentRow {
 
 impl Row for DeploymentRow {
     const TABLE: &'static str = "deployments";
-    const COLUMNS: &'static [(&'static str, &'static str)] = &[
-        ("event_id", "STRING"),
-        ("kind", "STRING"),
-        ("bundle", "STRING"),
-        ("target", "STRING"),
-        ("workspace", "STRING"),
-        ("serial", "BIGINT"),
-        ("release", "STRING"),
-        ("commit_id", "STRING"),
-        ("manifest", "STRING"),
-        ("created", "BIGINT"),
-        ("updated", "BIGINT"),
-        ("destroyed", "BIGINT"),
-        ("files", "BIGINT"),
-        ("drifted", "BIGINT"),
-        ("engine", "STRING"),
-        ("actor", "STRING"),
-        ("run_url", "STRING"),
-        ("at", "STRING"),
+    const ABOUT: &'static str = "What was deployed where, by whom, from which release.";
+    const COLUMNS: &'static [Column] = &[
+        ("event_id", "STRING", "identifies the row for ever; a repetition adds none"),
+        ("kind", "STRING", "`deploy`, `rollback` or `destroy`"),
+        ("bundle", "STRING", "the bundle's name"),
+        ("target", "STRING", "its target"),
+        ("workspace", "STRING", "the workspace's address"),
+        ("serial", "BIGINT", "of the state after it"),
+        ("release", "STRING", "the version, where it came from a release"),
+        ("commit_id", "STRING", "the commit, where git knows it"),
+        ("manifest", "STRING", "sha256 of the release's manifest"),
+        ("created", "BIGINT", "resources that were made"),
+        ("updated", "BIGINT", "resources that were changed"),
+        ("destroyed", "BIGINT", "resources that were removed"),
+        ("files", "BIGINT", "files that travelled"),
+        ("drifted", "BIGINT", "resources that others had changed"),
+        ("engine", "STRING", "`native` or `cli`"),
+        ("actor", "STRING", "who deployed, as the workspace names them"),
+        ("run_url", "STRING", "the CI run that wrote the row"),
+        ("at", "STRING", "when, RFC 3339 in UTC"),
     ];
 
     fn cells(&self) -> Vec<Cell> {

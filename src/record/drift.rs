@@ -1,7 +1,7 @@
 //! `drift_results`: one row per column of each drift check. Where Databricks'
 //! own drift tables have a scalar column for a value, ours has its name.
 
-use super::{Cell, Row};
+use super::{Cell, Column, Row};
 use crate::stats::numeric::Tested;
 
 #[derive(Debug, Clone, PartialEq)]
@@ -41,35 +41,36 @@ pub struct DriftRow {
 
 impl Row for DriftRow {
     const TABLE: &'static str = "drift_results";
-    const COLUMNS: &'static [(&'static str, &'static str)] = &[
-        ("event_id", "STRING"),
-        ("baseline", "STRING"),
-        ("current", "STRING"),
-        ("window_id", "STRING"),
-        ("column_name", "STRING"),
-        ("kind", "STRING"),
-        ("count_delta", "DOUBLE"),
-        ("avg_delta", "DOUBLE"),
-        ("null_share_baseline", "DOUBLE"),
-        ("null_share_current", "DOUBLE"),
-        ("population_stability_index", "DOUBLE"),
-        ("js_distance", "DOUBLE"),
-        ("tv_distance", "DOUBLE"),
-        ("l_infinity_distance", "DOUBLE"),
-        ("wasserstein_distance", "DOUBLE"),
-        ("ks_statistic", "DOUBLE"),
-        ("ks_pvalue", "DOUBLE"),
-        ("chi_squared_statistic", "DOUBLE"),
-        ("chi_squared_pvalue", "DOUBLE"),
-        ("statistic", "STRING"),
-        ("effect", "DOUBLE"),
-        ("threshold", "DOUBLE"),
-        ("p_value", "DOUBLE"),
-        ("state", "STRING"),
-        ("reason", "STRING"),
-        ("drifted", "BOOLEAN"),
-        ("decision", "STRING"),
-        ("at", "STRING"),
+    const ABOUT: &'static str = "A row per column of each drift check. Where Databricks' own drift tables have a scalar column for a value, ours has its name.";
+    const COLUMNS: &'static [Column] = &[
+        ("event_id", "STRING", "identifies the row for ever; a repetition adds none"),
+        ("baseline", "STRING", "what was compared with"),
+        ("current", "STRING", "what was looked at"),
+        ("window_id", "STRING", "the stretch of data"),
+        ("column_name", "STRING", "the column, or what was made from it"),
+        ("kind", "STRING", "what kind of values it has"),
+        ("count_delta", "DOUBLE", "rows of the current side less those of the baseline"),
+        ("avg_delta", "DOUBLE", "mean of the current side less that of the baseline"),
+        ("null_share_baseline", "DOUBLE", "share of nulls in the baseline"),
+        ("null_share_current", "DOUBLE", "share of nulls in the current side"),
+        ("population_stability_index", "DOUBLE", "as computed, chance included"),
+        ("js_distance", "DOUBLE", "as computed, chance included"),
+        ("tv_distance", "DOUBLE", "total variation"),
+        ("l_infinity_distance", "DOUBLE", "largest difference of a share"),
+        ("wasserstein_distance", "DOUBLE", "in deviations of the baseline"),
+        ("ks_statistic", "DOUBLE", "largest distance of the distribution functions"),
+        ("ks_pvalue", "DOUBLE", "of that distance"),
+        ("chi_squared_statistic", "DOUBLE", "of the table of both sides"),
+        ("chi_squared_pvalue", "DOUBLE", "of that statistic"),
+        ("statistic", "STRING", "the one that decided"),
+        ("effect", "DOUBLE", "its value beyond chance"),
+        ("threshold", "DOUBLE", "from which on it is drift"),
+        ("p_value", "DOUBLE", "adjusted for all questions of the check"),
+        ("state", "STRING", "the column's: `none`, `watch`, `drift`, `broken`, `inconclusive`"),
+        ("reason", "STRING", "why, in one sentence with its numbers"),
+        ("drifted", "BOOLEAN", "whether the state is `drift`"),
+        ("decision", "STRING", "what was done about the table"),
+        ("at", "STRING", "when, RFC 3339 in UTC"),
     ];
 
     fn cells(&self) -> Vec<Cell> {

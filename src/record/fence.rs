@@ -1,7 +1,7 @@
 //! `promotion_fences`: a row per alias, held by who moves it. The row stays; its
 //! epoch grows with each holder.
 
-use super::{Cell, Row};
+use super::{Cell, Column, Row};
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct FenceRow {
@@ -12,13 +12,19 @@ pub struct FenceRow {
 
 impl Row for FenceRow {
     const TABLE: &'static str = "promotion_fences";
-    const COLUMNS: &'static [(&'static str, &'static str)] = &[
-        ("event_id", "STRING"),
-        ("model", "STRING"),
-        ("alias", "STRING"),
-        ("epoch", "BIGINT"),
-        ("holder", "STRING"),
-        ("lease_until", "BIGINT"),
+    const ABOUT: &'static str =
+        "A row per alias, held by who moves it. The row stays; its epoch grows with each holder.";
+    const COLUMNS: &'static [Column] = &[
+        ("event_id", "STRING", "identifies the alias"),
+        ("model", "STRING", "the full name"),
+        ("alias", "STRING", "the alias"),
+        ("epoch", "BIGINT", "how many held it so far"),
+        ("holder", "STRING", "who holds it, or held it last"),
+        (
+            "lease_until",
+            "BIGINT",
+            "until when, in milliseconds since 1970, by the warehouse's clock",
+        ),
     ];
 
     fn cells(&self) -> Vec<Cell> {

@@ -1,6 +1,6 @@
 //! `gate_results`: one row per rule of each gate run.
 
-use super::{Cell, Row};
+use super::{Cell, Column, Row};
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct GateRow {
@@ -30,28 +30,33 @@ pub struct GateRow {
 
 impl Row for GateRow {
     const TABLE: &'static str = "gate_results";
-    const COLUMNS: &'static [(&'static str, &'static str)] = &[
-        ("event_id", "STRING"),
-        ("evidence", "STRING"),
-        ("model", "STRING"),
-        ("candidate_version", "BIGINT"),
-        ("champion_version", "BIGINT"),
-        ("kind", "STRING"),
-        ("rule", "STRING"),
-        ("slice", "STRING"),
-        ("metric", "STRING"),
-        ("candidate_value", "DOUBLE"),
-        ("champion_value", "DOUBLE"),
-        ("difference_low", "DOUBLE"),
-        ("difference_high", "DOUBLE"),
-        ("p_value", "DOUBLE"),
-        ("rule_verdict", "STRING"),
-        ("reason", "STRING"),
-        ("verdict", "STRING"),
-        ("rows", "BIGINT"),
-        ("data_version", "BIGINT"),
-        ("run_url", "STRING"),
-        ("at", "STRING"),
+    const ABOUT: &'static str = "A row per rule of each gate run.";
+    const COLUMNS: &'static [Column] = &[
+        ("event_id", "STRING", "identifies the row for ever; a repetition adds none"),
+        ("evidence", "STRING", "seal of the evidence that the row is part of"),
+        ("model", "STRING", "the full name"),
+        ("candidate_version", "BIGINT", "the version that was judged"),
+        ("champion_version", "BIGINT", "the version it was compared with, if any"),
+        (
+            "kind",
+            "STRING",
+            "`rules`, `slices`, `fairness`, `compliance`, `infrastructure`, `experiment`",
+        ),
+        ("rule", "STRING", "the rule as it stands in the policy"),
+        ("slice", "STRING", "the slice it is about, if it is about one"),
+        ("metric", "STRING", "the metric, or the check"),
+        ("candidate_value", "DOUBLE", "the candidate's"),
+        ("champion_value", "DOUBLE", "the champion's"),
+        ("difference_low", "DOUBLE", "lower bound of the interval"),
+        ("difference_high", "DOUBLE", "upper bound of the interval"),
+        ("p_value", "DOUBLE", "adjusted for all rules, where the policy corrects"),
+        ("rule_verdict", "STRING", "`pass`, `fail` or `inconclusive`"),
+        ("reason", "STRING", "why, in one sentence with its numbers"),
+        ("verdict", "STRING", "of the whole gate"),
+        ("rows", "BIGINT", "rows that were judged"),
+        ("data_version", "BIGINT", "version of the predictions table"),
+        ("run_url", "STRING", "the CI run that wrote the row"),
+        ("at", "STRING", "when, RFC 3339 in UTC"),
     ];
 
     fn cells(&self) -> Vec<Cell> {

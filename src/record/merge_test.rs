@@ -1,7 +1,7 @@
 //! `merge_tests`: what was tested before it was merged, by the tree of its
 //! files, which a merge keeps when nothing came between.
 
-use super::{Cell, Row};
+use super::{Cell, Column, Row};
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct MergeTestRow {
@@ -28,21 +28,22 @@ pub struct MergeTestRow {
 
 impl Row for MergeTestRow {
     const TABLE: &'static str = "merge_tests";
-    const COLUMNS: &'static [(&'static str, &'static str)] = &[
-        ("event_id", "STRING"),
-        ("repository", "STRING"),
-        ("commit_id", "STRING"),
-        ("tree_id", "STRING"),
-        ("base_id", "STRING"),
-        ("merge_request", "BIGINT"),
-        ("verdict", "STRING"),
-        ("reason", "STRING"),
-        ("tests", "BIGINT"),
-        ("failures", "BIGINT"),
-        ("coverage", "DOUBLE"),
-        ("jobs", "STRING"),
-        ("run_url", "STRING"),
-        ("at", "STRING"),
+    const ABOUT: &'static str = "What was tested before it was merged, by the tree of its files, which a merge keeps when nothing came between.";
+    const COLUMNS: &'static [Column] = &[
+        ("event_id", "STRING", "identifies the row for ever; a repetition adds none"),
+        ("repository", "STRING", "the repository at its host"),
+        ("commit_id", "STRING", "the commit that was tested"),
+        ("tree_id", "STRING", "the git tree that was tested"),
+        ("base_id", "STRING", "where the change began"),
+        ("merge_request", "BIGINT", "its number, if there is one"),
+        ("verdict", "STRING", "`pass`, `fail` or `inconclusive`"),
+        ("reason", "STRING", "the verdict in one line"),
+        ("tests", "BIGINT", "tests that were run"),
+        ("failures", "BIGINT", "tests that failed"),
+        ("coverage", "DOUBLE", "of the lines that changed, the share that a test ran"),
+        ("jobs", "STRING", "the jobs that ran on the workspace, joined by commas"),
+        ("run_url", "STRING", "the CI run that wrote the row"),
+        ("at", "STRING", "when, RFC 3339 in UTC"),
     ];
 
     fn cells(&self) -> Vec<Cell> {

@@ -74,19 +74,38 @@ impl Cell {
     }
 }
 
+/// A column: its name, its SQL type, and what it says.
+pub type Column = (&'static str, &'static str, &'static str);
+
 /// A kind of row. The first column, `event_id`, identifies it for ever.
 pub trait Row {
     const TABLE: &'static str;
-    /// Names and SQL types, in order.
-    const COLUMNS: &'static [(&'static str, &'static str)];
+    const ABOUT: &'static str;
+    const COLUMNS: &'static [Column];
 
     fn cells(&self) -> Vec<Cell>;
+}
+
+/// Every table: its name, what it is about, its columns.
+pub const TABLES: [(&str, &str, &[Column]); 8] = [
+    of::<MergeTestRow>(),
+    of::<DeploymentRow>(),
+    of::<GateRow>(),
+    of::<SignOffRow>(),
+    of::<PromotionRow>(),
+    of::<FenceRow>(),
+    of::<DriftRow>(),
+    of::<DecisionRow>(),
+];
+
+const fn of<R: Row>() -> (&'static str, &'static str, &'static [Column]) {
+    (R::TABLE, R::ABOUT, R::COLUMNS)
 }
 
 /// A row as a JSON object, with the time under the name that Azure Monitor
 /// expects.
 pub fn json<R: Row>(row: &R) -> Value {
-    let cells = R::COLUMNS.iter().zip(row.cells()).map(|((name, _), cell)| {
+    let cells = R::COLUMNS.iter().zip(row.cells()).map(|((name, ..), cell)| {
         let name = if *name == "at" { "TimeGenerated" } else { name };
         (name.to_owned(), cell.json())
     });
@@ -105,7 +124,7 @@ pub fn table<R: Row>(schema: &SchemaName) -> TableName {
 /// Makes the table when there is none.
 pub fn create<R: Row>(schema: &SchemaName) -> Statement {
     let columns: Vec<String> =
-        R::COLUMNS.iter().map(|(name, kind)| format!("{name} {kind}")).collect();
+        R::COLUMNS.iter().map(|(name, kind, _)| format!("{name} {kind}")).collect();
     Statement::new(format!(
         "CREATE TABLE IF NOT EXISTS {} ({}) USING DELTA",
         table::<R>(schema).quoted(),
@@ -120,14 +139,14 @@ pub fn merge<R: Row>(schema: &SchemaName, rows: &[R]) -> Statement {
     for (at, row) in rows.iter().enumerate() {
         let cells = row.cells();
         debug_assert_eq!(cells.len(), R::COLUMNS.len(), "{}", R::TABLE);
-        let values = R::COLUMNS.iter().zip(cells).map(|((name, kind), cell)| {
+        let values = R::COLUMNS.iter().zip(cells).map(|((name, kind, _), cell)| {
             let parameter = format!("p{at}_{name}");
             parameters.push(cell.parameter(parameter.clone()));
             format!("CAST(:{parameter} AS {kind}) AS {name}")
         });
         selects.push(format!("SELECT {}", values.collect::<Vec<_>>().join(", ")));
     }
-    let names: Vec<&str> = R::COLUMNS.iter().map(|(name, _)| *name).collect();
+    let names: Vec<&str> = R::COLUMNS.iter().map(|(name, ..)| *name).collect();
     let values: Vec<String> = names.iter().map(|name| format!("s.{name}")).collect();
     let text = format!(
         "MERGE INTO {} AS t USING ({}) AS s ON t.event_id = s.event_id WHEN NOT MATCHED THEN INSERT ({}) VALUES ({})",

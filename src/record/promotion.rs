@@ -1,7 +1,7 @@
 //! `promotions`: an intent before each change of an alias, an outcome after it.
 //! An intent without an outcome means: look what the alias says, then repeat.
 
-use super::{Cell, Row};
+use super::{Cell, Column, Row};
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct PromotionRow {
@@ -28,22 +28,23 @@ pub struct PromotionRow {
 
 impl Row for PromotionRow {
     const TABLE: &'static str = "promotions";
-    const COLUMNS: &'static [(&'static str, &'static str)] = &[
-        ("event_id", "STRING"),
-        ("phase", "STRING"),
-        ("kind", "STRING"),
-        ("model", "STRING"),
-        ("alias", "STRING"),
-        ("epoch", "BIGINT"),
-        ("from_version", "BIGINT"),
-        ("to_version", "BIGINT"),
-        ("digest", "STRING"),
-        ("evidence", "STRING"),
-        ("cause", "STRING"),
-        ("reason", "STRING"),
-        ("actor", "STRING"),
-        ("run_url", "STRING"),
-        ("at", "STRING"),
+    const ABOUT: &'static str = "An intent before each change of an alias, an outcome after it. An intent without an outcome means: look what the alias says, then repeat.";
+    const COLUMNS: &'static [Column] = &[
+        ("event_id", "STRING", "identifies the row for ever; a repetition adds none"),
+        ("phase", "STRING", "`intent`, `outcome`, or `abandoned` for an intent without effect"),
+        ("kind", "STRING", "`promotion` or `rollback`"),
+        ("model", "STRING", "the full name"),
+        ("alias", "STRING", "the alias that moves"),
+        ("epoch", "BIGINT", "which holder of the alias' fence made the move"),
+        ("from_version", "BIGINT", "the version before, if any"),
+        ("to_version", "BIGINT", "the version after"),
+        ("digest", "STRING", "sha256 over the new version's files"),
+        ("evidence", "STRING", "seal of the evidence that allowed it"),
+        ("cause", "STRING", "what asked for the move: a repetition has the same one"),
+        ("reason", "STRING", "why, in one line"),
+        ("actor", "STRING", "who moved it, as the workspace names them"),
+        ("run_url", "STRING", "the CI run that wrote the row"),
+        ("at", "STRING", "when, RFC 3339 in UTC"),
     ];
 
     fn cells(&self) -> Vec<Cell> {

@@ -1,6 +1,6 @@
 //! `sign_offs`: approvals, overrides and refusals of promotions.
 
-use super::{Cell, Row};
+use super::{Cell, Column, Row};
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct SignOffRow {
@@ -22,18 +22,19 @@ pub struct SignOffRow {
 
 impl Row for SignOffRow {
     const TABLE: &'static str = "sign_offs";
-    const COLUMNS: &'static [(&'static str, &'static str)] = &[
-        ("event_id", "STRING"),
-        ("kind", "STRING"),
-        ("model", "STRING"),
-        ("version", "BIGINT"),
-        ("digest", "STRING"),
-        ("evidence", "STRING"),
-        ("who", "STRING"),
-        ("source", "STRING"),
-        ("reason", "STRING"),
-        ("run_url", "STRING"),
-        ("at", "STRING"),
+    const ABOUT: &'static str = "Approvals, overrides and refusals of promotions.";
+    const COLUMNS: &'static [Column] = &[
+        ("event_id", "STRING", "identifies the row for ever; a repetition adds none"),
+        ("kind", "STRING", "`approval`, `override`, or `refusal` of a promotion"),
+        ("model", "STRING", "the full name"),
+        ("version", "BIGINT", "the version it is about"),
+        ("digest", "STRING", "sha256 over the version's files: an approval is for these alone"),
+        ("evidence", "STRING", "seal of the evidence"),
+        ("who", "STRING", "who said it"),
+        ("source", "STRING", "where it was said: `github`, `azure`, `tag`, `table`"),
+        ("reason", "STRING", "why, where somebody said so"),
+        ("run_url", "STRING", "the CI run that wrote the row"),
+        ("at", "STRING", "when, RFC 3339 in UTC"),
     ];
 
     fn cells(&self) -> Vec<Cell> {

@@ -15,6 +15,7 @@ mod azure;
 mod commands;
 mod conformance;
 mod deployments;
+mod docs;
 mod doctor;
 mod drift;
 mod durability;

@@ -4,6 +4,7 @@
 mod azure;
 mod github;
 mod readme;
+mod tables;
 
 use std::path::Path;
 
@@ -21,6 +22,8 @@ use crate::{
 pub(super) struct Input {
     /// `fail-on`
     pub(super) name: String,
+    /// Given by its name, not by its place.
+    pub(super) is_flag: bool,
     /// `LAKEGATE_FAIL_ON`
     pub(super) env: String,
     pub(super) help: String,
@@ -98,6 +101,7 @@ fn input(arg: &Arg) -> Option<Input> {
     let default = arg.get_default_values().first();
     Some(Input {
         name: name.replace('_', "-"),
+        is_flag: arg.get_long().is_some(),
         env: arg.get_env()?.to_string_lossy().into_owned(),
         help: arg
             .get_help()
@@ -137,10 +141,12 @@ pub(super) fn files() -> Result<Vec<(String, String)>> {
         let name = step.name;
         files.push((format!("actions/{name}/action.yml"), github::action(step)));
         files.push((format!("actions/{name}/README.md"), readme::action(step)));
+        files.push((format!("docs/reference/{name}.md"), readme::reference(step)));
         files.push((format!("tasks/{name}/task.json"), azure::task(step)?));
         files.push((format!("tasks/{name}/inputs.json"), azure::inputs(step)?));
     }
     files.push(("tasks/vss-extension.json".to_owned(), azure::extension(&steps)?));
+    files.push(("docs/tables.md".to_owned(), tables::page()));
     #[cfg(feature = "local")]
     files.extend(crate::init::shared()?);
     Ok(files)

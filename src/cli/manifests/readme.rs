@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Step, described};
+use super::{Input, Kind, Step, described};
 
 pub(super) fn action(step: &Step) -> String {
     let name = step.name;
@@ -33,18 +33,11 @@ pub(super) fn action(step: &Step) -> String {
     );
     _ = writeln!(
         out,
-        "`lakegate.yml` says. [The command's page](../../docs/{}.md) tells the rest.\n",
-        page(name)
+        "`lakegate.yml` says. [The command's page](../../docs/{name}.md) tells the rest.\n"
     );
     out.push_str("| input | variable | |\n|---|---|---|\n");
     for input in &step.inputs {
-        let default = match (&input.default, input.required) {
-            (_, true) => " **Required.**".to_owned(),
-            (Some(default), _) if !default.is_empty() => format!(" Default: `{default}`."),
-            _ => String::new(),
-        };
-        let help = described(input).replace('|', "\\|");
-        _ = writeln!(out, "| `{}` | `{}` | {help}.{default} |", input.name, input.env);
+        _ = writeln!(out, "| `{}` | `{}` | {} |", input.name, input.env, told(input));
     }
     out.push_str("\n| output | |\n|---|---|\n");
     for (output, help) in &step.outputs {
@@ -53,7 +46,35 @@ pub(super) fn action(step: &Step) -> String {
     out
 }
 
-/// Where a command is told of.
-fn page(name: &str) -> &str {
-    if name == "model-promote" { "model-gate" } else { name }
+/// The page of a command's flags, for the book.
+pub(super) fn reference(step: &Step) -> String {
+    let name = step.name;
+    let mut out = format!(
+        "# The flags of {name}\n\n{}. [What it is about](../{name}.md).\n\n| flag | variable | |\n|---|---|---|\n",
+        step.about
+    );
+    for input in &step.inputs {
+        let flag = match (input.is_flag, input.kind) {
+            (false, _) => input.name.to_uppercase(),
+            (true, Kind::Flag) => format!("--{}", input.name),
+            (true, _) => format!("--{} …", input.name),
+        };
+        _ = writeln!(out, "| `{flag}` | `{}` | {} |", input.env, told(input));
+    }
+    out.push_str("\nAs an input of the action a flag has the same name, without dashes in front; as an input of the task, in camel case.\n");
+    out.push_str("\n| output of the step | |\n|---|---|\n");
+    for (output, help) in &step.outputs {
+        _ = writeln!(out, "| `{output}` | {help} |");
+    }
+    out
+}
+
+/// What an input is, and is if left out.
+fn told(input: &Input) -> String {
+    let default = match (&input.default, input.required) {
+        (_, true) => " **Required.**".to_owned(),
+        (Some(default), _) if !default.is_empty() => format!(" Default: `{default}`."),
+        _ => String::new(),
+    };
+    format!("{}.{default}", described(input).replace('|', "\\|"))
 }
