@@ -6,13 +6,13 @@ use serde_json::Value;
 
 use super::check::Checks;
 use super::run::Request;
-use super::workflows::{self, Uses};
+use super::workflows::{self, Named, Uses};
 use crate::checkout::{self, Resolved};
 use crate::config::{DeployEngine, Environment};
 use crate::deployment::Cli;
 use crate::host::Dialect;
 use crate::step::Ctx;
-use crate::sys::git::Git;
+use crate::sys::git::{self, Git};
 use crate::sys::{fs, process};
 
 const AREA: &str = "repository";
@@ -34,7 +34,8 @@ pub(super) async fn look(ctx: &Ctx, request: &Request, checks: &mut Checks) {
                 Ok(false) => checks.good((AREA, "history"), "all of it is here"),
                 Err(error) => checks.failed((AREA, "history"), &error, "is this a git repository?"),
             }
-            pins(&git.root().join(".github/workflows"), checks);
+            let uses = pins(&git.root().join(".github/workflows"), checks);
+            tags(ctx, &uses, checks).await;
         }
     }
 }
@@ -71,7 +72,7 @@ fn targets(ctx: &Ctx, root: &Path, checks: &mut Checks) {
 }
 
 /// Whether anybody could change what the workflows run.
-fn pins(folder: &Path, checks: &mut Checks) {
+fn pins(folder: &Path, checks: &mut Checks) -> Uses {
     let mut found = Uses::default();
     let entries = fs::entries(folder).ok().flatten().unwrap_or_default();
     for (name, is_folder, _) in entries {
@@ -79,6 +80,7 @@ fn pins(folder: &Path, checks: &mut Checks) {
             continue;
         }
         let text = fs::read_text(folder.join(&name)).unwrap_or_default();
+        workflows::collect_named(&text, &mut found);
         match serde_yaml::from_str::<Value>(&text) {
             Ok(workflow) => workflows::collect(&name, &workflow, &mut found),
             Err(error) => {
@@ -87,7 +89,7 @@ fn pins(folder: &Path, checks: &mut Checks) {
         }
     }
     if found.count == 0 {
-        return;
+        return found;
     }
     let what = (AREA, "pinned actions");
     match &found.movable[..] {
@@ -99,12 +101,48 @@ fn pins(folder: &Path, checks: &mut Checks) {
         ),
     }
     if found.suite.len() > 1 {
-        let commits: Vec<String> = found.suite.into_iter().collect();
+        let commits: Vec<String> = found.suite.iter().cloned().collect();
         checks.bad(
             (AREA, "one Lakegate"),
             format!("the workflows use several: {}", commits.join(", ")),
             "run `lakegate init` again: steps of one loop belong to one release",
         );
+    }
+    found
+}
+
+/// Whether the commits are those that their comments say: a commit of a fork can be
+/// named by the repository that it was forked from.
+async fn tags(ctx: &Ctx, uses: &Uses, checks: &mut Checks) {
+    let home = ctx.env.get("GITHUB_SERVER_URL").unwrap_or("https://github.com");
+    let ask = |named: Named| async move {
+        let address = format!("{home}/{}", named.repository);
+        let found = git::commit_of_tag(&ctx.env, &address, &named.tag).await;
+        (named, found)
+    };
+    let (mut good, mut unknown, mut why) = (0, Vec::new(), String::new());
+    for (named, found) in futures::future::join_all(uses.named.iter().cloned().map(ask)).await {
+        let Named { repository, tag, commit } = named;
+        match found {
+            Ok(known) if known == commit => good += 1,
+            Ok(known) => checks.bad(
+                (AREA, &repository),
+                format!("{commit} is said to be {tag}, which is {known}"),
+                "take the commit of the tag, from the repository itself",
+            ),
+            Err(error) => {
+                unknown.push(format!("{repository} {tag}"));
+                why = format!("{error:#}").lines().next().unwrap_or_default().to_owned();
+            }
+        }
+    }
+    let what = (AREA, "commits of tags");
+    if good > 0 {
+        checks.good(what, format!("{good} are what their comments say"));
+    }
+    if !unknown.is_empty() {
+        let fix = "look from where their repositories can be reached";
+        checks.unknown(what, format!("{} cannot be asked ({why})", unknown.join(", ")), fix);
     }
 }
 

@@ -15,6 +15,38 @@ pub(super) struct Uses {
     /// The commits that our own actions are taken from.
     pub(super) suite: BTreeSet<String>,
     pub(super) count: usize,
+    /// What the comments say of the commits.
+    pub(super) named: BTreeSet<Named>,
+}
+
+/// `uses: actions/checkout@0123… # v5.0.0`: a commit, and the tag that it is said to be.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Named {
+    /// `actions/checkout`
+    pub(super) repository: String,
+    pub(super) tag: String,
+    pub(super) commit: String,
+}
+
+/// Collects what comments say, which no reader of YAML keeps.
+pub(super) fn collect_named(text: &str, found: &mut Uses) {
+    for line in text.lines() {
+        let Some((_, uses)) = line.split_once("uses: ") else { continue };
+        let Some((uses, tag)) = uses.split_once(" # ") else { continue };
+        let Some((path, commit)) = uses.trim_matches(['"', '\'']).split_once('@') else { continue };
+        let repository: Vec<&str> = path.splitn(3, '/').take(2).collect();
+        if is_commit(commit) && repository.len() == 2 {
+            found.named.insert(Named {
+                repository: repository.join("/"),
+                tag: tag.trim().to_owned(),
+                commit: commit.to_owned(),
+            });
+        }
+    }
+}
+
+fn is_commit(reference: &str) -> bool {
+    reference.len() == 40 && reference.chars().all(|char| char.is_ascii_hexdigit())
 }
 
 /// Collects every `uses:` of a workflow.
@@ -40,8 +72,7 @@ fn note(file: &str, uses: &str, found: &mut Uses) {
     }
     found.count += 1;
     let (name, reference) = uses.split_once('@').unwrap_or((uses, ""));
-    let is_commit = reference.len() == 40 && reference.chars().all(|char| char.is_ascii_hexdigit());
-    if !is_commit {
+    if !is_commit(reference) {
         found.movable.push(format!("{uses} ({file})"));
     } else if name.starts_with(SUITE) {
         found.suite.insert(reference.to_owned());
@@ -62,5 +93,17 @@ mod tests {
         collect("w.yml", &serde_yaml::from_str(&text).unwrap(), &mut found);
         assert_eq!(found.movable, ["actions/checkout@v5 (w.yml)", "acme/flows/x.yml@main (w.yml)"]);
         assert_eq!((found.suite, found.count), (BTreeSet::from([sha]), 3));
+    }
+
+    #[test]
+    fn a_comment_says_which_tag_a_commit_is() {
+        let sha = "b".repeat(40);
+        let mut found = Uses::default();
+        let text = format!(
+            "  - uses: acme/tools/deep/one@{sha} # v1.2.3\n  - uses: \"acme/two@{sha}\"\n  - uses: acme/two@v5 # v5\n  - run: x # uses: y\n"
+        );
+        collect_named(&text, &mut found);
+        let named = Named { repository: "acme/tools".into(), tag: "v1.2.3".into(), commit: sha };
+        assert_eq!(found.named, BTreeSet::from([named]));
     }
 }

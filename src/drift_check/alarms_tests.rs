@@ -1,6 +1,7 @@
 //! How often a check cries wolf, and what it sees: simulated pairs of tables.
 //!
-//! `LAKEGATE_SIMULATE=PAIRS,ROWS` runs more of them and prints the rates.
+//! `LAKEGATE_SIMULATE=PAIRS,ROWS` runs more of them and prints the rates;
+//! `PAIRS,ROWS,SHIFT` for one shift only.
 
 use rand_core::{Rng as _, SeedableRng as _};
 use rand_xoshiro::Xoshiro256PlusPlus;
@@ -99,9 +100,10 @@ fn a_check_cries_wolf_no_oftener_than_it_says() {
     #[expect(clippy::disallowed_methods, reason = "a switch of this test alone")]
     let asked = std::env::var("LAKEGATE_SIMULATE");
     if let Ok(asked) = asked {
-        let (pairs, rows) = asked.split_once(',').unwrap();
-        let (pairs, rows) = (pairs.parse().unwrap(), rows.parse().unwrap());
-        for shift in [0.0, 0.03, 0.25, 0.5] {
+        let parts: Vec<&str> = asked.split(',').collect();
+        let (pairs, rows) = (parts[0].parse().unwrap(), parts[1].parse().unwrap());
+        let one: Option<f64> = parts.get(2).map(|shift| shift.parse().unwrap());
+        for shift in one.map_or_else(|| vec![0.0, 0.03, 0.25, 0.5], |shift| vec![shift]) {
             let found = rates(pairs, rows, shift);
             println!(
                 "{pairs} pairs of {rows} rows, {shift} deviations: table {:.4}, any column {:.4}, columns drifted {:.4}, or watched {:.4}",

@@ -22,6 +22,48 @@ fn finding<'a>(told: &'a Value, what: &str) -> (&'a str, &'a str) {
     (found["title"].as_str().unwrap(), found["hint"].as_str().unwrap())
 }
 
+/// A home whose git finds GitHub in a folder; with one tag of one action.
+fn github_at(home: &Path) -> String {
+    let checkout = home.join("github/actions/checkout");
+    std::fs::create_dir_all(&checkout).unwrap();
+    git(&checkout, &["init", "-q", "-b", "main"]);
+    git(&checkout, &["commit", "-qm", "x", "--allow-empty"]);
+    git(&checkout, &["tag", "v5.0.0"]);
+    let place = home.join("github").display().to_string();
+    let config = format!("[url \"{place}/\"]\n\tinsteadOf = https://github.com/\n");
+    std::fs::write(home.join(".gitconfig"), config).unwrap();
+    git(&checkout, &["rev-parse", "HEAD"])
+}
+
+#[test]
+fn a_commit_that_is_not_the_tag_it_claims_to_be_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let home = repository(dir.path());
+    let commit = github_at(dir.path());
+    assert_eq!(init(&home, &["--test-target=local"]).0, 0);
+    git(&home, &["add", "-A"]);
+    git(&home, &["commit", "-qm", "feat: start"]);
+    let look = || {
+        let mut command = lakegate();
+        command.env("HOME", dir.path());
+        doctor(command, &home).1
+    };
+    // Ours is the real one, which the folder does not hold.
+    let told = look();
+    let (said, hint) = finding(&told, "actions/checkout");
+    assert!(said.contains(&commit) && hint.contains("the commit of the tag"), "{told:#}");
+    assert!(finding(&told, "commits of tags").0.contains("actions/setup-python"), "{told:#}");
+    for entry in std::fs::read_dir(home.join(".github/workflows")).unwrap() {
+        let path = entry.unwrap().path();
+        let text = std::fs::read_to_string(&path).unwrap();
+        let known = regex::Regex::new("actions/checkout@[0-9a-f]{40}").unwrap();
+        let text = known.replace_all(&text, format!("actions/checkout@{commit}")).into_owned();
+        std::fs::write(&path, text).unwrap();
+    }
+    let told = look().to_string();
+    assert!(!told.contains("is said to be"), "{told}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_wrong_is_found_with_its_way_out() {
     let dir = tempfile::tempdir().unwrap();
@@ -30,19 +72,26 @@ async fn what_is_wrong_is_found_with_its_way_out() {
     git(&home, &["add", "-A"]);
     git(&home, &["commit", "-qm", "feat: start"]);
 
+    github_at(dir.path());
+    std::fs::remove_dir_all(dir.path().join("github/actions")).unwrap();
+    let at_home = |mut command: Command| {
+        command.env("HOME", dir.path());
+        command
+    };
+
     let mut elsewhere = lakegate();
     elsewhere.env("LAKEGATE_BUNDLE", "nowhere");
     let (code, told) = doctor(elsewhere, &home);
     assert_eq!(code, 1);
     assert!(finding(&told, "git").0.contains("no folder `nowhere`"));
 
-    let (code, told) = doctor(lakegate(), &home);
+    let (code, told) = doctor(at_home(lakegate()), &home);
     assert_eq!(code, 1);
     assert!(finding(&told, "identity").0.contains("no workspace is configured"));
 
     // A new workspace lacks what the loop will make: nothing is wrong with that.
     let served = Served::start(&dir.path().join("workspace"));
-    let (code, told) = doctor(served.command(), &home);
+    let (code, told) = doctor(at_home(served.command()), &home);
     assert_eq!(code, 0, "{told:#}");
     assert!(finding(&told, "record.schema").1.contains("CREATE SCHEMA `main`.`flights`"));
     assert!(finding(&told, "drift.retrain_job").1.contains("deployment"));
@@ -53,7 +102,7 @@ async fn what_is_wrong_is_found_with_its_way_out() {
     deploy.args(["bundle-deploy", "apply"]).current_dir(&home);
     let deployed = deploy.output().unwrap();
     assert!(deployed.status.success(), "{}", text(&deployed.stderr));
-    let (code, told) = doctor(served.command(), &home);
+    let (code, told) = doctor(at_home(served.command()), &home);
     assert_eq!(code, 0, "{told:#}");
     let all = told.to_string();
     for words in ["may be written to", "1 columns", "was deployed 1 times", "flights-train"] {
@@ -70,7 +119,7 @@ async fn what_is_wrong_is_found_with_its_way_out() {
     std::fs::write(home.join("databricks.yml"), broken).unwrap();
     let mut here = served.command();
     here.env("DATABRICKS_WAREHOUSE_ID", "none").envs([("TF_BUILD", "True")]);
-    let (code, told) = doctor(here, &home);
+    let (code, told) = doctor(at_home(here), &home);
     assert_eq!(code, 1);
     assert!(finding(&told, "pinned actions").0.contains("actions/checkout@v5 (merge-request.yml)"));
     assert!(finding(&told, "target prod").1.contains("catalog"));
