@@ -26,8 +26,8 @@ pub use between::Between;
 pub use deploy::{Deploy, DeployEngine, DeployPolicy, Forbid};
 pub use drift::{Compat, Drift, Engine};
 pub use gate::{
-    Better, Compliance, Costs, Experiment, Fair, Fairness, Gate, Infrastructure, LiveRule, Margin,
-    On, OwnMeasure, Pickle, Problem, Range, Reduction, Rule, Sided, Slices, Test,
+    Better, Compliance, Costs, Experiment, Fair, Fairness, Gate, GateJob, Infrastructure, LiveRule,
+    Margin, On, OwnMeasure, Pickle, Problem, Range, Reduction, Rule, Sided, Slices, Test,
 };
 pub use monitor::{Monitor, MonitorAgainst};
 pub use performance::{Labels, Performance};

@@ -85,8 +85,8 @@ impl Args {
             None => config.promotion.alias.parse()?,
         };
         let record = config.record.schema.as_deref().map(str::parse::<SchemaName>).transpose()?;
-        let filter = self.filter;
-        let judge = Judge { model, candidate, champion, policy, filter, record };
+        let (filter, target) = (self.filter, config.target.clone());
+        let judge = Judge { model, candidate, champion, target, policy, filter, record };
         Ok(Request::Judge(Box::new(judge)))
     }
 }

@@ -2,6 +2,7 @@
 
 mod advisories;
 mod args;
+mod evaluation;
 mod facts;
 mod fairness;
 mod frame;

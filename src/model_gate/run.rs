@@ -8,7 +8,7 @@ use jiff::SignedDuration;
 use super::frame::{self, Frame};
 use super::input::judge;
 use super::measure::measure;
-use super::{facts, live, outcome, verify};
+use super::{evaluation, facts, live, outcome, verify};
 use crate::config::Gate;
 use crate::databricks::Client;
 use crate::lake::{self, Asked};
@@ -35,6 +35,8 @@ pub struct Judge {
     /// Nothing means the newest version.
     pub candidate: Option<VersionRef>,
     pub champion: Alias,
+    /// The bundle's target, for the keys of jobs.
+    pub target: Option<String>,
     pub policy: Gate,
     pub filter: Option<String>,
     pub record: Option<SchemaName>,
@@ -67,6 +69,8 @@ async fn judge_version(ctx: Ctx, request: Judge) -> Result<Outcome> {
     let told = told.unwrap_or("no other champion".into());
     ctx.host.progress(&format!("candidate version {}, {told}", candidate.version));
 
+    let versions = (&candidate, champion.as_ref());
+    let runs = evaluation::run(&ctx, &policy.jobs, request.target.as_deref(), versions).await?;
     let read = match &policy.predictions {
         None => None,
         Some(predictions) => {
@@ -97,6 +101,7 @@ async fn judge_version(ctx: Ctx, request: Judge) -> Result<Outcome> {
         digest,
         champion: state.and_then(|read| read.champion.clone()),
         filter: request.filter.clone(),
+        runs,
         rows: judged.as_ref().map_or(0, |judged| judged.rows),
         seed,
     };

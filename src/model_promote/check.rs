@@ -88,6 +88,7 @@ mod tests {
                 digest: None,
                 champion: None,
                 filter: None,
+                runs: Vec::new(),
                 rows: 10,
                 seed: 7,
             },

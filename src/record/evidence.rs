@@ -63,6 +63,9 @@ pub struct Data {
     pub champion: Option<String>,
     /// The condition on its rows, as SQL.
     pub filter: Option<String>,
+    /// The runs of `gate.jobs` that came before it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub runs: Vec<String>,
     pub rows: u64,
     pub seed: u64,
 }

@@ -91,6 +91,7 @@ fn the_layers_point_one_way() {
                 "change.rs",
                 "engine.rs",
                 "environment.rs",
+                "evaluation.rs",
                 "facts.rs",
                 "integration.rs",
                 "monitor.rs",

@@ -49,18 +49,31 @@ fn a_model_that_answers_is_judged_promoted_and_defended() {
     good(&["bundle-deploy", "apply"]);
     good(&["job-run", "refresh_features", "-p", "months=1-2"]);
     good(&["job-run", "fine_tune", "-p", "months=1", "-p", "limit=4000"]);
-    good(&["job-run", "evaluate_answers", "-p", "months=2"]);
+    // The gate lets both answer by itself.
+    let answers = home.join("lakegate.answers.yml");
+    let own = std::fs::read_to_string(&answers).unwrap();
+    let job = "gate:\n  jobs:\n    - {job: evaluate_answers, parameters: {months: \"2\", candidate: \"{candidate}\"}}\n";
+    std::fs::write(&answers, own.replace("gate:\n", job)).unwrap();
     let judged = good(&["model-gate", policies]);
+    let evidence = home.join(".lakegate/reports/model-gate.evidence.json");
+    let evidence = std::fs::read_to_string(evidence).unwrap();
+    assert!(evidence.contains("\"runs\""), "{evidence}");
     assert!(judged["title"].as_str().unwrap().contains("answers version 1"), "{judged:#}");
     good(&["model-promote", "approve", policies]);
     good(&["model-promote", policies]);
 
     // A base model that has learnt nothing does not take the champion's place.
     good(&["job-run", "fine_tune", "-p", "months=1", "-p", "epochs=0"]);
-    good(&["job-run", "evaluate_answers", "-p", "months=2"]);
     let (code, told, said) = step(&served, &home, &["model-gate", policies]);
     assert_eq!(code, 1, "{told:#} {said}");
     assert!(told["reason"].as_str().unwrap().contains("exact 0."), "{told:#}");
     let (code, told, said) = step(&served, &home, &["model-promote", policies]);
     assert_ne!(code, 0, "{told:#} {said}");
+
+    // Where nobody answers, nothing is judged.
+    let own = std::fs::read_to_string(&answers).unwrap();
+    std::fs::write(&answers, own.replace("months: \"2\"", "months: \"none\"")).unwrap();
+    let (code, told, said) = step(&served, &home, &["model-gate", policies]);
+    assert_eq!(code, 6, "{told:#} {said}");
+    assert!(said.contains("which comes before the gate"), "{said}");
 }

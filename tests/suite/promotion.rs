@@ -91,6 +91,7 @@ impl World {
                 digest: None,
                 champion: None,
                 filter: None,
+                runs: Vec::new(),
                 rows: 10,
                 seed: 7,
             },

@@ -1,12 +1,13 @@
 //! Whether a policy makes sense as a whole.
 
-use super::{Gate, On, Problem, Rule, Test};
+use super::{Gate, GateJob, On, Problem, Rule, Test};
 use crate::names::near;
 use crate::stats::metrics::{Measure, Metric};
 
 impl Gate {
     pub(in crate::config) fn check(&self) -> Result<(), String> {
         self.check_columns()?;
+        self.jobs.iter().try_for_each(GateJob::check)?;
         if self.rules.is_empty() {
             return Err("`rules` is empty: a gate without a rule would let everything pass".into());
         }

@@ -4,6 +4,7 @@ mod check;
 mod compliance;
 mod experiment;
 mod infrastructure;
+mod jobs;
 mod rule;
 mod slices;
 
@@ -15,6 +16,7 @@ use serde::{Deserialize, Serialize};
 pub use self::compliance::{Compliance, Pickle};
 pub use self::experiment::{Experiment, LiveRule};
 pub use self::infrastructure::{Infrastructure, Range};
+pub use self::jobs::GateJob;
 pub use self::rule::{Margin, On, Rule, Sided, Test};
 pub use self::slices::{Fair, Fairness, Slices};
 use crate::names::Source;
@@ -58,6 +60,10 @@ impl std::fmt::Display for Problem {
 #[serde(deny_unknown_fields)]
 pub struct Gate {
     pub problem: Problem,
+    /// Jobs that are run first, in this order: one that writes the predictions, one
+    /// that runs the version.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub jobs: Vec<GateJob>,
     /// A table, or files, with the predictions of both models for the same rows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]

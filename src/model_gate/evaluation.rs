@@ -1,0 +1,52 @@
+//! Runs the jobs that write what is judged.
+
+use std::time::Duration;
+
+use anyhow::Result;
+
+use crate::checkout;
+use crate::config::GateJob;
+use crate::record::evidence::Subject;
+use crate::report::{Fault, FaultKind};
+use crate::runs::{self, Order};
+use crate::step::Ctx;
+
+/// Every job in its order, and where its run can be seen.
+///
+/// # Errors
+/// When one of them does not succeed: nothing can be judged then.
+pub(super) async fn run(
+    ctx: &Ctx,
+    jobs: &[GateJob],
+    target: Option<&str>,
+    (candidate, champion): (&Subject, Option<&Subject>),
+) -> Result<Vec<String>> {
+    let champion = champion.map_or("none".to_owned(), |champion| champion.version.to_string());
+    let mut seen = Vec::new();
+    for wanted in jobs {
+        let job = checkout::find_job(ctx, &wanted.job, target).await?;
+        let parameters = wanted.parameters(&candidate.version.to_string(), &champion);
+        let order = Order {
+            parameters: parameters.map_err(Fault::usage)?,
+            queue_timeout: QUEUE,
+            run_timeout: Duration::from_secs_f64(wanted.timeout_minutes * 60.0),
+            rerun_infrastructure: true,
+            step_key: None,
+        };
+        let run = runs::to_end(ctx, &job, &order).await?;
+        if !run.succeeded() {
+            let why = runs::explain(ctx, &run, &mut Vec::new()).await;
+            let message = format!(
+                "run {} of `{}`, which comes before the gate: {why}",
+                run.run_id, wanted.job
+            );
+            let fault = Fault::new(FaultKind::Remote, message);
+            return Err(fault.hint(format!("see {}", run.run_page_url)).into());
+        }
+        seen.push(run.run_page_url);
+    }
+    Ok(seen)
+}
+
+/// How long a run may wait for capacity.
+const QUEUE: Duration = Duration::from_secs(30 * 60);
