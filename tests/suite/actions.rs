@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::init::read_as_github_does;
 use crate::support::{git, root, text, tool, within};
 
 const SHA: &str = "1111111111111111111111111111111111111111";
@@ -75,13 +76,7 @@ fn what_reads_actions_as_github_does_finds_nothing() {
     for action in &actions {
         run("check-jsonschema", &["--builtin-schema", "vendor.github-actions", action]);
     }
-    let mut workflows = 0;
-    for entry in std::fs::read_dir(home.join(".github/workflows")).unwrap() {
-        let path = entry.unwrap().path();
-        let file = path.to_str().unwrap();
-        run("check-jsonschema", &["--builtin-schema", "vendor.github-workflows", file]);
-        workflows += 1;
-    }
+    let workflows = read_as_github_does(&home.join(".github/workflows"));
     assert_eq!(workflows, 6);
 }
 

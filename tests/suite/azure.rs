@@ -85,7 +85,7 @@ fn findings(files: &[PathBuf]) -> String {
     let place = text(&schemas.output().unwrap().stdout);
     let schema = Path::new(place.trim()).join("builtin_schemas/vendor/azure-pipelines.json");
     let mut node = Command::new("node");
-    node.arg(root().join("tests/azure/pipelines.mjs")).arg(modules()).arg(schema);
+    node.arg(root().join("tests/node/pipelines.mjs")).arg(modules()).arg(schema);
     let output = within(Duration::from_secs(60), node.arg(root().join("tasks")).args(files));
     let said = text(&output.stdout) + &text(&output.stderr);
     let own = |line: &&str| line.contains(".yml:") || line.contains("Error");

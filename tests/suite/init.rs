@@ -1,9 +1,11 @@
-//! What `init` writes: read as GitHub reads it, run as GitHub runs it.
+//! What `init` writes, read as GitHub reads it.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
 
 use crate::actions::linted;
-use crate::support::{git, lakegate, root, text};
+use crate::support::{git, has_node, lakegate, modules, root, text, within};
 
 pub(crate) const SHA: &str = "1111111111111111111111111111111111111111";
 
@@ -29,16 +31,40 @@ fn lint(home: &Path) -> usize {
     let run = |name: &str, args: &[&str]| linted(home, name, args);
     assert!(run("zizmor", &["--offline", "--pedantic", "."]).contains("No findings to report"));
     run("jactionlint", &["--shellcheck="]);
-    let mut count = 0;
-    for entry in std::fs::read_dir(home.join(".github/workflows")).unwrap() {
-        let path = entry.unwrap().path();
-        run(
-            "check-jsonschema",
-            &["--builtin-schema", "vendor.github-workflows", path.to_str().unwrap()],
-        );
-        count += 1;
+    read_as_github_does(&home.join(".github/workflows"))
+}
+
+/// The schema of workflows, and GitHub's own grammar of them; how many there are.
+pub(crate) fn read_as_github_does(folder: &Path) -> usize {
+    let all = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let files: Vec<PathBuf> = all.collect();
+    for path in &files {
+        let file = path.to_str().unwrap();
+        linted(folder, "check-jsonschema", &["--builtin-schema", "vendor.github-workflows", file]);
     }
-    count
+    if has_node("GitHub's own grammar of workflows") {
+        assert_eq!(grammar(&files), (true, String::new()));
+    }
+    files.len()
+}
+
+fn grammar(files: &[PathBuf]) -> (bool, String) {
+    let mut node = Command::new("node");
+    node.arg(root().join("tests/node/workflows.mjs")).arg(modules()).args(files);
+    let output = within(Duration::from_secs(60), &mut node);
+    (output.status.success(), text(&output.stdout) + &text(&output.stderr))
+}
+
+#[test]
+fn the_grammar_finds_what_is_wrong() {
+    if !has_node("GitHub's own grammar of workflows") {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("wrong.yml");
+    std::fs::write(&file, "on: push\njobs:\n  a:\n    run-on: x\n    steps: []\n").unwrap();
+    let (passed, said) = grammar(&[file]);
+    assert!(!passed && said.contains("Unexpected value 'run-on'"), "{said}");
 }
 
 #[test]

@@ -18,7 +18,7 @@ struct Account {
 impl Account {
     fn with(folder: &Path, prefix: &str) -> Self {
         let mut node = Command::new("node");
-        node.arg(root().join("tests/azure/storage.mjs")).arg(modules()).arg(folder).arg(prefix);
+        node.arg(root().join("tests/node/storage.mjs")).arg(modules()).arg(folder).arg(prefix);
         let mut child = node.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         let mut reader = std::io::BufReader::new(child.stdout.take().unwrap());

@@ -236,9 +236,9 @@ pub(crate) fn has_node(what: &str) -> bool {
 
 /// Packages for Node, installed from their lock file.
 pub(crate) fn modules() -> PathBuf {
-    let folder = cache().join("azure");
+    let folder = cache().join("node");
     let done = folder.join("installed");
-    let source = root().join("tests/azure");
+    let source = root().join("tests/node");
     let wanted = std::fs::read_to_string(source.join("package-lock.json")).unwrap();
     // Tests run side by side, and one of them installs.
     static ONE: std::sync::Mutex<()> = std::sync::Mutex::new(());
