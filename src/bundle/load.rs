@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::interpolate::{self, Unresolved};
 use super::merge::merge;
 use super::sources::{ROOT, Sources, check_keys, merged};
-use super::variables::{given, variables};
+use super::variables::{Lookup, given, variables};
 use super::{
     Artifact, Bundle, BundleError, Resource, Surroundings, children, defaults, modes, paths,
     resources,
@@ -100,6 +100,17 @@ pub fn load(
     defaults::fill(&mut bundle);
     children::split(&mut bundle, around);
     Ok(bundle)
+}
+
+/// What a target's variables ask a workspace for.
+pub fn lookups(
+    sources: &Sources,
+    target: Option<&str>,
+    around: &Surroundings,
+) -> Result<Vec<Lookup>, BundleError> {
+    let tree = merged(sources)?;
+    let target = choose_target(&tree, target)?;
+    super::variables::lookups(&tree, &tree["targets"][&target], around)
 }
 
 /// What is known of a target before anything is resolved: `var.…`, with the values

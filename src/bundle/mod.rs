@@ -21,13 +21,14 @@ mod variables;
 
 pub use children::full_name;
 pub use fields::{Field, differences};
-pub use load::{MERGE_TESTS, load, targets, values};
+pub use load::{MERGE_TESTS, load, lookups, targets, values};
 pub use plan::{Action, Plan, Remote, Remotes, Standing, Step, plan};
 pub use resources::Kind;
 pub use sources::{Sources, definitions};
 pub use state::{
     Deployed, FileDigests, Lock, LockRun, Remembered, ResourceState, State, metadata, snapshot,
 };
+pub use variables::{Looked, Lookup};
 
 use std::collections::BTreeMap;
 

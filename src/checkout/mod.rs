@@ -10,7 +10,7 @@ use globset::{Glob, GlobSet, GlobSetBuilder};
 use ignore::WalkBuilder;
 use serde_json::Value;
 
-use crate::bundle::{self, Bundle, BundleError, Sources, Surroundings};
+use crate::bundle::{self, Bundle, BundleError, Lookup, Sources, Surroundings};
 use crate::databricks::Client;
 use crate::databricks::jobs::Job;
 use crate::host::Context;
@@ -57,7 +57,7 @@ pub async fn load_bundle(
         ("terminal", true) => checked_out(env, &choice.root).await,
         _ => (context.branch.clone(), context.commit.clone()),
     };
-    let around = Surroundings {
+    let mut around = Surroundings {
         short_name: me.short_name(),
         user: me.user_name,
         host: client.host().to_owned(),
@@ -67,8 +67,23 @@ pub async fn load_bundle(
         variables,
         isolation: choice.isolation.clone(),
     };
-    let target = choice.target.as_deref();
-    bundle::load(&sources(&choice.root)?, target, &around).map_err(|error| usage(&error).into())
+    let (sources, target) = (sources(&choice.root)?, choice.target.as_deref());
+    let asked = bundle::lookups(&sources, target, &around).map_err(|error| usage(&error))?;
+    for Lookup { variable, kind, name } in asked {
+        let what = kind.as_str();
+        let found = client.look_up(kind, &name).await;
+        let found = found.with_context(|| format!("look up the {what} `{name}`"))?;
+        let [id] = &found[..] else {
+            let message = match found.len() {
+                0 => format!("variables.{variable}: there is no {what} `{name}`"),
+                many => format!("variables.{variable}: there are {many} of the name `{name}`"),
+            };
+            let hint = format!("`--var {variable}=…` or BUNDLE_VAR_{variable} gives the id");
+            return Err(Fault::usage(message).hint(hint).into());
+        };
+        around.variables.insert(variable, id.clone());
+    }
+    bundle::load(&sources, target, &around).map_err(|error| usage(&error).into())
 }
 
 /// The values that the environment gives to a bundle's variables.

@@ -11,6 +11,7 @@ mod error;
 pub mod files;
 mod http;
 pub mod jobs;
+mod lookup;
 pub mod mlflow;
 mod model_digest;
 pub mod monitors;

@@ -53,10 +53,10 @@ fn a_commit_that_is_not_the_tag_it_claims_to_be_is_told() {
     let (said, hint) = finding(&told, "actions/checkout");
     assert!(said.contains(&commit) && hint.contains("the commit of the tag"), "{told:#}");
     assert!(finding(&told, "commits of tags").0.contains("actions/setup-python"), "{told:#}");
+    let known = regex::Regex::new("actions/checkout@[0-9a-f]{40}").unwrap();
     for entry in std::fs::read_dir(home.join(".github/workflows")).unwrap() {
         let path = entry.unwrap().path();
         let text = std::fs::read_to_string(&path).unwrap();
-        let known = regex::Regex::new("actions/checkout@[0-9a-f]{40}").unwrap();
         let text = known.replace_all(&text, format!("actions/checkout@{commit}")).into_owned();
         std::fs::write(&path, text).unwrap();
     }
