@@ -5,7 +5,7 @@
 
 LAKEGATE_VERSION="0.1.0"
 LAKEGATE_HOME="https://github.com/lakegate/lakegate/releases/download"
-LAKEGATE_ALL_COMMANDS="merge-test release-build bundle-deploy job-run model-gate model-promote drift-check"
+LAKEGATE_ALL_COMMANDS="merge-test release-build bundle-deploy job-run model-gate model-promote drift-check doctor"
 
 lakegate_fail() {
   printf '::error title=lakegate::%s\n' "$1" >&2

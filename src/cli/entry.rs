@@ -69,6 +69,11 @@ pub fn bundle_deploy() -> ExitCode {
     alone("lakegate-bundle-deploy", bundle_deploy::Args::request, bundle_deploy::run)
 }
 
+/// The binary `lakegate-doctor`.
+pub fn doctor() -> ExitCode {
+    alone("lakegate-doctor", doctor::Args::request, doctor::run)
+}
+
 /// The binary `lakegate-drift-check`.
 pub fn drift_check() -> ExitCode {
     alone("lakegate-drift-check", drift_check::Args::request, drift_check::run)

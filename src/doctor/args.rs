@@ -10,6 +10,9 @@ use crate::config::Config;
 /// What it is for, in one line.
 pub const ABOUT: &str = "Look at everything that the other commands need, and say how to mend it";
 
+/// What it sets beside what every step sets: nothing.
+pub const OUTPUTS: &[(&str, &str)] = &[];
+
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The folder of databricks.yml

@@ -7,5 +7,5 @@ mod repository;
 mod run;
 mod workflows;
 
-pub use args::{ABOUT, Args};
+pub use args::{ABOUT, Args, OUTPUTS};
 pub use run::{Request, run};

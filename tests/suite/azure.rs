@@ -56,7 +56,7 @@ fn the_package_holds_all_that_a_task_needs() {
             assert!(packed.join(file).is_file(), "{} {file}", packed.display());
         }
     }
-    assert_eq!(count, 7);
+    assert_eq!(count, 8);
     assert!(extension().join("extension.vsomanifest").is_file());
 }
 
