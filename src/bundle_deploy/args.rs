@@ -55,7 +55,7 @@ pub struct Args {
     /// The folder of databricks.yml
     #[arg(long, env = "LAKEGATE_BUNDLE", value_name = "DIR", default_value = ".")]
     bundle: PathBuf,
-    /// Deploy this release: its folder, its manifest.json, or the address of that
+    /// Deploy this release: its tag, its folder, its manifest.json, or the address of that
     #[arg(long, env = "LAKEGATE_RELEASE", value_name = "RELEASE", conflicts_with = "bundle")]
     release: Option<String>,
     /// The sha256 that the release's manifest.json must have

@@ -10,6 +10,7 @@ use crate::bundle::Bundle;
 use crate::checkout::release::{self as shelf, Opened};
 use crate::checkout::{self, BundleChoice};
 use crate::deployment::releases::{self, Way};
+use crate::forge::Forge;
 use crate::names::Sha256;
 use crate::report::{Fault, FaultKind};
 use crate::step::Ctx;
@@ -62,11 +63,20 @@ impl Source {
         let Some(named) = &wanted.release else {
             return Self::of_folder(ctx, wanted.choice.clone()).await;
         };
-        if !named.contains("://") {
+        let is_address = named.contains("://");
+        let tag = tag(named).filter(|_| !is_address && !Path::new(named).exists());
+        if !is_address && tag.is_none() {
             return Self::of_release(ctx, &wanted.choice, Path::new(named), wanted.digest).await;
         }
         let fetched = tempfile::tempdir().context("make a folder for the release")?;
-        download(ctx, named, fetched.path()).await?;
+        match tag {
+            Some(tag) => {
+                let forge = Forge::new(&ctx.context, &ctx.env, &ctx.masker())?;
+                ctx.host.progress(&format!("fetch the release {tag}"));
+                forge.take_release(&tag, fetched.path()).await?;
+            }
+            None => download(ctx, named, fetched.path()).await?,
+        }
         Self::of_release(ctx, &wanted.choice, fetched.path(), wanted.digest).await
     }
 
@@ -113,6 +123,12 @@ impl Source {
             .await
             .with_context(|| format!("open the kept release {}", before.version))
     }
+}
+
+/// The tag of a version: `1.2.3` and `v1.2.3` are the same release.
+fn tag(named: &str) -> Option<String> {
+    let version = named.strip_prefix('v').unwrap_or(named);
+    semver::Version::parse(version).is_ok().then(|| format!("v{version}"))
 }
 
 /// A pipeline deploys its own repository's releases.

@@ -8,6 +8,7 @@ pub mod chat;
 mod github;
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use anyhow::Result;
 
@@ -206,6 +207,20 @@ impl Forge {
         match self {
             Self::GitHub(github) => github.announce(told).await.map(Some),
             Self::Azure(_) => Ok(None),
+        }
+    }
+
+    /// Puts the files of a published release into a folder.
+    ///
+    /// # Errors
+    /// When there is none, or the host keeps no such files.
+    pub async fn take_release(&self, tag: &str, into: &Path) -> Result<()> {
+        match self {
+            Self::GitHub(github) => github.take_release(tag, into).await,
+            Self::Azure(_) => {
+                let fault = Fault::usage("Azure DevOps keeps no files of a release by its tag");
+                Err(fault.hint("download the pipeline's artifact, and name its folder").into())
+            }
         }
     }
 

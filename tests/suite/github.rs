@@ -163,6 +163,26 @@ async fn is_tested_and_released(world: &World<'_>, served: &Served, host: &Share
     let deployed = "SELECT release, target FROM prod.flights.deployments";
     let rows = served.sql(deployed).await;
     assert_eq!(rows, [[Some("0.1.0".to_owned()), Some("prod".to_owned())]]);
+    is_known_by_its_tag(world, served);
+}
+
+/// The release that was published is the one that runs; there is no other.
+fn is_known_by_its_tag(world: &World<'_>, served: &Served) {
+    let address = &world.variables.iter().find(|(name, _)| *name == "GITHUB_API_URL").unwrap().1;
+    let plan = |tag: &str| {
+        let mut plan = served.command();
+        plan.args(["bundle-deploy", "plan", "--target=prod", "--release", tag]);
+        plan.envs([("GITHUB_ACTIONS", "true"), ("GITHUB_REPOSITORY", "acme/flights")]);
+        plan.env("GITHUB_API_URL", address).env("GITHUB_TOKEN", "ghs_token_value");
+        let output = within(Duration::from_secs(60), plan.current_dir(world.home));
+        (output.status.code(), text(&output.stdout) + &text(&output.stderr))
+    };
+    for tag in ["0.1.0", "v0.1.0"] {
+        let (code, told) = plan(tag);
+        assert!(code == Some(0) && told.contains("0 to create, 0 to update"), "{told}");
+    }
+    let (code, told) = plan("9.9.9");
+    assert!(code == Some(2) && told.contains("no published release `v9.9.9`"), "{told}");
 }
 
 /// From a merge request to a model in production that is watched, and what comes after.

@@ -21,6 +21,7 @@ pub(crate) struct World {
     pub(crate) statuses: Vec<Value>,
     pub(crate) refs: BTreeMap<String, String>,
     pub(crate) releases: Vec<Value>,
+    files: Vec<Vec<u8>>,
     pub(crate) comments: Vec<Value>,
     pub(crate) threads: Vec<Value>,
     /// Writes are answered and then lost.
@@ -40,7 +41,9 @@ pub(crate) async fn serve(answer: Answer) -> (String, Shared) {
                        uri: Uri,
                        headers: HeaderMap,
                        body: Bytes| async move {
-        assert!(headers.contains_key("authorization"), "{uri}");
+        // Where files lie, no token belongs.
+        let is_file = uri.path().starts_with("/files/");
+        assert_eq!(headers.contains_key("authorization"), !is_file, "{uri}");
         let json = serde_json::from_slice(&body).unwrap_or_default();
         let mut world = world.lock().unwrap();
         world.calls.push(format!("{method} {}", uri.path()));
@@ -97,6 +100,9 @@ pub(crate) fn github_answer(
     if uri.path() == "/oidc" {
         return reply(&json!({ "value": identity(world) }));
     }
+    if let Some(id) = uri.path().strip_prefix("/files/") {
+        return Some(world.files[id.parse::<usize>().ok()?].clone().into_response());
+    }
     let mut path = uri.path().strip_prefix("/repos/")?.splitn(3, '/');
     let repository = format!("{}/{}", path.next()?, path.next()?);
     let parts: Vec<&str> = path.next()?.split('/').collect();
@@ -140,6 +146,14 @@ pub(crate) fn github_answer(
             world.releases.push(release.clone());
             reply(&release)
         }
+        ("GET", ["releases", "tags", tag]) => {
+            let mut published = world.releases.iter().filter(|release| release["draft"] == false);
+            reply(published.find(|release| release["tag_name"] == *tag)?)
+        }
+        ("GET", ["releases", "assets", id]) => {
+            let place = format!("{}/files/{id}", world.address);
+            Some((StatusCode::FOUND, [("location", place)]).into_response())
+        }
         ("GET", ["releases", id]) => {
             reply(&full_release(&world.releases[id.parse::<usize>().ok()?]))
         }
@@ -151,7 +165,9 @@ pub(crate) fn github_answer(
         ("POST", ["releases", id, "assets"]) => {
             let name = uri.query()?.split_once("name=")?.1.to_owned();
             let digest = Sha256::of(bytes);
-            let asset = json!({ "id": 1, "name": name, "size": bytes.len(), "digest": format!("sha256:{digest}"),
+            let id_of_asset = world.files.len();
+            world.files.push(bytes.to_vec());
+            let asset = json!({ "id": id_of_asset, "name": name, "size": bytes.len(), "digest": format!("sha256:{digest}"),
                 "node_id": "", "url": "https://x.test/a", "browser_download_url": "https://x.test/a",
                 "state": "uploaded", "content_type": "x", "download_count": 0, "label": null,
                 "created_at": "2026-01-01T00:00:00Z", "updated_at": "2026-01-01T00:00:00Z" });

@@ -24,6 +24,9 @@ pub struct GitHub {
     api: Octocrab,
     pub(in crate::forge) repository: String,
     server: String,
+    /// Where the API is, and the token: for files, which it answers by redirects.
+    base: String,
+    token: Secret,
 }
 
 /// What is needed of an issue.
@@ -66,7 +69,7 @@ impl GitHub {
             .and_then(|builder| builder.build())
             .map_err(|error| Fault::usage(format!("set up GitHub's client: {error}")))?;
         let server = env.get("GITHUB_SERVER_URL").unwrap_or("https://github.com").to_owned();
-        Ok(Self { api, repository, server })
+        Ok(Self { api, repository, server, base: base.to_owned(), token })
     }
 
     fn route(&self, rest: &str) -> String {

@@ -1,5 +1,7 @@
 //! Names of commits, and releases with their files.
 
+use std::path::Path;
+
 use anyhow::{Context as _, Result};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -8,7 +10,7 @@ use super::{GitHub, refused};
 use crate::forge::Announced;
 use crate::names::Sha256;
 use crate::report::{Fault, FaultKind};
-use crate::sys::{fs, git};
+use crate::sys::{fs, git, https};
 
 const WRITE: &str = "contents: write";
 
@@ -116,6 +118,57 @@ impl GitHub {
         let shown: Result<Release, _> =
             self.api.patch(route, Some(&json!({ "draft": false }))).await;
         Ok(shown.map_err(|error| refused("publish the release", WRITE, error))?.html_url)
+    }
+
+    /// Puts the files of a published release into a folder.
+    pub(in crate::forge) async fn take_release(&self, tag: &str, into: &Path) -> Result<()> {
+        let route = self.route(&format!("releases/tags/{tag}"));
+        let found: Result<Release, _> = self.api.get(route, None::<&()>).await;
+        let release = match found {
+            Ok(release) => release,
+            Err(octocrab::Error::GitHub { source, .. }) if source.status_code.as_u16() == 404 => {
+                let message = format!("`{}` has no published release `{tag}`", self.repository);
+                return Err(Fault::usage(message).hint("name its tag, or its folder").into());
+            }
+            Err(error) => return Err(refused("read the release", "contents: read", error)),
+        };
+        let client = https::client()?;
+        for asset in &release.assets {
+            // A name is a file of this folder, and of no other.
+            if Path::new(&asset.name).file_name().is_none_or(|name| name != asset.name.as_str()) {
+                let message = format!("the release `{tag}` has a file `{}`", asset.name);
+                return Err(Fault::new(FaultKind::Integrity, message).into());
+            }
+            let bytes = self.asset(&client, asset).await;
+            let bytes = bytes.with_context(|| format!("fetch `{}` of `{tag}`", asset.name))?;
+            if !same(asset, &bytes) {
+                let message = format!("`{}` of `{tag}` is not what GitHub says it is", asset.name);
+                return Err(Fault::new(FaultKind::Integrity, message).into());
+            }
+            fs::write_new(into.join(&asset.name), &bytes, false)?;
+        }
+        Ok(())
+    }
+
+    /// The bytes of a file. Where they lie elsewhere, the token does not go along.
+    async fn asset(&self, client: &reqwest::Client, asset: &Asset) -> Result<bytes::Bytes> {
+        let place = self.route(&format!("releases/assets/{}", asset.id));
+        let place: reqwest::Url = format!("{}{place}", self.base).parse()?;
+        let call = client
+            .get(place.clone())
+            .bearer_auth(self.token.expose())
+            .header(reqwest::header::ACCEPT, "application/octet-stream");
+        let answer = call.send().await;
+        let answer = answer.map_err(|error| anyhow::anyhow!(https::plain_reason(&error)))?;
+        if answer.status().is_redirection() {
+            let next = answer.headers().get(reqwest::header::LOCATION);
+            let next = next.and_then(|value| value.to_str().ok()).context("it leads nowhere")?;
+            let next = place.join(next)?;
+            anyhow::ensure!(https::keeps_tokens(&next), "it leads to an address without https");
+            return https::download(client, next).await;
+        }
+        anyhow::ensure!(answer.status().is_success(), "HTTP {}", answer.status().as_u16());
+        answer.bytes().await.map_err(|error| anyhow::anyhow!(https::plain_reason(&error)))
     }
 
     /// Drafts are found by going through the list only.
