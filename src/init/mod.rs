@@ -2,6 +2,7 @@
 //! as it is.
 
 mod adopt;
+mod answers;
 mod args;
 mod ask;
 mod change;

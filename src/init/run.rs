@@ -1,19 +1,18 @@
 //! Looks at the repository, renders, and writes around what somebody has changed.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
 
-use super::args::{Args, Choices, Module, On, SignIn, Where, Workflows};
+use super::args::{Args, Choices, Module, Where};
 use super::change::{self, Change};
 use super::compose::{self, Answers};
 use super::facts::{self, Facts};
 use super::record::Record;
-use super::render::{Ci, Form, Templates};
-use super::{adopt, ask, next, policies};
-use crate::bundle::{self, Bundle, Sources};
-use crate::checkout::{self, Resolved};
+use super::render::{Ci, Templates};
+use super::{answers, ask, next, policies};
+use crate::bundle::{Bundle, Sources};
+use crate::checkout;
 use crate::host::{Context, Host};
 use crate::report::{Fault, FaultKind, Verdict};
 use crate::starter;
@@ -41,7 +40,8 @@ pub async fn run(args: &Args, env: &Env, host: &Host) -> Result<Verdict> {
         ask::fill(&mut choices, host, &mut typed)?;
     }
     let plan = plan(args, env, host, &facts, choices, before).await?;
-    tell(&plan, args, host);
+    let shows_updates = args.dry_run || !args.yes;
+    tell(&plan, &facts.root, shows_updates, host)?;
     refuse(&plan.changes, &args.dir, args.force)?;
     let has_work = plan.changes.iter().any(|(_, change)| change.text().is_some());
     let is_wanted = match asks && has_work && !args.dry_run {
@@ -91,7 +91,7 @@ async fn plan(
         true => checkout::sources(&args.dir)?,
         false => yaml(&starter),
     };
-    let mut answers = answers(&choices, facts, &sources)?;
+    let mut answers = answers::of(&choices, facts, &sources)?;
     if answers.ci == Ci::GitHub {
         answers.commit = Some(commit(args.suite_ref.as_deref(), before.as_ref(), env).await?);
     }
@@ -108,7 +108,9 @@ async fn plan(
     let mut changes = Vec::new();
     for path in paths {
         let new = wanted.iter().find(|(own, _)| own == path).map(|(_, text)| text.as_str());
+        // A checkout on Windows may have changed the ends of lines.
         let own = fs::read_text_if_exists(facts.root.join(path))?;
+        let own = own.map(|text| text.replace("\r\n", "\n"));
         let written = before.written(path);
         let mut change = change::decide(written.as_deref(), own.as_deref(), new);
         if let (true, Some(new)) = (args.force, new)
@@ -123,22 +125,22 @@ async fn plan(
     Ok(Plan { answers, changes, starter, is_adopted, record: (path, record) })
 }
 
-fn tell(plan: &Plan, args: &Args, host: &Host) {
+fn tell(plan: &Plan, root: &Path, shows_updates: bool, host: &Host) -> Result<()> {
     for (path, _) in &plan.starter {
         host.say(&format!("{:>9}  {path}", "write"));
     }
     for (path, change) in &plan.changes {
         host.say(&format!("{:>9}  {path}", change.word()));
-        let root = args.dir.ancestors().find(|folder| folder.join(path).is_file());
-        let own = root.and_then(|root| fs::read_text(root.join(path)).ok()).unwrap_or_default();
         match change {
             Change::Conflict(both) => host.say(&change::conflicts(both)),
-            Change::Update(new) | Change::Merge(new) if args.dry_run || !args.yes => {
+            Change::Update(new) | Change::Merge(new) if shows_updates => {
+                let own = fs::read_text(root.join(path))?;
                 host.say(&change::diff(path, &own, new));
             }
             _ => {}
         }
     }
+    Ok(())
 }
 
 fn refuse(changes: &[(String, Change)], dir: &Path, force: bool) -> Result<()> {
@@ -198,88 +200,8 @@ fn read(facts: &Facts, asked: Option<Where>) -> Result<Option<Record>> {
     Ok(None)
 }
 
-/// What was chosen, and what the repository shows.
-fn answers(choices: &Choices, facts: &Facts, sources: &Sources) -> Result<Answers> {
-    let names = bundle::targets(sources).map_err(|error| checkout::usage(&error))?;
-    let context = Context::default();
-    let default = checkout::unassigned(sources, None, &context).ok().map(|bundle| bundle.target);
-    // Projects of mlops-stacks have a target for nothing but tests.
-    let default = match facts.secrets {
-        Some(_) => names.iter().find(|name| *name == "test").cloned().or(default),
-        None => default,
-    };
-    let asked = [
-        choices.test_target.as_ref(),
-        choices.staging_target.as_ref(),
-        choices.production_target.as_ref(),
-    ];
-    let targets = adopt::targets(&names, default, asked).map_err(Fault::usage)?;
-    let main = targets.production.as_ref().unwrap_or(&targets.test);
-    let bundle = checkout::unassigned(sources, Some(main), &context)?;
-    let secrets = match choices.sign_in {
-        Some(SignIn::Federation) => None,
-        None => facts.secrets,
-        Some(SignIn::StacksSecrets) => Some(facts.secrets.ok_or_else(|| {
-            Fault::usage("--sign-in stacks-secrets: the repository has no .stacks_metadata.yml")
-        })?),
-    };
-    let main_branch = choices.main.clone().or_else(|| facts.main.clone());
-    Ok(Answers {
-        ci: match choices.host {
-            Some(Where::Azure) => Ci::Azure,
-            Some(Where::Github) | None => Ci::GitHub,
-        },
-        form: form(choices, secrets.is_some())?,
-        commit: None,
-        embedded: choices.workspace == Some(On::Embedded),
-        main: main_branch.unwrap_or_else(|| "main".to_owned()),
-        python: choices.python.clone().unwrap_or_else(|| "3.12".to_owned()),
-        folder: facts.folder.clone(),
-        secrets,
-        group: facts.group.clone(),
-        hosts: match secrets {
-            Some(_) => hosts(sources, &context)?,
-            None => BTreeMap::new(),
-        },
-        targets,
-        jobs: adopt::jobs(&bundle),
-        fine_tuning: match choices.with {
-            Some(Module::FineTuning) => adopt::fine_tuning(&bundle).map_err(Fault::usage)?,
-            None => adopt::Loop::default(),
-        },
-    })
-}
-
-fn form(choices: &Choices, has_secrets: bool) -> Result<Form> {
-    if choices.workflows != Some(Workflows::Call) {
-        return Ok(Form::Whole);
-    }
-    let message = match (choices.workspace, has_secrets) {
-        (Some(On::Embedded), _) => "--workflows call: these run on Databricks only",
-        (_, true) => "--workflows call: these sign in by federation only, never by secrets",
-        _ => return Ok(Form::Call),
-    };
-    Err(Fault::usage(message).hint("leave it out for whole workflows").into())
-}
-
-/// The workspaces that the bundle itself names.
-fn hosts(sources: &Sources, context: &Context) -> Result<BTreeMap<String, String>> {
-    let bundles = resolved(sources, context)?.into_iter();
-    Ok(bundles.filter_map(|bundle| Some((bundle.target, bundle.host?))).collect())
-}
-
-/// Every target that resolves for nobody yet.
-fn resolved(sources: &Sources, context: &Context) -> Result<Vec<Bundle>> {
-    let all = checkout::every_target(sources, context).map_err(|error| checkout::usage(&error))?;
-    let whole = all.into_iter().filter_map(|(_, resolved)| match resolved {
-        Resolved::Whole(bundle) => Some(*bundle),
-        Resolved::Waiting(_) | Resolved::Wrong(_) => None,
-    });
-    Ok(whole.collect())
-}
-
 fn policies(templates: &Templates, sources: &Sources, answers: &Answers) -> Result<String> {
-    let mut bundles = resolved(sources, &Context::default())?;
+    let mut bundles = answers::resolved(sources, &Context::default())?;
     // Where names are nobody's own.
     let shared = [&answers.targets.staging, &answers.targets.production];
     let is_shared = |bundle: &Bundle| shared.contains(&&Some(bundle.target.clone()));

@@ -1,0 +1,98 @@
+//! What was chosen, and what the repository shows.
+
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+
+use super::adopt;
+use super::args::{Choices, Module, On, SignIn, Where, Workflows};
+use super::compose::Answers;
+use super::facts::Facts;
+use super::render::{Ci, Form};
+use crate::bundle::{self, Bundle, Sources};
+use crate::checkout::{self, Resolved};
+use crate::host::Context;
+use crate::report::Fault;
+
+/// Everything that the workflows depend on, but the commit of the release.
+///
+/// # Errors
+/// When a choice does not fit the bundle, or another choice.
+pub(super) fn of(choices: &Choices, facts: &Facts, sources: &Sources) -> Result<Answers> {
+    let names = bundle::targets(sources).map_err(|error| checkout::usage(&error))?;
+    let context = Context::default();
+    let default = checkout::unassigned(sources, None, &context).ok().map(|bundle| bundle.target);
+    // Projects of mlops-stacks have a target for nothing but tests.
+    let default = match facts.secrets {
+        Some(_) => names.iter().find(|name| *name == "test").cloned().or(default),
+        None => default,
+    };
+    let asked = [
+        choices.test_target.as_ref(),
+        choices.staging_target.as_ref(),
+        choices.production_target.as_ref(),
+    ];
+    let targets = adopt::targets(&names, default, asked).map_err(Fault::usage)?;
+    let main = targets.production.as_ref().unwrap_or(&targets.test);
+    let bundle = checkout::unassigned(sources, Some(main), &context)?;
+    let secrets = match choices.sign_in {
+        Some(SignIn::Federation) => None,
+        None => facts.secrets,
+        Some(SignIn::StacksSecrets) => Some(facts.secrets.ok_or_else(|| {
+            Fault::usage("--sign-in stacks-secrets: the repository has no .stacks_metadata.yml")
+        })?),
+    };
+    let main_branch = choices.main.clone().or_else(|| facts.main.clone());
+    Ok(Answers {
+        ci: match choices.host {
+            Some(Where::Azure) => Ci::Azure,
+            Some(Where::Github) | None => Ci::GitHub,
+        },
+        form: form(choices, secrets.is_some())?,
+        commit: None,
+        embedded: choices.workspace == Some(On::Embedded),
+        main: main_branch.unwrap_or_else(|| "main".to_owned()),
+        python: choices.python.clone().unwrap_or_else(|| "3.12".to_owned()),
+        folder: facts.folder.clone(),
+        secrets,
+        group: facts.group.clone(),
+        hosts: match secrets {
+            Some(_) => hosts(sources, &context)?,
+            None => BTreeMap::new(),
+        },
+        targets,
+        jobs: adopt::jobs(&bundle),
+        fine_tuning: match choices.with {
+            Some(Module::FineTuning) => adopt::fine_tuning(&bundle).map_err(Fault::usage)?,
+            None => adopt::Loop::default(),
+        },
+    })
+}
+
+fn form(choices: &Choices, has_secrets: bool) -> Result<Form> {
+    if choices.workflows != Some(Workflows::Call) {
+        return Ok(Form::Whole);
+    }
+    let message = match (choices.workspace, has_secrets) {
+        (Some(On::Embedded), _) => "--workflows call: these run on Databricks only",
+        (_, true) => "--workflows call: these sign in by federation only, never by secrets",
+        _ => return Ok(Form::Call),
+    };
+    Err(Fault::usage(message).hint("leave it out for whole workflows").into())
+}
+
+/// The workspaces that the bundle itself names.
+fn hosts(sources: &Sources, context: &Context) -> Result<BTreeMap<String, String>> {
+    let bundles = resolved(sources, context)?.into_iter();
+    Ok(bundles.filter_map(|bundle| Some((bundle.target, bundle.host?))).collect())
+}
+
+/// Every target that resolves for nobody yet.
+pub(super) fn resolved(sources: &Sources, context: &Context) -> Result<Vec<Bundle>> {
+    let all = checkout::every_target(sources, context).map_err(|error| checkout::usage(&error))?;
+    let whole = all.into_iter().filter_map(|(_, resolved)| match resolved {
+        Resolved::Whole(bundle) => Some(*bundle),
+        Resolved::Waiting(_) | Resolved::Wrong(_) => None,
+    });
+    Ok(whole.collect())
+}
