@@ -106,8 +106,19 @@ fn a_release_is_packed_tagged_fetched_and_run() {
     let tag = format!("v{version}");
     assert_eq!(git(&remote, &["rev-parse", "main"]), before, "the branch was moved");
     assert_eq!(git(&remote, &["rev-parse", &format!("{tag}~1")]), before);
+    // Run again it goes on from there; another archive is another release.
+    let commit = git(&home, &["rev-parse", "HEAD"]);
+    git(&home, &["checkout", "-q", "--detach", &before]);
     let twice = run(&home, ".ci/tag", &["out"], &path);
-    assert_eq!(twice.status.code(), Some(4), "{}", text(&twice.stderr));
+    assert!(twice.status.success(), "{}", text(&twice.stderr));
+    assert_eq!(git(&home, &["rev-parse", "HEAD"]), commit);
+    git(&home, &["checkout", "-q", "--detach", &before]);
+    let whole = std::fs::read(&held).unwrap();
+    std::fs::write(&held, "another").unwrap();
+    let other = run(&home, ".ci/tag", &["out"], &path);
+    assert_eq!(other.status.code(), Some(4), "{}", text(&other.stderr));
+    std::fs::write(&held, whole).unwrap();
+    git(&home, &["checkout", "-q", "--force", &tag]);
 
     a_workflow_gets_it(at, &home, &tag);
     it_is_published(at, &home);
@@ -136,7 +147,7 @@ fn it_is_published(at: &Path, home: &Path) {
     std::fs::create_dir_all(&tools).unwrap();
     let told = at.join("told");
     let stub = format!(
-        "#!/bin/sh\necho \"$2 $*\" >>'{0}'\nfor word; do case \"$last\" in --notes-file) cat \"$word\" >>'{0}';; esac; last=\"$word\"; done\n",
+        "#!/bin/sh\n[ \"$2\" = view ] && exit 1\necho \"$2 $*\" >>'{0}'\nfor word; do case \"$last\" in --notes-file) cat \"$word\" >>'{0}';; esac; last=\"$word\"; done\n",
         told.display()
     );
     lakegate::sys::fs::write_new(tools.join("gh"), stub.as_bytes(), true).unwrap();
