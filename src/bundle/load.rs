@@ -130,6 +130,11 @@ pub fn values(
     Ok(known)
 }
 
+/// The bundle's name, as it stands in the file.
+pub fn name(sources: &Sources) -> Result<Option<String>, BundleError> {
+    Ok(text_at(&merged(sources)?, "/bundle/name"))
+}
+
 /// The names of a bundle's targets.
 pub fn targets(sources: &Sources) -> Result<Vec<String>, BundleError> {
     let tree = merged(sources)?;

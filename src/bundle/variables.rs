@@ -135,10 +135,10 @@ pub(super) fn given(
         )?;
         let in_target = target["variables"].get(name).map(|value| match value {
             Value::Object(fields) if fields.contains_key("default") => fields["default"].clone(),
-            Value::Object(fields) if fields.contains_key("lookup") => Value::Null,
             other => other.clone(),
         });
-        let is_looked_up = in_target == Some(Value::Null);
+        // A lookup of the target takes the place of whatever was declared.
+        let is_looked_up = target["variables"][name].get("lookup").is_some();
         let in_target = in_target.filter(|_| !is_looked_up);
         let given = match around.variables.get(name) {
             Some(text) if variable["type"] == "complex" => {

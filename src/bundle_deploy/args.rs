@@ -123,6 +123,7 @@ impl Args {
                     only_looks: self.action == Verb::Status,
                 },
                 release: self.release,
+                tags: config.release.clone(),
                 digest: self.manifest_digest.as_deref().map(checkout::digest).transpose()?,
                 engine,
                 step_key: self.step_key,

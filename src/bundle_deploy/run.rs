@@ -12,7 +12,7 @@ use super::source::{Source, root};
 use super::tell::{row, write_row};
 use crate::bundle::{self, Deployed, Lock, Plan};
 use crate::checkout::BundleChoice;
-use crate::config::{Deploy, DeployEngine};
+use crate::config::{Deploy, DeployEngine, Release};
 use crate::deployment::{self, How, Prepared, Store, releases};
 use crate::names::{SchemaName, Sha256};
 use crate::report::{
@@ -42,8 +42,10 @@ pub enum Action {
 #[derive(Debug, Clone)]
 pub struct Wanted {
     pub choice: BundleChoice,
-    /// A release's folder, its manifest, or the address of that.
+    /// A release's tag, its folder, its manifest, or the address of that.
     pub release: Option<String>,
+    /// How tags are named.
+    pub tags: Release,
     /// Of the release's manifest.
     pub digest: Option<Sha256>,
     pub engine: DeployEngine,

@@ -43,6 +43,7 @@ impl Source {
     ) -> Result<Self> {
         let opened = shelf::open(path, digest)?;
         confirm_repository(ctx, &opened)?;
+        confirm_bundle(&choice.root, &opened)?;
         let unpacked = tempfile::tempdir().context("make a folder for the release")?;
         opened.unpack(unpacked.path())?;
         let choice = BundleChoice { root: unpacked.path().to_path_buf(), ..choice.clone() };
@@ -64,7 +65,8 @@ impl Source {
             return Self::of_folder(ctx, wanted.choice.clone()).await;
         };
         let is_address = named.contains("://");
-        let tag = tag(named).filter(|_| !is_address && !Path::new(named).exists());
+        let is_there = is_address || Path::new(named).exists();
+        let tag = wanted.tags.tag_named(named).filter(|_| !is_there);
         if !is_address && tag.is_none() {
             return Self::of_release(ctx, &wanted.choice, Path::new(named), wanted.digest).await;
         }
@@ -125,10 +127,20 @@ impl Source {
     }
 }
 
-/// The tag of a version: `1.2.3` and `v1.2.3` are the same release.
-fn tag(named: &str) -> Option<String> {
-    let version = named.strip_prefix('v').unwrap_or(named);
-    semver::Version::parse(version).is_ok().then(|| format!("v{version}"))
+/// Where a bundle lies here, its own release is meant: a repository may have several.
+fn confirm_bundle(root: &Path, opened: &Opened) -> Result<()> {
+    if !root.join("databricks.yml").is_file() {
+        return Ok(());
+    }
+    let sources = checkout::sources(root)?;
+    let name = crate::bundle::name(&sources).map_err(|error| checkout::usage(&error))?;
+    let theirs = &opened.manifest.name;
+    if name.as_ref().is_none_or(|own| own == theirs) {
+        return Ok(());
+    }
+    let message =
+        format!("the release is of the bundle `{theirs}`, here is `{}`", name.unwrap_or_default());
+    Err(Fault::new(FaultKind::Integrity, message).into())
 }
 
 /// A pipeline deploys its own repository's releases.

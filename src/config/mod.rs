@@ -34,7 +34,7 @@ pub use performance::{Labels, Performance};
 pub use promotion::Promotion;
 pub use quality::Quality;
 pub use reaction::{Budget, Command, Notify, OnDrift, Retrain, Workflow};
-pub use release::{Release, TestedBy};
+pub use release::{Release, TestedBy, release_branch};
 pub use sample::Sample;
 pub use sign_off::{ApprovalSource, Override, SignOff};
 pub use statistic::{Limit, Statistic};

@@ -79,4 +79,42 @@ impl Release {
     pub fn tag_of(&self, version: &str) -> String {
         self.tag.replace("{version}", version)
     }
+
+    /// The tag that is meant by a tag or by a version, if it can be one of these.
+    pub fn tag_named(&self, named: &str) -> Option<String> {
+        let (before, after) = self.tag.split_once("{version}")?;
+        let inside = named.strip_prefix(before).and_then(|rest| rest.strip_suffix(after));
+        let is_version = |text: &&str| semver::Version::parse(text).is_ok();
+        let bare = named.strip_prefix('v').unwrap_or(named);
+        let version = inside.filter(is_version).or(Some(bare).filter(is_version))?;
+        Some(self.tag_of(version))
+    }
+}
+
+/// The branch of a tag's release: `release/1.2.3` of `v1.2.3`.
+pub fn release_branch(tag: &str) -> String {
+    let plain =
+        tag.strip_prefix('v').filter(|rest| rest.starts_with(|char: char| char.is_ascii_digit()));
+    format!("release/{}", plain.unwrap_or(tag))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_release_is_named_by_its_tag_or_by_its_version() {
+        let of = |template: &str, named: &str| {
+            Release { tag: template.into(), ..Release::default() }.tag_named(named)
+        };
+        for named in ["1.2.3", "v1.2.3"] {
+            assert_eq!(of("v{version}", named).as_deref(), Some("v1.2.3"));
+            assert_eq!(of("ml-v{version}", named).as_deref(), Some("ml-v1.2.3"));
+        }
+        assert_eq!(of("ml-v{version}", "ml-v1.2.3").as_deref(), Some("ml-v1.2.3"));
+        assert_eq!(of("v{version}", "ml-v1.2.3"), None);
+        assert_eq!(of("v{version}", "releases/flights-1.2.3"), None);
+        assert_eq!(release_branch("v1.2.3"), "release/1.2.3");
+        assert_eq!(release_branch("ml-v1.2.3"), "release/ml-v1.2.3");
+    }
 }

@@ -16,7 +16,13 @@ impl Client {
             call = call.query("filter", format!("displayName eq \"{quoted}\""));
         }
         let all: Vec<Value> = call.read_all(list).await?;
-        let is_named = |one: &&Value| one.pointer(named).and_then(Value::as_str) == Some(name);
+        // Clusters of jobs and pipelines come and go, by any name.
+        let is_lasting = |one: &Value| {
+            kind != Looked::Cluster || matches!(one["cluster_source"].as_str(), Some("API" | "UI"))
+        };
+        let is_named = |one: &&Value| {
+            one.pointer(named).and_then(Value::as_str) == Some(name) && is_lasting(one)
+        };
         let ids = all.iter().filter(is_named).filter_map(|one| match one.get(id)? {
             Value::String(text) => Some(text.clone()),
             number => Some(number.to_string()),

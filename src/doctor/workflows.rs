@@ -31,15 +31,20 @@ pub(super) struct Named {
 /// Collects what comments say, which no reader of YAML keeps.
 pub(super) fn collect_named(text: &str, found: &mut Uses) {
     for line in text.lines() {
-        let Some((_, uses)) = line.split_once("uses: ") else { continue };
+        let bare = line.trim_start().trim_start_matches("- ");
+        let Some(uses) = bare.strip_prefix("uses: ") else { continue };
         let Some((uses, tag)) = uses.split_once(" # ") else { continue };
         let Some((path, commit)) = uses.trim_matches(['"', '\'']).split_once('@') else { continue };
         let repository: Vec<&str> = path.splitn(3, '/').take(2).collect();
-        if is_commit(commit) && repository.len() == 2 {
+        // `v5` moves on; only a whole version stays what it was.
+        let tag = tag.split_whitespace().next().unwrap_or_default();
+        let version = tag.strip_prefix('v').unwrap_or(tag);
+        let is_version = semver::Version::parse(version).is_ok();
+        if is_commit(commit) && repository.len() == 2 && is_version {
             found.named.insert(Named {
                 repository: repository.join("/"),
-                tag: tag.trim().to_owned(),
-                commit: commit.to_owned(),
+                tag: tag.to_owned(),
+                commit: commit.to_ascii_lowercase(),
             });
         }
     }
@@ -100,7 +105,7 @@ mod tests {
         let sha = "b".repeat(40);
         let mut found = Uses::default();
         let text = format!(
-            "  - uses: acme/tools/deep/one@{sha} # v1.2.3\n  - uses: \"acme/two@{sha}\"\n  - uses: acme/two@v5 # v5\n  - run: x # uses: y\n"
+            "  - uses: acme/tools/deep/one@{sha} # v1.2.3 pinned\n  # - uses: acme/old@{sha} # v1.0.0\n  - uses: acme/two@{sha} # v5\n  - uses: \"acme/two@{sha}\"\n  - uses: acme/two@v5 # v5\n  - run: x # uses: y\n"
         );
         collect_named(&text, &mut found);
         let named = Named { repository: "acme/tools".into(), tag: "v1.2.3".into(), commit: sha };

@@ -46,6 +46,11 @@ impl Change {
         }
     }
 
+    /// Whether the file is touched at all.
+    pub(super) fn is_work(&self) -> bool {
+        self.text().is_some() || *self == Self::Remove
+    }
+
     pub(super) fn is_refused(&self) -> bool {
         matches!(self, Self::Conflict(_) | Self::Foreign)
     }

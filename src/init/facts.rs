@@ -28,14 +28,21 @@ pub(super) struct Facts {
 /// Looks at the repository around a folder; a folder outside of any stands for itself.
 ///
 /// # Errors
-/// When what is there cannot be read.
+/// When what is there cannot be read, or git cannot tell where it begins.
 pub(super) async fn gather(env: &Env, dir: &Path) -> Result<Facts> {
-    let (root, folder, main) = match Git::of(env, dir).await {
-        Ok(git) => {
-            let main = git.default_branch("origin").await;
-            (git.root().to_path_buf(), git.folder.clone(), main)
-        }
-        Err(_) => (dir.to_path_buf(), String::new(), None),
+    // A folder that is still to be made lies in one that is there.
+    let place = std::path::absolute(dir)?;
+    let there = place.ancestors().find(|folder| folder.is_dir()).unwrap_or(&place);
+    let is_repository = there.ancestors().any(|folder| folder.join(".git").exists());
+    let (root, folder, main) = if is_repository {
+        let git = Git::of(env, there).await?;
+        let rest = place.strip_prefix(there).unwrap_or(Path::new(""));
+        let names = rest.components().map(|part| part.as_os_str().to_string_lossy().into_owned());
+        let own = Some(git.folder.clone()).filter(|own| !own.is_empty());
+        let folder: Vec<String> = own.into_iter().chain(names).collect();
+        (git.root().to_path_buf(), folder.join("/"), git.default_branch("origin").await)
+    } else {
+        (dir.to_path_buf(), String::new(), None)
     };
     let secrets = secrets(&root)?;
     let others = if secrets.is_some() { workflows(&root)? } else { Vec::new() };

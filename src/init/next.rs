@@ -10,7 +10,8 @@ const GITHUB_ISSUER: &str = "https://token.actions.githubusercontent.com";
 
 const VARIABLES: &str = "DATABRICKS_HOST, DATABRICKS_CLIENT_ID, DATABRICKS_WAREHOUSE_ID";
 
-pub(super) fn steps(answers: &Answers, facts: &Facts) -> Vec<String> {
+/// `needed` is what a `lakegate.yml` that was there lacks.
+pub(super) fn steps(answers: &Answers, facts: &Facts, needed: Option<String>) -> Vec<String> {
     let mut targets = vec![answers.targets.test.as_str()];
     if !answers.embedded {
         targets.extend(answers.targets.staging.as_deref());
@@ -21,6 +22,12 @@ pub(super) fn steps(answers: &Answers, facts: &Facts) -> Vec<String> {
         Ci::GitHub => github(answers, &targets),
         Ci::Azure => azure(answers, &targets),
     };
+    if let Some(section) = needed {
+        lines.push(
+            "  in lakegate.yml, as this bundle is not the only one, or not on `main`:".to_owned(),
+        );
+        lines.extend(section.lines().map(|line| format!("    {line}")));
+    }
     if !facts.others.is_empty() {
         let others = facts.others.join(", ");
         lines.push(format!("  these do the same, and would run beside: remove {others}"));
@@ -66,7 +73,8 @@ fn azure(answers: &Answers, targets: &[&str]) -> Vec<String> {
         "what is left to do at Azure DevOps:".to_owned(),
         "  the extension Lakegate in the organisation; one pipeline for each file".to_owned(),
         format!(
-            "  a branch policy of `{main}`: build validation by merge-request.yml (Azure Repos only)"
+            "  a branch policy of `{main}`: build validation by {}merge-request.yml (Azure Repos only)",
+            answers.prefix()
         ),
         "  the build service may contribute to pull requests, and create branches and tags"
             .to_owned(),

@@ -7,7 +7,7 @@ use anyhow::Result;
 use minijinja::context;
 use minijinja::value::{Serde, Value};
 
-use super::adopt::Loop;
+use super::compose::Answers;
 use super::render::Templates;
 use crate::bundle::{Bundle, Kind};
 
@@ -18,8 +18,7 @@ use crate::bundle::{Bundle, Kind};
 pub(super) fn write(
     templates: &Templates,
     bundles: &[Bundle],
-    test_target: &str,
-    jobs: &Loop,
+    answers: &Answers,
 ) -> Result<String> {
     let model = model(bundles);
     let part = |at: usize| model.as_ref().and_then(|parts| parts.get(at));
@@ -30,14 +29,41 @@ pub(super) fn write(
     // A copy for tests has a schema of its own, where a variable names it.
     let isolated = part(1).and_then(|schema| schema.variable.clone());
     templates.policies(&context! {
-        test_target => test_target,
-        jobs => Value::from(Serde(&jobs.steps)),
+        release => release(answers),
+        test_target => answers.targets.test.clone(),
+        jobs => Value::from(Serde(&answers.jobs.steps)),
         model => model.as_ref().map(|parts| {
             parts.iter().map(|part| part.text.as_str()).collect::<Vec<_>>().join(".")
         }),
         schema => schema,
         isolated => isolated,
     })
+}
+
+/// What releases are called and cut from, where that is not the usual; else nothing.
+pub(super) fn release(answers: &Answers) -> Option<String> {
+    let mut fields = Vec::new();
+    if answers.main != "main" {
+        fields.push(format!("branch: {}", answers.main));
+    }
+    // Another bundle of the repository has releases and a status of its own.
+    let prefix = answers.prefix();
+    if !prefix.is_empty() {
+        fields.push(format!("tag: \"{prefix}v{{version}}\""));
+        fields.push(format!("check: lakegate/merge-test-{}", prefix.trim_end_matches('-')));
+    }
+    let section = fields.iter().map(|field| format!("  {field}\n")).collect::<String>();
+    (!section.is_empty()).then(|| format!("release:\n{section}"))
+}
+
+/// Puts it into the policies of a starter project.
+pub(super) fn complete(starter: &mut [(String, Vec<u8>)], answers: &Answers) {
+    let Some(section) = release(answers) else { return };
+    for (path, bytes) in starter {
+        if path.ends_with("lakegate.yml") {
+            bytes.extend_from_slice(format!("\n{section}").as_bytes());
+        }
+    }
 }
 
 /// A part of a name, as it is in every target.

@@ -17,6 +17,9 @@ pub(super) struct Record {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) commit: Option<String>,
     pub(super) choices: Choices,
+    /// From the repository's root to the bundle.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub(super) folder: String,
     /// The text of each file, by lines: a reader of the change sees what is new.
     files: BTreeMap<String, Vec<String>>,
 }
@@ -25,6 +28,7 @@ impl Record {
     pub(super) fn new(
         commit: Option<String>,
         choices: Choices,
+        folder: String,
         files: &[(String, String)],
     ) -> Self {
         let lines = |text: &String| text.lines().map(str::to_owned).collect();
@@ -32,6 +36,7 @@ impl Record {
             lakegate: env!("CARGO_PKG_VERSION").to_owned(),
             commit,
             choices,
+            folder,
             files: files.iter().map(|(path, text)| (path.clone(), lines(text))).collect(),
         }
     }
@@ -64,7 +69,7 @@ mod tests {
         #[test]
         fn what_was_written_comes_back(lines in prop::collection::vec("[ -~«é]{0,20}", 0..8)) {
             let text: String = lines.iter().flat_map(|line| [line.as_str(), "\n"]).collect();
-            let record = Record::new(None, Choices::default(), &[("a".into(), text.clone())]);
+            let record = Record::new(None, Choices::default(), String::new(), &[("a".into(), text.clone())]);
             let read = Record::read(&record.text().unwrap()).unwrap();
             prop_assert_eq!(read.written("a"), Some(text));
             prop_assert_eq!(read.written("b"), None);

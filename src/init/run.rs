@@ -43,7 +43,8 @@ pub async fn run(args: &Args, env: &Env, host: &Host) -> Result<Verdict> {
     let shows_updates = args.dry_run || !args.yes;
     tell(&plan, &facts.root, shows_updates, host)?;
     refuse(&plan.changes, &args.dir, args.force)?;
-    let has_work = plan.changes.iter().any(|(_, change)| change.text().is_some());
+    let has_work =
+        !plan.starter.is_empty() || plan.changes.iter().any(|(_, change)| change.is_work());
     let is_wanted = match asks && has_work && !args.dry_run {
         true => ask::confirm("Write this?", host, &mut typed)?,
         false => !args.dry_run,
@@ -52,7 +53,9 @@ pub async fn run(args: &Args, env: &Env, host: &Host) -> Result<Verdict> {
         apply(&plan, &facts.root)?;
     }
     host.say("");
-    for line in next::steps(&plan.answers, &facts) {
+    let knows_releases = !plan.starter.is_empty() || has_release(&args.dir)?;
+    let needed = policies::release(&plan.answers).filter(|_| !knows_releases);
+    for line in next::steps(&plan.answers, &facts, needed) {
         host.say(&line);
     }
     if plan.is_adopted {
@@ -82,9 +85,10 @@ async fn plan(
     choices: Choices,
     before: Option<Record>,
 ) -> Result<Plan> {
-    let mut starter = Vec::new();
+    let (mut starter, mut is_new) = (Vec::new(), false);
     if !args.dir.join("databricks.yml").is_file() {
         starter = starter_files(&args.dir, choices.with)?;
+        is_new = true;
         host.say("no bundle is here: the starter project is written");
     }
     let sources = match starter.is_empty() {
@@ -96,6 +100,9 @@ async fn plan(
         answers.commit = Some(commit(args.suite_ref.as_deref(), before.as_ref(), env).await?);
     }
     let templates = Templates::new(answers.ci, answers.form, answers.commit.as_deref())?;
+    if is_new {
+        policies::complete(&mut starter, &answers);
+    }
     let is_adopted = starter.is_empty() && !args.dir.join("lakegate.yml").exists();
     if is_adopted {
         let text = policies(&templates, &sources, &answers)?;
@@ -104,7 +111,11 @@ async fn plan(
     let wanted = compose::workflows(&templates, &answers)?;
     let before = before.unwrap_or_default();
     let mut paths: Vec<&String> = wanted.iter().map(|(path, _)| path).collect();
-    paths.extend(before.paths().filter(|path| !wanted.iter().any(|(own, _)| own == *path)));
+    // A record that somebody made up reaches no other files.
+    let folder = format!("{}/", answers.ci.folders().0);
+    let is_ours = |path: &&String| path.starts_with(&folder) && !path.contains("..");
+    let gone = before.paths().filter(is_ours);
+    paths.extend(gone.filter(|path| !wanted.iter().any(|(own, _)| own == *path)));
     let mut changes = Vec::new();
     for path in paths {
         let new = wanted.iter().find(|(own, _)| own == path).map(|(_, text)| text.as_str());
@@ -120,7 +131,7 @@ async fn plan(
         }
         changes.push((path.clone(), change));
     }
-    let record = Record::new(answers.commit.clone(), choices, &wanted);
+    let record = Record::new(answers.commit.clone(), choices, facts.folder.clone(), &wanted);
     let path = record_path(answers.ci, &answers.prefix());
     Ok(Plan { answers, changes, starter, is_adopted, record: (path, record) })
 }
@@ -134,7 +145,7 @@ fn tell(plan: &Plan, root: &Path, shows_updates: bool, host: &Host) -> Result<()
         match change {
             Change::Conflict(both) => host.say(&change::conflicts(both)),
             Change::Update(new) | Change::Merge(new) if shows_updates => {
-                let own = fs::read_text(root.join(path))?;
+                let own = fs::read_text(root.join(path))?.replace("\r\n", "\n");
                 host.say(&change::diff(path, &own, new));
             }
             _ => {}
@@ -178,6 +189,12 @@ fn apply(plan: &Plan, root: &Path) -> Result<()> {
     fs::write_atomic(root.join(path), record.text()?)
 }
 
+/// Whether the policies that are there say how releases are named.
+fn has_release(dir: &Path) -> Result<bool> {
+    let text = fs::read_text_if_exists(dir.join("lakegate.yml"))?.unwrap_or_default();
+    Ok(text.lines().any(|line| line.starts_with("release:")))
+}
+
 fn record_path(ci: Ci, prefix: &str) -> String {
     format!("{}/lakegate-{prefix}init.json", ci.folders().1)
 }
@@ -194,7 +211,18 @@ fn read(facts: &Facts, asked: Option<Where>) -> Result<Option<Record>> {
         let path = facts.root.join(record_path(*ci, &prefix));
         if let Some(text) = fs::read_text_if_exists(&path)? {
             let record = Record::read(&text);
-            return record.with_context(|| format!("read `{}`", path.display())).map(Some);
+            let record = record.with_context(|| format!("read `{}`", path.display()))?;
+            if record.folder != facts.folder {
+                let message = format!(
+                    "`{}` is about the bundle in `{}`, whose workflows would have these names",
+                    path.display(),
+                    record.folder
+                );
+                return Err(Fault::new(FaultKind::Conflict, message)
+                    .hint("give one of the folders another name")
+                    .into());
+            }
+            return Ok(Some(record));
         }
     }
     Ok(None)
@@ -208,7 +236,7 @@ fn policies(templates: &Templates, sources: &Sources, answers: &Answers) -> Resu
     if bundles.iter().any(is_shared) {
         bundles.retain(is_shared);
     }
-    policies::write(templates, &bundles, &answers.targets.test, &answers.jobs)
+    policies::write(templates, &bundles, answers)
 }
 
 /// The commit that the workflows use: a name could be moved. This build cannot

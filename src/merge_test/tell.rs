@@ -74,7 +74,9 @@ async fn host(ctx: &Ctx, request: &Request, subject: &Subject, report: &Report) 
         Comment::Always => true,
     };
     if let Some(number) = ctx.context.merge_request.filter(|_| wanted) {
-        forge.comment(number, "merge-test", &report.comment(), passed).await?;
+        // Two bundles of one repository have a status, and a comment, each.
+        let kind = request.status.strip_prefix("lakegate/").unwrap_or(&request.status);
+        forge.comment(number, kind, &report.comment(), passed).await?;
     }
     status
 }

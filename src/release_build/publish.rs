@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 
 use super::run::Publish;
+use crate::config::release_branch;
 use crate::forge::{Announced, Forge};
 use crate::step::Ctx;
 use crate::sys::fs;
@@ -30,8 +31,10 @@ pub(super) async fn publish(
     to: Publish,
     release: &Release<'_>,
 ) -> Result<Option<String>> {
-    let names =
-        [format!("refs/heads/release/{}", release.version), format!("refs/tags/{}", release.tag)];
+    let names = [
+        format!("refs/heads/{}", release_branch(release.tag)),
+        format!("refs/tags/{}", release.tag),
+    ];
     match to {
         Publish::None => local(git, &names, release).await.map(|()| None),
         Publish::Git => {

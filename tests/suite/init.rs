@@ -150,6 +150,29 @@ fn what_somebody_changed_and_what_is_new_come_together() {
 }
 
 #[test]
+fn bundles_of_one_repository_do_not_meet() {
+    let dir = tempfile::tempdir().unwrap();
+    let home = repository(dir.path());
+    let read = |path: &str| std::fs::read_to_string(home.join(path)).unwrap();
+    // A folder that is still to be made is told as it will be.
+    let (code, told) = init(&home, &["--dir=ml/flights", "--dry-run", "--test-target=local"]);
+    assert!(code == 0 && told.contains("ml-flights-merge-request.yml"), "{told}");
+    let args = ["--dir=ml/flights", "--test-target=local", "--main=trunk"];
+    assert_eq!(init(&home, &args).0, 0);
+    let policies = read("ml/flights/lakegate.yml");
+    let section = "release:\n  branch: trunk\n  tag: \"ml-flights-v{version}\"\n  check: lakegate/merge-test-ml-flights\n";
+    assert!(policies.ends_with(section), "{policies}");
+    assert_eq!(init(&home, &["--dir=other", "--test-target=local"]).0, 0);
+    assert!(read("other/lakegate.yml").contains("check: lakegate/merge-test-other"));
+    let (code, told) = init(&home, &["--dir=ml-flights", "--test-target=local"]);
+    assert!(code == 4 && told.contains("is about the bundle in `ml/flights`"), "{told}");
+    // Where policies are there, they are somebody's: what they lack is told.
+    std::fs::write(home.join("other/lakegate.yml"), "record: {schema: a.b}\n").unwrap();
+    let (code, told) = init(&home, &["--dir=other"]);
+    assert!(code == 0 && told.contains("tag: \"other-v{version}\""), "{told}");
+}
+
+#[test]
 fn a_dry_run_writes_nothing_and_shows_everything() {
     let dir = tempfile::tempdir().unwrap();
     let home = repository(dir.path());
