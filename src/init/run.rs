@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 
 use super::args::{Args, Choices, Module, Where};
 use super::change::{self, Change};
@@ -210,8 +210,10 @@ fn read(facts: &Facts, asked: Option<Where>) -> Result<Option<Record>> {
     for ci in wanted {
         let path = facts.root.join(record_path(*ci, &prefix));
         if let Some(text) = fs::read_text_if_exists(&path)? {
-            let record = Record::read(&text);
-            let record = record.with_context(|| format!("read `{}`", path.display()))?;
+            let record = Record::read(&text).map_err(|error| {
+                let fault = Fault::usage(format!("read `{}`: {error:#}", path.display()));
+                fault.hint("take it back from git: it tells what `init` wrote from what is yours")
+            })?;
             if record.folder != facts.folder {
                 let message = format!(
                     "`{}` is about the bundle in `{}`, whose workflows would have these names",

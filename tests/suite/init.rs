@@ -187,7 +187,10 @@ fn a_dry_run_writes_nothing_and_shows_everything() {
     assert_eq!(std::fs::read_to_string(&own).unwrap(), "name: ours\n");
     std::fs::write(home.join(".github/lakegate-init.json"), "{\"lakegate\": 1}").unwrap();
     let (code, told) = init(&home, &[]);
-    assert!(code != 0 && told.contains("lakegate-init.json"), "{told}");
+    assert!(
+        code == 2 && told.contains("lakegate-init.json") && told.contains("from git"),
+        "{told}"
+    );
 }
 
 /// A project as the template mlops-stacks leaves it: a bundle in a folder, secrets,
