@@ -108,6 +108,10 @@ pub fn lookups(
     target: Option<&str>,
     around: &Surroundings,
 ) -> Result<Vec<Lookup>, BundleError> {
+    // Most bundles have none, and need not be put together twice.
+    if !sources.values().any(|text| text.contains("lookup")) {
+        return Ok(Vec::new());
+    }
     let tree = merged(sources)?;
     let target = choose_target(&tree, target)?;
     super::variables::lookups(&tree, &tree["targets"][&target], around)

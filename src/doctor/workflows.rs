@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
+use crate::names::is_commit;
+
 /// Where our own actions are.
 const SUITE: &str = "lakegate/lakegate/";
 
@@ -48,10 +50,6 @@ pub(super) fn collect_named(text: &str, found: &mut Uses) {
             });
         }
     }
-}
-
-fn is_commit(reference: &str) -> bool {
-    reference.len() == 40 && reference.chars().all(|char| char.is_ascii_hexdigit())
 }
 
 /// Collects every `uses:` of a workflow.

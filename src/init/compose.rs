@@ -144,13 +144,22 @@ fn main_loop(answers: &Answers) -> Value {
         (Ci::Azure, false) => "not(canceled())",
     };
     context! {
-        title => "Production",
-        about => "refreshes features, trains, judges, promotes, scores and watches",
         group => "production",
         cron => "17 4 * * *",
-        watches => true,
         score_if => score_if,
-        ..of_loop(answers.ci, &answers.jobs)
+        and_watch => "",
+        watch_condition => match answers.ci { Ci::GitHub => "", Ci::Azure => "succeededOrFailed()" },
+        ..production(&answers.jobs)
+    }
+}
+
+/// What the loop is, in a repository of its own and where others call it.
+fn production(jobs: &Loop) -> Value {
+    context! {
+        title => "Production",
+        about => "refreshes features, trains, judges, promotes, scores and watches",
+        watches => true,
+        ..of_loop(jobs)
     }
 }
 
@@ -163,18 +172,15 @@ fn fine_tuning(answers: &Answers) -> Value {
         cron => "17 6 * * 1",
         config => FINE_TUNING_POLICIES,
         watches => false,
-        score_if => (),
-        ..of_loop(answers.ci, &answers.fine_tuning)
+        ..of_loop(&answers.fine_tuning)
     }
 }
 
-fn of_loop(ci: Ci, jobs: &Loop) -> Value {
+fn of_loop(jobs: &Loop) -> Value {
     context! {
         jobs => Value::from(Serde(&jobs.steps)),
         features_key => jobs.features().map(|job| job.key.clone()),
         score => jobs.score.as_ref().map(|job| Value::from(Serde(job))),
-        and_watch => "",
-        watch_condition => match ci { Ci::GitHub => "", Ci::Azure => "succeededOrFailed()" },
     }
 }
 
@@ -186,7 +192,7 @@ pub fn shared() -> Result<Vec<(String, String)>> {
     let mut files = Vec::new();
     for ci in [Ci::GitHub, Ci::Azure] {
         let templates = Templates::new(ci, Form::Shared, None)?;
-        let values = inputs(ci);
+        let values = context! { ..inputs(ci), ..uses() };
         for (name, template) in [
             ("merge-request", "merge.yml"),
             ("staging", "staging.yml"),
@@ -235,8 +241,6 @@ fn inputs(ci: Ci) -> Value {
         ),
     };
     context! {
-        title => "Production",
-        about => "refreshes features, trains, judges, promotes, scores and watches",
         embedded => false,
         main => "the main branch",
         python => input(ci, "python"),
@@ -252,13 +256,9 @@ fn inputs(ci: Ci) -> Value {
         of_folder => "",
         secrets => (),
         hosts => Value::from(Serde(&BTreeMap::<String, String>::new())),
-        watches => true,
         score_if => score_if,
         and_watch => and_watch,
         watch_condition => watch_condition,
-        jobs => Value::from(Serde(&jobs.steps)),
-        features_key => jobs.features().map(|job| job.key.clone()),
-        score => jobs.score.as_ref().map(|job| Value::from(Serde(job))),
-        ..uses()
+        ..production(&jobs)
     }
 }

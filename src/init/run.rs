@@ -14,6 +14,7 @@ use super::{answers, ask, next, policies};
 use crate::bundle::{Bundle, Sources};
 use crate::checkout;
 use crate::host::{Context, Host};
+use crate::names::is_commit;
 use crate::report::{Fault, FaultKind, Verdict};
 use crate::starter;
 use crate::sys::{Env, fs, git, terminal};
@@ -85,15 +86,14 @@ async fn plan(
     choices: Choices,
     before: Option<Record>,
 ) -> Result<Plan> {
-    let (mut starter, mut is_new) = (Vec::new(), false);
-    if !args.dir.join("databricks.yml").is_file() {
-        starter = starter_files(&args.dir, choices.with)?;
-        is_new = true;
+    let is_new = !args.dir.join("databricks.yml").is_file();
+    let (mut starter, sources) = if is_new {
+        let starter = starter_files(&args.dir, choices.with)?;
         host.say("no bundle is here: the starter project is written");
-    }
-    let sources = match starter.is_empty() {
-        true => checkout::sources(&args.dir)?,
-        false => yaml(&starter),
+        let sources = yaml(&starter);
+        (starter, sources)
+    } else {
+        (Vec::new(), checkout::sources(&args.dir)?)
     };
     let mut answers = answers::of(&choices, facts, &sources)?;
     if answers.ci == Ci::GitHub {
@@ -103,7 +103,7 @@ async fn plan(
     if is_new {
         policies::complete(&mut starter, &answers);
     }
-    let is_adopted = starter.is_empty() && !args.dir.join("lakegate.yml").exists();
+    let is_adopted = !is_new && !args.dir.join("lakegate.yml").exists();
     if is_adopted {
         let text = policies(&templates, &sources, &answers)?;
         starter.push(("lakegate.yml".to_owned(), text.into_bytes()));
@@ -256,7 +256,7 @@ async fn commit(asked: Option<&str>, before: Option<&Record>, env: &Env) -> Resu
             Fault::usage(message).hint("name the commit of a release with --suite-ref").into()
         });
     };
-    if known.len() != 40 || !known.chars().all(|char| char.is_ascii_hexdigit()) {
+    if !is_commit(known) {
         let message = format!("--suite-ref is `{known}`, which is no full commit id");
         return Err(Fault::usage(message).hint("tags and short ids can be moved").into());
     }

@@ -37,6 +37,11 @@ pub fn quoted(name: &str) -> String {
     format!("`{}`", name.replace('`', "``"))
 }
 
+/// Whether a reference of git is a whole commit id: a name or a short id can be moved.
+pub fn is_commit(reference: &str) -> bool {
+    reference.len() == 40 && reference.chars().all(|char| char.is_ascii_hexdigit())
+}
+
 /// What an alias points to, in words.
 pub fn shown(version: Option<ModelVersion>) -> String {
     version.map_or("nothing".to_owned(), |version| format!("version {version}"))
