@@ -148,48 +148,92 @@ static UP_TO: LazyLock<[u64; 20]> = LazyLock::new(|| {
     })
 });
 
-/// The count that a uniform number's first byte tells, where it tells it.
-static BY_BYTE: LazyLock<[u8; 256]> = LazyLock::new(|| {
-    std::array::from_fn(|byte| {
-        let lowest = (byte as u64) << 56;
-        let [low, high] = [lowest, lowest | (u64::MAX >> 8)].map(poisson);
-        if low == high { low } else { UNTOLD }
-    })
-});
+/// First bytes of uniform numbers that two counts share: more of the number
+/// tells which one it is. Above the last of them, no count has a byte of its own.
+static SHARED: LazyLock<[u8; 5]> =
+    LazyLock::new(|| std::array::from_fn(|count| (UP_TO[count] >> 56) as u8));
 const UNTOLD: u8 = u8::MAX;
 
 fn poisson(uniform: u64) -> u8 {
     UP_TO.iter().take_while(|up_to| uniform >= **up_to).count() as u8
 }
 
+/// Units that are drawn at a time: a uniform number has a byte for each.
+const STEPS: usize = 8;
+
+/// The counts that bytes tell, or [`UNTOLD`]. Compared rather than looked up, so
+/// that one instruction does it for many.
+#[inline(always)]
+fn told(bytes: &[u8; LANES * STEPS], shared: &[u8; 5]) -> [u8; LANES * STEPS] {
+    let mut counts = [0; LANES * STEPS];
+    for (count, byte) in counts.iter_mut().zip(bytes) {
+        let mut untold = 0;
+        for at in shared {
+            *count += u8::from(byte > at);
+            untold |= u8::from(byte == at);
+        }
+        *count |= 0u8.wrapping_sub(untold);
+    }
+    counts
+}
+
+/// Columns of an 8 by 8 matrix of bytes as its rows.
+#[inline(always)]
+fn transposed(mut rows: [u64; 8]) -> [u64; 8] {
+    for (apart, keep) in
+        [(4, 0x0000_0000_ffff_ffff), (2, 0x0000_ffff_0000_ffff), (1, 0x00ff_00ff_00ff_00ff)]
+    {
+        let bits = 8 * apart;
+        for row in (0..8).filter(|row| row & apart == 0) {
+            let swap = ((rows[row] >> bits) ^ rows[row + apart]) & keep;
+            rows[row] ^= swap << bits;
+            rows[row + apart] ^= swap;
+        }
+    }
+    rows
+}
+
 /// Draws `count` of the units at `place(0..count)`.
+#[inline(always)]
 fn draw(
     counts: &mut [Counts],
     randoms: &mut [Xoshiro256PlusPlus; LANES],
     count: usize,
     place: impl Fn(usize) -> usize,
 ) {
-    let by_byte = &*BY_BYTE;
+    const MARKS: u64 = 0x8080_8080_8080_8080;
+    let shared = &*SHARED;
     let mut totals = [0u64; LANES];
-    let mut at = 0;
-    while at < count {
-        let bytes: [[u8; 8]; LANES] =
-            std::array::from_fn(|lane| randoms[lane].next_u64().to_le_bytes());
-        let here = (count - at).min(8);
-        for step in 0..here {
-            let target = &mut counts[place(at + step)];
-            for lane in 0..LANES {
-                let byte = bytes[lane][step];
-                let mut drawn = by_byte[usize::from(byte)];
-                if drawn == UNTOLD {
-                    let rest = randoms[lane].next_u64() >> 8;
-                    drawn = poisson(u64::from(byte) << 56 | rest);
-                }
-                target[lane] = drawn;
-                totals[lane] += u64::from(drawn);
+    for at in (0..count).step_by(STEPS) {
+        let here = (count - at).min(STEPS);
+        let mut bytes = [0; LANES * STEPS];
+        for (bytes, random) in bytes.as_chunks_mut().0.iter_mut().zip(&mut *randoms) {
+            *bytes = random.next_u64().to_le_bytes();
+        }
+        let drawn = told(&bytes, shared);
+        let mut of_lane: [u64; LANES] = std::array::from_fn(|lane| {
+            u64::from_le_bytes(drawn.as_chunks().0[lane]) & (u64::MAX >> (64 - 8 * here))
+        });
+        for lane in 0..LANES {
+            let mut marks = of_lane[lane] & MARKS;
+            while marks != 0 {
+                let bits = marks.trailing_zeros() & !7;
+                let byte = bytes[lane * STEPS + bits as usize / 8];
+                let rest = randoms[lane].next_u64() >> 8;
+                let drawn = poisson(u64::from(byte) << 56 | rest);
+                of_lane[lane] ^= u64::from(UNTOLD ^ drawn) << bits;
+                marks &= marks - 1;
             }
         }
-        at += here;
+        let of_unit = transposed(of_lane);
+        // Eight counts are too few to overflow a byte.
+        let sums = of_unit.iter().sum::<u64>().to_le_bytes();
+        for (total, sum) in totals.iter_mut().zip(sums) {
+            *total += u64::from(sum);
+        }
+        for (step, drawn) in of_unit.iter().enumerate().take(here) {
+            counts[place(at + step)] = drawn.to_le_bytes();
+        }
     }
     for (lane, (total, random)) in totals.into_iter().zip(randoms).enumerate() {
         correct(counts, lane, random, total, (count, &place));
