@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use crate::agent::{Agent, Ran};
 use crate::hosts::{ISSUER, SUBJECT, Shared, azure_answer, serve};
+use crate::init::start;
 use crate::support::{
     Served, cache, git, has_node, lakegate, modules, python, root, text, tool, within,
 };
@@ -290,14 +291,7 @@ async fn with_pipelines(args: &[&str], act: impl AsyncFnOnce(&mut World<'_>)) {
     let served = Served::for_pipelines(&dir.path().join("workspace"), ISSUER, SUBJECT).await;
     let (address, host) = serve(azure_answer).await;
 
-    let home = repository(dir.path());
-    let (code, told) = init(&home, args);
-    assert_eq!(code, 0, "{told}");
-    git(&home, &["add", "-A"]);
-    git(&home, &["commit", "-qm", "feat: start"]);
-    git(&home, &["update-ref", "refs/remotes/origin/main", "HEAD"]);
-    git(&home, &["checkout", "-q", "-b", "change"]);
-
+    let home = start(dir.path(), args, false);
     let group = strings([
         ("DATABRICKS_HOST", served.host.clone()),
         ("DATABRICKS_CLIENT_ID", "flights".to_owned()),

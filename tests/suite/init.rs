@@ -24,6 +24,27 @@ pub(crate) fn repository(at: &Path) -> PathBuf {
     home
 }
 
+/// Starts a repository with what `init` writes, on a branch. One test runs models in
+/// an environment of their own; the others need not build it again.
+pub(crate) fn start(at: &Path, args: &[&str], own_environment: bool) -> PathBuf {
+    let home = repository(at);
+    let (code, told) = init(&home, args);
+    assert_eq!(code, 0, "{told}");
+    if !own_environment {
+        let jobs = home.join("resources/jobs.yml");
+        let text = std::fs::read_to_string(&jobs).unwrap();
+        let of_job =
+            text.replace("{name: environment, default: own}", "{name: environment, default: job}");
+        assert_ne!(text, of_job);
+        std::fs::write(&jobs, of_job).unwrap();
+    }
+    git(&home, &["add", "-A"]);
+    git(&home, &["commit", "-qm", "feat: start"]);
+    git(&home, &["update-ref", "refs/remotes/origin/main", "HEAD"]);
+    git(&home, &["checkout", "-q", "-b", "change"]);
+    home
+}
+
 /// Every reader of workflows, on everything that was written.
 fn lint(home: &Path) -> usize {
     git(home, &["add", "-A"]);
