@@ -26,12 +26,13 @@ pub use between::Between;
 pub use deploy::{Deploy, DeployEngine, DeployPolicy, Forbid};
 pub use drift::{Compat, Drift, Engine};
 pub use gate::{
-    Better, Compliance, Costs, Experiment, Fair, Fairness, Gate, GateJob, Infrastructure, LiveRule,
-    Margin, On, OwnMeasure, Pickle, Problem, Range, Reduction, Rule, Sided, Slices, Test,
+    Better, Choice, Compliance, Costs, Experiment, Fair, Fairness, Gate, GateJob, Infrastructure,
+    Licences, LiveRule, Margin, On, OwnMeasure, Pickle, Problem, Range, Reduction, Rule, Sided,
+    Slices, Test, Threshold,
 };
 pub use monitor::{Monitor, MonitorAgainst};
 pub use performance::{Labels, Performance};
-pub use promotion::Promotion;
+pub use promotion::{Copied, Promotion};
 pub use quality::Quality;
 pub use reaction::{Budget, Command, Notify, OnDrift, Retrain, Workflow};
 pub use release::{Release, TestedBy, release_branch};

@@ -156,6 +156,30 @@ impl Client {
         found(self.http.get(route).read().await)
     }
 
+    /// The tags of a column, as `key` or `key=value`.
+    pub async fn column_tags(
+        &self,
+        table: &TableName,
+        column: &str,
+    ) -> Result<BTreeSet<String>, Error> {
+        #[derive(Deserialize)]
+        struct Assigned {
+            tag_key: String,
+            #[serde(default)]
+            tag_value: Option<String>,
+        }
+        let name = segment(&format!("{table}.{column}"));
+        let route = format!("/api/2.1/unity-catalog/entity-tag-assignments/columns/{name}/tags");
+        let assigned: Vec<Assigned> = self.http.get(route).read_all("tag_assignments").await?;
+        let told = assigned.into_iter().map(|Assigned { tag_key, tag_value }| {
+            match tag_value.filter(|value| !value.is_empty()) {
+                Some(value) => format!("{tag_key}={value}"),
+                None => tag_key,
+            }
+        });
+        Ok(told.collect())
+    }
+
     pub async fn model_get(&self, model: &ModelName) -> Result<Option<RegisteredModel>, Error> {
         let call = self.http.get(Securable::Model.object(&model.to_string()));
         found(call.query("include_aliases", true).read().await)

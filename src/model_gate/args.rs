@@ -66,7 +66,8 @@ impl Args {
         if self.action == Verb::Verify {
             return Ok(Request::Verify { evidence: self.evidence, recompute: self.recompute });
         }
-        let model = self.model.or_else(|| config.promotion.model.clone()).ok_or_else(|| {
+        let judged = || config.promotion.judged().cloned();
+        let model = self.model.or_else(judged).ok_or_else(|| {
             Fault::usage("which model?").hint("name it with --model, or set `promotion.model`")
         })?;
         let mut policy = config.gate.clone().ok_or_else(|| {
@@ -80,13 +81,27 @@ impl Args {
             "latest" => None,
             text => Some(text.parse::<VersionRef>()?),
         };
+        let copy = config.promotion.copy.as_ref();
+        // What is judged elsewhere stands up to the champion of where it goes.
+        let champion_of = match (copy, &config.promotion.model) {
+            (Some(copy), Some(destination)) if copy.from == model => destination.clone(),
+            _ => model.clone(),
+        };
         let champion = match self.champion {
             Some(alias) => alias,
             None => config.promotion.alias.parse()?,
         };
         let record = config.record.schema.as_deref().map(str::parse::<SchemaName>).transpose()?;
-        let (filter, target) = (self.filter, config.target.clone());
-        let judge = Judge { model, candidate, champion, target, policy, filter, record };
+        let judge = Judge {
+            model,
+            candidate,
+            champion,
+            champion_of,
+            target: config.target.clone(),
+            policy,
+            filter: self.filter,
+            record,
+        };
         Ok(Request::Judge(Box::new(judge)))
     }
 }

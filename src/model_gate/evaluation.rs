@@ -7,7 +7,7 @@ use anyhow::Result;
 use crate::checkout;
 use crate::config::GateJob;
 use crate::record::evidence::Subject;
-use crate::report::{Fault, FaultKind};
+use crate::report::Fault;
 use crate::runs::{self, Order};
 use crate::step::Ctx;
 
@@ -33,16 +33,7 @@ pub(super) async fn run(
             rerun_infrastructure: true,
             step_key: None,
         };
-        let run = runs::to_end(ctx, &job, &order).await?;
-        if !run.succeeded() {
-            let why = runs::explain(ctx, &run, &mut Vec::new()).await;
-            let message = format!(
-                "run {} of `{}`, which comes before the gate: {why}",
-                run.run_id, wanted.job
-            );
-            let fault = Fault::new(FaultKind::Remote, message);
-            return Err(fault.hint(format!("see {}", run.run_page_url)).into());
-        }
+        let run = runs::to_success(ctx, &job, &order, "which comes before the gate").await?;
         seen.push(run.run_page_url);
     }
     Ok(seen)

@@ -1,10 +1,10 @@
 //! What is known about a version: from the registry, its run, and its files.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
-use arrow::array::{Array as _, AsArray as _};
+use arrow::array::{Array as _, ArrayRef, AsArray as _};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Float64Type};
 use arrow::util::display::array_value_to_string;
@@ -13,7 +13,7 @@ use serde_json::Value;
 use crate::config::{Compliance, Infrastructure};
 use crate::databricks::mlflow::Metric;
 use crate::lake::{self, Asked};
-use crate::names::{ModelName, ModelVersion};
+use crate::names::{ModelName, ModelVersion, Source, TableName};
 use crate::record::evidence::{Facts, Probe, finite};
 use crate::report::Fault;
 use crate::step::Ctx;
@@ -69,7 +69,83 @@ pub(super) async fn collect(
         })?;
         facts.advisories = Some(super::advisories::found(&text, &facts.packages)?);
     }
+    if !policy.forbidden_tags.is_empty() {
+        facts.input_tags = Some(input_tags(ctx, policy, &facts).await?);
+    }
+    if let Some(policy) = &policy.licences {
+        facts.licences = Some(licences(ctx, &policy.packages, model, version).await?);
+    }
     Ok(facts)
+}
+
+/// The tags of the inputs, as the tables have them whose columns they are.
+async fn input_tags(
+    ctx: &Ctx,
+    policy: &Compliance,
+    facts: &Facts,
+) -> Result<BTreeMap<String, BTreeSet<String>>> {
+    let named = facts.datasets.iter().filter_map(|dataset| dataset.parse().ok());
+    let tables: Vec<TableName> =
+        if policy.features.is_empty() { named.collect() } else { policy.features.clone() };
+    let mut found: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for table in &tables {
+        let Some(info) = ctx.client.table_get(table).await? else {
+            if policy.features.is_empty() {
+                continue;
+            }
+            let message = format!("`gate.compliance.features`: `{table}` does not exist");
+            return Err(Fault::usage(message).into());
+        };
+        for input in facts.inputs.iter().flatten() {
+            let mut columns = info.columns.iter();
+            let Some(column) = columns.find(|column| column.name.eq_ignore_ascii_case(input))
+            else {
+                continue;
+            };
+            let tags = ctx.client.column_tags(table, &column.name).await;
+            let tags = tags.with_context(|| format!("read the tags of `{table}.{input}`"))?;
+            found.entry(input.clone()).or_default().extend(tags);
+        }
+    }
+    Ok(found)
+}
+
+/// What a job found installed where the version runs.
+async fn licences(
+    ctx: &Ctx,
+    packages: &Source,
+    model: &ModelName,
+    version: ModelVersion,
+) -> Result<BTreeMap<String, String>> {
+    let rows = of_version(ctx, packages, ["package", "licence"], (model, version)).await?;
+    let [names, licences] = &rows;
+    let mut found: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for row in 0..names.len() {
+        // Without a value it is an empty text, which no policy allows.
+        let licence = array_value_to_string(licences, row)?;
+        found.entry(array_value_to_string(names, row)?).or_default().insert(licence);
+    }
+    // A package that was seen with several must be allowed with each.
+    let joined = |all: BTreeSet<String>| all.into_iter().collect::<Vec<_>>().join("; ");
+    Ok(found.into_iter().map(|(name, all)| (name, joined(all))).collect())
+}
+
+/// Columns of the rows that a job wrote about a version.
+async fn of_version<const N: usize>(
+    ctx: &Ctx,
+    source: &Source,
+    columns: [&str; N],
+    (model, version): (&ModelName, ModelVersion),
+) -> Result<[ArrayRef; N]> {
+    // Both come from names that were parsed: neither holds a quote.
+    let own = format!("model = '{model}' AND version = {version}");
+    let asked = Asked { filter: Some(&own), ..Asked::default() };
+    let opened = lake::open(ctx, source, asked).await?;
+    let names = columns.map(str::to_owned);
+    let batches = opened.side.read(ctx.lake_if_any(), &names, &opened.grouping).await?;
+    let arrays: Vec<ArrayRef> =
+        columns.iter().map(|name| lake::column(&batches, name)).collect::<Result<_>>()?;
+    arrays.try_into().ok().context("a column was lost")
 }
 
 /// What a job found when it ran the version.
@@ -79,14 +155,9 @@ pub(super) async fn probes(
     model: &ModelName,
     version: ModelVersion,
 ) -> Result<Vec<Probe>> {
-    // Both come from names that were parsed: neither holds a quote.
-    let own = format!("model = '{model}' AND version = {version}");
-    let asked = Asked { filter: Some(&own), ..Asked::default() };
-    let opened = lake::open(ctx, &policy.results, asked).await?;
-    let columns = ["check", "value", "at"].map(str::to_owned);
-    let batches = opened.side.read(ctx.lake_if_any(), &columns, &opened.grouping).await?;
-    let column = |name: &str| lake::column(&batches, name);
-    let (names, values, times) = (column("check")?, column("value")?, column("at")?);
+    let columns = ["check", "value", "at"];
+    let [names, values, times] =
+        of_version(ctx, &policy.results, columns, (model, version)).await?;
     let values = cast(&values, &DataType::Float64)?;
     let values = values.as_primitive::<Float64Type>();
     let rows = (0..values.len()).map(|row| {

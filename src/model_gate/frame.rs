@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use arrow::array::{Array as _, ArrayRef, AsArray as _, Float64Array, RecordBatch, UInt32Array};
-use arrow::compute::{cast, concat_batches, take_record_batch};
+use arrow::compute::{cast, concat_batches, filter_record_batch, not, take_record_batch};
 use arrow::datatypes::{DataType, Float64Type, Schema};
 use arrow::row::{OwnedRow, RowConverter, SortField};
 use arrow::util::display::array_value_to_string;
@@ -54,6 +54,17 @@ impl Frame {
             return Err(unmatched([(&ours, &a), (&theirs, &b)], key)?.into());
         }
         Ok(Self { rows: ours, champion: theirs })
+    }
+
+    /// The rows that fulfil a condition, and all others.
+    pub(super) fn split(&self, condition: &str) -> Result<[Self; 2]> {
+        let holds = condition.parse::<Predicate>()?.select(&self.rows)?;
+        let part = |mask| -> Result<Self> {
+            let [rows, champion] =
+                [&self.rows, &self.champion].map(|batch| filter_record_batch(batch, mask));
+            Ok(Self { rows: rows?, champion: champion? })
+        };
+        Ok([part(&holds)?, part(&not(&holds)?)?])
     }
 }
 
@@ -184,6 +195,9 @@ pub(super) fn columns(policy: &Gate, with_champion: bool) -> Result<[Vec<String>
     ours.extend(policy.candidate_scores.values().cloned());
     ours.extend(policy.candidate_bounds.iter().flatten().cloned());
     ours.extend(policy.fairness.iter().map(|rule| rule.by.clone()));
+    if let Some(choice) = policy.threshold.choice() {
+        ours.extend(choice.condition.parse::<Predicate>()?.columns());
+    }
     if let Some(slices) = &policy.slices {
         ours.extend(slices.columns.iter().cloned());
         for condition in slices.conditions.values() {

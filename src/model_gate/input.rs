@@ -8,9 +8,10 @@ use anyhow::Result;
 use super::frame::Frame;
 use super::parts::{Slice, numbered, parts, slices};
 use super::reader::{Reader, Who};
-use crate::config::{Gate, Problem};
+use crate::config::{Choice, Gate, Problem};
+use crate::record::evidence::Thresholds;
 use crate::report::Fault;
-use crate::stats::metrics::Model;
+use crate::stats::metrics::{Answers, Model};
 use crate::stats::resample::Units;
 
 /// Both models' answers for the same rows.
@@ -29,6 +30,8 @@ pub(super) struct Judged {
     /// Of binary problems.
     positives: Option<Vec<bool>>,
     stratify: bool,
+    /// Where they were chosen.
+    pub(super) thresholds: Option<Thresholds>,
 }
 
 impl Judged {
@@ -102,7 +105,11 @@ pub(super) fn judge(frame: &Frame, policy: &Gate, with_champion: bool) -> Result
         let fault = Fault::usage(format!("`{source}` has no rows to judge"));
         return Err(fault.hint("run the evaluation job first, or loosen --where").into());
     }
-    let reader = Reader::new(frame, policy)?;
+    let chosen = policy.threshold.choice();
+    let chosen = chosen.map(|choice| choose(frame, policy, choice, with_champion)).transpose()?;
+    let frame = chosen.as_ref().map_or(frame, |(_, rest)| rest);
+    let thresholds = chosen.as_ref().map(|(thresholds, _)| thresholds.clone());
+    let reader = Reader::new(frame, policy, thresholds.as_ref())?;
     let candidate = reader.model(Who::Candidate)?;
     let champion = with_champion.then(|| reader.model(Who::Champion)).transpose()?;
     let positives = (policy.problem == Problem::Binary)
@@ -122,14 +129,54 @@ pub(super) fn judge(frame: &Frame, policy: &Gate, with_champion: bool) -> Result
     Ok(Judged {
         candidate,
         champion,
-        rows: count as u64,
+        rows: frame.rows.num_rows() as u64,
         slices: slices(&frame.rows, policy)?,
         groups: groups.collect::<Result<_>>()?,
         classes: reader.classes,
         clusters,
         positives,
         stratify: policy.stratify,
+        thresholds,
     })
+}
+
+/// The threshold that is best for each model on the rows that are set apart for
+/// it, and the rows that are left.
+fn choose(
+    frame: &Frame,
+    policy: &Gate,
+    choice: &Choice,
+    with_champion: bool,
+) -> Result<(Thresholds, Frame)> {
+    let [apart, rest] = frame.split(&choice.condition)?;
+    let refused = |message: String| {
+        Fault::usage(message).hint("`gate.threshold.where` sets rows apart, the others are judged")
+    };
+    for (part, which) in [(&apart, "no row is"), (&rest, "every row is")] {
+        if part.rows.num_rows() == 0 {
+            let message = format!("{which} one where {}", choice.condition);
+            return Err(refused(message).into());
+        }
+    }
+    let reader = Reader::new(&apart, policy, None)?;
+    let best = |who| -> Result<f64> {
+        let found = match &reader.model(who)?.answers {
+            Answers::Scores(scores) => scores.best_threshold(choice.best),
+            _ => None,
+        };
+        Ok(found.ok_or_else(|| {
+            refused(format!(
+                "no threshold can be chosen: all rows where {} have the same label",
+                choice.condition
+            ))
+        })?)
+    };
+    let thresholds = Thresholds {
+        candidate: best(Who::Candidate)?,
+        champion: with_champion.then(|| best(Who::Champion)).transpose()?,
+        rows: apart.rows.num_rows() as u64,
+    };
+    Ok((thresholds, rest))
 }
 
 #[cfg(test)]

@@ -344,3 +344,45 @@ fn answers_of_another_version_are_refused() {
         crate::model_gate::frame::of_version(&same, "v", crate::names::ModelVersion(7)).is_ok()
     );
 }
+
+#[test]
+fn thresholds_are_chosen_on_rows_that_are_not_judged() {
+    let batch = |split: &[&str], y: &[f64], p: &[f64], q: &[f64]| {
+        let id: Vec<i64> = (0..y.len() as i64).collect();
+        let columns = [
+            ("id", ids(&id)),
+            ("split", texts_of(split)),
+            ("y", floats(y)),
+            ("p", floats(p)),
+            ("q", floats(q)),
+        ];
+        Frame::one(&[RecordBatch::try_from_iter(columns).unwrap()], &["id".to_owned()]).unwrap()
+    };
+    let policy = parsed(
+        "{problem: binary, predictions: a.b.c, key: [id], label: y, candidate: p, champion: q, threshold: {best: accuracy, where: \"split = 'choose'\"}, rules: [{metric: f1, min: 0.5}]}",
+    );
+    let split = ["choose", "choose", "choose", "judge", "judge", "judge"];
+    let y = [1.0, 0.0, 1.0, 1.0, 0.0, 0.0];
+    let frame =
+        batch(&split, &y, &[0.3, 0.2, 0.9, 0.31, 0.29, 0.1], &[0.8, 0.7, 0.9, 0.75, 0.9, 0.1]);
+    let judged = judge(&frame, &policy, true).unwrap();
+    let chosen = judged.thresholds.clone().unwrap();
+    assert_eq!((chosen.candidate, chosen.champion, chosen.rows), (0.3, Some(0.8), 3));
+    assert_eq!(judged.rows, 3);
+    let alarms = judged.models().map(|model| match &model.unwrap().answers {
+        Answers::Scores(scores) => scores.alarms().to_vec(),
+        _ => panic!(),
+    });
+    assert_eq!(alarms, [vec![true, false, false], vec![false, true, false]]);
+    let measured = measure::measure(&judged, &policy, 1);
+    assert_eq!(measured.whole.candidate["f1"], 1.0);
+    assert_eq!(measured.thresholds, judged.thresholds);
+
+    let refused = |split: &[&str], y: &[f64]| {
+        let frame = batch(split, y, &[0.3; 6], &[0.3; 6]);
+        judge(&frame, &policy, true).unwrap_err().to_string()
+    };
+    assert!(refused(&["judge"; 6], &y).contains("no row is one where split = 'choose'"));
+    assert!(refused(&["choose"; 6], &y).contains("every row is one where"));
+    assert!(refused(&split, &[1.0, 1.0, 1.0, 1.0, 0.0, 0.0]).contains("single class"));
+}

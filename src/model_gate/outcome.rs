@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use serde_json::json;
 
 use super::input::Judged;
+use crate::config::Gate;
 use crate::names::Sha256;
 use crate::record::GateRow;
-use crate::record::evidence::{Check, Evidence, Measured, Statement};
+use crate::record::evidence::{Check, Evidence, Measured, Statement, Thresholds};
 use crate::report::{
     Curves, Document, Finding, Forest, Interval, Line, Outcome, Report, Severity, Table, Verdict,
     number,
@@ -101,6 +102,9 @@ fn report(evidence: &Evidence, decision: &Decision) -> Report {
         None => report.fact("data", "what training logged"),
     }
     report.fact("digest", statement.candidate.digest.short());
+    if let Some(thresholds) = &statement.measured.thresholds {
+        report.fact("thresholds", chosen(thresholds, &statement.policy));
+    }
     if let Some(correction) = statement.policy.correction {
         report.fact("correction", correction.as_str());
     }
@@ -131,6 +135,20 @@ fn report(evidence: &Evidence, decision: &Decision) -> Report {
         report.findings.push(Finding::new(Severity::Notice, "gate/first-model", note.clone()));
     }
     report.concluded(decision.verdict, decision.reason.clone())
+}
+
+/// The thresholds, and what they were chosen by.
+fn chosen(thresholds: &Thresholds, policy: &Gate) -> String {
+    let champion = thresholds.champion.map(|score| format!(", champion {}", number(score)));
+    let by = policy.threshold.choice().map(|choice| {
+        format!("; the best {} of {} rows where {}", choice.best, thresholds.rows, choice.condition)
+    });
+    format!(
+        "candidate {}{}{}",
+        number(thresholds.candidate),
+        champion.unwrap_or_default(),
+        by.unwrap_or_default()
+    )
 }
 
 fn shown(value: Option<f64>) -> String {

@@ -13,8 +13,11 @@ use super::frame::{Frame, column, floats};
 use super::parts::numbered;
 use crate::config::{Gate, Problem};
 use crate::lake::Expression;
+use crate::record::evidence::Thresholds;
 use crate::report::Fault;
-use crate::stats::metrics::{Answers, Classes, Forecast, Model, Own, Predictions, Ranking};
+use crate::stats::metrics::{
+    Answers, Classes, Forecast, Model, Own, Predictions, Ranking, Settings,
+};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Who {
@@ -31,10 +34,16 @@ pub(super) struct Reader<'a> {
     pub(super) classes: Vec<String>,
     class_of_row: Vec<u32>,
     weights: Option<Vec<f64>>,
+    thresholds: Option<&'a Thresholds>,
 }
 
 impl<'a> Reader<'a> {
-    pub(super) fn new(frame: &'a Frame, policy: &'a Gate) -> Result<Self> {
+    /// With the thresholds that were chosen, if any were.
+    pub(super) fn new(
+        frame: &'a Frame,
+        policy: &'a Gate,
+        thresholds: Option<&'a Thresholds>,
+    ) -> Result<Self> {
         let weights = policy.weight.as_ref();
         let weights =
             weights.map(|name| anyhow::Ok(self::weights(&column(&frame.rows, name)?, name)?));
@@ -45,6 +54,7 @@ impl<'a> Reader<'a> {
             classes: Vec::new(),
             class_of_row: Vec::new(),
             weights: weights.transpose()?,
+            thresholds,
         };
         let Some(label) = &policy.label else { return Ok(reader) };
         match policy.problem {
@@ -128,6 +138,16 @@ impl<'a> Reader<'a> {
         })
     }
 
+    /// What the metrics of one model are told.
+    fn settings(&self, who: Who) -> Settings {
+        let settings = self.policy.settings();
+        let chosen = self.thresholds.and_then(|thresholds| match who {
+            Who::Candidate => Some(thresholds.candidate),
+            Who::Champion => thresholds.champion,
+        });
+        Settings { threshold: chosen.unwrap_or(settings.threshold), ..settings }
+    }
+
     fn answers(&self, who: Who) -> Result<Answers> {
         let policy = self.policy;
         let (answer, scores, bounds) = match who {
@@ -142,7 +162,7 @@ impl<'a> Reader<'a> {
         let Some(name) = answer.as_ref().filter(|_| policy.problem != Problem::Other) else {
             return Ok(Answers::Nothing);
         };
-        let settings = policy.settings();
+        let settings = self.settings(who);
         let numbers_of = |name: &str| anyhow::Ok(numbers(&column(self.batch(who), name)?, name)?);
         let scores = numbers_of(name)?;
         if policy.problem == Problem::Binary {

@@ -35,6 +35,8 @@ pub struct Judge {
     /// Nothing means the newest version.
     pub candidate: Option<VersionRef>,
     pub champion: Alias,
+    /// The model whose alias that is.
+    pub champion_of: ModelName,
     /// The bundle's target, for the keys of jobs.
     pub target: Option<String>,
     pub policy: Gate,
@@ -63,8 +65,13 @@ async fn judge_version(ctx: Ctx, request: Judge) -> Result<Outcome> {
     let policy = &request.policy;
     // From here on numbers are used, never the alias: it may move meanwhile.
     let candidate = candidate(&ctx.client, &request.model, request.candidate.as_ref()).await?;
-    let champion = champion(&ctx.client, &request.model, &request.champion).await?;
-    let champion = champion.filter(|champion| champion.version != candidate.version);
+    let champion = champion(&ctx.client, &request.champion_of, &request.champion).await?;
+    let champion_of = Some(&request.champion_of).filter(|model| **model != request.model);
+    let champion = champion.filter(|champion| match champion_of {
+        None => champion.version != candidate.version,
+        // A copy of the candidate is the candidate.
+        Some(_) => champion.digest != candidate.digest,
+    });
     let told = champion.as_ref().map(|champion| format!("champion version {}", champion.version));
     let told = told.unwrap_or("no other champion".into());
     ctx.host.progress(&format!("candidate version {}, {told}", candidate.version));
@@ -100,13 +107,13 @@ async fn judge_version(ctx: Ctx, request: Judge) -> Result<Outcome> {
         version: state.and_then(|read| read.version),
         digest,
         champion: state.and_then(|read| read.champion.clone()),
+        champion_version: state.and_then(|read| read.champion_version),
         filter: request.filter.clone(),
         runs,
         rows: judged.as_ref().map_or(0, |judged| judged.rows),
         seed,
     };
-    let subjects = (request.model.clone(), candidate, champion);
-    let (evidence, decision) = sealed(&ctx, policy, subjects, data, measured);
+    let (evidence, decision) = sealed(&ctx, &request, (candidate, champion), data, measured);
     if let Some(schema) = &request.record {
         ctx.lake()?.record(schema, &outcome::rows(&evidence)).await?;
     }
@@ -142,11 +149,11 @@ async fn besides(
     let (policy, model, version) = (&request.policy, &request.model, candidate.version);
     if !policy.logged.is_empty() {
         let Scope { candidate, champion: theirs, unclear, .. } = &mut measured.whole;
-        let mut places = vec![(version, candidate)];
+        let mut places = vec![(model, version, candidate)];
         if let Some(champion) = champion {
-            places.push((champion.version, theirs.get_or_insert_default()));
+            places.push((&request.champion_of, champion.version, theirs.get_or_insert_default()));
         }
-        for (version, values) in places {
+        for (model, version, values) in places {
             for (name, found) in facts::logged(ctx, policy.logged.keys(), model, version).await? {
                 match found {
                     Ok(value) => _ = values.insert(name, value),
@@ -175,16 +182,20 @@ async fn besides(
 /// Decides, and seals what the decision was made from.
 fn sealed(
     ctx: &Ctx,
-    policy: &Gate,
-    (model, candidate, champion): (ModelName, Subject, Option<Subject>),
+    request: &Judge,
+    (candidate, champion): (Subject, Option<Subject>),
     data: Data,
     measured: Measured,
 ) -> (Evidence, Decision) {
+    let (policy, model) = (&request.policy, &request.model);
     let now = clock::now();
     let decision = verdict::decide(policy, &measured, &now.to_string());
     let context = &ctx.context;
     let evidence = Evidence::seal(Statement {
-        model,
+        model: model.clone(),
+        champion_of: Some(&request.champion_of)
+            .filter(|other| champion.is_some() && *other != model)
+            .cloned(),
         candidate,
         champion,
         data,
@@ -212,7 +223,9 @@ pub(super) struct Read {
     identity: String,
     version: Option<u64>,
     pub(super) digest: Option<Sha256>,
-    champion: Option<String>,
+    /// Where the champion's rows lie apart, and their state.
+    pub(super) champion: Option<String>,
+    champion_version: Option<u64>,
 }
 
 /// Which rows are read.
@@ -235,15 +248,23 @@ pub(super) async fn read(ctx: &Ctx, wanted: Wanted<'_>, with_champion: bool) -> 
     let apart = policy.champion_predictions.as_ref().filter(|_| with_champion);
     let Some(source) = apart else {
         let frame = Frame::one(&batches, &policy.key)?;
-        return Ok(Read { frame, identity, version, digest, champion: None });
+        return Ok(Read {
+            frame,
+            identity,
+            version,
+            digest,
+            champion: None,
+            champion_version: None,
+        });
     };
     let opened = lake::open(ctx, source, asked).await?;
+    let champion_version = opened.version;
     let others = opened.side.read(ctx.lake_if_any(), &theirs, &opened.grouping).await?;
     let frame = Frame::two(&batches, &others, &policy.key)?;
     let own = opened.side.digest()?.map(|digest| format!(", digest {digest}"));
     let state = format!("{}{}", opened.identity, own.unwrap_or_default());
     identity.push_str(&format!(" and {state}"));
-    Ok(Read { frame, identity, version, digest, champion: Some(state) })
+    Ok(Read { frame, identity, version, digest, champion: Some(state), champion_version })
 }
 
 /// The version that is judged, and the digest of its files.

@@ -8,6 +8,7 @@ use anyhow::Result;
 use super::input::judge;
 use super::measure::measure;
 use super::run::{Wanted, read};
+use crate::names::AsOf;
 use crate::record::evidence::{Evidence, Measured};
 use crate::report::{Fault, FaultKind, Outcome, Report, Table, Verdict};
 use crate::step::Ctx;
@@ -60,17 +61,21 @@ async fn recomputed(ctx: &Ctx, evidence: &Evidence) -> Result<()> {
             Fault::usage("nothing was measured: the evidence is made from logged metrics").into()
         );
     };
-    source.as_of = data.version.map(crate::names::AsOf::Version).or(source.as_of);
-    let policy = &statement.policy;
-    if data.champion.is_some() {
-        let fault = Fault::usage("predictions of two tables are not measured again yet");
-        return Err(fault.hint("verify without --recompute").into());
+    source.as_of = data.version.map(AsOf::Version).or(source.as_of);
+    let mut policy = statement.policy.clone();
+    if let (Some(theirs), Some(version)) = (&mut policy.champion_predictions, data.champion_version)
+    {
+        theirs.as_of = Some(AsOf::Version(version));
     }
+    let policy = &policy;
     let wanted = Wanted { policy, predictions: &source, filter: data.filter.as_deref() };
     let with_champion = statement.champion.is_some();
     let read = read(ctx, wanted, with_champion).await?;
     if read.digest != data.digest {
         return Err(differs("the file of predictions").into());
+    }
+    if read.champion != data.champion {
+        return Err(differs("what the champion's predictions are read from").into());
     }
     let judged = judge(&read.frame, policy, with_champion)?;
     // What came from elsewhere is what it was at the time.

@@ -1,7 +1,7 @@
 //! A gate's evidence: what was decided, about which bytes, from which data, as
 //! an in-toto statement about the version's files.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -25,6 +25,9 @@ pub struct Statement {
     pub model: ModelName,
     pub candidate: Subject,
     pub champion: Option<Subject>,
+    /// The model that the champion is a version of, where it is another one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub champion_of: Option<ModelName>,
     pub data: Data,
     pub policy: Gate,
     pub measured: Measured,
@@ -61,6 +64,9 @@ pub struct Data {
     /// Where the champion's predictions lay, if apart, and their state.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub champion: Option<String>,
+    /// The version of that table in its Delta log.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub champion_version: Option<u64>,
     /// The condition on its rows, as SQL.
     pub filter: Option<String>,
     /// The runs of `gate.jobs` that came before it.
@@ -82,6 +88,9 @@ pub struct Measured {
     /// The two models gave the same answer for every row.
     #[serde(default)]
     pub identical: bool,
+    /// Where they were chosen, on rows that were then not judged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub thresholds: Option<Thresholds>,
     /// All rows.
     pub whole: Scope,
     /// Parts of them.
@@ -99,6 +108,16 @@ pub struct Measured {
     /// What live traffic gave.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub live: Option<Live>,
+}
+
+/// From which score on each model's predictions counted as positive.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Thresholds {
+    pub candidate: f64,
+    pub champion: Option<f64>,
+    /// Those that they were chosen on.
+    pub rows: u64,
 }
 
 /// Two groups of live traffic.
@@ -167,6 +186,12 @@ pub struct Facts {
     pub commit_is_there: Option<bool>,
     /// Packages that are known as bad; nothing when nobody looked.
     pub advisories: Option<Vec<String>>,
+    /// The tags of the inputs that are columns of a known table.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub input_tags: Option<BTreeMap<String, BTreeSet<String>>>,
+    /// The licences of the packages that the version runs with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub licences: Option<BTreeMap<String, String>>,
 }
 
 /// Some rows, and what was measured on them.
@@ -234,6 +259,9 @@ pub struct Group {
     /// Behind the share that the fewest rows are behind.
     pub rows: u64,
     pub shares: Vec<Option<f64>>,
+    /// How many rows of one weight would tell as much, by share.
+    #[serde(default)]
+    pub effective: Vec<f64>,
 }
 
 /// What one condition came to.

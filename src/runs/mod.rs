@@ -45,6 +45,18 @@ const LOST: u32 = 20;
 /// How many lines of a failed task's log are shown.
 const TAIL: usize = 30;
 
+/// [`to_end`], and nothing but success will do; `purpose` is told of a failure.
+pub async fn to_success(ctx: &Ctx, job: &Job, order: &Order, purpose: &str) -> Result<Run> {
+    let run = to_end(ctx, job, order).await?;
+    if run.succeeded() {
+        return Ok(run);
+    }
+    let why = explain(ctx, &run, &mut Vec::new()).await;
+    let message = format!("run {} of `{}`, {purpose}: {why}", run.run_id, job.name());
+    let fault = Fault::new(FaultKind::Remote, message);
+    Err(fault.hint(format!("see {}", run.run_page_url)).into())
+}
+
 /// Starts the job once per step attempt, and waits for its end.
 pub async fn to_end(ctx: &Ctx, job: &Job, order: &Order) -> Result<Run> {
     let (job_id, name) = (job.job_id, job.name());

@@ -1,8 +1,9 @@
 //! Whether what is known about a version is what the policy asks for.
 
 use jiff::{SignedDuration, Timestamp};
+use spdx::{Expression, ParseMode};
 
-use crate::config::{Compliance, Pickle};
+use crate::config::{Compliance, Licences, Pickle};
 use crate::record::evidence::{Check, Facts};
 use crate::report::{Verdict, number};
 
@@ -60,27 +61,59 @@ fn inputs(policy: &Compliance, facts: &Facts, checks: &mut Checks) {
         checks.judge("input example", facts.has_example, told.to_owned());
     }
     if !policy.forbidden_inputs.is_empty() {
-        let (fits, told) = match &facts.inputs {
-            None => (false, "the model does not say which columns it takes".to_owned()),
-            Some(inputs) if inputs.iter().any(|input| input.starts_with('#')) => {
-                (false, "some of the model's inputs have no name".to_owned())
-            }
-            Some(inputs) => {
-                let found: Vec<&str> = inputs
-                    .iter()
-                    .filter(|input| policy.forbidden_inputs.contains(input))
-                    .map(String::as_str)
-                    .collect();
-                let told = if found.is_empty() {
-                    "none is taken".to_owned()
-                } else {
-                    format!("the model takes {}", found.join(", "))
-                };
-                (found.is_empty(), told)
-            }
+        let forbidden = named_inputs(facts).map(|inputs| {
+            let found = inputs.iter().filter(|input| policy.forbidden_inputs.contains(input));
+            found.cloned().collect::<Vec<_>>()
+        });
+        let (fits, told) = match forbidden {
+            Err(why) => (false, why),
+            Ok(found) if found.is_empty() => (true, "none is taken".to_owned()),
+            Ok(found) => (false, format!("the model takes {}", found.join(", "))),
         };
         checks.judge("forbidden inputs", fits, told);
     }
+    if !policy.forbidden_tags.is_empty() {
+        let (fits, told) = match tagged(&policy.forbidden_tags, facts) {
+            Err(why) => (false, why),
+            Ok(found) if found.is_empty() => {
+                (true, format!("no input has the tag {}", policy.forbidden_tags.join(" or ")))
+            }
+            Ok(found) => (false, found.join("; ")),
+        };
+        checks.judge("forbidden tags", fits, told);
+    }
+}
+
+/// The inputs, where each has a name.
+fn named_inputs(facts: &Facts) -> Result<&[String], String> {
+    let Some(inputs) = &facts.inputs else {
+        return Err("the model does not say which columns it takes".into());
+    };
+    if inputs.iter().any(|input| input.starts_with('#')) {
+        return Err("some of the model's inputs have no name".into());
+    }
+    Ok(inputs)
+}
+
+/// The inputs with such a tag, where the tags of all are known.
+fn tagged(forbidden: &[String], facts: &Facts) -> Result<Vec<String>, String> {
+    let inputs = named_inputs(facts)?;
+    let tags = facts.input_tags.as_ref().ok_or("the tags of the inputs were not read")?;
+    let unknown: Vec<&str> =
+        inputs.iter().filter(|input| !tags.contains_key(*input)).map(String::as_str).collect();
+    if !unknown.is_empty() {
+        return Err(format!("no table that is known has the columns {}", unknown.join(", ")));
+    }
+    let is_forbidden = |tag: &String| {
+        let key = tag.split_once('=').map_or(tag.as_str(), |(key, _)| key);
+        forbidden.iter().any(|word| word == tag || word == key)
+    };
+    let of_input = |input: &String| {
+        let found: Vec<&str> =
+            tags[input].iter().filter(|tag| is_forbidden(tag)).map(String::as_str).collect();
+        (!found.is_empty()).then(|| format!("`{input}` is tagged {}", found.join(", ")))
+    };
+    Ok(inputs.iter().filter_map(of_input).collect())
 }
 
 /// Where it comes from.
@@ -139,6 +172,37 @@ fn contents(policy: &Compliance, facts: &Facts, checks: &mut Checks) {
         };
         checks.judge("advisories", fits, told);
     }
+    if let Some(policy) = &policy.licences {
+        let (fits, told) = match facts.licences.as_ref().filter(|found| !found.is_empty()) {
+            None => (false, "no job wrote down which packages the version runs with".to_owned()),
+            Some(found) => {
+                let refused: Vec<String> = found
+                    .iter()
+                    .filter(|(package, licence)| !is_licensed(policy, package, licence))
+                    .map(|(package, licence)| match licence.trim() {
+                        "" => format!("{package} names no licence"),
+                        licence => format!("{package} has {licence}"),
+                    })
+                    .collect();
+                let told = format!("those of {} packages are allowed", found.len());
+                (refused.is_empty(), if refused.is_empty() { told } else { refused.join("; ") })
+            }
+        };
+        checks.judge("licences", fits, told);
+    }
+}
+
+/// Whether a package may be used with what it says of its licence: an expression
+/// of SPDX, or words; all of them, where it has several.
+fn is_licensed(policy: &Licences, package: &str, licence: &str) -> bool {
+    let same = |a: &str, b: &str| a.trim().eq_ignore_ascii_case(b.trim());
+    let is_allowed = |text: &str| policy.allowed.iter().any(|word| same(word, text));
+    let fits = |text: &str| {
+        is_allowed(text)
+            || Expression::parse_mode(text.trim(), ParseMode::LAX)
+                .is_ok_and(|found| found.evaluate(|one| is_allowed(&one.to_string())))
+    };
+    policy.exceptions.iter().any(|name| same(name, package)) || licence.split(';').all(fits)
 }
 
 fn short(commit: &str) -> String {
@@ -209,7 +273,7 @@ mod tests {
 
     #[test]
     fn what_is_not_known_never_passes() {
-        let policy = "{description: 10, owner: [], tags: {licence: [MIT], intended_use: []}, signature: true, input_example: true, trained_on: [main.f.*], commit_on: main, flavors: [sklearn], advisories: bad.txt, max_age_days: 5, forbidden_inputs: [sex]}";
+        let policy = "{forbidden_tags: [pii], licences: {packages: a.b.c, allowed: [MIT]}, description: 10, owner: [], tags: {licence: [MIT], intended_use: []}, signature: true, input_example: true, trained_on: [main.f.*], commit_on: main, flavors: [sklearn], advisories: bad.txt, max_age_days: 5, forbidden_inputs: [sex]}";
         for (reason, passes) in verdicts(policy, &Facts::default()) {
             assert!(!passes, "{reason}");
         }
@@ -245,6 +309,69 @@ mod tests {
         }
         assert!(
             refused.iter().any(|(reason, _)| reason == "forbidden inputs: the model takes sex")
+        );
+    }
+
+    #[test]
+    fn no_input_has_a_tag_that_is_forbidden_and_all_are_looked_up() {
+        let tags = |of: &[(&str, &[&str])]| {
+            let entry = |(name, tags): &(&str, &[&str])| {
+                ((*name).to_owned(), tags.iter().map(|tag| (*tag).to_owned()).collect())
+            };
+            Some(of.iter().map(entry).collect())
+        };
+        let told = |input_tags| {
+            let inputs = Some(vec!["hour".to_owned(), "sex".to_owned()]);
+            let facts = Facts { inputs, input_tags, ..Facts::default() };
+            verdicts("{forbidden_tags: [pii, class=personal]}", &facts).remove(0)
+        };
+        let fine = told(tags(&[("hour", &["class=time"]), ("sex", &["piii"])]));
+        assert_eq!(
+            fine,
+            ("forbidden tags: no input has the tag pii or class=personal".into(), true)
+        );
+        for (found, words) in [
+            (
+                tags(&[("hour", &[]), ("sex", &["pii=yes", "class=personal"])]),
+                "`sex` is tagged class=personal, pii=yes",
+            ),
+            (tags(&[("hour", &[])]), "no table that is known has the columns sex"),
+            (None, "not read"),
+        ] {
+            let (reason, passes) = told(found);
+            assert!(!passes && reason.contains(words), "{reason}");
+        }
+    }
+
+    #[test]
+    fn licences_are_read_as_expressions_and_as_words() {
+        let passes = |licence: &str| {
+            let licences = Some([("numpy".to_owned(), licence.to_owned())].into());
+            let facts = Facts { licences, ..Facts::default() };
+            let policy = "{licences: {packages: a.b.c, allowed: [MIT, BSD-3-Clause, our own terms], exceptions: [ours]}}";
+            verdicts(policy, &facts).remove(0).1
+        };
+        for licence in [
+            "MIT",
+            "mit",
+            "MIT OR GPL-3.0-only",
+            "MIT AND BSD-3-Clause",
+            "Our own terms",
+            "MIT; BSD-3-Clause",
+        ] {
+            assert!(passes(licence), "{licence}");
+        }
+        for licence in
+            ["", "GPL-3.0-only", "MIT AND GPL-3.0-only", "MIT; GPL-3.0-only", "MIT OR", "anything"]
+        {
+            assert!(!passes(licence), "{licence}");
+        }
+        let licences = Some([("ours".to_owned(), String::new())].into());
+        let facts = Facts { licences, ..Facts::default() };
+        assert!(
+            verdicts("{licences: {packages: a.b.c, allowed: [MIT], exceptions: [ours]}}", &facts)
+                [0]
+            .1
         );
     }
 }

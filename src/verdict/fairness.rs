@@ -1,18 +1,20 @@
 //! How far groups are apart in the alarms that they get.
 
-use crate::config::{Fairness, Gate};
-use crate::record::evidence::{Check, Group, Measured};
+use crate::config::{Fairness, Gate, On};
+use crate::record::evidence::{Check, Group, Measured, finite};
 use crate::report::{Verdict, number};
+use crate::stats::proportions::{self, Share};
 
 pub(super) fn checks(policy: &Gate, measured: &Measured) -> Vec<Check> {
+    let outside = 1.0 - policy.confidence;
     let mut checks = Vec::new();
     for (at, rule) in policy.fairness.iter().enumerate() {
         let groups = measured.groups.get(at).map(Vec::as_slice).unwrap_or_default();
         if let Some(limit) = rule.max_difference {
-            checks.push(check(rule, groups, Limit::Difference(limit)));
+            checks.push(check(rule, groups, Limit::Difference(limit), outside));
         }
         if let Some(limit) = rule.min_ratio {
-            checks.push(check(rule, groups, Limit::Ratio(limit)));
+            checks.push(check(rule, groups, Limit::Ratio(limit), outside));
         }
     }
     checks
@@ -25,20 +27,46 @@ enum Limit {
 }
 
 /// Two groups, and how far they are apart.
-struct Ends {
+struct Pair {
     apart: f64,
-    /// The groups with the lowest and the highest share, as they are told.
-    told: [String; 2],
+    /// Between which ends that may lie.
+    low: f64,
+    high: f64,
+    /// The groups with the lower and the higher share, as they are told.
+    told: String,
 }
 
 impl Limit {
-    /// By difference or ratio.
-    fn apart(self, [low, high]: [f64; 2]) -> f64 {
+    fn name(self) -> &'static str {
         match self {
-            Self::Difference(_) => high - low,
+            Self::Difference(_) => "difference",
+            Self::Ratio(_) => "ratio",
+        }
+    }
+
+    fn size(self) -> f64 {
+        match self {
+            Self::Difference(size) | Self::Ratio(size) => size,
+        }
+    }
+
+    /// By difference or ratio, with an interval that misses it in `alpha`.
+    fn apart(self, [low, high]: [Share; 2], alpha: f64) -> [f64; 3] {
+        let (value, [from, to]) = match self {
+            Self::Difference(_) => {
+                (high.value - low.value, proportions::difference([high, low], alpha))
+            }
             // Nobody gets an alarm: all are treated alike.
-            Self::Ratio(_) if high == 0.0 => 1.0,
-            Self::Ratio(_) => low / high,
+            Self::Ratio(_) if high.value == 0.0 => (1.0, proportions::ratio([low, high], alpha)),
+            Self::Ratio(_) => (low.value / high.value, proportions::ratio([low, high], alpha)),
+        };
+        [value, from, to]
+    }
+
+    fn is_kept(self, apart: f64) -> bool {
+        match self {
+            Self::Difference(size) => apart <= size,
+            Self::Ratio(size) => apart >= size,
         }
     }
 
@@ -49,76 +77,125 @@ impl Limit {
         }
     }
 
-    /// Whether it is kept, and the sign that says so.
-    fn judge(self, apart: f64) -> (bool, &'static str) {
+    /// The ends of the interval that are worse and better.
+    fn ends(self, pair: &Pair) -> [f64; 2] {
         match self {
-            Self::Difference(size) if apart <= size => (true, "≤"),
-            Self::Difference(_) => (false, ">"),
-            Self::Ratio(size) if apart >= size => (true, "≥"),
-            Self::Ratio(_) => (false, "<"),
+            Self::Difference(_) => [pair.high, pair.low],
+            Self::Ratio(_) => [pair.low, pair.high],
         }
+    }
+
+    fn sign(self, kept: bool) -> &'static str {
+        match (self, kept) {
+            (Self::Difference(_), true) => "≤",
+            (Self::Difference(_), false) => ">",
+            (Self::Ratio(_), true) => "≥",
+            (Self::Ratio(_), false) => "<",
+        }
+    }
+
+    /// The pair for which `of` is worst.
+    fn worst(self, pairs: &[Pair], of: impl Fn(&Pair) -> f64) -> Option<&Pair> {
+        pairs.iter().reduce(
+            |worst, pair| {
+                if self.is_worse(of(pair), of(worst)) { pair } else { worst }
+            },
+        )
     }
 }
 
-/// The groups that are farthest apart in any share.
-fn ends(groups: &[&Group], limit: Limit) -> Option<Ends> {
+/// All pairs of groups, in every share that the measure compares.
+fn pairs(groups: &[&Group], limit: Limit, outside: f64) -> Vec<Pair> {
     let kinds = groups.iter().map(|group| group.shares.len()).max().unwrap_or_default();
-    let of_kind = |kind: usize| {
-        let known: Vec<(&str, f64)> = groups
-            .iter()
-            .filter_map(|group| Some((group.name.as_str(), group.shares.get(kind).copied()??)))
-            .collect();
-        let low = known.iter().min_by(|a, b| a.1.total_cmp(&b.1))?;
-        let high = known.iter().max_by(|a, b| a.1.total_cmp(&b.1))?;
-        let told = [low, high].map(|(name, share)| format!("{name} {}", number(*share)));
-        Some(Ends { apart: limit.apart([low.1, high.1]), told })
+    let share = |group: &Group, kind: usize| {
+        let value = group.shares.get(kind).copied().flatten()?;
+        let of = group.effective.get(kind).copied().unwrap_or(group.rows as f64);
+        Some(Share { value, of })
     };
-    (0..kinds)
-        .filter_map(of_kind)
-        .reduce(|worst, ends| if limit.is_worse(ends.apart, worst.apart) { ends } else { worst })
+    let count = kinds * groups.len() * groups.len().saturating_sub(1) / 2;
+    let alpha = outside / count.max(1) as f64;
+    let mut found = Vec::with_capacity(count);
+    for kind in 0..kinds {
+        for (at, one) in groups.iter().enumerate() {
+            for other in &groups[at + 1..] {
+                let (Some(a), Some(b)) = (share(one, kind), share(other, kind)) else { continue };
+                let [low, high] = if a.value <= b.value {
+                    [(&one.name, a), (&other.name, b)]
+                } else {
+                    [(&other.name, b), (&one.name, a)]
+                };
+                let [apart, from, to] = limit.apart([low.1, high.1], alpha);
+                let [below, above] =
+                    [low, high].map(|(name, share)| format!("{name} {}", number(share.value)));
+                let told = format!("{below} and {above}");
+                found.push(Pair { apart, low: from, high: to, told });
+            }
+        }
+    }
+    found
+}
+
+/// The verdict on all pairs, the one that it is about, and how it is told.
+fn judged(pairs: &[Pair], limit: Limit, on: On) -> Option<(Verdict, &Pair, String)> {
+    let size = number(limit.size());
+    let name = limit.name();
+    if on == On::Value {
+        let pair = limit.worst(pairs, |pair| pair.apart)?;
+        let kept = limit.is_kept(pair.apart);
+        let verdict = if kept { Verdict::Pass } else { Verdict::Fail };
+        let apart = number(pair.apart);
+        return Some((verdict, pair, format!("{name} {apart} {} {size}", limit.sign(kept))));
+    }
+    let surely = limit.worst(pairs, |pair| limit.ends(pair)[1])?;
+    let at_worst = limit.worst(pairs, |pair| limit.ends(pair)[0])?;
+    let (verdict, pair, words) = if !limit.is_kept(limit.ends(surely)[1]) {
+        (Verdict::Fail, surely, "does not hold")
+    } else if limit.is_kept(limit.ends(at_worst)[0]) {
+        (Verdict::Pass, at_worst, "holds")
+    } else {
+        (Verdict::Inconclusive, at_worst, "cannot be told from this data")
+    };
+    let sign = limit.sign(true);
+    let [apart, low, high] = [pair.apart, pair.low, pair.high].map(number);
+    Some((verdict, pair, format!("{name} {sign} {size} {words}: {apart} [{low}, {high}]")))
 }
 
 /// The largest distance of any share, between the groups at its ends.
-fn check(rule: &Fairness, groups: &[Group], limit: Limit) -> Check {
-    let (what, size) = match limit {
-        Limit::Difference(size) => ("difference", size),
-        Limit::Ratio(size) => ("ratio", size),
-    };
+fn check(rule: &Fairness, groups: &[Group], limit: Limit, outside: f64) -> Check {
     let measure = rule.measure.as_str();
     let unknown = |group: &&Group| {
         let undefined = group.shares.is_empty() || group.shares.iter().any(Option::is_none);
         group.rows < rule.min_rows || undefined
     };
     let (small, enough): (Vec<&Group>, Vec<&Group>) = groups.iter().partition(unknown);
-    let ends = if groups.len() < 2 { None } else { ends(&enough, limit) };
-    let (verdict, reason) = match &ends {
+    let pairs = pairs(&enough, limit, outside);
+    let found = judged(&pairs, limit, rule.on);
+    let (verdict, reason) = match &found {
         None => {
             let told = format!("fewer than two groups of `{}` have enough rows", rule.by);
             (Verdict::Inconclusive, told)
         }
-        Some(Ends { apart, told: [low, high] }) => {
-            let (holds, sign) = limit.judge(*apart);
-            let (apart, size) = (number(*apart), number(size));
-            let told =
-                format!("{measure} by {}: {what} {apart} {sign} {size}, {low} and {high}", rule.by);
-            if !holds {
-                (Verdict::Fail, told)
-            } else if small.is_empty() {
-                (Verdict::Pass, told)
-            } else {
+        Some((verdict, pair, told)) => {
+            let told = format!("{measure} by {}: {told}, {}", rule.by, pair.told);
+            if *verdict == Verdict::Pass && !small.is_empty() {
                 let names: Vec<&str> = small.iter().map(|group| group.name.as_str()).collect();
                 (Verdict::Inconclusive, format!("{told}; too few rows of {}", names.join(", ")))
+            } else {
+                (*verdict, told)
             }
         }
     };
-    let apart = ends.map(|ends| ends.apart);
+    let pair = found.as_ref().map(|(_, pair, _)| *pair);
+    let bound = if rule.on == On::Bound { ", by its bound" } else { "" };
     Check {
         kind: "fairness".into(),
-        rule: format!("{measure} by {}: {what} {}", rule.by, number(size)),
+        rule: format!("{measure} by {}: {} {}{bound}", rule.by, limit.name(), number(limit.size())),
         metric: measure.to_owned(),
-        candidate: apart,
-        value: apart,
-        limit: Some(size),
+        candidate: pair.map(|pair| pair.apart),
+        value: pair.map(|pair| pair.apart),
+        low: pair.and_then(|pair| finite(pair.low)),
+        high: pair.and_then(|pair| finite(pair.high)),
+        limit: Some(limit.size()),
         verdict: verdict.as_str().to_owned(),
         reason,
         ..Check::default()

@@ -160,7 +160,10 @@ fn a_slice_that_is_small_or_worse_is_told() {
 fn groups_that_are_apart_fail_and_small_ones_are_not_ignored() {
     let text = "gate: {problem: binary, predictions: a.b.c, key: [id], label: y, candidate: p, rules: [{metric: roc_auc, min: 0.5}], fairness: [{by: sex, measure: equal_opportunity, max_difference: 0.1}, {by: sex, measure: equal_opportunity, min_ratio: 0.8}]}";
     let policy = Config::parse("t", text).unwrap().gate.unwrap();
-    let group = |name: &str, rows, share| Group { name: name.into(), rows, shares: vec![share] };
+    let group = |name: &str, rows: u64, share| {
+        let effective = vec![rows as f64];
+        Group { name: name.into(), rows, shares: vec![share], effective }
+    };
     let verdicts = |groups: Vec<Group>| {
         let mut found = measured(0.8, None);
         found.groups = vec![groups.clone(), groups];
@@ -185,6 +188,39 @@ fn groups_that_are_apart_fail_and_small_ones_are_not_ignored() {
     );
 }
 
+#[test]
+fn by_their_bounds_groups_pass_when_no_pair_may_be_apart() {
+    let text = "gate: {problem: binary, predictions: a.b.c, key: [id], label: y, candidate: p, rules: [{metric: roc_auc, min: 0.5}], fairness: [{by: sex, measure: equalized_odds, max_difference: 0.1, min_ratio: 0.8, on: bound}]}";
+    let policy = Config::parse("t", text).unwrap().gate.unwrap();
+    let checks = |groups: &[(&str, f64, f64)]| {
+        let group = |(name, share, rows): &(&str, f64, f64)| Group {
+            name: (*name).into(),
+            rows: *rows as u64,
+            shares: vec![Some(*share), Some(0.5)],
+            effective: vec![*rows; 2],
+        };
+        let mut found = measured(0.8, None);
+        found.groups = vec![groups.iter().map(group).collect()];
+        let decision = decide(&policy, &found, AT);
+        decision.checks.into_iter().filter(|check| check.kind == "fairness").collect::<Vec<_>>()
+    };
+    let verdicts = |groups: &[(&str, f64, f64)]| -> Vec<String> {
+        checks(groups).into_iter().map(|check| check.verdict).collect()
+    };
+    assert_eq!(verdicts(&[("f", 0.5, 1e5), ("m", 0.53, 1e5)]), ["pass", "pass"]);
+    // The same shares of fewer rows may be anything.
+    let few = checks(&[("f", 0.5, 200.0), ("m", 0.53, 200.0)]);
+    assert!(few.iter().all(|check| check.verdict == "inconclusive"));
+    assert!(few[0].reason.contains("difference ≤ 0.1 cannot be told from this data: 0.03 ["));
+    assert!(few[0].reason.ends_with(", f 0.5 and m 0.53"), "{}", few[0].reason);
+    assert_eq!(verdicts(&[("f", 0.3, 1e4), ("m", 0.5, 1e4)]), ["fail", "fail"]);
+    // It is the worst pair that counts, not the one that is farthest apart.
+    let third = checks(&[("f", 0.5, 1e5), ("m", 0.53, 1e5), ("x", 0.5, 150.0)]);
+    assert!(
+        third.iter().all(|check| check.verdict == "inconclusive" && check.reason.contains("x 0.5"))
+    );
+}
+
 /// A policy that asks for everything, and numbers that hold all of it.
 fn everything() -> (Gate, Measured) {
     let text = "gate: {problem: binary, predictions: a.b.c, key: [id], label: y, candidate: p, champion: q, rules: [{metric: roc_auc, min: 0.5, not_worse_than: 0.01}, {metric: log_loss, max: 0.9}], slices: {columns: [s], conditions: {far: 'd > 5'}, min_rows: 50, rules: [{metric: roc_auc, min: 0.6}]}, fairness: [{by: sex, measure: equal_opportunity, max_difference: 0.1}], compliance: {signature: true}, infrastructure: {results: a.b.d, limits: {loads: {min: 1}}}}";
@@ -198,7 +234,12 @@ fn everything() -> (Gate, Measured) {
         ..Scope::default()
     };
     found.slices = vec![scope("s = a"), scope("s = b"), scope("far")];
-    let group = |name: &str| Group { name: name.into(), rows: 500, shares: vec![Some(0.5)] };
+    let group = |name: &str| Group {
+        name: name.into(),
+        rows: 500,
+        shares: vec![Some(0.5)],
+        effective: vec![500.0],
+    };
     found.groups = vec![vec![group("f"), group("m")]];
     found.facts =
         Some(Facts { inputs: Some(vec!["x".into()]), has_outputs: true, ..Facts::default() });

@@ -386,6 +386,41 @@ async fn what_is_not_known_about_a_version_keeps_it_back() {
     assert_eq!(world.decision()["measured"]["facts"]["tags"]["licence"], "MIT");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn inputs_with_a_tag_and_packages_with_a_licence_that_is_not_allowed_are_found() {
+    let world = predicted().await;
+    let client = world.served.client();
+    let described =
+        "signature: {inputs: '[{\"name\": \"hour\"}, {\"name\": \"sex\"}]', outputs: '[{}]'}\n";
+    client.file_write("/Models/main/default/model/2/MLmodel", described.into()).await.unwrap();
+    world.served.sql("CREATE TABLE main.default.features (Hour BIGINT, sex STRING)").await;
+    let packages = |licence: &str| {
+        let rows = format!(
+            "model,version,package,licence\nmain.default.model,2,numpy,{licence}\nmain.default.model,1,other,GPL-3.0-only\n"
+        );
+        std::fs::write(world.project().join("packages.csv"), rows).unwrap();
+    };
+    let asked = "rules: [{metric: roc_auc, min: 0.5}], compliance: {forbidden_tags: [pii], features: [main.default.features], licences: {packages: packages.csv, allowed: [BSD-3-Clause]}}";
+    packages("BSD-3-Clause");
+    let (code, said) = world.gate(asked);
+    assert_eq!(code, 0, "{said}");
+    let facts = world.decision()["measured"]["facts"].clone();
+    assert_eq!(facts["licences"], json!({ "numpy": "BSD-3-Clause" }));
+    assert_eq!(facts["input_tags"], json!({ "hour": [], "sex": [] }));
+
+    let route = format!("{}/api/2.1/unity-catalog/entity-tag-assignments", world.served.host);
+    let tag = json!({ "entity_type": "columns", "entity_name": "main.default.features.sex", "tag_key": "pii", "tag_value": "gender" });
+    let http = reqwest::Client::new();
+    let made = http.post(route).bearer_auth(&world.served.token).json(&tag).send().await.unwrap();
+    assert!(made.status().is_success());
+    packages("GPL-3.0-only");
+    let (code, said) = world.gate(asked);
+    assert_eq!(code, 1, "{said}");
+    for words in ["`sex` is tagged pii=gender", "numpy has GPL-3.0-only"] {
+        assert!(said.contains(words), "{said}");
+    }
+}
+
 #[test]
 fn a_plan_is_applied_exactly_or_not_at_all() {
     let world = World::new();

@@ -23,9 +23,7 @@ impl Gate {
         if !(100..=100_000).contains(&self.resamples) {
             return Err(format!("`resamples` is {}, it must be 100 to 100000", self.resamples));
         }
-        if !(self.threshold > 0.0 && self.threshold < 1.0) {
-            return Err(format!("`threshold` is {}, it must lie between 0 and 1", self.threshold));
-        }
+        self.threshold.check(self.problem)?;
         for (name, share) in [("top", self.top), ("quantile", self.quantile)] {
             if !(share > 0.0 && share < 1.0) {
                 return Err(format!("`{name}` is {share}, it must lie between 0 and 1"));

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::names::{Source, TableName};
+
 /// Each key that is given is a check; what is left out is not asked.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -48,6 +50,34 @@ pub struct Compliance {
     /// Columns that must not be among the model's inputs, such as personal data.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub forbidden_inputs: Vec<String>,
+    /// Tags in Unity Catalog of columns that must not be among the model's inputs,
+    /// such as `pii`, or `class=personal` for one value of a tag.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub forbidden_tags: Vec<String>,
+    /// The tables whose columns the inputs are, for `forbidden_tags`; those that the
+    /// training run names where none are given.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<String>")]
+    pub features: Vec<TableName>,
+    /// Which licences the packages may have that the version runs with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub licences: Option<Licences>,
+}
+
+/// Licences of packages, as a job found them where the version runs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Licences {
+    /// A table, or files, with the columns `model`, `version`, `package` and
+    /// `licence`.
+    #[schemars(with = "String")]
+    pub packages: Source,
+    /// Identifiers of SPDX, such as `MIT` and `BSD-3-Clause`, or licences in the
+    /// packages' own words.
+    pub allowed: Vec<String>,
+    /// Packages that may have any licence, or none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exceptions: Vec<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -70,6 +100,12 @@ impl Compliance {
         }
         if self.max_age_days.is_some_and(|days| !(days.is_finite() && days > 0.0)) {
             return Err("`compliance.max_age_days` must be a positive number".into());
+        }
+        if !self.features.is_empty() && self.forbidden_tags.is_empty() {
+            return Err("`compliance.features` is for `forbidden_tags`, which is empty".into());
+        }
+        if self.licences.as_ref().is_some_and(|licences| licences.allowed.is_empty()) {
+            return Err("`compliance.licences.allowed` is empty: name what is allowed".into());
         }
         Ok(())
     }

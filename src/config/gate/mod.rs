@@ -7,18 +7,20 @@ mod infrastructure;
 mod jobs;
 mod rule;
 mod slices;
+mod threshold;
 
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use self::compliance::{Compliance, Pickle};
+pub use self::compliance::{Compliance, Licences, Pickle};
 pub use self::experiment::{Experiment, LiveRule};
 pub use self::infrastructure::{Infrastructure, Range};
 pub use self::jobs::GateJob;
 pub use self::rule::{Margin, On, Rule, Sided, Test};
 pub use self::slices::{Fair, Fairness, Slices};
+pub use self::threshold::{Choice, Threshold};
 use crate::names::Source;
 use crate::stats::bootstrap::Method;
 use crate::stats::correction::Correction;
@@ -113,9 +115,10 @@ pub struct Gate {
     /// better. They have no intervals: their values are compared as they are.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub logged: BTreeMap<String, Better>,
-    /// The score from which a prediction counts as positive.
-    #[serde(default = "half")]
-    pub threshold: f64,
+    /// The score from which a prediction counts as positive; or how each model's
+    /// own is chosen.
+    #[serde(default)]
+    pub threshold: Threshold,
     /// The column with the version whose answers `candidate` holds: all rows must
     /// be of the version that is judged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -297,10 +300,14 @@ fn min_rows() -> u64 {
 }
 
 impl Gate {
-    /// What the metrics are told.
+    /// What the metrics are told. A threshold that is yet to be chosen is the usual one.
     pub fn settings(&self) -> Settings {
+        let usual = Settings::default().threshold;
         Settings {
-            threshold: self.threshold,
+            threshold: match self.threshold {
+                Threshold::Given(score) => score,
+                Threshold::Chosen(_) => usual,
+            },
             beta: self.beta,
             top: self.top,
             costs: [self.costs.false_alarm, self.costs.missed],

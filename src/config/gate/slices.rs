@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Problem, Rule};
+use super::{On, Problem, Rule};
 
 /// Rules for each part of the rows.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -39,6 +39,10 @@ pub struct Fairness {
     /// The lowest share over the highest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub min_ratio: Option<f64>,
+    /// Whether the limits are held against the shares as they are, or against the
+    /// worse end of what they may be: of every pair of groups at once (Bonferroni).
+    #[serde(default)]
+    pub on: On,
     /// Groups of fewer rows give no answer.
     #[serde(default = "hundred")]
     pub min_rows: u64,

@@ -5,6 +5,7 @@ mod grants;
 pub(crate) mod models;
 mod securables;
 pub(crate) mod tables;
+mod tags;
 
 use axum::Router;
 use serde_json::json;
@@ -21,6 +22,7 @@ pub(crate) fn routes() -> Router<Shared> {
         .merge(credentials::routes())
         .merge(grants::routes())
         .merge(models::routes())
+        .merge(tags::routes())
 }
 
 /// The catalog and schema that every workspace starts with.

@@ -1,6 +1,7 @@
 //! Metrics of alarms: right ones, false ones, and those that are missing.
 
 use super::{Metric, Predictions, Settings};
+use crate::config::Better;
 
 /// The rows by what was said of them and what they are.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -81,6 +82,37 @@ impl Predictions {
     }
 }
 
+impl Predictions {
+    /// The score from which on alarms make the metric best, the highest of
+    /// several; nothing where no row, or every row, is positive.
+    pub fn best_threshold(&self, metric: Metric) -> Option<f64> {
+        let [Confusion { hits, false_alarms, missed, passed }] =
+            self.confusion(&vec![[1]; self.len()]);
+        let (positives, negatives) = (hits + missed, false_alarms + passed);
+        if positives == 0.0 || negatives == 0.0 {
+            return None;
+        }
+        let sign = if metric.better() == Better::Lower { -1.0 } else { 1.0 };
+        let (mut best, mut threshold) = (f64::NEG_INFINITY, None);
+        let (mut hits, mut false_alarms) = (0.0, 0.0);
+        for (row, (label, is_last)) in self.order.iter().zip(&self.ranked) {
+            let weight = self.weight(*row as usize);
+            hits += weight * label;
+            false_alarms += weight * (1.0 - label);
+            if !is_last {
+                continue;
+            }
+            let (missed, passed) = (positives - hits, negatives - false_alarms);
+            let here = Confusion { hits, false_alarms, missed, passed };
+            let value = sign * here.metric(metric, &self.settings);
+            if value > best {
+                (best, threshold) = (value, Some(self.scores[*row as usize]));
+            }
+        }
+        threshold
+    }
+}
+
 impl Confusion {
     pub(super) fn rows(&self) -> f64 {
         self.hits + self.false_alarms + self.missed + self.passed
@@ -142,4 +174,38 @@ impl Confusion {
 /// 0 of nothing.
 fn share(part: f64, of: f64) -> f64 {
     if of == 0.0 { 0.0 } else { part / of }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn no_score_is_a_better_threshold_than_the_one_that_is_found(
+            rows in prop::collection::vec((any::<bool>(), 0u8..12, 0u8..4), 1..60),
+            metric in prop::sample::select(vec![
+                Metric::F1, Metric::FBeta, Metric::Mcc, Metric::CohenKappa,
+                Metric::Accuracy, Metric::BalancedAccuracy, Metric::Cost,
+            ]),
+        ) {
+            let labels: Vec<f64> = rows.iter().map(|row| f64::from(u8::from(row.0))).collect();
+            let scores: Vec<f64> = rows.iter().map(|row| f64::from(row.1) / 12.0).collect();
+            let weights: Vec<f64> = rows.iter().map(|row| f64::from(row.2)).collect();
+            let with = |threshold: f64| {
+                let settings = Settings { threshold, beta: 2.0, costs: [1.0, 5.0], ..Settings::default() };
+                Predictions::new(labels.clone(), scores.clone(), settings).weighing(weights.clone())
+            };
+            let counted = |label: f64| labels.iter().zip(&weights).any(|(of, weight)| *of == label && *weight > 0.0);
+            let found = with(0.5).best_threshold(metric);
+            prop_assert_eq!(found.is_some(), counted(0.0) && counted(1.0));
+            let Some(found) = found else { return Ok(()) };
+            let sign = if metric.better() == Better::Lower { -1.0 } else { 1.0 };
+            let value = |threshold: f64| sign * with(threshold).value(metric);
+            for score in &scores {
+                prop_assert!(value(*score) <= value(found) + 1e-12, "{score} {found}");
+            }
+        }
+    }
 }

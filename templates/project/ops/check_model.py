@@ -1,10 +1,12 @@
 """Infrastructure tests: does the version load, predict, and do so fast enough?
 
 The model is loaded in a process of its own, with the packages that it asks for,
-or with those of this job. What was found is appended to the table `model_checks`.
+or with those of this job. What was found is appended to the table `model_checks`,
+and what the packages there say of their licences to `model_packages`.
 """
 
 import argparse
+import importlib.metadata
 import json
 import os
 import subprocess
@@ -49,7 +51,22 @@ def probe(folder, rows_file):
         found["memory_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     except ImportError:
         pass
-    print(json.dumps(found))
+    print(json.dumps({"checks": found, "packages": packages()}))
+
+
+def licence(package):
+    """As the package says it: an expression of SPDX, or the words of its classifiers."""
+    if expression := package.get("License-Expression"):
+        return expression
+    words = [word.split(" :: ") for word in package.get_all("Classifier") or []]
+    words = [parts[-1] for parts in words if parts[0] == "License" and parts[-1] != "OSI Approved"]
+    lines = (package.get("License") or "").strip().splitlines()
+    return "; ".join(words) or (lines[0] if lines else "")
+
+
+def packages():
+    found = {package.name: package for package in importlib.metadata.distributions()}
+    return [{"package": name, "package_version": found[name].version, "licence": licence(found[name].metadata)} for name in sorted(found)]
 
 
 def python_of(folder, environment):
@@ -83,7 +100,7 @@ def main():
     lakehouse = Lakehouse(arguments.schema)
     evaluated = lakehouse.read("evaluation").head(arguments.rows)
     features = lakehouse.read("features").set_index("flight_id").loc[evaluated["flight_id"]].reset_index()
-    found = {"loads": 0.0}
+    found, installed = {"loads": 0.0}, []
     with tempfile.TemporaryDirectory() as scratch:
         folder = mlflow.artifacts.download_artifacts(f"models:/{name}/{version}", dst_path=scratch)
         size = sum(file.stat().st_size for file in Path(folder).rglob("*") if file.is_file())
@@ -95,13 +112,18 @@ def main():
         child = subprocess.run(command, capture_output=True, text=True)
         print(child.stderr[-2000:], file=sys.stderr)
         if child.returncode == 0:
-            found |= json.loads(child.stdout.splitlines()[-1])
+            seen = json.loads(child.stdout.splitlines()[-1])
+            found |= seen["checks"]
+            installed = seen["packages"]
             # The same rows must give what the evaluation has seen.
             again = registry.load(name, version)
             from flights import model
 
             found["skew"] = float(abs(model.predict(again, features) - evaluated["candidate"].to_numpy()).max())
     at = datetime.now(timezone.utc).isoformat()
+    if installed:
+        rows = [{"model": name, "version": int(version), **package, "at": at} for package in installed]
+        lakehouse.append("model_packages", pd.DataFrame(rows))
     results = pd.DataFrame(
         [{"model": name, "version": int(version), "check": check, "value": value, "at": at} for check, value in found.items()]
     )
