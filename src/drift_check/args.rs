@@ -198,7 +198,8 @@ fn production(config: &Config) -> Result<Production> {
     })?;
     let [alias, previous] = [&promotion.alias, &promotion.previous];
     let lease = Duration::from_secs(promotion.lease_seconds);
-    Ok(Production { model, alias: alias.parse()?, previous: previous.parse()?, lease })
+    let (alias, previous) = (alias.parse()?, previous.parse()?);
+    Ok(Production { model, alias, previous, lease, state_tag: promotion.state_tag.clone() })
 }
 
 /// Leaves out what is not checked.

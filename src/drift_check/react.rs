@@ -9,7 +9,7 @@ use crate::config::{Drift, OnDrift};
 use crate::forge::chat::{Chat, Kind, Message};
 use crate::forge::{Forge, Ticket};
 use crate::names::{Source, shown};
-use crate::registry::{self, Pointer};
+use crate::registry::{self, Pointer, States};
 use crate::report::{Fault, FaultKind, Report};
 use crate::step::Ctx;
 use crate::sys::process;
@@ -75,6 +75,7 @@ async fn roll_back(ctx: &Ctx, request: &Request, found: Found<'_>) -> Result<Rea
         record: request.record.as_ref(),
         previous: Some(&production.previous),
         lease: production.lease,
+        states: production.state_tag.as_deref().map(|tag| States { tag, production: true }),
     };
     // Whatever the number of checks of a window: one rollback.
     let cause = format!("drift of {} in {}", request.policy.current, found.window);

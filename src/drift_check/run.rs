@@ -25,6 +25,7 @@ pub struct Production {
     pub alias: Alias,
     pub previous: Alias,
     pub lease: Duration,
+    pub state_tag: Option<String>,
 }
 
 #[derive(Debug, Clone)]

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 
+use super::copy::Copying;
 use super::run::{Action, Promote, Request};
 use crate::config::Config;
 use crate::names::{Alias, ModelName, ModelVersion, SchemaName};
@@ -92,11 +93,13 @@ impl Args {
         };
         Ok(Request {
             action,
-            model: promotion.model.clone(),
+            model: promotion.judged().cloned(),
+            copy: Copying::of(promotion, config.target.clone()),
             policy: config.gate.clone(),
             previous: (alias == own).then(|| promotion.previous.parse()).transpose()?,
             alias,
             lease: Duration::from_secs(promotion.lease_seconds),
+            state_tag: promotion.state_tag.clone(),
             record: config.record.schema.as_deref().map(str::parse::<SchemaName>).transpose()?,
         })
     }

@@ -16,8 +16,10 @@ pub(super) struct Now<'a> {
     pub(super) max_age_days: f64,
     /// The repository that this runs in, where the host tells it.
     pub(super) repository: Option<&'a str>,
-    /// The model that the configuration is about.
+    /// The model whose versions the configuration judges.
     pub(super) model: Option<&'a ModelName>,
+    /// The model that they are copied to, if they are.
+    pub(super) destination: Option<&'a ModelName>,
     /// The policy of the configuration.
     pub(super) policy: Option<&'a Gate>,
 }
@@ -32,6 +34,13 @@ pub(super) fn evidence(evidence: &Evidence, now: &Now<'_>) -> Result<(), Fault> 
         return refuse(format!(
             "the evidence is about the model {}, not about {model}",
             statement.model
+        ));
+    }
+    if statement.champion.is_some() && statement.champion_of.as_ref() != now.destination {
+        let of = statement.champion_of.as_ref().unwrap_or(&statement.model);
+        let wanted = now.destination.unwrap_or(&statement.model);
+        return refuse(format!(
+            "the evidence compares with the champion of {of}, not with that of {wanted}"
         ));
     }
     let theirs = statement.repository.as_deref().unwrap_or("nobody knows which");
@@ -82,11 +91,13 @@ mod tests {
             model: "a.b.m".parse().unwrap(),
             candidate: subject(2),
             champion: champion.map(subject),
+            champion_of: None,
             data: Data {
                 source: Some("a.b.c".parse().unwrap()),
                 version: Some(1),
                 digest: None,
                 champion: None,
+                champion_version: None,
                 filter: None,
                 runs: Vec::new(),
                 rows: 10,
@@ -129,6 +140,7 @@ mod tests {
             max_age_days: 7.0,
             repository: Some("team/flights"),
             model: Some(&ours),
+            destination: None,
             policy: Some(&fine.statement.policy),
         };
         let looser = Gate { min_rows: 1, ..fine.statement.policy.clone() };
@@ -165,6 +177,16 @@ mod tests {
             (fine.clone(), Now { policy: Some(&looser), ..now.clone() }, "another policy"),
             (resealed(|it| it.repository = None), now.clone(), "nobody knows which"),
             (fine.clone(), Now { model: Some(&other), ..now.clone() }, "about the model a.b.m"),
+            (
+                fine.clone(),
+                Now { destination: Some(&other), ..now.clone() },
+                "champion of a.b.m, not with that of a.b.other",
+            ),
+            (
+                resealed(|it| it.champion_of = Some("x.y.m".parse().unwrap())),
+                now.clone(),
+                "champion of x.y.m, not with that of a.b.m",
+            ),
         ] {
             let fault = evidence(&told, &now).unwrap_err();
             assert!(fault.message.contains(words), "{fault}");

@@ -3,6 +3,7 @@
 
 mod args;
 mod check;
+mod copy;
 mod run;
 mod sign_off;
 

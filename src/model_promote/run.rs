@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 
+use super::copy::{self, Copying};
 use super::{check, sign_off};
 use crate::config::{ApprovalSource, Gate, Override, SignOff};
 use crate::names::{Alias, ModelName, ModelVersion, SchemaName, shown};
 use crate::record::evidence::Evidence;
-use crate::registry::{self, Entry, Kind, Move, Phase, Pointer};
+use crate::registry::{self, Entry, Kind, Move, Phase, Pointer, States};
 use crate::report::{Fault, Finding, Outcome, Report, Severity, Table, Verdict};
 use crate::step::{self, Ctx};
 use crate::sys::{clock, fs};
@@ -19,8 +20,10 @@ use crate::verdict::sign_off::Approval;
 #[derive(Debug, Clone)]
 pub struct Request {
     pub action: Action,
-    /// The model that the configuration is about.
+    /// The model whose versions are judged.
     pub model: Option<ModelName>,
+    /// Where they are copied to, if they are.
+    pub copy: Option<Copying>,
     /// What the gate is to ask for.
     pub policy: Option<Gate>,
     pub alias: Alias,
@@ -28,6 +31,7 @@ pub struct Request {
     pub previous: Option<Alias>,
     pub lease: Duration,
     pub record: Option<SchemaName>,
+    pub state_tag: Option<String>,
 }
 
 #[derive(Debug, Clone)]
@@ -70,6 +74,10 @@ impl Request {
             record: self.record.as_ref(),
             previous: self.previous.as_ref(),
             lease: self.lease,
+            states: self.state_tag.as_deref().map(|tag| {
+                // Only the alias of production keeps what it pointed to before.
+                States { tag, production: self.previous.is_some() }
+            }),
         }
     }
 }
@@ -107,6 +115,7 @@ async fn checked(ctx: &Ctx, request: &Request, path: &Path, max_age_days: f64) -
         max_age_days,
         repository: ctx.context.repository.as_deref(),
         model: request.model.as_ref(),
+        destination: request.copy.as_ref().map(|copy| &copy.to),
         policy: request.policy.as_ref(),
     };
     check::evidence(&evidence, &now)?;
@@ -165,6 +174,14 @@ async fn promote(ctx: &Ctx, request: &Request, asked: &Promote) -> Result<Outcom
                 .hint("set `record.schema` in lakegate.yml"),
         );
     }
+    let (model, version) = match &request.copy {
+        None => (model, version),
+        Some(copy) => {
+            let copied = copy::copied(ctx, copy, statement).await?;
+            report.fact("copy", format!("{} version {copied}", copy.to));
+            (&copy.to, copied)
+        }
+    };
     let from = statement.champion.as_ref().map(|champion| champion.version);
     let wanted = Move {
         kind: Kind::Promotion,

@@ -3,8 +3,10 @@
 
 mod fence;
 mod ledger;
+mod states;
 
 pub use ledger::{Entry, Kind, Phase, read};
+pub use states::States;
 
 use std::time::Duration;
 
@@ -30,6 +32,8 @@ pub struct Pointer<'a> {
     pub previous: Option<&'a Alias>,
     /// How long nobody else moves it, should the mover die.
     pub lease: Duration,
+    /// How versions are tagged, if they are.
+    pub states: Option<States<'a>>,
 }
 
 /// What an alias shall point to, and why.
@@ -72,7 +76,9 @@ pub async fn hold<T>(
 ) -> Result<T> {
     let Some(schema) = pointer.record else {
         let held = Held::new(ctx, ctx.client.clone(), pointer, 0).await?;
-        return work(&held).await;
+        let done = work(&held).await?;
+        held.mark().await;
+        return Ok(done);
     };
     let fence = Fence::take(ctx, schema, pointer).await?;
     // Nothing may take effect once somebody else can have the fence.
@@ -81,9 +87,11 @@ pub async fn hold<T>(
         let mut held = Held::new(ctx, client, pointer, fence.epoch()).await?;
         held.entries = ledger::read(ctx, schema, pointer).await?;
         held.settle().await?;
-        work(&held).await
+        let done = work(&held).await?;
+        held.mark().await;
+        Ok(done)
     };
-    let done = done.await;
+    let done: Result<T> = done.await;
     let released = fence.release().await;
     let done = done?;
     released?;

@@ -89,6 +89,7 @@ fn the_layers_point_one_way() {
             let io = [
                 "run.rs",
                 "change.rs",
+                "copy.rs",
                 "engine.rs",
                 "environment.rs",
                 "evaluation.rs",

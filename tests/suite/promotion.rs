@@ -85,11 +85,13 @@ impl World {
             model: MODEL.parse().unwrap(),
             candidate: self.subject(candidate).await,
             champion,
+            champion_of: None,
             data: Data {
                 source: Some(source),
                 version: Some(1),
                 digest: None,
                 champion: None,
+                champion_version: None,
                 filter: None,
                 runs: Vec::new(),
                 rows: 10,
@@ -145,6 +147,8 @@ impl World {
         let request = Request {
             action: Action::Promote(promote),
             model: None,
+            copy: None,
+            state_tag: None,
             policy: None,
             alias: "champion".parse().unwrap(),
             previous: Some("previous".parse().unwrap()),
@@ -165,10 +169,103 @@ impl World {
         found.map(|version| version.0)
     }
 
+    /// What the first versions are used for, as their tags have it.
+    async fn states(&self, versions: u64) -> Vec<String> {
+        let (client, model) = (self.served.client(), MODEL.parse().unwrap());
+        let mut states = Vec::new();
+        for version in 1..=versions {
+            let tags = client.model_version_tags(&model, ModelVersion(version)).await.unwrap();
+            states.push(tags.get("lakegate_state").cloned().unwrap_or_default());
+        }
+        states
+    }
+
     async fn count(&self, condition: &str) -> u64 {
         let statement = format!("SELECT count(*) FROM main.default.promotions WHERE {condition}");
         self.served.sql(&statement).await[0][0].as_deref().unwrap().parse().unwrap()
     }
+}
+
+/// A version beside production is a shadow; once it is promoted, it is no more.
+#[tokio::test(flavor = "multi_thread")]
+async fn versions_say_what_they_are_used_for() {
+    let world = World::with(3).await;
+    assert_eq!(world.promote(1, None).await.0, 0);
+    let beside = async |candidate, champion| {
+        let evidence = world.evidence(candidate, champion).await;
+        let evidence = evidence.to_str().unwrap();
+        world.run(&["model-promote", "--alias=challenger", "--evidence", evidence])
+    };
+    let (code, said) = beside(2, None).await;
+    assert_eq!(code, 0, "{said}");
+    assert_eq!(world.states(3).await, ["production", "shadow", ""]);
+    assert_eq!(world.promote(2, Some(1)).await.0, 0);
+    assert_eq!(world.states(3).await, ["previous", "production", ""]);
+    let (code, said) = beside(3, Some(2)).await;
+    assert_eq!(code, 0, "{said}");
+    assert_eq!(world.states(3).await, ["previous", "production", "shadow"]);
+    // A tag of one's own, or none.
+    std::fs::write(
+        world.dir.path().join("lakegate.yml"),
+        OWN.replace("lease_seconds: 5", "lease_seconds: 5, state_tag: null"),
+    )
+    .unwrap();
+    assert_eq!(world.promote(3, Some(2)).await.0, 0);
+    assert_eq!(world.states(3).await, ["previous", "production", "shadow"]);
+}
+
+/// The job of `examples/copy-model` copies what was judged into another catalog.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_is_promoted_in_another_catalog_and_made_once() {
+    const HERE: &str = "prod.default.model";
+    let world = World::with(2).await;
+    let client = world.served.client();
+    client.securable_create(Securable::Catalog, &json!({ "name": "prod" })).await.unwrap();
+    let described = |version: u64| {
+        format!(
+            "flavors: {{python_function: {{loader_module: none, python_version: '3.11'}}}}\nmodel_uuid: v{version}\nsignature: {{inputs: '[{{\"name\": \"x\", \"type\": \"double\"}}]', outputs: '[{{\"type\": \"double\"}}]', params: null}}\nutc_time_created: '2026-01-01 00:00:00'\n"
+        )
+    };
+    for version in 1..=2 {
+        let path = format!("/Models/main/default/model/{version}/MLmodel");
+        client.file_write(&path, described(version).into()).await.unwrap();
+    }
+    let bundle = world.dir.path().join("copy-model");
+    std::fs::create_dir(&bundle).unwrap();
+    for file in ["databricks.yml", "copy_model.py"] {
+        std::fs::copy(format!("examples/copy-model/{file}"), bundle.join(file)).unwrap();
+    }
+    let mut deploy = world.command(&["bundle-deploy", "apply"]);
+    let output = within(Duration::from_secs(60), deploy.current_dir(&bundle));
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let own = format!(
+        "record: {{schema: main.default}}\npromotion:\n  model: {HERE}\n  copy: {{from: {MODEL}, job: copy-model}}\n"
+    );
+    std::fs::write(world.dir.path().join("lakegate.yml"), own).unwrap();
+
+    let (code, said) = world.promote(2, None).await;
+    assert_eq!(code, 0, "{said}");
+    let (here, alias) = (HERE.parse().unwrap(), "champion".parse().unwrap());
+    assert_eq!(client.alias_get(&here, &alias).await.unwrap(), Some(ModelVersion(1)));
+    let digest = client.ready_digest(&here, ModelVersion(1)).await.unwrap();
+    assert_eq!(digest, world.subject(2).await.digest);
+    assert_eq!(world.alias("champion").await, None);
+    // Again: nothing is copied twice.
+    let (code, said) = world.promote(2, None).await;
+    assert!(code == 0 && said.contains("points to version 1 already"), "{said}");
+    assert_eq!(client.model_versions(&here).await.unwrap().len(), 1);
+
+    // A champion of another model is none that this one may follow.
+    let (code, said) = world.promote(1, Some(2)).await;
+    assert!(
+        code == 7 && said.contains("compares with the champion of main.default.model"),
+        "{said}"
+    );
+    // A copy with other bytes is no copy.
+    let path = "/Models/prod/default/model/1/MLmodel";
+    client.file_write(path, described(9).into()).await.unwrap();
+    let (code, said) = world.promote(2, None).await;
+    assert!(code == 7 && said.contains("is not a copy of what the gate judged"), "{code} {said}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -179,6 +276,7 @@ async fn a_rollback_goes_the_recorded_way_back() {
         assert_eq!(code, 0, "{said}");
     }
     assert_eq!((world.alias("champion").await, world.alias("previous").await), (Some(3), Some(2)));
+    assert_eq!(world.states(3).await, ["archived", "previous", "production"]);
     let (code, said) = world.promote(3, Some(2)).await;
     assert!(code == 0 && said.contains("already"), "{said}");
     assert_eq!(world.count("true").await, 6);
@@ -188,6 +286,7 @@ async fn a_rollback_goes_the_recorded_way_back() {
     let (code, said) = back();
     assert!(code == 0 && said.contains("moved back from version 3 to version 2"), "{said}");
     assert_eq!((world.alias("champion").await, world.alias("previous").await), (Some(2), Some(3)));
+    assert_eq!(world.states(3).await, ["archived", "production", "previous"]);
     let named = |version| ["model-promote", "rollback", "--reason=worse", "--from", version];
     let (code, said) = world.run(&named("3"));
     assert!(code == 0 && said.contains("by an earlier attempt"), "{code} {said}");
