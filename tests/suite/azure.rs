@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::agent::{Agent, Ran};
 use crate::hosts::{ISSUER, SUBJECT, Shared, azure_answer, serve};
-use crate::init::start;
+use crate::init::started;
 use crate::support::{
     Served, cache, git, has_node, lakegate, modules, python, root, text, tool, within,
 };
@@ -291,7 +291,8 @@ async fn with_pipelines(args: &[&str], act: impl AsyncFnOnce(&mut World<'_>)) {
     let served = Served::for_pipelines(&dir.path().join("workspace"), ISSUER, SUBJECT).await;
     let (address, host) = serve(azure_answer).await;
 
-    let home = start(dir.path(), args, false);
+    let home = repository(dir.path());
+    started(&home, init(&home, args), false);
     let group = strings([
         ("DATABRICKS_HOST", served.host.clone()),
         ("DATABRICKS_CLIENT_ID", "flights".to_owned()),

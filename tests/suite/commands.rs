@@ -345,9 +345,20 @@ async fn a_decision_can_be_taken_again() {
     }
     let data = world.project().join("predictions.csv");
     let rows = std::fs::read_to_string(&data).unwrap();
+    let again = || world.run(&["model-gate", "verify", "--recompute"]);
     std::fs::write(&data, rows.replacen("c0", "c9", 1)).unwrap();
-    let (code, said) = world.run(&["model-gate", "verify", "--recompute"]);
+    let (code, said) = again();
     assert!(code == 7 && said.contains("the file of predictions"), "{said}");
+    // The champion's answers may lie apart.
+    std::fs::write(&data, &rows).unwrap();
+    let theirs = world.project().join("champion.csv");
+    std::fs::write(&theirs, &rows).unwrap();
+    let (code, said) = world.gate(&format!("champion_predictions: champion.csv, {rules}"));
+    assert_eq!(code, 1, "{said}");
+    assert_eq!(again().0, 0);
+    std::fs::write(&theirs, rows.replacen("c0", "c9", 1)).unwrap();
+    let (code, said) = again();
+    assert!(code == 7 && said.contains("the champion's predictions"), "{said}");
     let path = world.project().join(".lakegate/reports/model-gate.evidence.json");
     let text = std::fs::read_to_string(&path).unwrap();
     assert!(text.contains("\"verdict\": \"fail\""), "{text}");

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::actions::{act_on, said};
 use crate::hosts::{ISSUER, SUBJECT, Shared, github_answer, serve};
-use crate::init::start;
+use crate::init::{init, repository, started};
 use crate::support::{Served, cache, git, python, root, text, within};
 
 /// An action of somebody else, for a runner without a network.
@@ -109,7 +109,8 @@ fn machine(address: &str) -> Vec<(&'static str, String)> {
 #[test]
 fn a_new_repository_is_green_at_the_first_push_and_red_when_it_should_be() {
     let dir = tempfile::tempdir().unwrap();
-    let home = start(dir.path(), &["--workspace=embedded", "--test-target=local"], false);
+    let home = repository(dir.path());
+    started(&home, init(&home, &["--workspace=embedded", "--test-target=local"]), false);
     let mut variables = machine("http://127.0.0.1:9");
     variables.push(("LAKEGATE_COMMENT", "never".to_owned()));
     let world = World { at: dir.path(), home: &home, variables };
@@ -178,7 +179,8 @@ async fn carries_a_change_to_production(args: &[&str], after: impl FnOnce(&World
     let dir = tempfile::tempdir().unwrap();
     let served = Served::for_pipelines(&dir.path().join("workspace"), ISSUER, SUBJECT).await;
     let (address, host) = serve(github_answer).await;
-    let home = start(dir.path(), args, !args.contains(&"--workflows=call"));
+    let home = repository(dir.path());
+    started(&home, init(&home, args), !args.contains(&"--workflows=call"));
     let mut variables = machine(&address);
     variables.extend([
         ("DATABRICKS_HOST", served.host.clone()),

@@ -24,11 +24,9 @@ pub(crate) fn repository(at: &Path) -> PathBuf {
     home
 }
 
-/// Starts a repository with what `init` writes, on a branch. One test runs models in
+/// Commits what `init` wrote, on main and on a branch. One test runs models in
 /// an environment of their own; the others need not build it again.
-pub(crate) fn start(at: &Path, args: &[&str], own_environment: bool) -> PathBuf {
-    let home = repository(at);
-    let (code, told) = init(&home, args);
+pub(crate) fn started(home: &Path, (code, told): (i32, String), own_environment: bool) {
     assert_eq!(code, 0, "{told}");
     if !own_environment {
         let jobs = home.join("resources/jobs.yml");
@@ -38,11 +36,10 @@ pub(crate) fn start(at: &Path, args: &[&str], own_environment: bool) -> PathBuf 
         assert_ne!(text, of_job);
         std::fs::write(&jobs, of_job).unwrap();
     }
-    git(&home, &["add", "-A"]);
-    git(&home, &["commit", "-qm", "feat: start"]);
-    git(&home, &["update-ref", "refs/remotes/origin/main", "HEAD"]);
-    git(&home, &["checkout", "-q", "-b", "change"]);
-    home
+    git(home, &["add", "-A"]);
+    git(home, &["commit", "-qm", "feat: start"]);
+    git(home, &["update-ref", "refs/remotes/origin/main", "HEAD"]);
+    git(home, &["checkout", "-q", "-b", "change"]);
 }
 
 /// Every reader of workflows, on everything that was written.
