@@ -114,7 +114,26 @@ pub fn lookups(
     }
     let tree = merged(sources)?;
     let target = choose_target(&tree, target)?;
-    super::variables::lookups(&tree, &tree["targets"][&target], around)
+    let asked = super::variables::lookups(&tree, &tree["targets"][&target], around)?;
+    let known = values(sources, Some(&target), around)?;
+    let named = |lookup: Lookup| {
+        let look_up = |name: &str| match known.get(name) {
+            Some(Some(value)) => Ok(Some(value.clone())),
+            // Nor can a name be that of something that is looked up itself.
+            Some(None) | None => Err(Unresolved::Unknown { name: name.to_owned() }),
+        };
+        let resolved = interpolate::resolve(&Value::String(lookup.name.clone()), &look_up);
+        match resolved {
+            Ok(Value::String(name)) => Ok(Lookup { name, ..lookup }),
+            Ok(_) => Err(wrong_name(&lookup, "is no text")),
+            Err(_) => Err(wrong_name(&lookup, "refers to what has no value yet")),
+        }
+    };
+    asked.into_iter().map(named).collect()
+}
+
+fn wrong_name(Lookup { variable, name, .. }: &Lookup, why: &str) -> BundleError {
+    BundleError::new(ROOT, format!("variables.{variable}.lookup: the name `{name}` {why}"))
 }
 
 /// What is known of a target before anything is resolved: `var.…`, with the values

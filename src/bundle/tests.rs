@@ -50,6 +50,29 @@ fn around() -> Surroundings {
     }
 }
 
+#[test]
+fn the_name_of_a_lookup_may_hold_variables_of_the_target() {
+    let named = |name: &str, target: &str| {
+        let root = ROOT.replace(
+            "  cluster: {type",
+            &format!("  other: {{lookup: {{job: ours}}}}\n  warehouse: {{lookup: {{warehouse: '{name}'}}}}\n  cluster: {{type"),
+        );
+        let found = lookups(&sources(&root, JOBS), Some(target), &around())?;
+        Ok::<_, BundleError>(found.iter().map(|lookup| lookup.name.clone()).collect::<Vec<_>>())
+    };
+    let name = "${var.catalog} of ${bundle.target}";
+    assert_eq!(named(name, "dev").unwrap(), ["ours", "main of dev"]);
+    assert_eq!(named(name, "prod").unwrap(), ["ours", "prod of prod"]);
+    for (name, words) in [
+        ("${var.other}", "no value yet"),
+        ("${var.none}", "no value yet"),
+        ("${var.cluster}", "is no text"),
+    ] {
+        let error = named(name, "dev").unwrap_err();
+        assert!(error.message.contains(words), "{}", error.message);
+    }
+}
+
 fn loaded(target: &str) -> Bundle {
     load(&sources(ROOT, JOBS), Some(target), &around()).unwrap()
 }
