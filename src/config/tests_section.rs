@@ -27,13 +27,15 @@ pub struct Tests {
 #[serde(rename_all = "snake_case")]
 pub enum Environment {
     /// From the first lock file that is there: `uv.lock`, `poetry.lock`,
-    /// `requirements.txt`.
+    /// `requirements.txt`, `environment.yml`.
     #[default]
     Auto,
     Uv,
     Poetry,
     /// A virtual environment with `requirements.txt` in it.
     Pip,
+    /// By micromamba, mamba or conda, whichever is there, from `environment.yml`.
+    Conda,
     /// The `python3` that is there.
     None,
 }

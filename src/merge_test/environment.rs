@@ -22,6 +22,7 @@ pub(super) async fn python(ctx: &Ctx, folder: &Path, unit: &Unit) -> Result<Path
         Environment::Auto if has("uv.lock") => Environment::Uv,
         Environment::Auto if has("poetry.lock") => Environment::Poetry,
         Environment::Auto if has("requirements.txt") => Environment::Pip,
+        Environment::Auto if has(CONDA) => Environment::Conda,
         Environment::Auto => Environment::None,
         kind => kind,
     };
@@ -29,6 +30,7 @@ pub(super) async fn python(ctx: &Ctx, folder: &Path, unit: &Unit) -> Result<Path
         Environment::Uv => uv(ctx, folder, unit).await,
         Environment::Poetry => poetry(ctx, folder, unit).await,
         Environment::Pip => pip(ctx, folder, unit).await,
+        Environment::Conda => conda(ctx, folder, unit).await,
         Environment::Auto | Environment::None => found(ctx, "python3"),
     }
 }
@@ -99,6 +101,46 @@ async fn pip(ctx: &Ctx, folder: &Path, unit: &Unit) -> Result<PathBuf> {
         .args(&unit.packages)
         .current_dir(folder);
     install(ctx, &mut packages, "installing the packages").await?;
+    fs::write_atomic(&done, "")?;
+    Ok(python)
+}
+
+/// What `conda env export` writes.
+const CONDA: &str = "environment.yml";
+
+async fn conda(ctx: &Ctx, folder: &Path, unit: &Unit) -> Result<PathBuf> {
+    // The quickest first: they read the same file.
+    let tools = ["micromamba", "mamba", "conda"];
+    let tool =
+        tools.into_iter().find_map(|name| process::find(name, &ctx.env)).ok_or_else(|| {
+            Fault::usage(format!("none of {} is on the PATH", tools.join(", ")))
+                .hint("install one on the runner, or set `tests.unit.environment`")
+        })?;
+    let lock = fs::read_text(folder.join(CONDA)).context("`tests.unit.environment` is `conda`")?;
+    let extra = unit.packages.join("\n");
+    let place = place(ctx, &[&lock, &extra, &folder.display().to_string()])?;
+    let (prefix, done) = (place.join("conda"), place.join("complete"));
+    let python = if cfg!(windows) { prefix.join("python.exe") } else { prefix.join("bin/python") };
+    if done.is_file() {
+        return Ok(python);
+    }
+    // What an earlier attempt left would be taken for an environment.
+    fs::remove(&prefix)?;
+    ctx.host.progress(&format!("install the packages of {CONDA} for the unit tests"));
+    let mut create = process::installer(&tool, &ctx.env);
+    create
+        .args(["env", "create", "--quiet", "--file", CONDA, "--prefix"])
+        .arg(&prefix)
+        .current_dir(folder)
+        // The flag that says so differs between them and their versions.
+        .envs([("CONDA_ALWAYS_YES", "true"), ("MAMBA_ALWAYS_YES", "true")]);
+    install(ctx, &mut create, "making the environment").await?;
+    if !unit.packages.is_empty() {
+        let mut add = process::installer(&python, &ctx.env);
+        add.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
+            .args(&unit.packages);
+        install(ctx, &mut add, "pip install").await?;
+    }
     fs::write_atomic(&done, "")?;
     Ok(python)
 }

@@ -1,5 +1,6 @@
 //! Changes that are tested before they are merged.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -248,6 +249,54 @@ async fn jobs_run_in_a_copy_that_leaves_nothing_behind() {
     assert_eq!((code, json["outputs"]["affected"].as_str()), (0, Some("")));
     let (_, json, _) = run(&["affected", "--all"]);
     assert_eq!(json["outputs"]["jobs"], "make,use");
+}
+
+/// A stand-in for conda makes an environment whose Python is one, too.
+#[test]
+fn an_environment_of_conda_is_made_once_and_anew_where_it_changed() {
+    let dir = tempfile::tempdir().unwrap();
+    let home = repository(dir.path());
+    let tools = dir.path().join("tools");
+    std::fs::create_dir(&tools).unwrap();
+    let script = |name: &str, text: &str| {
+        let path = tools.join(name);
+        std::fs::write(&path, text).unwrap();
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o755)).unwrap();
+    };
+    // Of the Python: pip has nothing to do, pytest writes what it is told.
+    script(
+        "python",
+        "#!/bin/sh\nfor word; do case $word in --junit-xml=*) cat results.xml > ${word#*=};; esac; done\n",
+    );
+    script(
+        "micromamba",
+        "#!/bin/sh\necho \"$CONDA_ALWAYS_YES $*\" >> $0.log\ntest -e fails && exit 1\nmkdir -p $7/bin && cp $(dirname $0)/python $7/bin/python\n",
+    );
+    let policy = "tests: {unit: {environment: auto}}\n";
+    std::fs::write(home.join("environment.yml"), "dependencies: [python=3.11]\n").unwrap();
+    git(&home, &["add", "-A"]);
+    commit(&home, &[("lakegate.yml", policy)]);
+    let unit = || {
+        let mut command = lakegate();
+        let path = format!("{}:{}", tools.display(), std::env::var("PATH").unwrap());
+        command.env("PATH", path).env("LAKEGATE_CACHE", dir.path().join("cache"));
+        merge_test(command, &home, &["unit"])
+    };
+    std::fs::write(home.join("fails"), "").unwrap();
+    let (code, _, told) = unit();
+    assert!(code == 2 && told.contains("making the environment failed"), "{code} {told}");
+    std::fs::remove_file(home.join("fails")).unwrap();
+    for _ in 0..2 {
+        let (code, json, told) = unit();
+        assert_eq!(code, 0, "{told}");
+        assert!(json["reason"].as_str().unwrap().contains("1 passed"), "{json:#}");
+    }
+    let log = || std::fs::read_to_string(tools.join("micromamba.log")).unwrap();
+    assert_eq!(log().lines().count(), 2, "{}", log());
+    assert!(log().starts_with("true env create --quiet --file environment.yml --prefix /"));
+    commit(&home, &[("environment.yml", "dependencies: [python=3.12]\n")]);
+    assert_eq!(unit().0, 0);
+    assert_eq!(log().lines().count(), 3, "{}", log());
 }
 
 #[tokio::test(flavor = "multi_thread")]
