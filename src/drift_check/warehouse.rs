@@ -14,6 +14,7 @@ use crate::lake::{Grouping, Lake, Scope, Slice};
 use crate::names::quoted;
 use crate::report::Fault;
 use crate::stats::column::{Column, Measure};
+use crate::stats::derived::Derived;
 use crate::step::Ctx;
 use crate::sys::clock;
 
@@ -48,7 +49,13 @@ pub(super) async fn compare(
         }
         return Ok(None);
     }
-    let work = Work { lake: ctx.lake()?, policy, chosen, from: [baseline, current] };
+    let extended = [&baseline, &current].map(|from| with_derived(policy, from));
+    let from = [baseline, current];
+    let from = [0, 1].map(|at| match &extended[at] {
+        Some(table) => From { table, ..from[at] },
+        None => from[at],
+    });
+    let work = Work { lake: ctx.lake()?, policy, chosen, from };
     let rows = [work.rows(0).await?, work.rows(1).await?];
     let large = rows.iter().any(|rows| *rows >= LARGE);
     if rows.contains(&0) || !(asked || large) {
@@ -70,16 +77,29 @@ fn beyond(policy: &Drift, chosen: &Chosen) -> Option<String> {
     if policy.windows.as_ref().is_some_and(|windows| windows.learn.is_some()) {
         return Some("thresholds that are learnt".into());
     }
-    let derived = |name: &str| policy.derived.iter().any(|derived| name.contains(derived.name()));
-    let window = policy.windows.as_ref().and_then(|windows| windows.column.as_deref());
-    if let Some(name) =
-        policy.slices.iter().map(String::as_str).chain(window).find(|name| derived(name))
-    {
-        return Some(format!("rows by `{name}`"));
+    if let Some(derived) = grouping(policy).find(|derived| derived.sql().is_none()) {
+        return Some(format!("rows by `{}`", derived.name()));
     }
     // Rows of a table have no order.
     let by_rows = policy.windows.as_ref().is_some_and(|windows| windows.rows.is_some());
     by_rows.then(|| "windows by a number of rows".into())
+}
+
+/// What is derived and tells rows of slices and windows apart.
+fn grouping(policy: &Drift) -> impl Iterator<Item = &Derived> {
+    let window = policy.windows.as_ref().and_then(|windows| windows.column.as_ref());
+    let named = move |derived: &&Derived| {
+        policy.slices.iter().chain(window).any(|text| text.contains(derived.name()))
+    };
+    policy.derived.iter().filter(named)
+}
+
+/// The table with a column for each of these, where there are any.
+fn with_derived(policy: &Drift, from: &From<'_>) -> Option<String> {
+    let made =
+        |derived: &Derived| Some(format!(", {} AS {}", derived.sql()?, quoted(derived.name())));
+    let columns: String = grouping(policy).filter_map(made).collect();
+    (!columns.is_empty()).then(|| format!("(SELECT *{columns} FROM {}) AS side", from.table))
 }
 
 /// What a side holds, by group.

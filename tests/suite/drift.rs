@@ -51,10 +51,13 @@ fn same(exact: &Value, counted: &Value, names: &[&str], bins: f64) {
     }
 }
 
+/// Where a result holds what was found in parts of the rows.
+const LISTS: [&str; 3] = ["windows", "windows_against_the_one_before", "slices"];
+
 /// The same of slices and windows: names, rows and states, and effects within
 /// what the bins may be apart.
-fn same_scopes(exact: &Value, counted: &Value, bins: f64) {
-    for list in ["windows", "windows_against_the_one_before", "slices"] {
+fn same_scopes(exact: &Value, counted: &Value, lists: &[&str], bins: f64) {
+    for list in lists.iter().copied() {
         let [one, other] = [exact, counted].map(|result| result[list].as_array().unwrap());
         assert_eq!(one.len(), other.len(), "{list}");
         assert!(!one.is_empty(), "{list}");
@@ -119,7 +122,14 @@ async fn the_warehouse_counts_what_the_exact_engine_counts() {
     policy(&format!("warehouse, {grouped} bins: 10"));
     let (code, grouped, told) = run();
     assert_eq!(code, 0, "{told}");
-    same_scopes(&exact, &grouped, 0.03);
+    same_scopes(&exact, &grouped, &LISTS, 0.03);
+    policy("warehouse, sample: {share: 0.5, seed: 3}");
+    let (code, drawn, told) = run();
+    assert_eq!(code, 0, "{told}");
+    let rows = column(&drawn, "n")["baseline"]["rows"].as_u64().unwrap();
+    assert!((2800..3200).contains(&rows), "{rows}");
+    // The same rows; their sums may differ by their last bits.
+    assert_eq!(column(&run().1, "n")["test"], column(&drawn, "n")["test"]);
     policy("warehouse, windows: {rows: 100}");
     let (code, _, told) = run();
     assert!(code == 2 && told.contains("windows by a number of rows"), "{told}");
@@ -278,7 +288,7 @@ fn spark_counts_what_the_exact_engine_counts() {
     // The warehouse's edges come from a sample: its bins are not quite the same.
     let names = ["heavy", "a`b", "whole", "constant", "words", "flag"];
     same(&exact, &counted, &names, 0.02);
-    same_scopes(&exact, &counted, 0.05);
+    same_scopes(&exact, &counted, &LISTS, 0.05);
     let error = |name: &str, statistic: &str| {
         column(&counted, name)["effects"][statistic]["error"].as_f64().unwrap()
     };
@@ -411,17 +421,19 @@ fn what_is_in_no_window_is_told() {
     tried(&Trial { now: csv("t,x", holes), ..trial });
 }
 
+/// Values within values, moved or not.
+const NESTED: &str = "SELECT named_struct('city', CASE WHEN value % 3 < MOVED THEN 'Rome' ELSE 'Oslo' END) AS address, \
+    make_array(value % 7, value % 5 + MOVED) AS tags, \
+    CASE WHEN value % 2 < MOVED THEN 'two words' ELSE 'One more word' END AS body, \
+    make_array(CAST(sin(value) AS DOUBLE), CAST(cos(value) AS DOUBLE) + 0.5 * MOVED) AS point \
+    FROM generate_series(1, 3000)";
+
 #[tokio::test(flavor = "multi_thread")]
 async fn derived_columns_are_compared_wherever_the_data_lies() {
     let dir = tempfile::tempdir().unwrap();
     let served = Served::start(&dir.path().join("workspace"));
-    let table = "SELECT named_struct('city', CASE WHEN value % 3 < MOVED THEN 'Rome' ELSE 'Oslo' END) AS address, \
-        make_array(value % 7, value % 5 + MOVED) AS tags, \
-        CASE WHEN value % 2 < MOVED THEN 'two words' ELSE 'One more word' END AS body, \
-        make_array(CAST(sin(value) AS DOUBLE), CAST(cos(value) AS DOUBLE) + 0.5 * MOVED) AS point \
-        FROM generate_series(1, 3000)";
     for (name, moved) in [("then", "0"), ("now", "1")] {
-        let text = table.replace("MOVED", moved);
+        let text = NESTED.replace("MOVED", moved);
         served.sql(&format!("CREATE TABLE main.default.{name} AS {text}")).await;
     }
     let policy = |baseline: &str, current: &str, more: &str| {
@@ -467,6 +479,29 @@ async fn derived_columns_are_compared_wherever_the_data_lies() {
     let (code, counted, told) = run();
     assert_eq!(code, 1, "{told}");
     assert_eq!(state(&counted, "address.city"), "drift");
+}
+
+/// Whoever counts the rows.
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_are_told_apart_by_what_is_derived() {
+    let dir = tempfile::tempdir().unwrap();
+    let served = Served::start(&dir.path().join("workspace"));
+    for (name, moved) in [("then", "0"), ("now", "1")] {
+        let text = NESTED.replace("MOVED", moved);
+        served.sql(&format!("CREATE TABLE main.default.{name} AS {text}")).await;
+    }
+    let grouped = |engine: &str| {
+        let text = format!(
+            "drift: {{baseline: main.default.then, current: main.default.now, columns: [address, body], derived: [address.city, length(body)], slices: [address.city, '`length(body)` > 10'], engine: {engine}}}\n"
+        );
+        std::fs::write(dir.path().join("lakegate.yml"), text).unwrap();
+        let (code, result, told) = check(served.command().args(["drift-check"]), dir.path());
+        assert_eq!(code, 1, "{told}");
+        result
+    };
+    let (exact, counted) = (grouped("exact"), grouped("warehouse"));
+    assert_eq!(counted["slices"].as_array().unwrap().len(), 3, "{counted:#}");
+    same_scopes(&exact, &counted, &["slices"], 0.03);
 }
 
 #[tokio::test(flavor = "multi_thread")]

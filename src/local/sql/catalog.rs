@@ -1,11 +1,15 @@
 //! The catalog as the query engine sees it: tables are opened when a query
-//! names them, at the version that it names.
+//! names them, at the version that it names, with the rows that it asks for.
 
 use std::sync::Arc;
 
+use arrow::array::BooleanArray;
+use arrow::compute::filter_record_batch;
 use async_trait::async_trait;
 use datafusion::catalog::{CatalogProvider, CatalogProviderList, SchemaProvider, TableProvider};
+use datafusion::datasource::MemTable;
 use datafusion::error::{DataFusionError, Result};
+use datafusion::prelude::{SessionConfig, SessionContext};
 use deltalake_core::{DeltaTable, DeltaTableBuilder};
 
 use super::engine::Failure;
@@ -13,14 +17,53 @@ use crate::local::Workspace;
 use crate::local::unity::tables::Table;
 use crate::names::TableName;
 
-/// Joins a table's name and a version inside the engine; no name may hold it.
+/// Joins a table's name and how it is read inside the engine; no name may hold it.
 const AT: char = '@';
 
-/// The name under which the engine finds `table` as it was.
-pub(super) fn versioned(table: &str, version: &Version) -> String {
-    match version {
-        Version::Number(number) => format!("{table}{AT}v{number}"),
-        Version::Time(time) => format!("{table}{AT}t{time}"),
+/// How a query reads a table: as it is where nothing is told.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Reading {
+    pub(super) version: Option<Version>,
+    pub(super) sample: Option<Sample>,
+}
+
+/// Rows that are drawn by lot.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Sample {
+    pub(super) percent: f64,
+    pub(super) seed: u64,
+}
+
+impl Reading {
+    /// The name under which the engine finds `table` read like this.
+    pub(super) fn name(&self, table: &str) -> String {
+        let version = self.version.as_ref().map(|version| match version {
+            Version::Number(number) => format!("{AT}v{number}"),
+            Version::Time(time) => format!("{AT}t{time}"),
+        });
+        let sample = self.sample.map(|Sample { percent, seed }| format!("{AT}s{percent}/{seed}"));
+        format!("{table}{}{}", version.unwrap_or_default(), sample.unwrap_or_default())
+    }
+
+    /// The table of a name, and how it is read.
+    fn of(name: &str) -> (&str, Self) {
+        let mut parts = name.split(AT);
+        let table = parts.next().unwrap_or(name);
+        let mut reading = Self::default();
+        for part in parts {
+            match part.split_at_checked(1) {
+                Some(("v", number)) => reading.version = number.parse().ok().map(Version::Number),
+                Some(("t", time)) => reading.version = Some(Version::Time(time.to_owned())),
+                Some(("s", sample)) => {
+                    let sample = sample.split_once('/').and_then(|(percent, seed)| {
+                        Some(Sample { percent: percent.parse().ok()?, seed: seed.parse().ok()? })
+                    });
+                    reading.sample = sample;
+                }
+                _ => {}
+            }
+        }
+        (table, reading)
     }
 }
 
@@ -101,7 +144,7 @@ impl SchemaProvider for Tables {
     }
 
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
-        let (name, version) = split(name);
+        let (name, reading) = Reading::of(name);
         let full = format!("{}.{}.{name}", self.catalog, self.schema);
         let Some(table) =
             full.parse::<TableName>().ok().and_then(|name| self.all.0.table(&name).ok())
@@ -109,25 +152,39 @@ impl SchemaProvider for Tables {
             return Ok(None);
         };
         let failed = |failure: Failure| DataFusionError::External(Box::new(failure));
-        let delta = open_at(&table, version.as_ref()).await.map_err(failed)?;
+        let delta = open_at(&table, reading.version.as_ref()).await.map_err(failed)?;
         let provider = delta.table_provider().await;
-        provider.map(Some).map_err(|error| DataFusionError::External(Box::new(error)))
+        let provider: Arc<dyn TableProvider> =
+            provider.map_err(|error| DataFusionError::External(Box::new(error)))?;
+        match reading.sample {
+            None => Ok(Some(provider)),
+            Some(sample) => drawn(provider, sample).await.map(Some),
+        }
     }
 
     fn table_exist(&self, name: &str) -> bool {
-        let full = format!("{}.{}.{}", self.catalog, self.schema, split(name).0);
+        let full = format!("{}.{}.{}", self.catalog, self.schema, Reading::of(name).0);
         full.parse::<TableName>().is_ok_and(|name| self.all.0.table(&name).is_ok())
     }
 }
 
-fn split(name: &str) -> (&str, Option<Version>) {
-    let Some((table, suffix)) = name.split_once(AT) else { return (name, None) };
-    let version = match suffix.split_at_checked(1) {
-        Some(("v", number)) => number.parse().ok().map(Version::Number),
-        Some(("t", time)) => Some(Version::Time(time.to_owned())),
-        _ => None,
-    };
-    (table, version)
+/// Some of a table's rows, the same ones for the same seed.
+async fn drawn(provider: Arc<dyn TableProvider>, sample: Sample) -> Result<Arc<dyn TableProvider>> {
+    // A single reader, so that the rows have an order.
+    let mut config = SessionConfig::new().with_target_partitions(1);
+    config.options_mut().execution.parquet.schema_force_view_types = false;
+    let frame = SessionContext::new_with_config(config).read_table(provider)?;
+    let schema = Arc::new(frame.schema().as_arrow().clone());
+    let mut rows = 0u64..;
+    let mut kept = Vec::new();
+    for batch in frame.collect().await? {
+        let lot = |row: u64| crate::stats::lot(sample.seed, row) as f64 / 2f64.powi(64);
+        let of_batch = rows.by_ref().take(batch.num_rows());
+        let mask: BooleanArray =
+            of_batch.map(|row| Some(lot(row) * 100.0 < sample.percent)).collect();
+        kept.push(filter_record_batch(&batch, &mask)?);
+    }
+    Ok(Arc::new(MemTable::try_new(schema, vec![kept])?))
 }
 
 /// The Delta table behind a catalog entry, at its newest version.

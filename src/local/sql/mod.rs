@@ -427,6 +427,3 @@ async fn fetch(
         Ok(json!(render::text_rows(&part)?).to_string().into())
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,17 +1,17 @@
-//! Before planning: parameters become typed literals, and time travel becomes
-//! part of a table's name.
+//! Before planning: parameters become typed literals, and time travel and samples
+//! become part of a table's name.
 
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
     CastKind, DataType, Expr, Ident, ObjectName, ObjectNamePart, Statement, TableFactor,
-    TableVersion, Value, VisitMut, VisitorMut,
+    TableSample, TableSampleKind, TableSampleUnit, TableVersion, Value, VisitMut, VisitorMut,
 };
 use datafusion::sql::sqlparser::dialect::DatabricksDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 use serde::Deserialize;
 
-use super::catalog::{Version, versioned};
+use super::catalog::{Reading, Sample, Version};
 use super::engine::Failure;
 
 /// A parameter as the caller gave it.
@@ -70,22 +70,32 @@ impl VisitorMut for Binder<'_> {
         let TableFactor::Table { name, version, alias, sample, .. } = factor else {
             return ControlFlow::Continue(());
         };
-        // The planner would read all rows without a word.
-        if sample.is_some() {
-            return self.fail("UNSUPPORTED_FEATURE", "TABLESAMPLE is not supported".into());
-        }
-        let Some(asked) = version.take() else { return ControlFlow::Continue(()) };
-        let point = match &asked {
-            TableVersion::VersionAsOf(expr) => whole_number(expr).map(Version::Number),
-            TableVersion::TimestampAsOf(expr) => {
-                text(expr).map(|text| Version::Time(iso_time(&text)))
+        let mut reading = Reading::default();
+        if let Some(
+            TableSampleKind::BeforeTableAlias(asked) | TableSampleKind::AfterTableAlias(asked),
+        ) = sample.take()
+        {
+            reading.sample = drawn(&asked);
+            if reading.sample.is_none() {
+                return self.fail("UNSUPPORTED_FEATURE", format!("`{asked}` is not supported"));
             }
-            _ => None,
-        };
-        let Some(point) = point else {
-            return self
-                .fail("UNSUPPORTED_FEATURE", format!("time travel by `{asked}` is not supported"));
-        };
+        }
+        if let Some(asked) = version.take() {
+            reading.version = match &asked {
+                TableVersion::VersionAsOf(expr) => whole_number(expr).map(Version::Number),
+                TableVersion::TimestampAsOf(expr) => {
+                    text(expr).map(|text| Version::Time(iso_time(&text)))
+                }
+                _ => None,
+            };
+            if reading.version.is_none() {
+                let message = format!("time travel by `{asked}` is not supported");
+                return self.fail("UNSUPPORTED_FEATURE", message);
+            }
+        }
+        if reading == Reading::default() {
+            return ControlFlow::Continue(());
+        }
         let Some(ObjectNamePart::Identifier(last)) = name.0.last_mut() else {
             return ControlFlow::Continue(());
         };
@@ -98,9 +108,22 @@ impl VisitorMut for Binder<'_> {
                 at: None,
             });
         }
-        *last = Ident::with_quote('`', versioned(&last.value, &point));
+        *last = Ident::with_quote('`', reading.name(&last.value));
         ControlFlow::Continue(())
     }
+}
+
+/// A share of the rows, by a seed where one is told. Other samples are not known.
+fn drawn(asked: &TableSample) -> Option<Sample> {
+    let quantity = asked.quantity.as_ref()?;
+    let seed = match &asked.seed {
+        Some(seed) => seed.value.to_string().parse().ok()?,
+        None => 0,
+    };
+    let percent: f64 = quantity.value.to_string().parse().ok()?;
+    let known = asked.name.is_none() && asked.bucket.is_none() && asked.offset.is_none();
+    let fits = quantity.unit == Some(TableSampleUnit::Percent) && (0.0..=100.0).contains(&percent);
+    (known && fits).then_some(Sample { percent, seed })
 }
 
 fn whole_number(expr: &Expr) -> Option<u64> {
