@@ -9,6 +9,10 @@
 //! | `LAKEGATE_BENCH_PEERS` | names of peers, `all` or `none` | `scipy,duckdb,polars,numpy,numba` |
 //! | `LAKEGATE_BENCH_RUNS` | counted runs of each, after one that is not | 5 |
 //!
+//! With `LAKEGATE_BENCH_PEERS=steps`, no peer runs, and the cost of each step of ours is told
+//! instead: reading, then counting what is read, then the statistics and the decision; and
+//! reports, which a comparison of a thousand rows has as well.
+//!
 //! The peers are installed with their pinned versions below `target/bench`.
 
 #![expect(
@@ -25,6 +29,8 @@ use std::path::Path;
 
 use arrow::datatypes::{DataType, Field, Schema};
 use harness::{Used, data, environment, measure, root, setting};
+use lakegate::lake::Side;
+use lakegate::lake::parquet::Scratch;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
@@ -60,10 +66,10 @@ const fn peer(
 
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
-    if let [_, mode, files @ ..] = &arguments[..]
-        && mode == "decode"
-    {
-        return decode(files);
+    match &arguments[..] {
+        [_, mode, files @ ..] if mode == "decode" => return decode(files),
+        [_, mode, files @ ..] if mode == "count" => return count(files),
+        _ => {}
     }
     let sizes = setting("ROWS", "100000,1000000");
     let names = setting("PEERS", "scipy,duckdb,polars,numpy,numba");
@@ -73,11 +79,15 @@ fn main() {
         .filter(|peer| names == "all" || names.split(',').any(|name| name == peer.name))
         .collect();
     for rows in sizes.split(',') {
-        bench(rows, &peers, runs);
+        match names.as_str() {
+            "steps" => steps(rows, runs),
+            _ => bench(rows, &peers, runs),
+        }
     }
 }
 
-fn bench(rows: &str, peers: &[&Peer], runs: usize) {
+/// The files of both sides, and where results go.
+fn inputs(rows: &str) -> [String; 3] {
     let data = data(rows);
     let files = ["baseline", "current"].map(|side| {
         let found = std::fs::read_dir(&data).unwrap().map(|entry| entry.unwrap().path());
@@ -85,7 +95,50 @@ fn bench(rows: &str, peers: &[&Peer], runs: usize) {
         found.into_iter().find(|path| name(path).starts_with(side)).unwrap()
     });
     let [baseline, current] = files.map(|file| file.display().to_string());
-    let out = data.join("out").display().to_string();
+    [baseline, current, data.join("out").display().to_string()]
+}
+
+/// Our command on two files.
+fn ours([baseline, current, out]: &[String; 3]) -> Vec<String> {
+    let report = format!("--report-dir={out}");
+    let command = env!("CARGO_BIN_EXE_lakegate-drift-check");
+    [command, "--baseline", baseline, "--current", current, "--fail-on=never", &report]
+        .map(ToOwned::to_owned)
+        .to_vec()
+}
+
+/// What each step adds to the one before, in CPU seconds.
+fn steps(rows: &str, runs: usize) {
+    let (files, few) = (inputs(rows), inputs("1000"));
+    let this = std::env::current_exe().unwrap().display().to_string();
+    let mode = |mode: &str| vec![this.clone(), mode.into(), files[0].clone(), files[1].clone()];
+    let commands = [mode("decode"), mode("count"), ours(&files), ours(&few)];
+    let mut used = commands.each_ref().map(|_| Vec::new());
+    for _ in 0..runs {
+        for (command, used) in commands.iter().zip(&mut used) {
+            used.push(measure("steps", command).cpu);
+        }
+    }
+    let [decode, count, whole, few] = used.map(|mut seconds| {
+        seconds.sort_by(f64::total_cmp);
+        seconds[seconds.len() / 2]
+    });
+    println!("\n{rows} rows x 40 columns on each side, CPU seconds, medians of {runs} runs\n");
+    println!("| step | CPU s | share |\n|---|---|---|");
+    for (step, seconds) in [
+        ("read and decode", decode),
+        ("count", count - decode),
+        ("statistics and decision", whole - count - few),
+        ("start, reports, files", few),
+        ("all", whole),
+    ] {
+        println!("| {step} | {seconds:.3} | {:.0} % |", 100.0 * seconds / whole);
+    }
+}
+
+fn bench(rows: &str, peers: &[&Peer], runs: usize) {
+    let files = inputs(rows);
+    let [baseline, current, out] = &files;
     let mut commands: Vec<(&str, &str, Vec<String>)> = Vec::new();
     let decode = std::env::current_exe().unwrap().display().to_string();
     commands.push((
@@ -93,15 +146,7 @@ fn bench(rows: &str, peers: &[&Peer], runs: usize) {
         "arrow-rs reads every column and does nothing",
         vec![decode, "decode".into(), baseline.clone(), current.clone()],
     ));
-    let ours = env!("CARGO_BIN_EXE_lakegate-drift-check").to_owned();
-    let report = format!("--report-dir={out}");
-    commands.push((
-        "lakegate",
-        "all its statistics, profile, decision, reports",
-        [&ours, "--baseline", &baseline, "--current", &current, "--fail-on=never", &report]
-            .map(ToOwned::to_owned)
-            .to_vec(),
-    ));
+    commands.push(("lakegate", "all its statistics, profile, decision, reports", ours(&files)));
     for peer in peers {
         let python = environment(peer.environment);
         let script = root().join(format!("benches/peers/with_{}.py", peer.name));
@@ -165,6 +210,24 @@ fn decode(files: &[String]) {
             let mask = ProjectionMask::roots(builder.parquet_schema(), [column]);
             let batches = builder.with_projection(mask).with_batch_size(8192).build().unwrap();
             rows += batches.map(|batch| batch.unwrap().num_rows()).sum::<usize>();
+        }
+    }
+    assert!(rows > 0);
+}
+
+/// What reading and counting costs, as the command does it, on one thread.
+fn count(files: &[String]) {
+    let (mut rows, mut scratch) = (0, Scratch::default());
+    for file in files {
+        let side = Side::files(file, None).unwrap();
+        let mut spare = None;
+        for field in side.schema().fields() {
+            let Some(measure) = lakegate::stats::arrow::measure(field.data_type()) else {
+                continue;
+            };
+            let column = side.column((field, measure), spare.take(), &mut scratch, None).unwrap();
+            rows += column.rows();
+            spare = Some(column);
         }
     }
     assert!(rows > 0);
