@@ -350,14 +350,14 @@ async fn in_every_schedule_one_of_eight_promoters_wins() {
     let mut running = Vec::new();
     for world in 0..worlds {
         let seeds: Vec<u64> = (world..schedules).step_by(worlds as usize).collect();
-        running.push(tokio::spawn(one_of_eight_wins(seeds, asked.is_ok())));
+        running.push(tokio::spawn(one_of_eight_wins(seeds)));
     }
     for world in running {
         world.await.unwrap();
     }
 }
 
-async fn one_of_eight_wins(seeds: Vec<u64>, tell: bool) {
+async fn one_of_eight_wins(seeds: Vec<u64>) {
     const PROMOTERS: u64 = 8;
     let world = World::with(PROMOTERS + 1).await;
     assert_eq!(world.promote(1, None).await.0, 0);
@@ -393,9 +393,6 @@ async fn one_of_eight_wins(seeds: Vec<u64>, tell: bool) {
         for phase in ["intent", "outcome"] {
             let count = world.count(&format!("phase = '{phase}'")).await;
             assert_eq!(count, round + 2, "seed {seed}: {phase}");
-        }
-        if tell && round % 5 == 4 {
-            println!("seed {seed} is over");
         }
     }
 }
