@@ -95,6 +95,51 @@ fn findings(files: &[PathBuf]) -> String {
     found
 }
 
+/// Our stand-in for the agent is of our own making; this is Microsoft's.
+#[test]
+fn a_task_does_under_microsofts_own_runner_what_it_does_under_ours() {
+    if !has_node("the runner of tasks") {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let table = |name: &str, moved: usize| {
+        let rows = (0..2000).map(|row| format!("{row},{}\n", row % 10 + moved));
+        std::fs::write(dir.path().join(name), format!("id,x\n{}", rows.collect::<String>()))
+            .unwrap();
+    };
+    table("then.csv", 0);
+    table("now.csv", 5);
+    let task = |current: &str, more: &[(&str, &str)]| {
+        let binaries = Path::new(env!("CARGO_BIN_EXE_lakegate")).parent().unwrap();
+        let own = [
+            ("binaryPath", binaries.to_str().unwrap()),
+            ("baseline", "then.csv"),
+            ("current", current),
+        ];
+        let inputs: BTreeMap<&str, &str> = own.into_iter().chain(more.iter().copied()).collect();
+        let mut runner = Command::new("node");
+        runner.arg(root().join("tests/node/task.mjs")).arg(modules());
+        runner.arg(extension().join("drift-check")).arg(serde_json::to_string(&inputs).unwrap());
+        runner.current_dir(dir.path()).env("TF_BUILD", "True");
+        let output = within(Duration::from_secs(60), &mut runner);
+        let said = text(&output.stdout);
+        let last = said.lines().last().unwrap_or_default();
+        let found: serde_json::Value = serde_json::from_str(last).expect(&said);
+        let told = ["stdout", "stderr"].map(|name| found[name].as_str().unwrap().to_owned());
+        (found["succeeded"] == true, told.concat())
+    };
+    let (succeeded, said) = task("then.csv", &[]);
+    assert!(succeeded, "{said}");
+    let (succeeded, said) = task("now.csv", &[]);
+    assert!(!succeeded, "{said}");
+    assert!(said.contains("##vso[task.logissue type=warning;code=drift/column]"), "{said}");
+    assert!(said.contains("##vso[task.setvariable variable=decision;isOutput=true]"), "{said}");
+    let (succeeded, said) = task("now.csv", &[("failOn", "never")]);
+    assert!(succeeded && said.contains("x drifted"), "{said}");
+    let (succeeded, said) = task("now.csv", &[("failOn", "nevr")]);
+    assert!(!succeeded && said.contains("nevr"), "{said}");
+}
+
 fn pipelines(home: &Path) -> Vec<PathBuf> {
     let folder = home.join(".azure-pipelines");
     let all = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());

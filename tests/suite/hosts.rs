@@ -1,5 +1,5 @@
-//! Both hosts as servers that keep a repository's statuses, names, releases and
-//! comments, and that tell their jobs who they are.
+//! Both hosts as servers that keep a repository's statuses, names, releases,
+//! comments and tickets, and that tell their jobs who they are.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -21,12 +21,13 @@ pub(crate) struct World {
     pub(crate) statuses: Vec<Value>,
     pub(crate) refs: BTreeMap<String, String>,
     pub(crate) releases: Vec<Value>,
-    files: Vec<Vec<u8>>,
+    pub(crate) files: Vec<Vec<u8>>,
     pub(crate) comments: Vec<Value>,
     pub(crate) threads: Vec<Value>,
+    pub(crate) tickets: Vec<Value>,
     /// Writes are answered and then lost.
     pub(crate) denies: bool,
-    address: String,
+    pub(crate) address: String,
     /// Identity tokens that were handed out.
     pub(crate) tokens: usize,
 }
@@ -78,6 +79,10 @@ fn reply(value: &Value) -> Option<Response> {
     Some(Json(value.clone()).into_response())
 }
 
+fn created(value: &Value) -> Option<Response> {
+    Some((StatusCode::CREATED, Json(value.clone())).into_response())
+}
+
 fn page(items: &[Value], uri: &Uri) -> Option<Response> {
     let query = |name: &str| -> usize {
         let pairs = uri.query().unwrap_or_default().split('&');
@@ -103,25 +108,32 @@ pub(crate) fn github_answer(
     if let Some(id) = uri.path().strip_prefix("/files/") {
         return Some(world.files[id.parse::<usize>().ok()?].clone().into_response());
     }
-    let mut path = uri.path().strip_prefix("/repos/")?.splitn(3, '/');
+    // GitHub Enterprise has a path before its own.
+    let path = uri.path().trim_start_matches("/api/v3");
+    let mut path = path.strip_prefix("/repos/")?.splitn(3, '/');
     let repository = format!("{}/{}", path.next()?, path.next()?);
     let parts: Vec<&str> = path.next()?.split('/').collect();
     match (method.as_str(), &parts[..]) {
         ("GET", ["commits", sha, "status"]) => {
             let own = world.statuses.iter().rev().filter(|status| status["sha"] == *sha);
-            reply(&json!({ "statuses": own.collect::<Vec<_>>() }))
+            let shown = own.map(|status| {
+                let mut shown = status.clone();
+                shown.as_object_mut().unwrap().remove("sha");
+                shown
+            });
+            reply(&json!({ "statuses": shown.collect::<Vec<_>>() }))
         }
         ("GET", ["commits", _, "check-runs"]) => reply(&json!({ "check_runs": [] })),
         ("GET", ["commits", "merged", "pulls"]) => reply(&json!([
-            { "merge_commit_sha": "other", "merged_at": "2026-01-01", "head": { "sha": "wrong" } },
-            { "merge_commit_sha": "merged", "merged_at": "2026-01-01", "head": { "sha": "head" } },
+            { "merge_commit_sha": "other", "merged_at": "2026-01-01T00:00:00Z", "head": { "sha": "wrong" } },
+            { "merge_commit_sha": "merged", "merged_at": "2026-01-01T00:00:00Z", "head": { "sha": "head" } },
         ])),
         ("GET", ["commits", _, "pulls"]) => reply(&json!([])),
         ("POST", ["statuses", sha]) => {
             let mut status = body.clone();
             status["sha"] = json!(sha);
             world.statuses.push(status.clone());
-            reply(&status)
+            created(body)
         }
         ("GET", ["git", "ref", rest @ ..]) => {
             let sha = world.refs.get(&format!("refs/{}", rest.join("/")))?;
@@ -130,7 +142,7 @@ pub(crate) fn github_answer(
         ("POST", ["git", "refs"]) => {
             let name = body["ref"].as_str()?.to_owned();
             world.refs.insert(name, body["sha"].as_str()?.to_owned());
-            reply(body)
+            created(&json!({ "ref": body["ref"], "object": { "sha": body["sha"] } }))
         }
         ("GET", ["releases"]) => page(&world.releases, uri),
         ("POST", ["releases"]) => {
@@ -144,7 +156,7 @@ pub(crate) fn github_answer(
                 world.address
             ));
             world.releases.push(release.clone());
-            reply(&release)
+            created(&release)
         }
         ("GET", ["releases", "tags", tag]) => {
             let mut published = world.releases.iter().filter(|release| release["draft"] == false);
@@ -173,7 +185,7 @@ pub(crate) fn github_answer(
                 "created_at": "2026-01-01T00:00:00Z", "updated_at": "2026-01-01T00:00:00Z" });
             let release = &mut world.releases[id.parse::<usize>().ok()?];
             release["assets"].as_array_mut()?.push(asset.clone());
-            reply(&asset)
+            created(&asset)
         }
         ("GET", ["issues", "7", "comments"]) => page(&world.comments, uri),
         ("POST", ["issues", "7", "comments"]) => {
@@ -181,12 +193,58 @@ pub(crate) fn github_answer(
             let comment = json!({ "id": id, "html_url": format!("https://x.test/c{id}"),
                 "body": body["body"], "user": { "login": "github-actions[bot]" } });
             world.comments.push(comment.clone());
-            reply(&comment)
+            created(&comment)
         }
         ("PATCH", ["issues", "comments", id]) => {
             let comment = &mut world.comments[id.parse::<usize>().ok()?];
             comment["body"] = body["body"].clone();
             reply(comment)
+        }
+        _ => github_tickets(world, (method, &parts), uri, body),
+    }
+}
+
+/// Issues, workflows that are started, and reviews of a run.
+fn github_tickets(
+    world: &mut World,
+    (method, parts): (&Method, &[&str]),
+    uri: &Uri,
+    body: &Value,
+) -> Option<Response> {
+    match (method.as_str(), parts) {
+        ("POST", ["actions", "workflows", _, "dispatches"]) => {
+            assert_eq!(*body, json!({ "ref": "main", "inputs": { "reason": "drift" } }));
+            Some(StatusCode::NO_CONTENT.into_response())
+        }
+        ("GET", ["actions", "runs", _, "approvals"]) => {
+            let review = |state: &str, who: &str| json!({ "state": state, "comment": "ok", "user": { "login": who } });
+            reply(&json!([review("approved", "eve"), review("rejected", "bob")]))
+        }
+        ("GET", ["issues"]) => {
+            let asked = uri.query()?;
+            let open = world.tickets.iter().filter(|ticket| {
+                let mark = ticket["labels"][1].as_str().unwrap();
+                ticket["state"] == "open" && asked.contains(&format!("lakegate%2C{mark}"))
+            });
+            reply(&json!(open.collect::<Vec<_>>()))
+        }
+        ("POST", ["issues"]) => {
+            assert_eq!(body["labels"][0], "lakegate");
+            let mut ticket = body.clone();
+            let number = world.tickets.len() + 1;
+            ticket["number"] = json!(number);
+            ticket["state"] = json!("open");
+            ticket["html_url"] = json!(format!("https://github.com/o/r/issues/{number}"));
+            world.tickets.push(ticket.clone());
+            created(&ticket)
+        }
+        ("POST", ["issues", _, "comments"]) => created(&json!({ "id": 1 })),
+        ("PATCH", ["issues", number]) => {
+            let ticket = &mut world.tickets[number.parse::<usize>().ok()? - 1];
+            for (name, value) in body.as_object()? {
+                ticket[name] = value.clone();
+            }
+            reply(ticket)
         }
         _ => None,
     }
@@ -196,7 +254,7 @@ pub(crate) fn github_answer(
 fn full_release(release: &Value) -> Value {
     let mut full = json!({ "url": "https://x.test/r", "assets_url": "https://x.test/r",
         "tarball_url": null, "zipball_url": null, "node_id": "", "prerelease": false,
-        "created_at": null, "published_at": null, "author": null });
+        "created_at": "2026-01-01T00:00:00Z", "published_at": null });
     for (name, value) in release.as_object().unwrap() {
         full[name] = value.clone();
     }
@@ -213,7 +271,9 @@ pub(crate) fn azure_answer(
     if uri.path().ends_with("/oidctoken") {
         return reply(&json!({ "oidcToken": identity(world) }));
     }
-    let (_, path) = uri.path().split_once("/_apis/git/repositories/repo/")?;
+    let Some((_, path)) = uri.path().split_once("/_apis/git/repositories/repo/") else {
+        return azure_tickets(world, uri.path(), body);
+    };
     let parts: Vec<&str> = path.split('/').collect();
     match (method.as_str(), &parts[..]) {
         ("GET", ["commits", sha, "statuses"]) => {
@@ -266,4 +326,50 @@ pub(crate) fn azure_answer(
         }
         _ => None,
     }
+}
+
+/// Work items, pipelines that are started, and approvals of a run.
+fn azure_tickets(world: &mut World, path: &str, body: &Value) -> Option<Response> {
+    if path.ends_with("/runs") {
+        assert_eq!(*body, json!({ "templateParameters": { "reason": "drift" } }));
+        let place = json!({ "_links": { "web": { "href": "https://dev.azure.com/o/p/run/7" } } });
+        return reply(&place);
+    }
+    if path.ends_with("/pipelines/approvals") && !world.denies {
+        let step = |status: &str, who: &str| json!({ "status": status, "actualApprover": { "uniqueName": who }, "comment": "", "lastModifiedOn": "2026-03-01T00:00:00Z" });
+        let approval = |run: u64, who: &str| {
+            let steps = [step("approved", who), step("pending", "bob@x")];
+            json!({ "status": "approved", "pipeline": { "owner": { "id": run } }, "steps": steps })
+        };
+        let value = [approval(7, "eve@x"), approval(8, "mallory@x")];
+        return reply(&json!({ "count": 2, "value": value }));
+    }
+    if path.ends_with("/wiql") {
+        let query = body["query"].as_str()?;
+        let open = |ticket: &&Value| {
+            let tag = ticket["System.Tags"].as_str().unwrap().split("; ").nth(1).unwrap();
+            query.contains(&format!("'{tag}'")) && ticket["System.State"] == "To Do"
+        };
+        let items: Vec<Value> =
+            world.tickets.iter().filter(open).map(|ticket| json!({ "id": ticket["id"] })).collect();
+        return reply(&json!({ "workItems": items }));
+    }
+    let is_new = path.ends_with("/$Issue");
+    let at = if is_new {
+        let id = world.tickets.len() + 1;
+        world.tickets.push(json!({ "id": id, "System.State": "To Do" }));
+        id
+    } else {
+        path.split_once("/_apis/wit/workitems/")?.1.split('/').next()?.parse().ok()?
+    };
+    for patch in body.as_array()? {
+        let name = patch["path"].as_str()?.trim_start_matches("/fields/");
+        // The Basic process knows Done, and not Closed.
+        if name == "System.State" && patch["value"] == "Closed" {
+            let refusal = json!({ "message": "no such state" });
+            return Some((StatusCode::BAD_REQUEST, Json(refusal)).into_response());
+        }
+        world.tickets[at - 1][name] = patch["value"].clone();
+    }
+    reply(&world.tickets[at - 1])
 }

@@ -1,16 +1,21 @@
 //! What concerns a repository, at both hosts.
 
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::Stdio;
 use std::sync::Arc;
 
 use lakegate::databricks::Masker;
-use lakegate::forge::{Announced, Forge, State, Told};
+use lakegate::forge::{Announced, Forge, Given, Pipeline, State, Ticket, Told};
 use lakegate::host::Context;
 use lakegate::names::Secret;
 use lakegate::report::Fault;
 use lakegate::sys::{Env, fs};
 use serde_json::json;
+use tokio::io::{AsyncBufReadExt as _, BufReader};
 
-use crate::hosts::{Shared, azure_answer, github_answer, serve};
+use crate::hosts::{Shared, World, azure_answer, github_answer, serve};
+use crate::support::{cache, has_node, modules, root};
 
 fn forge(kind: &'static str, address: &str) -> Forge {
     let env = Env::from([
@@ -18,7 +23,7 @@ fn forge(kind: &'static str, address: &str) -> Forge {
         ("GITHUB_API_URL", address),
         ("SYSTEM_ACCESSTOKEN", "t"),
         ("SYSTEM_COLLECTIONURI", address),
-        ("SYSTEM_TEAMPROJECT", "p"),
+        ("SYSTEM_TEAMPROJECT", "the project"),
         ("BUILD_REPOSITORY_ID", "repo"),
     ]);
     let context = Context { host: kind, repository: Some("o/r".into()), ..Context::default() };
@@ -32,86 +37,147 @@ async fn both() -> [(Forge, Shared); 2] {
 }
 
 const NAME: &str = "lakegate/merge-test";
+const A: &str = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+const B: &str = "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb";
 
 fn told(state: State) -> Told<'static> {
     Told { name: NAME, state, words: "7 tests", link: Some("https://x.test/run") }
 }
 
+/// Neither our calls nor the answers of the server in these tests are other than
+/// GitHub describes them; the server may only say less.
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_and_answers_are_those_of_githubs_own_description() {
+    if !has_node("GitHub's description") {
+        return;
+    }
+    let (upstream, world) = serve(github_answer).await;
+    let mut proxy = tokio::process::Command::new("node");
+    proxy.arg(root().join("tests/node/described.mjs"));
+    proxy.arg(modules()).arg(cache()).arg(&upstream);
+    // It ends when its input does, with what it has started.
+    proxy.stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut proxy = proxy.spawn().unwrap();
+    let mut lines = BufReader::new(proxy.stdout.take().unwrap()).lines();
+    let address = lines.next_line().await.unwrap().expect("the proxy starts");
+    let forge = forge("github", &address);
+    let anew = || {
+        // Files go up where the proxy sees them.
+        let mut world = world.lock().unwrap();
+        *world = World { address: address.clone(), ..World::default() };
+    };
+    anew();
+    statuses(&forge).await;
+    anew();
+    names(&forge, &world).await;
+    anew();
+    comments(&forge, &world).await;
+    anew();
+    tickets(&forge, &world).await;
+    anew();
+    reviews(&forge).await;
+    let dir = tempfile::tempdir().unwrap();
+    anew();
+    release(&forge, &world, dir.path()).await;
+
+    // It does find what is wrong.
+    anew();
+    let wrong = json!({ "sha": "one", "context": NAME, "stat": "success" });
+    world.lock().unwrap().statuses.push(wrong);
+    let error = forge.status("one", NAME).await.unwrap_err();
+    assert!(format!("{error:#}").contains("500"), "{error:#}");
+}
+
 #[tokio::test]
 async fn the_newest_status_counts_and_a_merge_has_that_of_its_request() {
     for (forge, _) in both().await {
-        assert_eq!(forge.status("one", NAME).await.unwrap(), None);
-        forge.set_status("one", None, &told(State::Success)).await.unwrap();
-        forge.set_status("one", None, &told(State::Failure)).await.unwrap();
-        let found = forge.status("one", NAME).await.unwrap().unwrap();
-        assert_eq!((found.state, &*found.link), (State::Failure, "https://x.test/run"));
-        assert_eq!((&*found.words, found.tree()), ("7 tests", None));
-        assert_eq!(forge.status("one", "other/check").await.unwrap(), None);
-        forge.set_status("head", Some(7), &told(State::Success)).await.unwrap();
-        let found = forge.status("merged", NAME).await.unwrap().unwrap();
-        assert_eq!(found.state, State::Success);
+        statuses(&forge).await;
     }
+}
+
+async fn statuses(forge: &Forge) {
+    assert_eq!(forge.status("one", NAME).await.unwrap(), None);
+    forge.set_status("one", None, &told(State::Success)).await.unwrap();
+    forge.set_status("one", None, &told(State::Failure)).await.unwrap();
+    let found = forge.status("one", NAME).await.unwrap().unwrap();
+    assert_eq!((found.state, &*found.link), (State::Failure, "https://x.test/run"));
+    assert_eq!((&*found.words, found.tree()), ("7 tests", None));
+    assert_eq!(forge.status("one", "other/check").await.unwrap(), None);
+    forge.set_status("head", Some(7), &told(State::Success)).await.unwrap();
+    let found = forge.status("merged", NAME).await.unwrap().unwrap();
+    assert_eq!(found.state, State::Success);
 }
 
 #[tokio::test]
 async fn a_name_is_given_once() {
     for (forge, world) in both().await {
-        forge.name("refs/tags/v1", "a").await.unwrap();
-        forge.name("refs/tags/v1", "a").await.unwrap();
-        let posts = |world: &Shared| {
-            let world = world.lock().unwrap();
-            world.calls.iter().filter(|call| call.starts_with("POST")).count()
-        };
-        assert_eq!(posts(&world), 1);
-        let error = forge.name("refs/tags/v1", "b").await.unwrap_err();
-        assert!(error.to_string().contains("is commit a already, not b"), "{error}");
-        forge.name("refs/tags/v10", "b").await.unwrap();
-        world.lock().unwrap().denies = true;
-        let error = forge.name("refs/heads/release/2", "b").await.unwrap_err();
-        assert!(Fault::of(&error).unwrap().hint.is_some(), "{error:#}");
+        names(&forge, &world).await;
     }
+}
+
+async fn names(forge: &Forge, world: &Shared) {
+    forge.name("refs/tags/v1", A).await.unwrap();
+    forge.name("refs/tags/v1", A).await.unwrap();
+    let posts = |world: &Shared| {
+        let world = world.lock().unwrap();
+        world.calls.iter().filter(|call| call.starts_with("POST")).count()
+    };
+    assert_eq!(posts(world), 1);
+    let error = forge.name("refs/tags/v1", B).await.unwrap_err();
+    assert!(error.to_string().contains(&format!("is commit {A} already, not {B}")), "{error}");
+    forge.name("refs/tags/v10", B).await.unwrap();
+    world.lock().unwrap().denies = true;
+    let error = forge.name("refs/heads/release/2", B).await.unwrap_err();
+    assert!(Fault::of(&error).unwrap().hint.is_some(), "{error:#}");
 }
 
 #[tokio::test]
 async fn there_is_one_comment_whatever_others_write() {
     for (forge, world) in both().await {
-        {
-            let mut world = world.lock().unwrap();
-            // More than a page of others' words, one of them with our mark.
-            for id in 0..120 {
-                let body = if id == 3 { "<!-- lakegate:merge-test -->\nevil" } else { "hello" };
-                world.comments.push(json!({ "id": id, "html_url": "x", "body": body,
+        comments(&forge, &world).await;
+    }
+}
+
+async fn comments(forge: &Forge, world: &Shared) {
+    {
+        let mut world = world.lock().unwrap();
+        // More than a page of others' words, one of them with our mark.
+        for id in 0..120 {
+            let body = if id == 3 { "<!-- lakegate:merge-test -->\nevil" } else { "hello" };
+            world.comments.push(json!({ "id": id, "html_url": "https://x.test/c", "body": body,
                     "user": { "login": "eve" } }));
-            }
         }
-        let count = |world: &Shared| {
-            let world = world.lock().unwrap();
-            (world.comments.len().max(120) - 120) + world.threads.len()
-        };
-        let first = forge.comment(7, "merge-test", "red", false).await.unwrap();
-        let again = forge.comment(7, "merge-test", "green", true).await.unwrap();
-        assert_eq!(first, again);
-        assert_eq!(count(&world), 1);
-        forge.comment(7, "plan", "other kind", true).await.unwrap();
-        assert_eq!(count(&world), 2);
+    }
+    let count = |world: &Shared| {
         let world = world.lock().unwrap();
-        assert!(world.comments[3]["body"].as_str().unwrap().ends_with("evil"));
-        if let Some(thread) = world.threads.first() {
-            assert_eq!(thread["status"], "closed");
-            assert!(thread["comments"][0]["content"].as_str().unwrap().ends_with("green"));
-        }
+        (world.comments.len().max(120) - 120) + world.threads.len()
+    };
+    let first = forge.comment(7, "merge-test", "red", false).await.unwrap();
+    let again = forge.comment(7, "merge-test", "green", true).await.unwrap();
+    assert_eq!(first, again);
+    assert_eq!(count(world), 1);
+    forge.comment(7, "plan", "other kind", true).await.unwrap();
+    assert_eq!(count(world), 2);
+    let world = world.lock().unwrap();
+    assert!(world.comments[3]["body"].as_str().unwrap().ends_with("evil"));
+    if let Some(thread) = world.threads.first() {
+        assert_eq!(thread["status"], "closed");
+        assert!(thread["comments"][0]["content"].as_str().unwrap().ends_with("green"));
     }
 }
 
 #[tokio::test]
 async fn a_release_is_whole_before_it_is_seen_and_never_changed() {
     let dir = tempfile::tempdir().unwrap();
-    let files = ["a.tar.gz", "manifest.json"].map(|name| dir.path().join(name)).to_vec();
+    let (address, world) = serve(github_answer).await;
+    release(&forge("github", &address), &world, dir.path()).await;
+}
+
+async fn release(forge: &Forge, world: &Shared, dir: &Path) {
+    let files = ["a.tar.gz", "manifest.json"].map(|name| dir.join(name)).to_vec();
     for file in &files {
         fs::write_atomic(file, file.display().to_string()).unwrap();
     }
-    let (address, world) = serve(github_answer).await;
-    let forge = forge("github", &address);
     let release = || Announced {
         tag: "v1.0.0".into(),
         commit: "a",
@@ -135,4 +201,79 @@ async fn a_release_is_whole_before_it_is_seen_and_never_changed() {
     world.lock().unwrap().releases[0]["draft"] = json!(true);
     let error = forge.announce(&release()).await.unwrap_err();
     assert!(format!("{error:#}").contains("take back a file"), "{error:#}");
+}
+
+fn ticket(key: &str, title: &str) -> Ticket {
+    Ticket { key: key.into(), title: title.into(), body: "temp <drifted>".into() }
+}
+
+/// Told twice, closed twice, told again: two tickets, one of them open.
+async fn tickets(forge: &Forge, world: &Shared) {
+    let first = forge.tell(&ticket("a", "one")).await.unwrap();
+    assert_eq!(forge.tell(&ticket("a", "two")).await.unwrap(), first);
+    assert_ne!(forge.tell(&ticket("b", "other")).await.unwrap(), first);
+    assert_eq!(forge.close("a", "over").await.unwrap(), Some(first.clone()));
+    assert_eq!(forge.close("a", "over").await.unwrap(), None);
+    assert_ne!(forge.tell(&ticket("a", "three")).await.unwrap(), first);
+    assert_eq!(world.lock().unwrap().tickets.len(), 3);
+    let inputs = BTreeMap::from([("reason".to_owned(), "drift".to_owned())]);
+    let pipeline = match forge {
+        Forge::GitHub(_) => {
+            Pipeline::Workflow { file: "retrain.yml".into(), branch: "main".into() }
+        }
+        Forge::Azure(_) => Pipeline::Azure { id: 42 },
+    };
+    assert!(forge.start(&pipeline, &inputs).await.unwrap().starts_with("https://"));
+    world.lock().unwrap().denies = true;
+    let refused = forge.tell(&ticket("a", "four")).await.unwrap_err();
+    let fault = refused.downcast_ref::<Fault>().unwrap();
+    assert!(fault.hint.as_ref().unwrap().contains("needs"), "{fault:?}");
+}
+
+#[tokio::test]
+async fn a_ticket_is_opened_updated_closed_and_opened_again() {
+    let [(github, at_github), (azure, at_azure)] = both().await;
+    tickets(&github, &at_github).await;
+    {
+        let seen = at_github.lock().unwrap();
+        assert_eq!(
+            (&seen.tickets[0]["title"], &seen.tickets[0]["state"]),
+            (&json!("two"), &json!("closed"))
+        );
+        let dispatch = "POST /repos/o/r/actions/workflows/retrain.yml/dispatches";
+        assert!(seen.calls.iter().any(|call| call == dispatch), "{:?}", seen.calls);
+    }
+    tickets(&azure, &at_azure).await;
+    let seen = at_azure.lock().unwrap();
+    assert_eq!(seen.tickets[0]["System.State"], "Done");
+    assert_eq!(seen.tickets[0]["System.Title"], "two");
+    assert_eq!(seen.tickets[0]["System.Description"], "<pre>temp &lt;drifted&gt;</pre>");
+    let run = "POST /the%20project/_apis/pipelines/42/runs";
+    assert!(seen.calls.iter().any(|call| call == run), "{:?}", seen.calls);
+}
+
+#[tokio::test]
+async fn a_path_before_the_api_is_kept() {
+    let (address, world) = serve(github_answer).await;
+    forge("github", &format!("{address}/api/v3")).close("a", "over").await.unwrap();
+    assert_eq!(world.lock().unwrap().calls, ["GET /api/v3/repos/o/r/issues"]);
+}
+
+async fn reviews(github: &Forge) {
+    let given = github.approvals("7").await.unwrap();
+    assert_eq!(given, [Given { who: "eve".into(), at: None, comment: "ok".into() }]);
+}
+
+#[tokio::test]
+async fn approvals_are_those_of_the_run() {
+    let [(github, _), (azure, world)] = both().await;
+    reviews(&github).await;
+    let given = azure.approvals("7").await.unwrap();
+    assert_eq!(given.len(), 1);
+    assert_eq!(
+        (given[0].who.as_str(), given[0].at.as_deref()),
+        ("eve@x", Some("2026-03-01T00:00:00Z"))
+    );
+    world.lock().unwrap().denies = true;
+    assert!(azure.approvals("7").await.is_err());
 }
