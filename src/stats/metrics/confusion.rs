@@ -49,26 +49,19 @@ impl Predictions {
     fn whole_confusion<const N: usize>(&self, counts: &[[u8; N]]) -> [Confusion; N] {
         let (mut all, mut positives) = ([0u32; N], [0u32; N]);
         let (mut alarms, mut hits) = ([0u32; N], [0u32; N]);
-        for ((label, alarm), counts) in self.labels.iter().zip(&self.alarms).zip(counts) {
-            let positive = 0u32.wrapping_sub(u32::from(*label == 1.0));
-            let alarm = 0u32.wrapping_sub(u32::from(*alarm));
-            let both = positive & alarm;
+        for ([positive, alarm], counts) in self.masks.iter().zip(counts) {
             // One sum after the other: all lanes of one are a single instruction.
-            let mut here = [0u32; N];
             for lane in 0..N {
-                here[lane] = u32::from(counts[lane]);
+                all[lane] += u32::from(counts[lane]);
             }
             for lane in 0..N {
-                all[lane] += here[lane];
+                positives[lane] += u32::from(counts[lane] & positive);
             }
             for lane in 0..N {
-                positives[lane] += here[lane] & positive;
+                alarms[lane] += u32::from(counts[lane] & alarm);
             }
             for lane in 0..N {
-                alarms[lane] += here[lane] & alarm;
-            }
-            for lane in 0..N {
-                hits[lane] += here[lane] & both;
+                hits[lane] += u32::from(counts[lane] & positive & alarm);
             }
         }
         std::array::from_fn(|lane| {

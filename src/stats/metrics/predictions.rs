@@ -2,9 +2,10 @@
 
 use super::{Metric, Ready, Settings, calibration, errors};
 
-/// Bits of a mark.
-pub(super) const POSITIVE: u8 = 1;
-pub(super) const LAST: u8 = 2;
+/// Of a mark: the next row has another score.
+pub(super) const LAST: u8 = 1;
+/// No other row has its score.
+pub(super) const ALONE: u8 = 2;
 
 /// Labels and one model's predictions, prepared so that each metric is one
 /// pass. Scores of binary problems lie in `[0, 1]`, labels are 0 or 1; or the
@@ -19,8 +20,12 @@ pub struct Predictions {
     pub(super) order: Vec<u32>,
     /// In that order: the label, and whether the next row has another score.
     pub(super) ranked: Vec<(f64, bool)>,
-    /// The same in a byte, for labels of 0 and 1: less of the memory is read.
+    /// The same in bytes, for labels of 0 and 1: less of the memory is read. All bits
+    /// of a positive are set: as a mask, it needs no branch that is half wrong.
+    pub(super) ranked_positives: Vec<u8>,
     pub(super) marks: Vec<u8>,
+    /// In the order of the rows: masks of positives and of alarms.
+    pub(super) masks: Vec<[u8; 2]>,
     /// Rows that are called positive.
     pub(super) alarms: Vec<bool>,
     /// Whether every label is 0 or 1, so that counts can stay whole.
@@ -42,13 +47,32 @@ impl Predictions {
         let score = |at: usize| order.get(at).map(|row| scores[*row as usize]);
         let ranked = |at: usize| (labels[order[at] as usize], score(at) != score(at + 1));
         let ranked: Vec<(f64, bool)> = (0..order.len()).map(ranked).collect();
-        let mark = |(label, is_last): &(f64, bool)| {
-            (u8::from(*label == 1.0) * POSITIVE) | (u8::from(*is_last) * LAST)
+        let mut after_last = true;
+        let mark = |(_, is_last): &(f64, bool)| {
+            let is_alone = *is_last && after_last;
+            after_last = *is_last;
+            (u8::from(*is_last) * LAST) | (u8::from(is_alone) * ALONE)
         };
         let marks = ranked.iter().map(mark).collect();
+        let mask = |is_set: bool| if is_set { u8::MAX } else { 0 };
+        let ranked_positives = ranked.iter().map(|(label, _)| mask(*label == 1.0)).collect();
+        let rows = labels.iter().zip(&alarms);
+        let masks = rows.map(|(label, alarm)| [mask(*label == 1.0), mask(*alarm)]).collect();
         let hard = labels.iter().all(|label| *label == 0.0 || *label == 1.0);
         let settings = Settings::default();
-        Self { labels, scores, weights: None, order, ranked, marks, alarms, hard, settings }
+        Self {
+            labels,
+            scores,
+            weights: None,
+            order,
+            ranked,
+            ranked_positives,
+            marks,
+            masks,
+            alarms,
+            hard,
+            settings,
+        }
     }
 
     /// With a weight for each row, 0 or more; all alike without any.

@@ -1,6 +1,6 @@
 //! Metrics of the order that scores give the rows.
 
-use super::predictions::{LAST, POSITIVE};
+use super::predictions::{ALONE, LAST};
 use super::{Metric, Predictions};
 
 /// Rows whose counts are fetched before any of them is looked at: they lie all
@@ -43,16 +43,32 @@ impl Predictions {
         // Pairs in which the positive scores higher, and those that are equal.
         let (mut higher, mut equal) = ([0u64; N], [0u64; N]);
         let mut fetched = [[0; N]; AHEAD];
-        for (rows, marks) in self.order.chunks(AHEAD).zip(self.marks.chunks(AHEAD)) {
+        let masks = self.ranked_positives.chunks(AHEAD);
+        let chunks = self.order.chunks(AHEAD).zip(self.marks.chunks(AHEAD)).zip(masks);
+        for ((rows, marks), masks) in chunks {
             for (slot, row) in fetched.iter_mut().zip(rows) {
                 *slot = counts[*row as usize];
             }
-            for (here, mark) in fetched.iter().zip(marks) {
-                let mask = 0u32.wrapping_sub(u32::from(*mark & POSITIVE));
+            // Mostly no two scores are equal: a row then is below all that came before.
+            if marks.iter().all(|mark| mark & ALONE != 0) {
+                for (here, mask) in fetched.iter().zip(masks) {
+                    for lane in 0..N {
+                        let count = u64::from(here[lane] & !mask);
+                        higher[lane] += count * u64::from(above[lane]);
+                    }
+                    for lane in 0..N {
+                        above[lane] += u32::from(here[lane] & mask);
+                    }
+                    for lane in 0..N {
+                        below[lane] += u32::from(here[lane] & !mask);
+                    }
+                }
+                continue;
+            }
+            for ((here, mark), mask) in fetched.iter().zip(marks).zip(masks) {
                 for lane in 0..N {
-                    let count = u32::from(here[lane]);
-                    positives[lane] += count & mask;
-                    negatives[lane] += count & !mask;
+                    positives[lane] += u32::from(here[lane] & mask);
+                    negatives[lane] += u32::from(here[lane] & !mask);
                 }
                 if *mark & LAST != 0 {
                     for lane in 0..N {
