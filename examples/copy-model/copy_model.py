@@ -36,6 +36,8 @@ def main():
         print(f"version {version} of {arguments.destination} is a copy of {origin} already")
         return
     source = client.get_model_version(arguments.source, arguments.version)
+    # What it is used for there says nothing of the copy.
+    kept = {name: value for name, value in source.tags.items() if name != "lakegate_state"}
     with tempfile.TemporaryDirectory() as scratch:
         folder = mlflow.artifacts.download_artifacts(f"models:/{origin}", dst_path=scratch)
         # MLflow writes down where it found the files: the version itself has no such file.
@@ -47,7 +49,7 @@ def main():
             source=folder,
             run_id=source.run_id,
             description=source.description,
-            tags={**source.tags, ORIGIN: origin},
+            tags={**kept, ORIGIN: origin},
         )
     print(f"version {copy.version} of {arguments.destination} is a copy of {origin}")
 

@@ -119,15 +119,18 @@ pub fn lookups(
     let named = |lookup: Lookup| {
         let look_up = |name: &str| match known.get(name) {
             Some(Some(value)) => Ok(Some(value.clone())),
-            // Nor can a name be that of something that is looked up itself.
             Some(None) | None => Err(Unresolved::Unknown { name: name.to_owned() }),
         };
         let resolved = interpolate::resolve(&Value::String(lookup.name.clone()), &look_up);
-        match resolved {
-            Ok(Value::String(name)) => Ok(Lookup { name, ..lookup }),
-            Ok(_) => Err(wrong_name(&lookup, "is no text")),
-            Err(_) => Err(wrong_name(&lookup, "refers to what has no value yet")),
-        }
+        let why = match resolved {
+            Ok(Value::String(name)) => return Ok(Lookup { name, ..lookup }),
+            Err(Unresolved::Unknown { name }) if known.contains_key(&name) => {
+                format!("refers to {name}, which has no value yet")
+            }
+            Err(Unresolved::Unknown { name }) => format!("refers to {name}, which leads nowhere"),
+            _ => "is no text".to_owned(),
+        };
+        Err(wrong_name(&lookup, &why))
     };
     asked.into_iter().map(named).collect()
 }

@@ -64,8 +64,8 @@ fn the_name_of_a_lookup_may_hold_variables_of_the_target() {
     assert_eq!(named(name, "dev").unwrap(), ["ours", "main of dev"]);
     assert_eq!(named(name, "prod").unwrap(), ["ours", "prod of prod"]);
     for (name, words) in [
-        ("${var.other}", "no value yet"),
-        ("${var.none}", "no value yet"),
+        ("${var.other}", "var.other, which has no value yet"),
+        ("${var.none}", "var.none, which leads nowhere"),
         ("${var.cluster}", "is no text"),
     ] {
         let error = named(name, "dev").unwrap_err();

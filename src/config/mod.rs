@@ -139,6 +139,15 @@ impl Config {
         self.deploy.check().map_err(|message| format!("`deploy`: {message}"))?;
         self.release.check().map_err(|message| format!("`release`: {message}"))?;
         self.promotion.check().map_err(|message| format!("`promotion`: {message}"))?;
+        let mut jobs = self.gate.iter().flat_map(|gate| &gate.jobs);
+        if self.promotion.copy.is_some()
+            && let Some(job) = jobs.find(|job| job.takes_champions_model_for_granted())
+        {
+            return Err(format!(
+                "`gate.jobs`: `{}` is told `{{champion}}`, a version of `promotion.model`: with `promotion.copy`, tell it `{{champion_model}}`, too",
+                job.job
+            ));
+        }
         if let Some(schema) = &self.record.schema {
             schema
                 .parse::<crate::names::SchemaName>()

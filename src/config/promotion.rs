@@ -120,3 +120,34 @@ impl Promotion {
         self.overrule.as_ref().map_or(Ok(()), Override::check)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::config::Config;
+
+    fn refused(text: &str) -> String {
+        Config::parse("t", text).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_copy_has_a_destination_and_the_evaluation_knows_whose_champion_it_is() {
+        for (policy, words) in [
+            ("{copy: {from: a.b.m, job: x}}", "`copy` needs `model`"),
+            ("{model: a.b.m, copy: {from: a.b.m, job: x}}", "`model` itself"),
+            ("{model: p.b.m, copy: {from: a.b.m, job: x, timeout_minutes: 0}}", "positive"),
+            ("{state_tag: a.b}", "without . ,"),
+        ] {
+            let told = refused(&format!("promotion: {policy}\n"));
+            assert!(told.contains(words), "{told}");
+        }
+        let with = |parameters: &str| {
+            format!(
+                "promotion: {{model: p.b.m, copy: {{from: a.b.m, job: x}}}}\ngate: {{problem: binary, predictions: a.b.c, key: [id], label: y, candidate: p, rules: [{{metric: roc_auc, min: 0.5}}], jobs: [{{job: e, parameters: {parameters}}}]}}\n"
+            )
+        };
+        assert!(refused(&with("{v: '{champion}'}")).contains("`{champion_model}`, too"));
+        let fine = with("{v: '{champion}', of: '{champion_model}'}");
+        let config = Config::parse("t", &fine).unwrap();
+        assert_eq!(config.promotion.judged().unwrap().to_string(), "a.b.m");
+    }
+}

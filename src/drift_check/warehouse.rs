@@ -49,7 +49,11 @@ pub(super) async fn compare(
         }
         return Ok(None);
     }
-    let extended = [&baseline, &current].map(|from| with_derived(policy, from));
+    // Windows are of the current side alone.
+    let extended = [
+        with_derived(named(policy, &policy.slices), &baseline),
+        with_derived(grouping(policy), &current),
+    ];
     let from = [baseline, current];
     let from = [0, 1].map(|at| match &extended[at] {
         Some(table) => From { table, ..from[at] },
@@ -77,7 +81,11 @@ fn beyond(policy: &Drift, chosen: &Chosen) -> Option<String> {
     if policy.windows.as_ref().is_some_and(|windows| windows.learn.is_some()) {
         return Some("thresholds that are learnt".into());
     }
-    if let Some(derived) = grouping(policy).find(|derived| derived.sql().is_none()) {
+    let common = |derived: &&Derived| chosen.common.iter().any(|it| it.name() == derived.name());
+    let known = |name: &str| chosen.known.iter().any(|known| known == name);
+    let of_one_side = named(policy, &policy.slices).find(|derived| !common(derived));
+    let unmade = grouping(policy).find(|derived| derived.sql().is_none() || !known(derived.name()));
+    if let Some(derived) = of_one_side.or(unmade) {
         return Some(format!("rows by `{}`", derived.name()));
     }
     // Rows of a table have no order.
@@ -88,17 +96,27 @@ fn beyond(policy: &Drift, chosen: &Chosen) -> Option<String> {
 /// What is derived and tells rows of slices and windows apart.
 fn grouping(policy: &Drift) -> impl Iterator<Item = &Derived> {
     let window = policy.windows.as_ref().and_then(|windows| windows.column.as_ref());
-    let named = move |derived: &&Derived| {
-        policy.slices.iter().chain(window).any(|text| text.contains(derived.name()))
-    };
-    policy.derived.iter().filter(named)
+    named(policy, policy.slices.iter().chain(window))
+}
+
+/// What is derived and named in one of these texts.
+fn named<'a>(
+    policy: &'a Drift,
+    texts: impl IntoIterator<Item = &'a String>,
+) -> impl Iterator<Item = &'a Derived> {
+    let texts: Vec<&String> = texts.into_iter().collect();
+    let is_named = move |derived: &&Derived| texts.iter().any(|text| text.contains(derived.name()));
+    policy.derived.iter().filter(is_named)
 }
 
 /// The table with a column for each of these, where there are any.
-fn with_derived(policy: &Drift, from: &From<'_>) -> Option<String> {
+fn with_derived<'a>(
+    grouping: impl Iterator<Item = &'a Derived>,
+    from: &From<'_>,
+) -> Option<String> {
     let made =
         |derived: &Derived| Some(format!(", {} AS {}", derived.sql()?, quoted(derived.name())));
-    let columns: String = grouping(policy).filter_map(made).collect();
+    let columns: String = grouping.filter_map(made).collect();
     (!columns.is_empty()).then(|| format!("(SELECT *{columns} FROM {}) AS side", from.table))
 }
 

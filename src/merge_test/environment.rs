@@ -121,7 +121,12 @@ async fn conda(ctx: &Ctx, folder: &Path, unit: &Unit) -> Result<PathBuf> {
     let place = place(ctx, &[&lock, &extra, &folder.display().to_string()])?;
     let (prefix, done) = (place.join("conda"), place.join("complete"));
     let python = if cfg!(windows) { prefix.join("python.exe") } else { prefix.join("bin/python") };
-    if done.is_file() {
+    // Files that it names may say something else by now.
+    let names_files = lock.lines().any(|line| {
+        let line = line.trim().trim_start_matches("- ").trim_matches(['"', '\'']);
+        line.starts_with('-') || line.starts_with('.') || line.starts_with("file:")
+    });
+    if done.is_file() && !names_files {
         return Ok(python);
     }
     // What an earlier attempt left would be taken for an environment.

@@ -6,6 +6,7 @@ use anyhow::Result;
 
 use crate::checkout;
 use crate::config::GateJob;
+use crate::names::ModelName;
 use crate::record::evidence::Subject;
 use crate::report::Fault;
 use crate::runs::{self, Order};
@@ -19,13 +20,15 @@ pub(super) async fn run(
     ctx: &Ctx,
     jobs: &[GateJob],
     target: Option<&str>,
-    (candidate, champion): (&Subject, Option<&Subject>),
+    (candidate, champion, models): (&Subject, Option<&Subject>, [&ModelName; 2]),
 ) -> Result<Vec<String>> {
     let champion = champion.map_or("none".to_owned(), |champion| champion.version.to_string());
     let mut seen = Vec::new();
     for wanted in jobs {
         let job = checkout::find_job(ctx, &wanted.job, target).await?;
-        let parameters = wanted.parameters(&candidate.version.to_string(), &champion);
+        let candidate = candidate.version.to_string();
+        let [model, champion_model] = models.map(ToString::to_string);
+        let parameters = wanted.parameters([&candidate, &champion, &model, &champion_model]);
         let order = Order {
             parameters: parameters.map_err(Fault::usage)?,
             queue_timeout: QUEUE,

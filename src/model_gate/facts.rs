@@ -70,7 +70,7 @@ pub(super) async fn collect(
         facts.advisories = Some(super::advisories::found(&text, &facts.packages)?);
     }
     if !policy.forbidden_tags.is_empty() {
-        facts.input_tags = Some(input_tags(ctx, policy, &facts).await?);
+        read_tags(ctx, policy, &mut facts).await?;
     }
     if let Some(policy) = &policy.licences {
         facts.licences = Some(licences(ctx, &policy.packages, model, version).await?);
@@ -79,22 +79,21 @@ pub(super) async fn collect(
 }
 
 /// The tags of the inputs, as the tables have them whose columns they are.
-async fn input_tags(
-    ctx: &Ctx,
-    policy: &Compliance,
-    facts: &Facts,
-) -> Result<BTreeMap<String, BTreeSet<String>>> {
-    let named = facts.datasets.iter().filter_map(|dataset| dataset.parse().ok());
-    let tables: Vec<TableName> =
-        if policy.features.is_empty() { named.collect() } else { policy.features.clone() };
+async fn read_tags(ctx: &Ctx, policy: &Compliance, facts: &mut Facts) -> Result<()> {
+    let named = policy.features.iter().map(ToString::to_string);
+    let sources: Vec<String> =
+        if policy.features.is_empty() { facts.datasets.clone() } else { named.collect() };
     let mut found: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    for table in &tables {
-        let Some(info) = ctx.client.table_get(table).await? else {
-            if policy.features.is_empty() {
-                continue;
-            }
-            let message = format!("`gate.compliance.features`: `{table}` does not exist");
-            return Err(Fault::usage(message).into());
+    for source in sources {
+        let table: Option<TableName> = source.parse().ok();
+        let info = match &table {
+            Some(table) => ctx.client.table_get(table).await?,
+            None => None,
+        };
+        let (Some(table), Some(info)) = (table, info) else {
+            // A column of it may have any tag.
+            facts.unknown_datasets.push(source);
+            continue;
         };
         for input in facts.inputs.iter().flatten() {
             let mut columns = info.columns.iter();
@@ -102,12 +101,13 @@ async fn input_tags(
             else {
                 continue;
             };
-            let tags = ctx.client.column_tags(table, &column.name).await;
+            let tags = ctx.client.column_tags(&table, &column.name).await;
             let tags = tags.with_context(|| format!("read the tags of `{table}.{input}`"))?;
             found.entry(input.clone()).or_default().extend(tags);
         }
     }
-    Ok(found)
+    facts.input_tags = Some(found);
+    Ok(())
 }
 
 /// What a job found installed where the version runs.

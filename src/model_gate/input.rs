@@ -166,7 +166,7 @@ fn choose(
         };
         Ok(found.ok_or_else(|| {
             refused(format!(
-                "no threshold can be chosen: all rows where {} have the same label",
+                "no threshold can be chosen: of one label, no row where {} has a weight",
                 choice.condition
             ))
         })?)

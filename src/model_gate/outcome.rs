@@ -8,7 +8,7 @@ use super::input::Judged;
 use crate::config::Gate;
 use crate::names::Sha256;
 use crate::record::GateRow;
-use crate::record::evidence::{Check, Evidence, Measured, Statement, Thresholds};
+use crate::record::evidence::{Check, Evidence, Measured, Statement, Subject, Thresholds};
 use crate::report::{
     Curves, Document, Finding, Forest, Interval, Line, Outcome, Report, Severity, Table, Verdict,
     number,
@@ -84,10 +84,11 @@ fn report(evidence: &Evidence, decision: &Decision) -> Report {
         format!("{} version {}", statement.model, statement.candidate.version),
     );
     let champion = statement.champion.as_ref();
-    report.fact(
-        "champion",
-        champion.map_or("none".to_owned(), |champion| format!("version {}", champion.version)),
-    );
+    let of = statement.champion_of.as_ref().map(|model| format!(" of {model}"));
+    let told = |champion: &Subject| {
+        format!("version {}{}", champion.version, of.as_deref().unwrap_or_default())
+    };
+    report.fact("champion", champion.map_or("none".to_owned(), told));
     let data = &statement.data;
     let state = match (data.version, &data.digest) {
         (Some(version), _) => format!(" version {version}"),

@@ -76,7 +76,8 @@ async fn judge_version(ctx: Ctx, request: Judge) -> Result<Outcome> {
     let told = told.unwrap_or("no other champion".into());
     ctx.host.progress(&format!("candidate version {}, {told}", candidate.version));
 
-    let versions = (&candidate, champion.as_ref());
+    let models = [&request.model, &request.champion_of];
+    let versions = (&candidate, champion.as_ref(), models);
     let runs = evaluation::run(&ctx, &policy.jobs, request.target.as_deref(), versions).await?;
     let read = match &policy.predictions {
         None => None,

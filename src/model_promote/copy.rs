@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result};
 
 use crate::checkout;
 use crate::config::Promotion;
-use crate::names::{ModelName, ModelVersion, Sha256};
+use crate::names::{Alias, ModelName, ModelVersion, Sha256};
 use crate::record::evidence::Statement;
 use crate::report::{Fault, FaultKind};
 use crate::runs::{self, Order};
@@ -16,8 +16,6 @@ use crate::step::Ctx;
 
 /// The tag of a copy: what it is a copy of.
 const ORIGIN: &str = "copied_from";
-/// A copy is looked for among so many of the newest versions.
-const NEWEST: usize = 50;
 /// How long the run may wait for capacity.
 const QUEUE: Duration = Duration::from_secs(30 * 60);
 
@@ -44,7 +42,8 @@ impl Copying {
     }
 }
 
-/// The copy of the version that was judged: the one that is there, or a new one.
+/// The copy of the version that was judged: the one that `alias` points to, another
+/// one that is there, or a new one.
 ///
 /// # Errors
 /// When the job fails, or what it made is not what was judged.
@@ -52,14 +51,17 @@ pub(super) async fn copied(
     ctx: &Ctx,
     copying: &Copying,
     statement: &Statement,
+    alias: &Alias,
 ) -> Result<ModelVersion> {
     let (to, digest) = (&copying.to, statement.candidate.digest);
     let version = statement.candidate.version;
     let origin = format!("{}/{version}", statement.model);
-    let is_equal = |copies: &[(ModelVersion, Sha256)]| {
-        copies.iter().find(|(_, found)| *found == digest).map(|(version, _)| *version)
-    };
-    if let Some(found) = is_equal(&copies(ctx, to, &origin).await?) {
+    if let Some(current) = ctx.client.alias_get(to, alias).await?
+        && ctx.client.ready_digest(to, current).await? == digest
+    {
+        return Ok(current);
+    }
+    if let Found::Equal(found) = find(ctx, to, &origin, digest).await? {
         return Ok(found);
     }
     let job = checkout::find_job(ctx, &copying.job, copying.target.as_deref()).await?;
@@ -75,48 +77,58 @@ pub(super) async fn copied(
         step_key: None,
     };
     let run = runs::to_success(ctx, &job, &order, "which copies the version").await?;
-    let made = copies(ctx, to, &origin).await?;
-    is_equal(&made).ok_or_else(|| {
-        let see = format!("see {}", run.run_page_url);
-        match made.first() {
-            None => Fault::new(
-                FaultKind::Remote,
-                format!("`{}` succeeded, but no version of `{to}` has the tag {ORIGIN} = {origin}", copying.job),
-            )
-            .hint(see),
-            Some((version, found)) => Fault::new(
-                FaultKind::Integrity,
-                format!(
-                    "version {version} of `{to}` is not a copy of what the gate judged: its files have digest {}, the evidence says {}",
-                    found.short(),
-                    digest.short()
-                ),
-            )
-            .hint(see),
-        }
-        .into()
-    })
+    let fault = match find(ctx, to, &origin, digest).await? {
+        Found::Equal(made) => return Ok(made),
+        Found::Other(made, other) => Fault::new(
+            FaultKind::Integrity,
+            format!(
+                "version {made} of `{to}` is not a copy of what the gate judged: its files have digest {}, the evidence says {}",
+                other.short(),
+                digest.short()
+            ),
+        ),
+        Found::None => Fault::new(
+            FaultKind::Remote,
+            format!(
+                "`{}` succeeded, but no version of `{to}` has the tag {ORIGIN} = {origin}",
+                copying.job
+            ),
+        ),
+    };
+    Err(fault.hint(format!("see {}", run.run_page_url)).into())
 }
 
-/// The versions that say they are copies of `origin`, the newest first, with what
-/// their files are.
-async fn copies(ctx: &Ctx, model: &ModelName, origin: &str) -> Result<Vec<(ModelVersion, Sha256)>> {
+/// What says that it is a copy.
+enum Found {
+    /// It has the files that were judged.
+    Equal(ModelVersion),
+    /// The newest one that does not.
+    Other(ModelVersion, Sha256),
+    None,
+}
+
+/// Looks for a copy of `origin` among all versions, from the newest on.
+async fn find(ctx: &Ctx, model: &ModelName, origin: &str, digest: Sha256) -> Result<Found> {
     if ctx.client.model_get(model).await?.is_none() {
-        return Ok(Vec::new());
+        return Ok(Found::None);
     }
     let versions = ctx.client.model_versions(model).await;
     let versions = versions.with_context(|| format!("list the versions of `{model}`"))?;
-    let mut ready: Vec<ModelVersion> = versions
-        .iter()
-        .filter(|info| info.status == "READY")
-        .map(|info| ModelVersion(info.version))
-        .collect();
+    let ready = versions.iter().filter(|info| info.status == "READY");
+    let mut ready: Vec<ModelVersion> = ready.map(|info| ModelVersion(info.version)).collect();
     ready.sort_unstable_by(|a, b| b.cmp(a));
-    let mut found = Vec::new();
-    for version in ready.into_iter().take(NEWEST) {
+    let mut found = Found::None;
+    for version in ready {
         let tags = ctx.client.model_version_tags(model, version).await?;
-        if tags.get(ORIGIN).is_some_and(|tag| tag == origin) {
-            found.push((version, ctx.client.ready_digest(model, version).await?));
+        if tags.get(ORIGIN).is_none_or(|tag| tag != origin) {
+            continue;
+        }
+        let own = ctx.client.ready_digest(model, version).await?;
+        if own == digest {
+            return Ok(Found::Equal(version));
+        }
+        if matches!(found, Found::None) {
+            found = Found::Other(version, own);
         }
     }
     Ok(found)

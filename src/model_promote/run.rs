@@ -177,7 +177,7 @@ async fn promote(ctx: &Ctx, request: &Request, asked: &Promote) -> Result<Outcom
     let (model, version) = match &request.copy {
         None => (model, version),
         Some(copy) => {
-            let copied = copy::copied(ctx, copy, statement).await?;
+            let copied = copy::copied(ctx, copy, statement, &request.alias).await?;
             report.fact("copy", format!("{} version {copied}", copy.to));
             (&copy.to, copied)
         }

@@ -189,6 +189,9 @@ pub struct Facts {
     /// The tags of the inputs that are columns of a known table.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub input_tags: Option<BTreeMap<String, BTreeSet<String>>>,
+    /// What the training run names as its data and no table of the catalog is.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unknown_datasets: Vec<String>,
     /// The licences of the packages that the version runs with.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub licences: Option<BTreeMap<String, String>>,

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 
-use super::{Held, Pointer};
+use super::{Held, Phase, Pointer};
 use crate::names::ModelVersion;
 use crate::report::{Finding, Severity};
 
@@ -18,7 +18,7 @@ pub struct States<'a> {
 }
 
 /// How many moves back a version may have lost its alias unnoticed.
-const LAST: usize = 6;
+const LAST: usize = 3;
 
 impl Held<'_> {
     /// Tags the versions that the last moves were about. A tag is a courtesy: what
@@ -37,32 +37,37 @@ impl Held<'_> {
     async fn mark_all(&self, states: States<'_>) -> Result<()> {
         let Pointer { model, alias, previous, .. } = self.pointer;
         let client = &self.client;
-        let set = client.model_get(model).await?.map(|model| model.aliases).unwrap_or_default();
-        let of_alias = |name: Option<&crate::names::Alias>| {
-            let name = name?.to_string();
-            set.iter().find(|info| info.alias_name == name).map(|info| info.version_num)
+        // The first read after a move may be of the time before it.
+        let current = super::stable(client, self.pointer, None).await?;
+        let before = match previous {
+            Some(previous) => client.alias_get(model, previous).await?,
+            None => None,
         };
-        let (current, before) = (of_alias(Some(alias)), of_alias(previous));
-        let recorded = self.entries.iter().rev().take(LAST).flat_map(|entry| {
-            [Some(entry.to), entry.from].into_iter().flatten().map(|version| version.0)
-        });
-        let versions: BTreeSet<u64> =
-            recorded.chain(self.current.map(|it| it.0)).chain(current).chain(before).collect();
+        let registered = client.model_get(model).await?.context("the model is gone")?;
+        let own =
+            |name: &str| [Some(alias), previous].iter().flatten().any(|it| it.as_str() == name);
+        let others: Vec<ModelVersion> = registered
+            .aliases
+            .iter()
+            .filter(|info| !own(&info.alias_name))
+            .map(|info| ModelVersion(info.version_num))
+            .collect();
+        let outcomes = self.entries.iter().rev().filter(|entry| entry.phase == Phase::Outcome);
+        let recorded = outcomes.take(LAST).flat_map(|entry| [Some(entry.to), entry.from]);
+        let versions: BTreeSet<ModelVersion> =
+            recorded.chain([self.current, current, before]).flatten().collect();
         for version in versions {
-            let elsewhere = set.iter().any(|info| {
-                info.version_num == version
-                    && info.alias_name != alias.to_string()
-                    && previous.is_none_or(|name| info.alias_name != name.to_string())
-            });
-            let state = match () {
-                () if current == Some(version) && states.production => "production",
-                // Another alias says what it is for.
-                () if elsewhere => continue,
-                () if current == Some(version) => "shadow",
-                () if before == Some(version) => "previous",
-                () => "archived",
+            let is = |of: Option<ModelVersion>| of == Some(version);
+            let elsewhere = others.contains(&version);
+            let state = match states.production {
+                true if is(current) => "production",
+                true if is(before) => "previous",
+                true if elsewhere => "shadow",
+                // The alias of production says what it is for.
+                false if elsewhere => continue,
+                false if is(current) => "shadow",
+                _ => "archived",
             };
-            let version = ModelVersion(version);
             let tags = client.model_version_tags(model, version).await?;
             if tags.get(states.tag).is_none_or(|tag| tag != state) {
                 client.model_version_tag(model, version, states.tag, state).await?;

@@ -26,12 +26,12 @@ enum Limit {
     Ratio(f64),
 }
 
-/// Two groups, and how far they are apart.
+/// Two groups, and how far they are apart, whichever has the higher share.
 struct Pair {
     apart: f64,
-    /// Between which ends that may lie.
-    low: f64,
-    high: f64,
+    /// The ends between which that may lie: nearest to equal, and farthest from it.
+    near: f64,
+    far: f64,
     /// The groups with the lower and the higher share, as they are told.
     told: String,
 }
@@ -50,17 +50,24 @@ impl Limit {
         }
     }
 
-    /// By difference or ratio, with an interval that misses it in `alpha`.
+    /// By difference or ratio: the value, and the ends of an interval that misses it
+    /// in `alpha`. Which group has the higher share is not known, only which had it.
     fn apart(self, [low, high]: [Share; 2], alpha: f64) -> [f64; 3] {
-        let (value, [from, to]) = match self {
+        match self {
             Self::Difference(_) => {
-                (high.value - low.value, proportions::difference([high, low], alpha))
+                let [from, to] = proportions::difference([high, low], alpha);
+                let near = if from <= 0.0 && to >= 0.0 { 0.0 } else { from.abs().min(to.abs()) };
+                [high.value - low.value, near, from.abs().max(to.abs())]
             }
-            // Nobody gets an alarm: all are treated alike.
-            Self::Ratio(_) if high.value == 0.0 => (1.0, proportions::ratio([low, high], alpha)),
-            Self::Ratio(_) => (low.value / high.value, proportions::ratio([low, high], alpha)),
-        };
-        [value, from, to]
+            Self::Ratio(_) => {
+                let [from, to] = proportions::ratio([low, high], alpha);
+                let [one, other] = [from.min(from.recip()), to.min(to.recip())];
+                let near = if from <= 1.0 && to >= 1.0 { 1.0 } else { one.max(other) };
+                // Nobody gets an alarm: all are treated alike.
+                let value = if high.value == 0.0 { 1.0 } else { low.value / high.value };
+                [value, near, one.min(other)]
+            }
+        }
     }
 
     fn is_kept(self, apart: f64) -> bool {
@@ -74,14 +81,6 @@ impl Limit {
         match self {
             Self::Difference(_) => apart > than,
             Self::Ratio(_) => apart < than,
-        }
-    }
-
-    /// The ends of the interval that are worse and better.
-    fn ends(self, pair: &Pair) -> [f64; 2] {
-        match self {
-            Self::Difference(_) => [pair.high, pair.low],
-            Self::Ratio(_) => [pair.low, pair.high],
         }
     }
 
@@ -124,11 +123,11 @@ fn pairs(groups: &[&Group], limit: Limit, outside: f64) -> Vec<Pair> {
                 } else {
                     [(&other.name, b), (&one.name, a)]
                 };
-                let [apart, from, to] = limit.apart([low.1, high.1], alpha);
+                let [apart, near, far] = limit.apart([low.1, high.1], alpha);
                 let [below, above] =
                     [low, high].map(|(name, share)| format!("{name} {}", number(share.value)));
                 let told = format!("{below} and {above}");
-                found.push(Pair { apart, low: from, high: to, told });
+                found.push(Pair { apart, near, far, told });
             }
         }
     }
@@ -146,17 +145,19 @@ fn judged(pairs: &[Pair], limit: Limit, on: On) -> Option<(Verdict, &Pair, Strin
         let apart = number(pair.apart);
         return Some((verdict, pair, format!("{name} {apart} {} {size}", limit.sign(kept))));
     }
-    let surely = limit.worst(pairs, |pair| limit.ends(pair)[1])?;
-    let at_worst = limit.worst(pairs, |pair| limit.ends(pair)[0])?;
-    let (verdict, pair, words) = if !limit.is_kept(limit.ends(surely)[1]) {
+    let surely = limit.worst(pairs, |pair| pair.near)?;
+    let at_worst = limit.worst(pairs, |pair| pair.far)?;
+    let all_kept = pairs.iter().all(|pair| limit.is_kept(pair.apart));
+    let (verdict, pair, words) = if !limit.is_kept(surely.near) {
         (Verdict::Fail, surely, "does not hold")
-    } else if limit.is_kept(limit.ends(at_worst)[0]) {
+    } else if limit.is_kept(at_worst.far) && all_kept {
         (Verdict::Pass, at_worst, "holds")
     } else {
         (Verdict::Inconclusive, at_worst, "cannot be told from this data")
     };
     let sign = limit.sign(true);
-    let [apart, low, high] = [pair.apart, pair.low, pair.high].map(number);
+    let [apart, low, high] =
+        [pair.apart, pair.near.min(pair.far), pair.near.max(pair.far)].map(number);
     Some((verdict, pair, format!("{name} {sign} {size} {words}: {apart} [{low}, {high}]")))
 }
 
@@ -193,8 +194,8 @@ fn check(rule: &Fairness, groups: &[Group], limit: Limit, outside: f64) -> Check
         metric: measure.to_owned(),
         candidate: pair.map(|pair| pair.apart),
         value: pair.map(|pair| pair.apart),
-        low: pair.and_then(|pair| finite(pair.low)),
-        high: pair.and_then(|pair| finite(pair.high)),
+        low: pair.and_then(|pair| finite(pair.near.min(pair.far))),
+        high: pair.and_then(|pair| finite(pair.near.max(pair.far))),
         limit: Some(limit.size()),
         verdict: verdict.as_str().to_owned(),
         reason,

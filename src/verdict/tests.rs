@@ -214,6 +214,13 @@ fn by_their_bounds_groups_pass_when_no_pair_may_be_apart() {
     assert!(few[0].reason.contains("difference ≤ 0.1 cannot be told from this data: 0.03 ["));
     assert!(few[0].reason.ends_with(", f 0.5 and m 0.53"), "{}", few[0].reason);
     assert_eq!(verdicts(&[("f", 0.3, 1e4), ("m", 0.5, 1e4)]), ["fail", "fail"]);
+    // A small group may be on either side of a large one, whichever comes first.
+    let small = [("x", 0.0, 150.0), ("y", 0.001, 1e5)];
+    for groups in [small, [small[1], small[0]], [("x", 0.02, 100.0), ("y", 0.02, 1e5)]] {
+        assert_eq!(verdicts(&groups)[1], "inconclusive", "{groups:?}");
+    }
+    let tight = checks(&[("x", 0.02, 100.0), ("y", 0.02, 1e5)])[0].high;
+    assert_eq!(checks(&[("y", 0.02, 1e5), ("x", 0.02, 100.0)])[0].high, tight);
     // It is the worst pair that counts, not the one that is farthest apart.
     let third = checks(&[("f", 0.5, 1e5), ("m", 0.53, 1e5), ("x", 0.5, 150.0)]);
     assert!(

@@ -201,6 +201,11 @@ async fn versions_say_what_they_are_used_for() {
     assert_eq!(world.states(3).await, ["production", "shadow", ""]);
     assert_eq!(world.promote(2, Some(1)).await.0, 0);
     assert_eq!(world.states(3).await, ["previous", "production", ""]);
+    // One that was production is no more, whatever other alias it keeps.
+    let back = world.run(&["model-promote", "rollback", "--reason=worse"]);
+    assert_eq!(back.0, 0, "{}", back.1);
+    assert_eq!(world.states(3).await, ["production", "previous", ""]);
+    assert_eq!(world.promote(2, Some(1)).await.0, 0);
     let (code, said) = beside(3, Some(2)).await;
     assert_eq!(code, 0, "{said}");
     assert_eq!(world.states(3).await, ["previous", "production", "shadow"]);

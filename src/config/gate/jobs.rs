@@ -11,8 +11,9 @@ use serde::{Deserialize, Serialize};
 pub struct GateJob {
     /// Its id, its name, or its key in the bundle.
     pub job: String,
-    /// `{candidate}` and `{champion}` become the versions; `none` where there is
-    /// no champion.
+    /// `{candidate}` and `{champion}` become the versions, `{candidate_model}` and
+    /// `{champion_model}` the models they are versions of; `none` where there is no
+    /// champion.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub parameters: BTreeMap<String, String>,
     /// How long it may run.
@@ -26,30 +27,39 @@ impl GateJob {
             let minutes = self.timeout_minutes;
             return Err(format!("`jobs`: `timeout_minutes` is {minutes}, it must be above 0"));
         }
-        self.parameters("1", "1").map(|_| ())
+        self.parameters(["1"; 4]).map(|_| ())
     }
 
-    /// The parameters for these versions.
+    /// The parameters for the candidate, the champion, and the models of both.
     ///
     /// # Errors
     /// When a value names something else in braces.
-    pub fn parameters(
-        &self,
-        candidate: &str,
-        champion: &str,
-    ) -> Result<BTreeMap<String, String>, String> {
+    pub fn parameters(&self, values: [&str; 4]) -> Result<BTreeMap<String, String>, String> {
         let fill = |(name, value): (&String, &String)| {
-            let filled = value.replace("{candidate}", candidate).replace("{champion}", champion);
+            let mut filled = value.clone();
+            for (place, value) in PLACES.iter().zip(values) {
+                filled = filled.replace(&format!("{{{place}}}"), value);
+            }
             match filled.contains(['{', '}']) {
                 true => Err(format!(
-                    "`jobs`: the parameter `{name}` is `{value}`: only {{candidate}} and {{champion}} are known"
+                    "`jobs`: the parameter `{name}` is `{value}`: only {} are known",
+                    PLACES.map(|place| format!("{{{place}}}")).join(", ")
                 )),
                 false => Ok((name.clone(), filled)),
             }
         };
         self.parameters.iter().map(fill).collect()
     }
+
+    /// Whether a version of the champion is told without its model.
+    pub fn takes_champions_model_for_granted(&self) -> bool {
+        let told = |place: &str| self.parameters.values().any(|value| value.contains(place));
+        told("{champion}") && !told("{champion_model}")
+    }
 }
+
+/// What parameters may name.
+const PLACES: [&str; 4] = ["candidate", "champion", "candidate_model", "champion_model"];
 
 fn four_hours() -> f64 {
     240.0
@@ -66,9 +76,12 @@ mod tests {
             parameters: BTreeMap::from([("versions".to_owned(), value.to_owned())]),
             timeout_minutes: 1.0,
         };
-        let filled = job("{candidate} against {champion}").parameters("7", "none").unwrap();
-        assert_eq!(filled["versions"], "7 against none");
-        assert!(job("{version}").check().unwrap_err().contains("only {candidate}"));
+        let told = job("{candidate_model}/{candidate} against {champion_model}/{champion}");
+        let filled = told.parameters(["7", "3", "a.b.m", "p.b.m"]).unwrap();
+        assert_eq!(filled["versions"], "a.b.m/7 against p.b.m/3");
+        assert!(job("{version}").check().unwrap_err().contains("only {candidate}, {champion}"));
+        assert!(job("{champion}").takes_champions_model_for_granted());
+        assert!(!told.takes_champions_model_for_granted());
         let never = GateJob { timeout_minutes: 0.0, ..job("x") };
         assert!(never.check().unwrap_err().contains("above 0"));
     }
