@@ -75,6 +75,17 @@ async fn install(ctx: &Ctx, command: &mut tokio::process::Command, what: &str) -
     Err(fault.into())
 }
 
+/// What the policy asks for beside the lock.
+async fn add_packages(ctx: &Ctx, python: &Path, unit: &Unit) -> Result<()> {
+    if unit.packages.is_empty() {
+        return Ok(());
+    }
+    let mut add = process::installer(python, &ctx.env);
+    add.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
+        .args(&unit.packages);
+    install(ctx, &mut add, "pip install").await
+}
+
 async fn pip(ctx: &Ctx, folder: &Path, unit: &Unit) -> Result<PathBuf> {
     let base = found(ctx, "python3")?;
     let lock = fs::read_text(folder.join("requirements.txt"))
@@ -140,12 +151,7 @@ async fn conda(ctx: &Ctx, folder: &Path, unit: &Unit) -> Result<PathBuf> {
         // The flag that says so differs between them and their versions.
         .envs([("CONDA_ALWAYS_YES", "true"), ("MAMBA_ALWAYS_YES", "true")]);
     install(ctx, &mut create, "making the environment").await?;
-    if !unit.packages.is_empty() {
-        let mut add = process::installer(&python, &ctx.env);
-        add.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
-            .args(&unit.packages);
-        install(ctx, &mut add, "pip install").await?;
-    }
+    add_packages(ctx, &python, unit).await?;
     fs::write_atomic(&done, "")?;
     Ok(python)
 }
@@ -179,11 +185,6 @@ async fn poetry(ctx: &Ctx, folder: &Path, unit: &Unit) -> Result<PathBuf> {
     ask.args(["env", "info", "--path"]).current_dir(folder);
     let told = ask.output().await.context("ask poetry for its environment")?;
     let python = python_in(Path::new(String::from_utf8_lossy(&told.stdout).trim()));
-    if !unit.packages.is_empty() {
-        let mut add = process::installer(&python, &ctx.env);
-        add.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
-            .args(&unit.packages);
-        install(ctx, &mut add, "pip install").await?;
-    }
+    add_packages(ctx, &python, unit).await?;
     Ok(python)
 }

@@ -29,18 +29,10 @@ pub(super) async fn run(
         let candidate = candidate.version.to_string();
         let [model, champion_model] = models.map(ToString::to_string);
         let parameters = wanted.parameters([&candidate, &champion, &model, &champion_model]);
-        let order = Order {
-            parameters: parameters.map_err(Fault::usage)?,
-            queue_timeout: QUEUE,
-            run_timeout: Duration::from_secs_f64(wanted.timeout_minutes * 60.0),
-            rerun_infrastructure: true,
-            step_key: None,
-        };
+        let timeout = Duration::from_secs_f64(wanted.timeout_minutes * 60.0);
+        let order = Order::of(parameters.map_err(Fault::usage)?, timeout);
         let run = runs::to_success(ctx, &job, &order, "which comes before the gate").await?;
         seen.push(run.run_page_url);
     }
     Ok(seen)
 }
-
-/// How long a run may wait for capacity.
-const QUEUE: Duration = Duration::from_secs(30 * 60);

@@ -44,6 +44,13 @@ pub struct Judge {
     pub record: Option<SchemaName>,
 }
 
+impl Judge {
+    /// The champion's model, where it is not the candidate's.
+    fn other_model(&self) -> Option<&ModelName> {
+        Some(&self.champion_of).filter(|model| **model != self.model)
+    }
+}
+
 impl step::Request for Request {
     fn needs_workspace(&self) -> bool {
         !matches!(self, Self::Verify { recompute: false, .. })
@@ -66,8 +73,7 @@ async fn judge_version(ctx: Ctx, request: Judge) -> Result<Outcome> {
     // From here on numbers are used, never the alias: it may move meanwhile.
     let candidate = candidate(&ctx.client, &request.model, request.candidate.as_ref()).await?;
     let champion = champion(&ctx.client, &request.champion_of, &request.champion).await?;
-    let champion_of = Some(&request.champion_of).filter(|model| **model != request.model);
-    let champion = champion.filter(|champion| match champion_of {
+    let champion = champion.filter(|champion| match request.other_model() {
         None => champion.version != candidate.version,
         // A copy of the candidate is the candidate.
         Some(_) => champion.digest != candidate.digest,
@@ -194,9 +200,7 @@ fn sealed(
     let context = &ctx.context;
     let evidence = Evidence::seal(Statement {
         model: model.clone(),
-        champion_of: Some(&request.champion_of)
-            .filter(|other| champion.is_some() && *other != model)
-            .cloned(),
+        champion_of: champion.as_ref().and(request.other_model()).cloned(),
         candidate,
         champion,
         data,

@@ -16,8 +16,6 @@ use crate::step::Ctx;
 
 /// The tag of a copy: what it is a copy of.
 const ORIGIN: &str = "copied_from";
-/// How long the run may wait for capacity.
-const QUEUE: Duration = Duration::from_secs(30 * 60);
 
 /// Where versions are copied to, and what does it.
 #[derive(Debug, Clone)]
@@ -65,17 +63,12 @@ pub(super) async fn copied(
         return Ok(found);
     }
     let job = checkout::find_job(ctx, &copying.job, copying.target.as_deref()).await?;
-    let order = Order {
-        parameters: BTreeMap::from([
-            ("source".to_owned(), statement.model.to_string()),
-            ("version".to_owned(), version.to_string()),
-            ("destination".to_owned(), to.to_string()),
-        ]),
-        queue_timeout: QUEUE,
-        run_timeout: copying.timeout,
-        rerun_infrastructure: true,
-        step_key: None,
-    };
+    let parameters = BTreeMap::from([
+        ("source".to_owned(), statement.model.to_string()),
+        ("version".to_owned(), version.to_string()),
+        ("destination".to_owned(), to.to_string()),
+    ]);
+    let order = Order::of(parameters, copying.timeout);
     let run = runs::to_success(ctx, &job, &order, "which copies the version").await?;
     let fault = match find(ctx, to, &origin, digest).await? {
         Found::Equal(made) => return Ok(made),

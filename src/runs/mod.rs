@@ -27,6 +27,22 @@ pub struct Order {
     pub step_key: Option<String>,
 }
 
+impl Order {
+    /// Of a job that another step needs: once more where the platform fails.
+    pub fn of(parameters: BTreeMap<String, String>, run_timeout: Duration) -> Self {
+        Self {
+            parameters,
+            queue_timeout: QUEUE,
+            run_timeout,
+            rerun_infrastructure: true,
+            step_key: None,
+        }
+    }
+}
+
+/// How long such a run may wait for capacity.
+const QUEUE: Duration = Duration::from_secs(30 * 60);
+
 /// A run that was started, and the job it belongs to.
 #[derive(Debug, Clone)]
 struct Started {

@@ -36,6 +36,12 @@ struct Pair {
     told: String,
 }
 
+impl Pair {
+    fn interval(&self) -> [f64; 2] {
+        [self.near.min(self.far), self.near.max(self.far)]
+    }
+}
+
 impl Limit {
     fn name(self) -> &'static str {
         match self {
@@ -156,8 +162,7 @@ fn judged(pairs: &[Pair], limit: Limit, on: On) -> Option<(Verdict, &Pair, Strin
         (Verdict::Inconclusive, at_worst, "cannot be told from this data")
     };
     let sign = limit.sign(true);
-    let [apart, low, high] =
-        [pair.apart, pair.near.min(pair.far), pair.near.max(pair.far)].map(number);
+    let (apart, [low, high]) = (number(pair.apart), pair.interval().map(number));
     Some((verdict, pair, format!("{name} {sign} {size} {words}: {apart} [{low}, {high}]")))
 }
 
@@ -194,8 +199,8 @@ fn check(rule: &Fairness, groups: &[Group], limit: Limit, outside: f64) -> Check
         metric: measure.to_owned(),
         candidate: pair.map(|pair| pair.apart),
         value: pair.map(|pair| pair.apart),
-        low: pair.and_then(|pair| finite(pair.near.min(pair.far))),
-        high: pair.and_then(|pair| finite(pair.near.max(pair.far))),
+        low: pair.and_then(|pair| finite(pair.interval()[0])),
+        high: pair.and_then(|pair| finite(pair.interval()[1])),
         limit: Some(limit.size()),
         verdict: verdict.as_str().to_owned(),
         reason,
