@@ -51,26 +51,30 @@ pub fn full_name(settings: &Value) -> String {
 
 /// Whoever deploys keeps the right to do it again.
 fn with_owner(mut list: Value, kind: Kind, around: &Surroundings) -> Value {
-    let who = if uuid::Uuid::parse_str(&around.user).is_ok() {
-        "service_principal_name"
-    } else {
-        "user_name"
-    };
     let level = match kind {
         Kind::Jobs | Kind::Pipelines => "IS_OWNER",
         _ => "CAN_MANAGE",
     };
     if let Some(entries) = list.as_array_mut() {
-        let is_there = |entry: &Value| {
-            entry[who] == around.user.as_str()
-                && (entry["level"] == "CAN_MANAGE" || entry["level"] == "IS_OWNER")
-        };
-        let owned = level == "IS_OWNER" && entries.iter().any(|entry| entry["level"] == "IS_OWNER");
-        if !owned && !entries.iter().any(is_there) {
-            entries.push(json!({ "level": level, who: around.user }));
-        }
+        keep_owner(entries, level, around);
     }
     list
+}
+
+fn keep_owner(entries: &mut Vec<Value>, level: &str, around: &Surroundings) {
+    let who = if uuid::Uuid::parse_str(&around.user).is_ok() {
+        "service_principal_name"
+    } else {
+        "user_name"
+    };
+    let is_there = |entry: &Value| {
+        entry[who] == around.user.as_str()
+            && (entry["level"] == "CAN_MANAGE" || entry["level"] == "IS_OWNER")
+    };
+    let owned = level == "IS_OWNER" && entries.iter().any(|entry| entry["level"] == "IS_OWNER");
+    if !owned && !entries.iter().any(is_there) {
+        entries.push(json!({ "level": level, who: around.user }));
+    }
 }
 
 /// Privileges are a set; `USE SCHEMA` and `USE_SCHEMA` are one.
@@ -82,6 +86,24 @@ fn sorted(mut list: Value) -> Value {
         }
     }
     list
+}
+
+/// What `permissions` at the top of a bundle mean for its folders.
+pub(super) fn of_folders(shared: &Value, around: &Surroundings) -> Vec<Value> {
+    let mut rights = Vec::new();
+    for right in shared.as_array().into_iter().flatten() {
+        let level = match right["level"].as_str().unwrap_or_default() {
+            "CAN_VIEW" => "CAN_READ",
+            level => level,
+        };
+        let mut right = right.clone();
+        right["level"] = json!(level);
+        rights.push(right);
+    }
+    if !rights.is_empty() {
+        keep_owner(&mut rights, "CAN_MANAGE", around);
+    }
+    rights
 }
 
 /// What `permissions` at the top of a bundle mean for a kind.

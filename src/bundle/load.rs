@@ -9,7 +9,7 @@ use super::merge::merge;
 use super::sources::{ROOT, Sources, check_keys, merged};
 use super::variables::{Lookup, given, variables};
 use super::{
-    Artifact, Bundle, BundleError, Resource, Surroundings, children, defaults, modes, paths,
+    Artifact, Bundle, BundleError, Resource, Surroundings, Sync, children, defaults, modes, paths,
     resources,
 };
 use crate::names::is_identifier;
@@ -99,6 +99,7 @@ pub fn load(
     paths::translate(&mut bundle)?;
     defaults::fill(&mut bundle);
     children::split(&mut bundle, around);
+    bundle.folder_permissions = children::of_folders(&tree["permissions"], around);
     Ok(bundle)
 }
 
@@ -325,8 +326,12 @@ fn build(tree: &Value, name: String, target: String) -> Result<Bundle, BundleErr
         state_path: text("/workspace/state_path"),
         resource_path: text("/workspace/resource_path"),
         artifacts: artifacts(tree)?,
-        sync_include: list("/sync/include"),
-        sync_exclude: list("/sync/exclude"),
+        sync: Sync {
+            paths: list("/sync/paths"),
+            include: list("/sync/include"),
+            exclude: list("/sync/exclude"),
+        },
+        folder_permissions: Vec::new(),
         variables: BTreeMap::new(),
         resources: found,
     })

@@ -92,6 +92,16 @@ pub struct Artifact {
     pub files: Vec<String>,
 }
 
+/// Which files travel.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Sync {
+    /// Files and folders, relative to the bundle; its own folder where there are none.
+    pub paths: Vec<String>,
+    /// Globs of files that git ignores.
+    pub include: Vec<String>,
+    pub exclude: Vec<String>,
+}
+
 /// A bundle with everything resolved but the ids of its own resources.
 #[derive(Debug, Clone)]
 pub struct Bundle {
@@ -105,8 +115,9 @@ pub struct Bundle {
     pub state_path: String,
     pub resource_path: String,
     pub artifacts: Vec<Artifact>,
-    pub sync_include: Vec<String>,
-    pub sync_exclude: Vec<String>,
+    pub sync: Sync,
+    /// Who may use the bundle's folders, beside those who deploy it.
+    pub folder_permissions: Vec<Value>,
     /// The values of the variables.
     pub variables: BTreeMap<String, Value>,
     /// `jobs.train` and its settings, in the order of the files.

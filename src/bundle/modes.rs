@@ -140,9 +140,12 @@ fn develop(bundle: &mut Bundle, tree: &Value, around: &Surroundings) -> Result<(
                 settings["display_name"] = json!(format!("{prefix}{shown}"));
             }
             Kind::QualityMonitors => {
-                // A monitor is about the table of its name.
-                if settings["schedule"].is_object() {
-                    settings["schedule"]["pause_status"] = json!("PAUSED");
+                // A monitor is about the table of its name. Its schedule cannot be
+                // paused, as the CLI sees it: it goes, unless it says that it runs.
+                if settings["schedule"]["pause_status"] != "UNPAUSED"
+                    && let Some(fields) = settings.as_object_mut()
+                {
+                    fields.remove("schedule");
                 }
             }
             Kind::Volumes | Kind::Permissions | Kind::Grants => {}

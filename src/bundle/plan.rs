@@ -170,9 +170,7 @@ pub fn plan(bundle: &Bundle, host: &str, standing: Standing<'_>, files: FileDige
     let (deleted, mut forget) = deletions(bundle, state, remotes, &moved);
     forget.extend(moved.into_keys());
     steps.extend(deleted);
-    let upload = files.0.iter().filter(|(path, digest)| uploaded.0.get(*path) != Some(*digest));
-    let upload = upload.map(|(path, _)| path.clone()).collect();
-    let remove = uploaded.0.keys().filter(|path| !files.0.contains_key(*path)).cloned().collect();
+    let (upload, remove) = files.compared(uploaded);
     Plan {
         version: 2,
         bundle: bundle.name.clone(),

@@ -202,3 +202,13 @@ impl Remembered {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct FileDigests(pub BTreeMap<String, Sha256>);
+
+impl FileDigests {
+    /// What has to be uploaded, and what to be removed, where `there` is there.
+    pub fn compared(&self, there: &Self) -> (Vec<String>, Vec<String>) {
+        let differs = |(path, digest): &(&String, &Sha256)| there.0.get(*path) != Some(*digest);
+        let upload = self.0.iter().filter(differs).map(|(path, _)| path.clone()).collect();
+        let remove = there.0.keys().filter(|path| !self.0.contains_key(*path)).cloned().collect();
+        (upload, remove)
+    }
+}

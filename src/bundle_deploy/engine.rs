@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use crate::bundle::State;
-use crate::config::DeployEngine;
+use crate::config::{Deploy, DeployEngine};
 use crate::deployment::Cli;
 use crate::report::Fault;
 use crate::step::Ctx;
@@ -43,6 +43,7 @@ impl Chosen {
 pub(super) async fn choose(
     ctx: &Ctx,
     wanted: DeployEngine,
+    policy: &Deploy,
     state: &State,
     has_wheels: bool,
 ) -> Result<Chosen> {
@@ -63,13 +64,17 @@ pub(super) async fn choose(
         }
         _ => {}
     }
+    if let Some(pin) = &policy.cli {
+        let cli = Cli::pinned(ctx, pin).await?;
+        return Ok(Chosen { engine: Engine::Cli(cli), why: "as deploy.cli names it".to_owned() });
+    }
     let found = Cli::find(ctx).await;
     match (wanted, found) {
         (DeployEngine::Cli, Ok(Some(cli))) => {
             Ok(Chosen { engine: Engine::Cli(cli), why: "as asked for".to_owned() })
         }
         (DeployEngine::Cli, Ok(None)) => Err(Fault::usage("`databricks` is not on the PATH")
-            .hint("install the databricks CLI on the runner, or pass --engine native")
+            .hint("install it on the runner, name it under `deploy.cli`, or pass --engine native")
             .into()),
         (DeployEngine::Cli, Err(error)) => Err(error),
         (_, Ok(Some(cli))) => {

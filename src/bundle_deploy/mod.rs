@@ -1,7 +1,9 @@
 //! `bundle-deploy`: plan, hold against the policy, apply exactly that plan,
 //! read back, record; and the way back.
 
+mod approved;
 mod args;
+mod by_cli;
 mod engine;
 mod policy;
 mod run;

@@ -1,10 +1,11 @@
 //! Plans, applies, destroys, tells and goes back.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 use serde_json::json;
 
+use super::approved::{check_fresh, read_plan};
 use super::engine::{self, Chosen, Engine};
 use super::policy::{self, Agreed};
 use super::show;
@@ -15,11 +16,8 @@ use crate::checkout::BundleChoice;
 use crate::config::{Deploy, DeployEngine, Release};
 use crate::deployment::{self, How, Prepared, Store, releases};
 use crate::names::{SchemaName, Sha256};
-use crate::report::{
-    Document, Fault, FaultKind, Finding, Outcome, Report, Severity, Verdict, counted,
-};
+use crate::report::{Document, Fault, Finding, Outcome, Report, Severity, Verdict, counted};
 use crate::step::{self, Ctx};
-use crate::sys::fs;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
@@ -94,10 +92,10 @@ pub async fn run(ctx: Ctx, request: Request) -> Result<Outcome> {
 }
 
 /// One deployment, from the bundle to the record.
-struct Work<'a> {
-    ctx: &'a Ctx,
-    request: &'a Request,
-    source: Source,
+pub(super) struct Work<'a> {
+    pub(super) ctx: &'a Ctx,
+    pub(super) request: &'a Request,
+    pub(super) source: Source,
     engine: Chosen,
     kind: &'static str,
 }
@@ -111,7 +109,8 @@ impl<'a> Work<'a> {
     ) -> Result<Self> {
         let state = Store::new(&ctx.client, &source.bundle).state().await?;
         let has_wheels = source.release.is_some() && !source.bundle.artifacts.is_empty();
-        let engine = engine::choose(ctx, request.wanted.engine, &state, has_wheels).await?;
+        let wanted = request.wanted.engine;
+        let engine = engine::choose(ctx, wanted, &request.policy, &state, has_wheels).await?;
         ctx.host.progress(&format!("engine: {}", engine.told()));
         Ok(Self { ctx, request, source, engine, kind })
     }
@@ -120,7 +119,7 @@ impl<'a> Work<'a> {
         self.kind == "rollback"
     }
 
-    fn release(&self) -> Option<Deployed> {
+    pub(super) fn release(&self) -> Option<Deployed> {
         self.source.release.as_ref().map(|opened| opened.deployed())
     }
 
@@ -129,8 +128,8 @@ impl<'a> Work<'a> {
         let release = self.source.release.as_ref().map(|opened| opened.digest.to_string());
         match &self.engine.engine {
             Engine::Cli(cli) => {
-                let plan = cli.plan(self.ctx, &self.source.bundle, &self.source.choice).await?;
-                Ok((Plan { release, ..plan }, None))
+                let planned = cli.plan(self.ctx, &self.source.bundle, &self.source.choice).await?;
+                Ok((Plan { release, ..planned.plan }, None))
             }
             Engine::Native => {
                 let root = root(&self.source).clone();
@@ -142,7 +141,7 @@ impl<'a> Work<'a> {
         }
     }
 
-    fn violations(&self, plan: &Plan) -> Vec<Finding> {
+    pub(super) fn violations(&self, plan: &Plan) -> Vec<Finding> {
         let policy = self.request.policy.policy_of(&plan.target);
         policy::violations(plan, &policy, &self.request.agreed)
     }
@@ -171,10 +170,9 @@ impl<'a> Work<'a> {
 
     async fn apply(&mut self, approved: Option<&Plan>) -> Result<Outcome> {
         let verb = if self.is_rollback() { "Roll back" } else { "Deploy" };
-        let applied = match &self.engine.engine {
+        let applied = match self.engine.engine.clone() {
             Engine::Native => self.under_lock(approved).await?,
-            // The CLI takes the same lock itself.
-            Engine::Cli(_) => self.by_cli(approved).await?,
+            Engine::Cli(cli) => self.by_cli(&cli, approved).await?,
         };
         let Applied { plan, violations } = applied;
         let mut report = self.report(&plan, verb);
@@ -206,17 +204,11 @@ impl<'a> Work<'a> {
     }
 
     async fn under_lock(&mut self, approved: Option<&Plan>) -> Result<Applied> {
-        let me = self.ctx.client.me().await?;
-        let bundle = self.source.bundle.clone();
-        let store = Store::new(&self.ctx.client, &bundle);
+        let (ctx, bundle) = (self.ctx, self.source.bundle.clone());
         let step_key = self.request.wanted.step_key.as_deref();
-        let lock = store.lock(self.ctx, step_key, &me.user_name).await?;
         // Under the lock, so that what was compared is what is changed.
-        let result = self.locked(approved, &store, &lock).await;
-        let unlocked = store.unlock(&lock).await;
-        let applied = result?;
-        unlocked?;
-        Ok(applied)
+        let work = async |store: &Store<'_>, lock: &Lock| self.locked(approved, store, lock).await;
+        deployment::under_lock(ctx, &bundle, step_key, work).await
     }
 
     async fn locked(
@@ -247,41 +239,14 @@ impl<'a> Work<'a> {
         Ok(Applied { plan, violations })
     }
 
-    async fn by_cli(&mut self, approved: Option<&Plan>) -> Result<Applied> {
-        let (plan, _) = self.prepare().await?;
-        if let Some(approved) = approved {
-            check_fresh(approved, &plan)?;
-        }
-        let violations = self.violations(&plan);
-        let Engine::Cli(cli) = &self.engine.engine else { return Ok(Applied { plan, violations }) };
-        if violations.is_empty() {
-            self.begin().await?;
-            cli.deploy(self.ctx, &self.source.choice).await?;
-            let left = cli.plan(self.ctx, &self.source.bundle, &self.source.choice).await?;
-            if let Some(step) = left.steps.iter().find(|step| step.action != bundle::Action::Skip) {
-                let message = format!(
-                    "the CLI deployed, and would {} {} again",
-                    step.action.as_str(),
-                    step.key
-                );
-                return Err(Fault::new(FaultKind::Integrity, message)
-                    .hint("the workspace did not keep what it was sent")
-                    .into());
-            }
-            deployment::remember(self.ctx, &self.source.bundle, self.release()).await?;
-            self.finish().await?;
-        }
-        Ok(Applied { plan, violations })
-    }
-
     /// What is about to be deployed can be left, and deployed again.
-    async fn begin(&self) -> Result<()> {
+    pub(super) async fn begin(&self) -> Result<()> {
         let Some(opened) = &self.source.release else { return Ok(()) };
         let (client, bundle) = (&self.ctx.client, &self.source.bundle);
         releases::begin(client, bundle, opened, self.is_rollback()).await
     }
 
-    async fn finish(&self) -> Result<()> {
+    pub(super) async fn finish(&self) -> Result<()> {
         let Some(release) = self.release() else { return Ok(()) };
         let (client, bundle) = (&self.ctx.client, &self.source.bundle);
         releases::finish(client, bundle, &release, self.is_rollback()).await
@@ -297,56 +262,9 @@ impl<'a> Work<'a> {
 }
 
 /// What was planned in the end, and what spoke against it.
-struct Applied {
-    plan: Plan,
-    violations: Vec<Finding>,
-}
-
-fn read_plan(path: &Path) -> Result<Plan> {
-    let text = fs::read_text(path)?;
-    serde_json::from_str(&text).map_err(|error| {
-        Fault::usage(format!("`{}` is not a plan: {error}", path.display())).into()
-    })
-}
-
-/// The first file that one of them has in another form, or alone.
-fn other_file(approved: &Plan, current: &Plan) -> Option<String> {
-    let (one, other) = (&approved.files.0, &current.files.0);
-    let mut paths = one.keys().chain(other.keys());
-    paths.find(|path| one.get(*path) != other.get(*path)).cloned()
-}
-
-/// Only what was planned is applied: any difference makes the plan stale.
-fn check_fresh(approved: &Plan, current: &Plan) -> Result<(), Fault> {
-    // A first deployment has no lineage to compare yet.
-    let first = approved.serial == 0 && current.serial == 0;
-    let other = other_file(approved, current);
-    let what = if approved.host != current.host
-        || approved.target != current.target
-        || approved.bundle != current.bundle
-    {
-        "it was made for another bundle, target or workspace"
-    } else if approved.release != current.release {
-        "it was made for another release"
-    } else if !first && (approved.lineage != current.lineage || approved.serial != current.serial) {
-        "another deployment came between"
-    } else if let Some(path) = &other {
-        let message = format!("the plan is stale: `{path}` is not as it was planned");
-        return Err(Fault::new(FaultKind::Conflict, message).hint(
-            "make a new plan and have it approved; what a build leaves behind belongs into .gitignore",
-        ));
-    } else if approved.steps != current.steps || approved.forget != current.forget {
-        "the changes are not those that were planned"
-    } else if approved.upload != current.upload
-        || approved.remove != current.remove
-        || approved.version != current.version
-    {
-        "it was changed after it was made"
-    } else {
-        return Ok(());
-    };
-    let fault = Fault::new(FaultKind::Conflict, format!("the plan is stale: {what}"));
-    Err(fault.hint("make a new plan and have it approved"))
+pub(super) struct Applied {
+    pub(super) plan: Plan,
+    pub(super) violations: Vec<Finding>,
 }
 
 async fn destroy(ctx: &Ctx, request: &Request) -> Result<Outcome> {

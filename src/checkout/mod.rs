@@ -1,16 +1,17 @@
 //! Code on disk: a repository with its bundle, or a release.
 
+mod files;
 pub mod release;
+
+pub use files::{files, outside, placed};
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
-use globset::{Glob, GlobSet, GlobSetBuilder};
-use ignore::WalkBuilder;
 use serde_json::Value;
 
-use crate::bundle::{self, Bundle, BundleError, Lookup, Sources, Surroundings};
+use crate::bundle::{self, Bundle, BundleError, Lookup, Sources, Surroundings, Sync};
 use crate::databricks::Client;
 use crate::databricks::jobs::Job;
 use crate::host::Context;
@@ -19,9 +20,6 @@ use crate::report::Fault;
 use crate::step::Ctx;
 use crate::sys::git::Git;
 use crate::sys::{Env, fs};
-
-/// Never part of a deployment.
-const NEVER: [&str; 4] = [".git", ".databricks", ".lakegate", ".bundle"];
 
 /// Which bundle, and with what.
 #[derive(Debug, Clone)]
@@ -238,109 +236,11 @@ pub fn usage(error: &BundleError) -> Fault {
 /// Every YAML file of the bundle's folder.
 pub fn sources(root: &Path) -> Result<Sources> {
     let mut sources = Sources::new();
-    for file in files(root, &[], &[])? {
+    for file in files(root, &Sync::default())? {
         if matches!(Path::new(&file).extension().and_then(|end| end.to_str()), Some("yml" | "yaml"))
         {
             sources.insert(file.clone(), fs::read_text(root.join(&file))?);
         }
     }
     Ok(sources)
-}
-
-/// The files that belong to the bundle, as paths with slashes: what git would
-/// keep, and `include`, without `exclude`.
-pub fn files(root: &Path, include: &[String], exclude: &[String]) -> Result<Vec<String>> {
-    let (include, exclude) = (globs(include)?, globs(exclude)?);
-    let mut found = Vec::new();
-    let mut add = |walk: ignore::Walk, wanted: &dyn Fn(&str) -> bool| -> Result<()> {
-        for entry in walk {
-            let entry = entry.with_context(|| format!("list `{}`", root.display()))?;
-            if entry.file_type().is_some_and(|kind| kind.is_file()) {
-                let path = entry.path().strip_prefix(root).unwrap_or(entry.path());
-                let path = path
-                    .components()
-                    .map(|part| part.as_os_str().to_string_lossy())
-                    .collect::<Vec<_>>()
-                    .join("/");
-                if wanted(&path) && !exclude.is_match(&path) {
-                    found.push(path);
-                }
-            }
-        }
-        Ok(())
-    };
-    add(walk(root, true), &|_| true)?;
-    if !include.is_empty() {
-        add(walk(root, false), &|path| include.is_match(path))?;
-    }
-    found.sort();
-    found.dedup();
-    Ok(found)
-}
-
-fn walk(root: &Path, git: bool) -> ignore::Walk {
-    // Outside a repository, nothing above the folder has a say.
-    let in_repository = root.ancestors().any(|folder| folder.join(".git").exists());
-    WalkBuilder::new(root)
-        .hidden(false)
-        .ignore(false)
-        .parents(in_repository)
-        .git_ignore(git)
-        .git_global(false)
-        .git_exclude(git)
-        .require_git(false)
-        .filter_entry(|entry| !NEVER.iter().any(|name| entry.file_name() == *name))
-        .build()
-}
-
-fn globs(patterns: &[String]) -> Result<GlobSet> {
-    let mut builder = GlobSetBuilder::new();
-    for pattern in patterns {
-        let pattern = pattern.trim_start_matches("./");
-        builder.add(
-            Glob::new(pattern)
-                .map_err(|error| Fault::usage(format!("sync pattern `{pattern}`: {error}")))?,
-        );
-        builder.add(
-            Glob::new(&format!("{}/**", pattern.trim_end_matches('/')))
-                .map_err(|error| Fault::usage(error.to_string()))?,
-        );
-    }
-    Ok(builder.build()?)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_git_ignores_is_left_out_unless_it_is_included() {
-        let dir = tempfile::tempdir().unwrap();
-        for (file, text) in [
-            (".gitignore", "dist/\n*.log\n"),
-            ("databricks.yml", "bundle: {name: a}"),
-            ("ops/train.py", "x"),
-            ("ops/a.log", "x"),
-            ("dist/a.whl", "x"),
-            (".lakegate/workspace/token", "secret"),
-            (".git/config", "x"),
-            (".ignore", "notes/\n"),
-            ("notes/private.md", "x"),
-        ] {
-            fs::write_atomic(dir.path().join(file), text).unwrap();
-        }
-        let listed = |include: &[&str], exclude: &[&str]| {
-            let owned =
-                |list: &[&str]| list.iter().map(|item| (*item).to_owned()).collect::<Vec<_>>();
-            files(dir.path(), &owned(include), &owned(exclude)).unwrap()
-        };
-        assert_eq!(
-            listed(&[], &[]),
-            [".gitignore", ".ignore", "databricks.yml", "notes/private.md", "ops/train.py"]
-        );
-        assert_eq!(
-            listed(&["dist/*.whl"], &["notes"]),
-            [".gitignore", ".ignore", "databricks.yml", "dist/a.whl", "ops/train.py"]
-        );
-    }
 }

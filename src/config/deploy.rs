@@ -6,6 +6,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::names::Sha256;
+
 /// Who carries a deployment out.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -20,10 +22,29 @@ pub enum DeployEngine {
     Native,
 }
 
+/// The official CLI that deploys: these bytes and no others, also where another one
+/// is installed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DeployCli {
+    /// `1.22.1`
+    pub version: String,
+    /// The sha256 of `databricks_cli_VERSION_PLATFORM.tar.gz`, by platform, as the
+    /// CLI's release lists it: `linux_amd64: 8f…`
+    pub sha256: BTreeMap<String, String>,
+    /// Where the archives lie: an address, or a folder of the runner (default: the
+    /// CLI's own releases on GitHub).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+}
+
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Deploy {
     pub engine: DeployEngine,
+    /// The official CLI that is fetched for it (default: the one on the PATH).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cli: Option<DeployCli>,
     /// What holds for every target.
     pub policy: DeployPolicy,
     /// What holds for a target instead, field by field.
@@ -99,6 +120,7 @@ impl Deploy {
     }
 
     pub(super) fn check(&self) -> Result<(), String> {
+        self.cli.iter().try_for_each(DeployCli::check)?;
         let policies = std::iter::once(("policy".to_owned(), &self.policy))
             .chain(self.targets.iter().map(|(name, policy)| (format!("targets.{name}"), policy)));
         for (place, policy) in policies {
@@ -121,6 +143,37 @@ impl Deploy {
         Ok(())
     }
 }
+
+impl DeployCli {
+    fn check(&self) -> Result<(), String> {
+        let is_part = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+        if self.version.split('.').count() != 3 || !self.version.split('.').all(is_part) {
+            return Err(format!("`cli.version`: `{}` is no version X.Y.Z", self.version));
+        }
+        if self.sha256.is_empty() {
+            return Err("`cli.sha256` names no platform".to_owned());
+        }
+        for (platform, digest) in &self.sha256 {
+            if !PLATFORMS.contains(&platform.as_str()) {
+                let known = PLATFORMS.join(", ");
+                return Err(format!("`cli.sha256`: `{platform}` is no platform; known: {known}"));
+            }
+            let place = |error| format!("`cli.sha256.{platform}`: {error}");
+            digest.parse::<Sha256>().map_err(place)?;
+        }
+        Ok(())
+    }
+}
+
+/// As the CLI's releases name them.
+const PLATFORMS: [&str; 6] = [
+    "linux_amd64",
+    "linux_arm64",
+    "darwin_amd64",
+    "darwin_arm64",
+    "windows_amd64",
+    "windows_arm64",
+];
 
 const KINDS: [&str; 11] = [
     "schemas",

@@ -23,7 +23,7 @@ mod variables;
 mod windows;
 
 pub use between::Between;
-pub use deploy::{Deploy, DeployEngine, DeployPolicy, Forbid};
+pub use deploy::{Deploy, DeployCli, DeployEngine, DeployPolicy, Forbid};
 pub use drift::{Compat, Drift, Engine};
 pub use gate::{
     Better, Choice, Compliance, Costs, Experiment, Fair, Fairness, Gate, GateJob, Infrastructure,

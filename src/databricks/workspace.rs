@@ -76,15 +76,19 @@ impl Client {
         self.http.get(route).send().await
     }
 
+    /// What is in a folder; one that is not there has nothing in it.
     pub async fn workspace_list(&self, path: &str) -> Result<Vec<ObjectInfo>, Error> {
         #[derive(Deserialize)]
         struct Answer {
             #[serde(default)]
             objects: Vec<ObjectInfo>,
         }
-        let answer: Answer =
-            self.http.get("/api/2.0/workspace/list").query("path", path).read().await?;
-        Ok(answer.objects)
+        let call = self.http.get("/api/2.0/workspace/list").query("path", path);
+        match call.read::<Answer>().await {
+            Ok(answer) => Ok(answer.objects),
+            Err(error) if error.is_not_found() => Ok(Vec::new()),
+            Err(error) => Err(error),
+        }
     }
 
     /// Deletes a file or folder; one that is not there is fine.

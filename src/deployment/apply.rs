@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 use super::store::Store;
 use super::{kinds, remote};
 use crate::bundle::{
-    Action, FileDigests, Kind, Plan, Remembered, Remotes, ResourceState, Standing, State, Step, ids,
+    Action, Bundle, FileDigests, Kind, Plan, Remembered, Remotes, ResourceState, Standing, State,
+    Step, ids,
 };
 use crate::report::{Fault, FaultKind};
 use crate::step::{Cancel, Ctx};
@@ -53,6 +54,27 @@ pub(super) async fn files(ctx: &Ctx, plan: &Plan, read: &ReadFile<'_>) -> Result
             .workspace_delete(object, false)
             .await
             .with_context(|| format!("remove `{path}`"))?;
+    }
+    Ok(())
+}
+
+/// Gives the rights of the bundle's folders; others that stood there go.
+pub(super) async fn folder_permissions(ctx: &Ctx, bundle: &Bundle) -> Result<()> {
+    if bundle.folder_permissions.is_empty() {
+        return Ok(());
+    }
+    let below = format!("{}/", bundle.root_path);
+    let parts =
+        [&bundle.file_path, &bundle.artifact_path, &bundle.state_path, &bundle.resource_path];
+    let apart: BTreeSet<_> = parts.into_iter().filter(|path| !path.starts_with(&below)).collect();
+    for path in std::iter::once(&bundle.root_path).chain(apart) {
+        let folder = ctx.client.workspace_status(path).await?;
+        let Some(folder) = folder else { continue };
+        let object = format!("/directories/{}", folder.object_id);
+        ctx.client
+            .permissions_put(&object, &bundle.folder_permissions)
+            .await
+            .with_context(|| format!("set the permissions of `{path}`"))?;
     }
     Ok(())
 }

@@ -4,18 +4,22 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use serde::Deserialize;
 use serde_json::Value;
+use tempfile::TempDir;
 
-use crate::bundle::{Action, Bundle, Field, FileDigests, Kind, Plan, Step};
+use super::{install, make};
+use crate::bundle::{Action, Bundle, Field, Kind, Plan, Step};
 use crate::checkout::BundleChoice;
+use crate::config::DeployCli;
 use crate::report::{Fault, FaultKind};
 use crate::step::Ctx;
 use crate::step::child::{self, Ended};
-use crate::sys::process;
+use crate::sys::{fs, process};
 
 /// The first version whose engine needs no Terraform and says what it plans.
 const OLDEST: (u64, u64) = (1, 3);
@@ -28,14 +32,28 @@ const CREDENTIALS: [&str; 6] =
     ["DATABRICKS_", "ARM_", "AZURE_", "ACTIONS_ID_TOKEN_", "SYSTEM_", "BUNDLE_VAR_"];
 
 /// The CLI that was found.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Cli {
     program: PathBuf,
     pub version: String,
+    /// Where a pinned one was unpacked; gone when nobody needs it any more.
+    _unpacked: Option<Arc<TempDir>>,
 }
 
+/// What it would do, in our terms and in its own.
+#[derive(Debug)]
+pub struct Planned {
+    pub plan: Plan,
+    /// Its own plan, where a deployment can be held to it.
+    pub own: Option<OwnPlan>,
+}
+
+/// A plan as the CLI wrote it.
+#[derive(Debug)]
+pub struct OwnPlan(Vec<u8>);
+
 #[derive(Debug, Deserialize)]
-struct Planned {
+struct Answer {
     #[serde(default)]
     plan_version: Option<u32>,
     #[serde(default)]
@@ -81,7 +99,30 @@ impl Cli {
     /// # Errors
     /// When the one that is there is too old, or says nothing that makes sense.
     pub async fn find(ctx: &Ctx) -> Result<Option<Self>> {
-        let Some(program) = process::find("databricks", &ctx.env) else { return Ok(None) };
+        match process::find("databricks", &ctx.env) {
+            Some(program) => Self::at(ctx, program, None).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// The CLI of a version and checksum that the policy names, fetched if need be.
+    ///
+    /// # Errors
+    /// When it cannot be fetched, or is not what the policy says.
+    pub async fn pinned(ctx: &Ctx, pin: &DeployCli) -> Result<Self> {
+        let (program, unpacked) = install::unpack(ctx, pin).await?;
+        let cli = Self::at(ctx, program, Some(Arc::new(unpacked))).await?;
+        if cli.version == pin.version {
+            return Ok(cli);
+        }
+        let message = format!(
+            "`deploy.cli` names version {}, its checksum is that of {}",
+            pin.version, cli.version
+        );
+        Err(Fault::new(FaultKind::Integrity, message).into())
+    }
+
+    async fn at(ctx: &Ctx, program: PathBuf, unpacked: Option<Arc<TempDir>>) -> Result<Self> {
         let told = process::command(&program, &ctx.env).arg("--version").output().await;
         let told = told.with_context(|| format!("start `{}`", program.display()))?;
         let text = String::from_utf8_lossy(&told.stdout);
@@ -89,7 +130,7 @@ impl Cli {
         let mut parts = version.split(['.', '-', '+']).map(str::parse::<u64>);
         match (parts.next(), parts.next()) {
             (Some(Ok(major)), Some(Ok(minor))) if (major, minor) >= OLDEST => {
-                Ok(Some(Self { program, version }))
+                Ok(Self { program, version, _unpacked: unpacked })
             }
             _ => {
                 let (major, minor) = OLDEST;
@@ -126,8 +167,8 @@ impl Cli {
         command
     }
 
-    /// What it would do.
-    pub async fn plan(&self, ctx: &Ctx, bundle: &Bundle, choice: &BundleChoice) -> Result<Plan> {
+    /// What it would do, and with which files.
+    pub async fn plan(&self, ctx: &Ctx, bundle: &Bundle, choice: &BundleChoice) -> Result<Planned> {
         let mut command = self.command(ctx, choice, "plan");
         command.args(["--output", "json"]).kill_on_drop(true);
         let output = command.output().await.context("start the databricks CLI")?;
@@ -140,7 +181,7 @@ impl Cli {
                 .hint("its own words stand above")
                 .into());
         }
-        let planned: Planned = serde_json::from_slice(&output.stdout).map_err(|error| {
+        let planned: Answer = serde_json::from_slice(&output.stdout).map_err(|error| {
             let message = format!("what `databricks bundle plan` printed is no plan: {error}");
             Fault::new(FaultKind::Remote, message)
         })?;
@@ -150,7 +191,14 @@ impl Cli {
                 .hint("move the bundle with `databricks bundle deployment migrate`")
                 .into());
         }
-        Ok(Plan {
+        // What is built lies there by then, as the CLI has just built it.
+        let (files, there) = make::own_files(ctx, bundle, &choice.root).await?;
+        let (upload, remove) = files.compared(&there);
+        // Given its own plan, it does not send the wheels that it has built.
+        let built = format!("{}/.internal/", bundle.artifact_path);
+        let names_built = String::from_utf8_lossy(&output.stdout).contains(&built);
+        let own = (!names_built).then_some(OwnPlan(output.stdout));
+        let plan = Plan {
             version: 2,
             bundle: bundle.name.clone(),
             target: bundle.target.clone(),
@@ -160,34 +208,42 @@ impl Cli {
             release: None,
             steps: planned.plan.into_iter().map(step).collect::<Result<_>>()?,
             forget: Vec::new(),
-            files: FileDigests::default(),
-            upload: Vec::new(),
-            remove: Vec::new(),
-        })
+            files,
+            upload,
+            remove,
+        };
+        Ok(Planned { plan, own })
     }
 
-    /// Deploys. What it destroys was agreed to before.
-    pub async fn deploy(&self, ctx: &Ctx, choice: &BundleChoice) -> Result<()> {
-        self.run(ctx, choice, "deploy").await
-    }
-
-    /// Removes everything that it deployed.
-    pub async fn destroy(&self, ctx: &Ctx, choice: &BundleChoice) -> Result<()> {
-        self.run(ctx, choice, "destroy").await
-    }
-
-    async fn run(&self, ctx: &Ctx, choice: &BundleChoice, verb: &str) -> Result<()> {
-        let mut command = self.command(ctx, choice, verb);
+    /// Deploys, and refuses by itself if its own plan has become stale. What is
+    /// destroyed was agreed to before.
+    pub async fn deploy(
+        &self,
+        ctx: &Ctx,
+        choice: &BundleChoice,
+        own: Option<&OwnPlan>,
+    ) -> Result<()> {
+        let mut command = self.command(ctx, choice, "deploy");
         command.arg("--auto-approve");
+        let kept = own.map(|OwnPlan(bytes)| -> Result<_> {
+            let folder = tempfile::tempdir().context("make a folder for the plan")?;
+            let path = folder.path().join("plan.json");
+            fs::write_atomic(&path, bytes)?;
+            Ok((path, folder))
+        });
+        let kept = kept.transpose()?;
+        if let Some((path, _folder)) = &kept {
+            command.arg("--plan").arg(path);
+        }
         match child::follow(ctx, &mut command, LIMIT).await? {
             Ended::Exit(status) if status.success() => Ok(()),
             Ended::Exit(status) => {
                 // It knows one code for everything that went wrong.
-                let message = format!("`databricks bundle {verb}` failed ({status})");
+                let message = format!("`databricks bundle deploy` failed ({status})");
                 Err(Fault::new(FaultKind::Remote, message).hint("its own words stand above").into())
             }
             Ended::TimedOut => {
-                let message = format!("`databricks bundle {verb}` did not end within an hour");
+                let message = "`databricks bundle deploy` did not end within an hour";
                 Err(Fault::new(FaultKind::Timeout, message).into())
             }
         }

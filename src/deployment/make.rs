@@ -46,15 +46,52 @@ async fn compare(
     let store = Store::new(&ctx.client, bundle);
     let (state, remembered) = tokio::try_join!(store.state(), store.remembered())?;
     let remotes = remote::look(&ctx.client, &state).await?;
-    let uploaded = match remembered.files(&state) {
-        Some(known) => known.clone(),
-        None if state.serial == 0 => FileDigests::default(),
-        None => there(ctx, &files).await?,
-    };
+    let uploaded = uploaded(ctx, &state, &remembered, &files).await?;
     let standing =
         Standing { state: &state, remotes: &remotes, remembered: &remembered, uploaded: &uploaded };
     let plan = bundle::plan(bundle, ctx.client.host(), standing, files);
     Ok(Prepared { plan, state, remotes, remembered, locals })
+}
+
+/// The files that are there, as far as anybody knows.
+async fn uploaded(
+    ctx: &Ctx,
+    state: &State,
+    remembered: &Remembered,
+    files: &FileDigests,
+) -> Result<FileDigests> {
+    match remembered.files(state) {
+        Some(known) => Ok(known.clone()),
+        None if state.serial == 0 => Ok(FileDigests::default()),
+        None => there(ctx, files).await,
+    }
+}
+
+/// The bundle's own files, without what is built, and those of them that are there.
+pub(super) async fn own_files(
+    ctx: &Ctx,
+    bundle: &Bundle,
+    root: &Path,
+) -> Result<(FileDigests, FileDigests)> {
+    let wanted = digests(&sources(bundle, root)?)?;
+    let store = Store::new(&ctx.client, bundle);
+    let (state, remembered) = tokio::try_join!(store.state(), store.remembered())?;
+    let mut there = uploaded(ctx, &state, &remembered, &wanted).await?;
+    let folder = format!("{}/", bundle.file_path);
+    there.0.retain(|path, _| path.starts_with(&folder));
+    Ok((wanted, there))
+}
+
+fn sources(bundle: &Bundle, root: &Path) -> Result<Locals> {
+    let placed = checkout::placed(root, &bundle.sync)?.into_iter();
+    Ok(placed.map(|(path, local)| (format!("{}/{path}", bundle.file_path), local)).collect())
+}
+
+fn digests(locals: &Locals) -> Result<FileDigests> {
+    let digest = |(path, local): (&String, &PathBuf)| {
+        anyhow::Ok((path.clone(), Sha256::of(fs::read(local)?)))
+    };
+    Ok(FileDigests(locals.iter().map(digest).collect::<Result<_>>()?))
 }
 
 /// The digests of files that another tool may have put there.
@@ -76,6 +113,12 @@ async fn there(ctx: &Ctx, files: &FileDigests) -> Result<FileDigests> {
 
 /// Builds the artifacts, looks at what is deployed, and plans.
 pub async fn prepare(ctx: &Ctx, bundle: &mut Bundle, root: &Path) -> Result<Prepared> {
+    if let Some(path) = checkout::outside(&bundle.sync) {
+        let message = format!("sync.paths: `{path}` lies outside the bundle's folder");
+        return Err(Fault::usage(message)
+            .hint("the databricks CLI deploys such a bundle: --engine cli")
+            .into());
+    }
     let mut locals = Locals::new();
     let wheels = artifacts::build(ctx, bundle, root).await?;
     let mut names = Vec::new();
@@ -86,13 +129,8 @@ pub async fn prepare(ctx: &Ctx, bundle: &mut Bundle, root: &Path) -> Result<Prep
         names.push(name);
     }
     bundle.name_wheels(&names).map_err(|error| checkout::usage(&error))?;
-    for file in checkout::files(root, &bundle.sync_include, &bundle.sync_exclude)? {
-        locals.insert(format!("{}/{file}", bundle.file_path), root.join(&file));
-    }
-    let mut digests = FileDigests::default();
-    for (path, local) in &locals {
-        digests.0.insert(path.clone(), Sha256::of(fs::read(local)?));
-    }
+    locals.extend(sources(bundle, root)?);
+    let digests = digests(&locals)?;
     check_programs(bundle, &locals)?;
     fill_dashboards(bundle, root)?;
     compare(ctx, bundle, digests, locals).await

@@ -3,6 +3,7 @@
 mod apply;
 mod artifacts;
 mod cli;
+mod install;
 mod kinds;
 mod look;
 mod make;
@@ -11,7 +12,7 @@ mod remote;
 mod store;
 
 pub use artifacts::build as build_artifacts;
-pub use cli::Cli;
+pub use cli::{Cli, Planned};
 pub use look::{Found, look};
 pub use make::{Locals, Prepared, prepare, removal};
 pub use store::Store;
@@ -56,6 +57,7 @@ pub async fn carry_out(
         Ok(bytes)
     };
     apply::files(ctx, plan, &read).await?;
+    apply::folder_permissions(ctx, bundle).await?;
     store.confirm(lock).await?;
     let is_copy = how.is_copy;
     let mut applying = apply::Applying { ctx, plan, state: &mut *state, remotes, is_copy };
@@ -67,11 +69,51 @@ pub async fn carry_out(
     store.save_metadata(bundle, state, &plan.files, &ctx.context).await
 }
 
-/// Notes how the resources are that another tool has just deployed.
-pub async fn remember(ctx: &Ctx, bundle: &Bundle, release: Option<Deployed>) -> Result<()> {
+/// Does something under the deployment's lock, and gives it back whatever came
+/// of it.
+pub async fn under_lock<T>(
+    ctx: &Ctx,
+    bundle: &Bundle,
+    step_key: Option<&str>,
+    work: impl AsyncFnOnce(&Store<'_>, &Lock) -> Result<T>,
+) -> Result<T> {
+    let me = ctx.client.me().await?;
+    let store = Store::new(&ctx.client, bundle);
+    let lock = store.lock(ctx, step_key, &me.user_name).await?;
+    let result = work(&store, &lock).await;
+    let unlocked = store.unlock(&lock).await;
+    let done = result?;
+    unlocked?;
+    Ok(done)
+}
+
+/// Notes what another tool has deployed: how the resources are now, and which
+/// files of the bundle it was given. `plan` is what it carried out.
+///
+/// # Errors
+/// When somebody else deployed in between, and what is there is theirs.
+pub async fn remember(
+    ctx: &Ctx,
+    bundle: &Bundle,
+    plan: &bundle::Plan,
+    release: Option<Deployed>,
+) -> Result<()> {
     let Found { state, remotes, .. } = look(ctx, bundle).await?;
+    let is_first = plan.serial == 0;
+    if !is_first && state.lineage != plan.lineage || state.serial > plan.serial + 1 {
+        let message = "another deployment came between: what is there now is not what was planned";
+        return Err(Fault::new(FaultKind::Conflict, message)
+            .hint("`bundle-deploy status` tells what runs; deploy again if it is not yours")
+            .into());
+    }
     let resources = remotes.into_iter().filter_map(|(key, found)| Some((key, found?.settings)));
-    let remembered = Remembered::new(&state, None, resources.collect(), release);
+    let mut files = plan.files.clone();
+    let built = format!("{}/.internal", bundle.artifact_path);
+    for wheel in ctx.client.workspace_list(&built).await? {
+        let bytes = ctx.client.workspace_read(&wheel.path).await?;
+        files.0.extend(bytes.map(|bytes| (wheel.path, Sha256::of(bytes))));
+    }
+    let remembered = Remembered::new(&state, Some(files), resources.collect(), release);
     Store::new(&ctx.client, bundle).remember(&remembered).await
 }
 

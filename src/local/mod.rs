@@ -96,13 +96,5 @@ fn token(dir: &Path) -> Result<Secret> {
 }
 
 fn cache_dir(env: &Env, dir: &Path) -> PathBuf {
-    let user = || Some(PathBuf::from(env.get("HOME")?).join(".cache"));
-    let root = env.get("LAKEGATE_CACHE").map(PathBuf::from);
-    let xdg = || {
-        env.get("XDG_CACHE_HOME")
-            .map(PathBuf::from)
-            .or_else(user)
-            .map(|cache| cache.join("lakegate"))
-    };
-    root.or_else(xdg).unwrap_or_else(|| dir.join("cache"))
+    env.cache_dir().unwrap_or_else(|| dir.join("cache"))
 }

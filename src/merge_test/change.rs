@@ -8,7 +8,7 @@ use super::affected::{self, Affected, Sides};
 use super::imports;
 use super::run::Request;
 use super::unit::Lines;
-use crate::bundle::{self, Bundle};
+use crate::bundle::{self, Bundle, Sync};
 use crate::checkout;
 use crate::record::statement::{Parameter, Statement};
 use crate::record::{self, MergeTestRow};
@@ -159,7 +159,7 @@ pub(super) async fn touched(
         bundle
     });
     let mut python = BTreeMap::new();
-    for file in checkout::files(&request.bundle, &[], &[])? {
+    for file in checkout::files(&request.bundle, &Sync::default())? {
         if file.ends_with(".py") {
             let text = fs::read(request.bundle.join(&file))?;
             python.insert(file, imports::imports(&String::from_utf8_lossy(&text)));

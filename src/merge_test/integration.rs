@@ -368,10 +368,7 @@ pub(super) async fn sweep(
     let any = copy(ctx, root, integration, "sweep").await?;
     let (home, _) = any.root_path.rsplit_once('/').context("find the copies' folder")?;
     debug_assert!(home.ends_with(MERGE_TESTS));
-    let listed = match ctx.client.workspace_list(home).await {
-        Err(error) if error.is_not_found() => return Ok(Vec::new()),
-        listed => listed.with_context(|| format!("list `{home}`"))?,
-    };
+    let listed = ctx.client.workspace_list(home).await.with_context(|| format!("list `{home}`"))?;
     let mut removed = Vec::new();
     for entry in listed {
         let word = entry.path.rsplit('/').next().unwrap_or_default().to_owned();

@@ -1,6 +1,7 @@
 //! A snapshot of the environment, taken once when a command starts.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 /// Environment variables by name. A blank value counts as unset, as CI hosts
 /// pass an empty string for every input that was not given.
@@ -27,6 +28,14 @@ impl Env {
 
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(|value| value.trim()).filter(|value| !value.is_empty())
+    }
+
+    /// Where what can be had again is kept on this machine, if it has such a place.
+    pub fn cache_dir(&self) -> Option<PathBuf> {
+        let own = || self.get("LAKEGATE_CACHE").map(PathBuf::from);
+        let xdg = || self.get("XDG_CACHE_HOME").map(|cache| Path::new(cache).join("lakegate"));
+        let home = || self.get("HOME").map(|home| Path::new(home).join(".cache/lakegate"));
+        own().or_else(xdg).or_else(home)
     }
 
     pub fn is_true(&self, name: &str) -> bool {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use lakegate::names::Sha256;
 use serde_json::Value;
 
 use crate::support::{Served, cache, root, text, within};
@@ -70,7 +71,19 @@ impl Bench {
     fn new(cli: &Path) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let served = Served::start(&dir.path().join("workspace"));
-        Self { served, cli: cli.to_path_buf(), dir }
+        let bench = Self { served, cli: cli.to_path_buf(), dir };
+        // A monitor is about a table that is there before.
+        bench.sql("CREATE SCHEMA main.watched");
+        for target in ["plain", "dev", "prod"] {
+            let columns = "(at TIMESTAMP, route STRING, score DOUBLE)";
+            bench.sql(&format!("CREATE TABLE main.watched.predictions_{target} {columns}"));
+        }
+        bench
+    }
+
+    fn sql(&self, statement: &str) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(self.served.sql(statement));
     }
 
     /// A fresh copy, without what either tool has noted on this machine.
@@ -84,6 +97,35 @@ impl Bench {
     fn path(&self) -> String {
         let bin = self.cli.parent().unwrap().display();
         format!("{bin}:{}", std::env::var("PATH").unwrap())
+    }
+
+    fn refused(&self, at: &Path, args: &[&str], code: i32, words: &str) {
+        let mut command = self.served.command();
+        command.arg("bundle-deploy").args(args).current_dir(at).env("PATH", self.path());
+        let output = command.output().unwrap();
+        let said = text(&output.stdout) + &text(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{said}");
+        assert!(said.contains(words), "{said}");
+    }
+
+    /// Takes all rights of the folder that a bundle is deployed to, and tells who had any,
+    /// but for who deployed it.
+    fn take_rights(&self, at: &Path, folder: &str) -> Vec<Value> {
+        let read = |args: &[&str]| -> Value {
+            serde_json::from_str(&self.official(at, &[args, &["-o", "json"]].concat())).unwrap()
+        };
+        let id = read(&["workspace", "get-status", folder])["object_id"].to_string();
+        let rights = read(&["permissions", "get", "directories", &id]);
+        let none = r#"{"access_control_list": []}"#;
+        read(&["permissions", "set", "directories", &id, "--json", none]);
+        let listed = rights["access_control_list"].as_array().unwrap();
+        listed.iter().filter(|right| right["user_name"].is_null()).cloned().collect()
+    }
+
+    /// What the workspace has of one of the bundle's files.
+    fn deployed(&self, at: &Path, path: &str) -> String {
+        let place = format!("/Workspace/Users/you@lakegate.test/.bundle/rules/plain/files/{path}");
+        self.official(at, &["workspace", "export", &place])
     }
 
     fn official(&self, at: &Path, args: &[&str]) -> String {
@@ -217,20 +259,24 @@ fn the_official_engine_is_held_to_the_plan_and_the_policy() {
     std::fs::copy(&plan, &kept).unwrap();
     let plan = format!("--plan={}", kept.display());
     bench.ours(&at, &["apply", "--engine=cli", "--target=plain", &plan]);
+    let folder = "/Workspace/Users/you@lakegate.test/.bundle/rules/plain";
+    let rights = bench.take_rights(&at, folder);
+    assert_eq!(rights.len(), 1, "{rights:?}");
     // The same plan again is stale, and a schema does not go unless it is named.
-    let refused = |args: &[&str], code: i32, words: &str| {
-        let mut command = bench.served.command();
-        command.arg("bundle-deploy").args(args).current_dir(&at).env("PATH", bench.path());
-        let output = command.output().unwrap();
-        let said = text(&output.stdout) + &text(&output.stderr);
-        assert_eq!(output.status.code(), Some(code), "{said}");
-        assert!(said.contains(words), "{said}");
-    };
-    refused(
-        &["apply", "--engine=cli", "--target=plain", &plan],
-        4,
-        "another deployment came between",
-    );
+    let apply = ["apply", "--engine=cli", "--target=plain", &plan];
+    bench.refused(&at, &apply, 4, "another deployment came between");
+    // Bytes are bound to a plan as settings are, and travel with it.
+    std::fs::write(at.join("ops/fit.py"), "print('second')\n").unwrap();
+    let told = bench.ours(&at, &["plan", "--engine=cli", "--target=plain"]);
+    assert_eq!(told["outputs"]["changes"], "true", "{told:#}");
+    std::fs::copy(at.join(told["outputs"]["plan"].as_str().unwrap()), &kept).unwrap();
+    std::fs::write(at.join("ops/fit.py"), "print('third')\n").unwrap();
+    bench.refused(&at, &apply, 4, "`/Workspace/Users/you@lakegate.test/.bundle/rules/plain/files/ops/fit.py` is not as it was planned");
+    std::fs::write(at.join("ops/fit.py"), "print('second')\n").unwrap();
+    bench.ours(&at, &apply);
+    assert_eq!(bench.deployed(&at, "ops/fit.py"), "print('second')\n");
+    let told = bench.ours(&at, &["plan", "--engine=native", "--target=plain"]);
+    assert_eq!(told["outputs"]["changes"], "false", "{told:#}");
     let resources = at.join("resources/train.yml");
     let text = std::fs::read_to_string(&resources).unwrap();
     std::fs::write(
@@ -242,10 +288,12 @@ fn the_official_engine_is_held_to_the_plan_and_the_policy() {
     let text = std::fs::read_to_string(&config).unwrap();
     std::fs::write(&config, text.replace("schema: {default: rules}", "schema: {default: others}"))
         .unwrap();
-    refused(&["apply", "--engine=cli", "--target=plain"], 1, "schemas.rules would be deleted");
+    bench.refused(&at, &apply[..3], 1, "schemas.rules would be deleted");
     // Taken over by ours, and removed by it.
     let at = bench.bundle("rules");
+    bench.take_rights(&at, folder);
     bench.ours(&at, &["apply", "--engine=native", "--target=plain"]);
+    assert_eq!(bench.take_rights(&at, folder), rights);
     bench.ours(
         &at,
         &[
@@ -263,4 +311,80 @@ fn the_official_engine_is_held_to_the_plan_and_the_policy() {
             .trim_matches(['[', ']', '\n', ' '])
             .is_empty()
     );
+}
+
+/// The CLI as its releases pack it: the platform and the archive.
+fn pack(cli: &Path, into: &Path) -> (String, PathBuf) {
+    let folder = into.join("unpacked");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::copy(cli, folder.join("databricks")).unwrap();
+    std::fs::write(folder.join("LICENSE"), "of the CLI").unwrap();
+    let machine = if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" };
+    let system = if cfg!(target_os = "macos") { "darwin" } else { "linux" };
+    let platform = format!("{system}_{machine}");
+    let archive = into.join(format!("databricks_cli_{VERSION}_{platform}.tar.gz"));
+    let mut tar = Command::new("tar");
+    tar.args([
+        "-czf".as_ref(),
+        archive.as_os_str(),
+        "-C".as_ref(),
+        folder.as_os_str(),
+        ".".as_ref(),
+    ]);
+    assert!(tar.status().unwrap().success());
+    (platform, archive)
+}
+
+/// A policy that names the CLI by its checksum needs none on the runner, and takes
+/// no other bytes.
+#[test]
+fn a_pinned_cli_is_fetched_proved_and_used() {
+    let Some(cli) = cli() else { return };
+    let bench = Bench::new(&cli);
+    let mirror = bench.dir.path().join("mirror");
+    let (platform, archive) = pack(&cli, &mirror);
+    let digest = Sha256::of(std::fs::read(&archive).unwrap());
+    let at = bench.bundle("rules");
+    let cache = bench.dir.path().join("tools");
+    let policy = |version: &str, sum: &str| {
+        let from = mirror.display();
+        let text = format!(
+            "deploy:\n  engine: cli\n  cli: {{version: {version}, sha256: {{{platform}: {sum}}}, from: {from}}}\n"
+        );
+        std::fs::write(at.join("lakegate.yml"), text).unwrap();
+    };
+    let plan = || {
+        let mut command = bench.served.command();
+        command
+            .args(["bundle-deploy", "plan", "--target=plain", "--json"])
+            .current_dir(&at)
+            .env("PATH", "/usr/bin:/bin")
+            .env("RUNNER_TOOL_CACHE", &cache);
+        command.output().unwrap()
+    };
+    let refused = |code: i32, words: &str| {
+        let output = plan();
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{said}");
+        assert!(said.contains(words), "{said}");
+    };
+    policy(VERSION, &Sha256::of("another").to_string());
+    refused(7, "nothing was run");
+    assert!(!cache.exists(), "what is not proved is not kept");
+    policy("1.9.9", &digest.to_string());
+    refused(2, "`deploy.cli.from`: there is no `databricks_cli_");
+    policy(VERSION, &digest.to_string());
+    let told = plan();
+    assert!(told.status.success(), "{}", text(&told.stderr));
+    let told: Value = serde_json::from_slice(&told.stdout).unwrap();
+    assert_eq!(
+        told["facts"]["engine"],
+        format!("databricks CLI {VERSION} (as deploy.cli names it)")
+    );
+    // From the cache now, unless somebody has touched it.
+    std::fs::remove_file(&archive).unwrap();
+    assert!(plan().status.success());
+    let kept = std::fs::read_dir(cache.join("lakegate/databricks-cli")).unwrap().next().unwrap();
+    std::fs::write(kept.unwrap().path(), "touched").unwrap();
+    refused(2, "`deploy.cli.from`: there is no `databricks_cli_");
 }
