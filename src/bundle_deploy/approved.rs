@@ -1,19 +1,7 @@
-//! A plan that was approved, and whether it is still the one.
-
-use std::path::Path;
-
-use anyhow::Result;
+//! Whether a plan that was approved is still the one.
 
 use crate::bundle::Plan;
 use crate::report::{Fault, FaultKind};
-use crate::sys::fs;
-
-pub(super) fn read_plan(path: &Path) -> Result<Plan> {
-    let text = fs::read_text(path)?;
-    serde_json::from_str(&text).map_err(|error| {
-        Fault::usage(format!("`{}` is not a plan: {error}", path.display())).into()
-    })
-}
 
 /// The first file that one of them has in another form, or alone.
 fn other_file(approved: &Plan, current: &Plan) -> Option<String> {

@@ -1,11 +1,11 @@
 //! Plans, applies, destroys, tells and goes back.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use serde_json::json;
 
-use super::approved::{check_fresh, read_plan};
+use super::approved::check_fresh;
 use super::engine::{self, Chosen, Engine};
 use super::policy::{self, Agreed};
 use super::show;
@@ -18,6 +18,7 @@ use crate::deployment::{self, How, Prepared, Store, releases};
 use crate::names::{SchemaName, Sha256};
 use crate::report::{Document, Fault, Finding, Outcome, Report, Severity, Verdict, counted};
 use crate::step::{self, Ctx};
+use crate::sys::fs;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
@@ -265,6 +266,13 @@ impl<'a> Work<'a> {
 pub(super) struct Applied {
     pub(super) plan: Plan,
     pub(super) violations: Vec<Finding>,
+}
+
+fn read_plan(path: &Path) -> Result<Plan> {
+    let text = fs::read_text(path)?;
+    serde_json::from_str(&text).map_err(|error| {
+        Fault::usage(format!("`{}` is not a plan: {error}", path.display())).into()
+    })
 }
 
 async fn destroy(ctx: &Ctx, request: &Request) -> Result<Outcome> {

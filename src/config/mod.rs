@@ -40,7 +40,7 @@ pub use sample::Sample;
 pub use sign_off::{ApprovalSource, Override, SignOff};
 pub use statistic::{Limit, Statistic};
 pub use telemetry::{AzureMonitor, Telemetry};
-pub use tests_section::{Environment, Expect, Integration, IntegrationJob, Tests, Unit};
+pub use tests_section::{Environment, Expect, Integration, IntegrationJob, Shard, Tests, Unit};
 pub use variables::fill;
 pub use windows::Windows;
 

@@ -44,11 +44,15 @@ pub enum Environment {
 #[serde(deny_unknown_fields, default)]
 pub struct Unit {
     /// The program and its arguments. `{junit}` and `{coverage}` stand for the
-    /// files to write (default: pytest, with coverage when pytest-cov is there).
+    /// files to write, the word `{tests}` for what a shard names (default: pytest, with coverage when pytest-cov is there).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub command: Option<Vec<String>>,
     /// Where the command runs, from lakegate.yml's folder.
     pub folder: String,
+    /// Parts that run side by side, each of them only when a change touches what
+    /// its tests read (default: all tests at once, always).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub shards: Vec<Shard>,
     pub environment: Environment,
     /// Packages beside those of the lock, as pip takes them.
     pub packages: Vec<String>,
@@ -64,12 +68,23 @@ impl Default for Unit {
         Self {
             command: None,
             folder: ".".into(),
+            shards: Vec::new(),
             environment: Environment::Auto,
             packages: vec!["pytest".into(), "pytest-cov".into()],
             timeout_minutes: 30.0,
             changed_coverage: None,
         }
     }
+}
+
+/// A part of the unit tests.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Shard {
+    pub name: String,
+    /// Files and folders of tests, from `folder`. A command of one's own takes
+    /// them as `{tests}`.
+    pub tests: Vec<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -156,6 +171,26 @@ impl Expect {
     }
 }
 
+impl Unit {
+    fn check_shards(&self) -> Result<(), String> {
+        for (at, shard) in self.shards.iter().enumerate() {
+            if self.shards[..at].iter().any(|other| other.name == shard.name) {
+                return Err(format!("`unit.shards`: `{}` is there twice", shard.name));
+            }
+            if shard.tests.is_empty() {
+                return Err(format!("`unit.shards`: `{}` names no tests", shard.name));
+            }
+        }
+        let takes_them = |words: &Vec<String>| words.iter().any(|word| word == "{tests}");
+        if !self.shards.is_empty() && !self.command.as_ref().is_none_or(takes_them) {
+            return Err(
+                "`unit.command` must have the word `{tests}`, where the tests of a shard go".into(),
+            );
+        }
+        Ok(())
+    }
+}
+
 impl Tests {
     pub(super) fn check(&self) -> Result<(), String> {
         let unit = &self.unit;
@@ -168,6 +203,7 @@ impl Tests {
         if unit.command.as_ref().is_some_and(Vec::is_empty) {
             return Err("`unit.command` must name a program".into());
         }
+        unit.check_shards()?;
         let Some(integration) = &self.integration else { return Ok(()) };
         for minutes in [integration.queue_minutes, integration.run_minutes] {
             if !(minutes.is_finite() && minutes > 0.0) {

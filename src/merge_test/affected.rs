@@ -41,12 +41,18 @@ pub(super) struct Sides<'a> {
     /// Nothing when it could not be resolved: then everything has changed.
     pub(super) before: Option<&'a Bundle>,
     pub(super) after: &'a Bundle,
-    /// The Python files of both, by path from the bundle's folder.
-    pub(super) python: BTreeMap<String, Imports>,
+    pub(super) code: &'a Code,
     /// The files that the bundle is written in, before and after.
     pub(super) definitions: BTreeSet<String>,
-    /// Paths that changed, from the bundle's folder; those outside begin with `../`.
+}
+
+/// What a change is made of, and the files that may read it. Paths are from the
+/// bundle's folder; those outside begin with `../`.
+#[derive(Debug)]
+pub(super) struct Code {
     pub(super) changed: Vec<String>,
+    /// The Python files before and after.
+    pub(super) python: BTreeMap<String, Imports>,
 }
 
 /// Each resource that a change touches, with the reason.
@@ -79,7 +85,7 @@ fn globs(patterns: &[String]) -> Result<GlobSet, String> {
     set.build().map_err(|error| format!("`tests.ml_code`: {error}"))
 }
 
-fn is_words(path: &str) -> bool {
+pub(super) fn is_words(path: &str) -> bool {
     WORDS.iter().any(|ending| path.ends_with(ending))
 }
 
@@ -156,13 +162,13 @@ fn code_reason(sides: &Sides<'_>, settings: &Value) -> Option<String> {
         }
     }
     let in_folder = |path: &str| folders.iter().any(|folder| path.starts_with(folder));
-    for path in sides.python.keys().filter(|path| named.contains(*path) || in_folder(path)) {
-        reads.extend(imports::reached(path, &sides.python));
+    for path in sides.code.python.keys().filter(|path| named.contains(*path) || in_folder(path)) {
+        reads.extend(imports::reached(path, &sides.code.python));
     }
     let has_wheel = texts(settings).any(|text| text.ends_with(".whl"));
     // Where a wheel's own entry point is run, it is not known what that imports.
     let runs_wheel = has_wheel && tasks.iter().any(has_entry_point);
-    for changed in sides.changed.iter().filter(|path| !is_words(path)) {
+    for changed in sides.code.changed.iter().filter(|path| !is_words(path)) {
         let path = changed.as_str();
         let file = path.rsplit('/').next().unwrap_or(path);
         if named.contains(path) || in_folder(path) {
@@ -204,7 +210,7 @@ fn is_of_tests(path: &str) -> bool {
         || path.contains("/tests/")
 }
 
-fn is_below(path: &str, folder: &str) -> bool {
+pub(super) fn is_below(path: &str, folder: &str) -> bool {
     match folder.trim_end_matches('/') {
         "" | "." => !path.starts_with("../"),
         folder => path.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/')),

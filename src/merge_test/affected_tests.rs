@@ -27,8 +27,8 @@ fn touched(changed: &[&str]) -> Vec<String> {
     let bundle = bundle(YAML);
     let changed = changed.iter().map(|path| (*path).to_owned()).collect();
     let definitions = ["databricks.yml".to_owned()].into();
-    let sides =
-        Sides { before: Some(&bundle), after: &bundle, python: python(), definitions, changed };
+    let code = Code { changed, python: python() };
+    let sides = Sides { before: Some(&bundle), after: &bundle, code: &code, definitions };
     affected(&sides).into_keys().collect()
 }
 
@@ -54,7 +54,8 @@ fn what_a_wheel_holds_touches_the_job_that_runs_it() {
         let definitions = ["databricks.yml".to_owned()].into();
         let changed = vec![changed.to_owned()];
         let python = python();
-        let sides = Sides { before: Some(&bundle), after: &bundle, python, definitions, changed };
+        let code = Code { changed, python };
+        let sides = Sides { before: Some(&bundle), after: &bundle, code: &code, definitions };
         affected(&sides).into_keys().collect()
     };
     for inside in ["../lib/f/model.py", "../lib/f/weights.json", "../lib/pyproject.toml"] {
@@ -70,13 +71,9 @@ fn what_a_wheel_holds_touches_the_job_that_runs_it() {
 #[test]
 fn settings_are_compared_as_what_they_say() {
     let (old, new) = (bundle(YAML), bundle(&YAML.replace("name: train", "name: training")));
-    let sides = Sides {
-        before: Some(&old),
-        after: &new,
-        python: python(),
-        definitions: ["databricks.yml".to_owned()].into(),
-        changed: vec!["databricks.yml".into()],
-    };
+    let code = Code { changed: vec!["databricks.yml".into()], python: python() };
+    let definitions = ["databricks.yml".to_owned()].into();
+    let sides = Sides { before: Some(&old), after: &new, code: &code, definitions };
     assert_eq!(
         affected(&sides),
         [("jobs.train".to_owned(), "its settings changed: name".to_owned())].into()

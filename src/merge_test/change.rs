@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context as _, Result};
 
-use super::affected::{self, Affected, Sides};
+use super::affected::{self, Affected, Code, Sides};
 use super::imports;
 use super::run::Request;
 use super::unit::Lines;
@@ -124,25 +124,43 @@ fn newest_proved(history: &[Snapshot], passed: &[Passed]) -> Option<String> {
     proved.last().map(|commit| (*commit).to_owned())
 }
 
+impl Code {
+    /// The change as the bundle's folder has it, and every Python file there.
+    pub(super) fn of(request: &Request, git: &Git<'_>, change: &Change) -> Result<Self> {
+        let local = |path: &String| {
+            let below = if git.folder.is_empty() {
+                Some(path.as_str())
+            } else {
+                path.strip_prefix(&git.folder).and_then(|rest| rest.strip_prefix('/'))
+            };
+            below.map_or_else(|| format!("../{path}"), str::to_owned)
+        };
+        let changed: Vec<String> = change.paths.iter().map(local).collect();
+        let mut python = BTreeMap::new();
+        for file in checkout::files(&request.bundle, &Sync::default())? {
+            if file.ends_with(".py") {
+                let text = fs::read(request.bundle.join(&file))?;
+                python.insert(file, imports::imports(&String::from_utf8_lossy(&text)));
+            }
+        }
+        // A file that is gone is still imported by name.
+        for path in changed.iter().filter(|path| path.ends_with(".py")) {
+            python.entry(path.clone()).or_default();
+        }
+        Ok(Self { changed, python })
+    }
+}
+
 /// What the change touches, and what kind of code it is.
 pub(super) async fn touched(
     ctx: &Ctx,
     request: &Request,
     git: &Git<'_>,
-    change: &Change,
+    (change, code): (&Change, &Code),
     report: &mut Report,
 ) -> Result<(Affected, &'static str)> {
-    let local = |path: &String| {
-        let below = if git.folder.is_empty() {
-            Some(path.as_str())
-        } else {
-            path.strip_prefix(&git.folder).and_then(|rest| rest.strip_prefix('/'))
-        };
-        below.map_or_else(|| format!("../{path}"), str::to_owned)
-    };
-    let changed: Vec<String> = change.paths.iter().map(local).collect();
-    let kind =
-        affected::kind(&changed, request.tests.ml_code.as_deref()).map_err(Fault::usage)?.as_str();
+    let kind = affected::kind(&code.changed, request.tests.ml_code.as_deref());
+    let kind = kind.map_err(Fault::usage)?.as_str();
     let sources = checkout::sources(&request.bundle)?;
     let target = request.tests.integration.as_ref().map(|tests| tests.target.as_str());
     let Ok(after) = checkout::unassigned(&sources, target, &ctx.context) else {
@@ -158,18 +176,7 @@ pub(super) async fn touched(
         definitions.extend(files);
         bundle
     });
-    let mut python = BTreeMap::new();
-    for file in checkout::files(&request.bundle, &Sync::default())? {
-        if file.ends_with(".py") {
-            let text = fs::read(request.bundle.join(&file))?;
-            python.insert(file, imports::imports(&String::from_utf8_lossy(&text)));
-        }
-    }
-    // A file that is gone is still imported by name.
-    for path in changed.iter().filter(|path| path.ends_with(".py")) {
-        python.entry(path.clone()).or_default();
-    }
-    let sides = Sides { before: before.as_ref(), after: &after, python, definitions, changed };
+    let sides = Sides { before: before.as_ref(), after: &after, code, definitions };
     if change.base.is_none() {
         let title = "there is nothing to compare with: everything counts as changed";
         report.findings.push(Finding::new(Severity::Notice, "merge/no-base", title));

@@ -7,6 +7,7 @@ mod environment;
 mod imports;
 mod integration;
 mod run;
+mod shards;
 mod tell;
 mod unit;
 

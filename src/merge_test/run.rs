@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 
-use super::affected::{self, Affected, Chosen};
+use super::affected::{self, Affected, Chosen, Code};
 use super::change::{self, Change};
 use super::integration::Trial;
 use super::tell::{self, Subject};
+use super::unit::UnitTests;
 use super::{integration, unit};
 use crate::checkout::{self, Resolved};
 use crate::config::{Integration, Tests};
@@ -140,12 +141,20 @@ async fn test(ctx: &Ctx, request: &Request) -> Result<Outcome> {
         report.fact("since", base.clone());
     }
     let mut parts = vec![("static checks".to_owned(), static_checks(ctx, request, &mut report)?)];
-    let (touched, kind) = change::touched(ctx, request, &git, &change, &mut report).await?;
+    let code = Code::of(request, &git, &change)?;
+    let (touched, kind) =
+        change::touched(ctx, request, &git, (&change, &code), &mut report).await?;
     report.fact("code", kind);
     let mut unit = unit::Tested::default();
     if matches!(request.action, Action::Run | Action::Unit) {
-        let (tests, lines) = (&request.tests.unit, change.lines.as_ref());
-        unit = unit::run(ctx, tests, &request.bundle, &git.folder, lines, &mut report).await?;
+        let tests = UnitTests {
+            unit: &request.tests.unit,
+            root: &request.bundle,
+            prefix: &git.folder,
+            lines: change.lines.as_ref(),
+            change: (!request.all && change.base.is_some()).then_some(&code),
+        };
+        unit = tests.run(ctx, &mut report).await?;
     }
     parts.extend(unit.verdict.map(|verdict| (format!("unit tests: {}", unit.reason), verdict)));
     let jobs = request.tests.integration.as_ref().map_or(&[][..], |tests| &tests.jobs);

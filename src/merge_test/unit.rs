@@ -7,8 +7,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Result;
+use futures::{StreamExt as _, TryStreamExt as _};
 
+use super::affected::Code;
 use super::environment;
+use super::shards::{self, Part};
 use crate::config::Unit;
 use crate::report::{Finding, Place, Report, Severity, Table, Verdict, counted, number};
 use crate::results::{self, Changed, Coverage, Suite, Unreadable, junit};
@@ -31,69 +34,163 @@ pub(super) struct Tested {
 /// The lines that changed, by file from the repository's root.
 pub(super) type Lines = BTreeMap<String, Vec<RangeInclusive<u32>>>;
 
-pub(super) async fn run(
-    ctx: &Ctx,
-    unit: &Unit,
-    root: &Path,
-    prefix: &str,
-    lines: Option<&Lines>,
-    report: &mut Report,
-) -> Result<Tested> {
-    let folder = fs::canonicalize(root.join(&unit.folder))?;
-    let python = environment::python(ctx, &folder, unit).await?;
-    let results = tempfile::tempdir()?;
-    let (junit, coverage) = (results.path().join("junit.xml"), results.path().join("coverage.xml"));
-    let mut command = match &unit.command {
-        Some(words) => own(ctx, words, &python, &junit, &coverage),
-        None => pytest(ctx, &python, &junit, &coverage).await,
-    };
-    // The tests are the change's own code: no token is in reach of them.
-    command.current_dir(&folder);
-    ctx.host.progress("run the unit tests");
-    let limit = Duration::from_secs_f64(unit.timeout_minutes * 60.0);
-    let ended = child::follow(ctx, &mut command, limit).await?;
-    let suite = read(&junit, |file| junit::parse(BufReader::new(file)));
-    let mut tested = judge(ended, suite, unit);
-    report_failures(&tested.suite, prefix, &unit.folder, report);
-    if let (Some(lines), true) = (lines, coverage.is_file()) {
-        let below = below(prefix, &unit.folder);
-        match text(&coverage).and_then(|text| Coverage::parse(&text).map_err(|e| e.to_string())) {
-            Ok(coverage) => {
-                let changed = coverage.of_change(lines, &below);
-                weigh(&mut tested, &changed, &coverage, unit.changed_coverage, report);
-            }
-            Err(message) => {
+/// The unit tests of a change.
+pub(super) struct UnitTests<'a> {
+    pub(super) unit: &'a Unit,
+    /// The bundle's folder, and where that is in the repository.
+    pub(super) root: &'a Path,
+    pub(super) prefix: &'a str,
+    pub(super) lines: Option<&'a Lines>,
+    /// Nothing where everything is to be tested.
+    pub(super) change: Option<&'a Code>,
+}
+
+/// What one command left.
+struct Left {
+    tested: Tested,
+    coverage: Option<Result<Coverage, String>>,
+}
+
+impl UnitTests<'_> {
+    pub(super) async fn run(&self, ctx: &Ctx, report: &mut Report) -> Result<Tested> {
+        let Self { unit, prefix, lines, .. } = *self;
+        let parts = shards::choose(unit, self.change);
+        self.report_parts(&parts, report);
+        if parts.is_empty() {
+            let reason = format!("the change touches none of {} parts", unit.shards.len());
+            return Ok(Tested { verdict: Some(Verdict::Pass), reason, ..Tested::default() });
+        }
+        let folder = fs::canonicalize(self.root.join(&unit.folder))?;
+        let python = environment::python(ctx, &folder, unit).await?;
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let runs = parts.iter().map(|part| self.one(ctx, &folder, &python, part));
+        let left: Vec<Left> = futures::stream::iter(runs).buffered(cores).try_collect().await?;
+        let (tested, coverages): (Vec<_>, Vec<_>) =
+            left.into_iter().map(|Left { tested, coverage }| (tested, coverage)).unzip();
+        let mut tested = together(&parts, tested);
+        report_failures(&tested.suite, prefix, &unit.folder, report);
+        let coverages: Result<Vec<Coverage>, String> = coverages.into_iter().flatten().collect();
+        match (lines, coverages) {
+            (Some(_), Err(message)) => {
                 let title = format!("the coverage cannot be read: {message}");
                 report.findings.push(Finding::new(Severity::Error, "merge/coverage", title));
                 worsen(&mut tested, Verdict::Fail, "the coverage cannot be read");
             }
+            (Some(lines), Ok(coverages)) if !coverages.is_empty() => {
+                let mut coverage = Coverage::default();
+                coverages.into_iter().for_each(|own| coverage.add(own));
+                let changed = coverage.of_change(lines, &below(prefix, &unit.folder));
+                weigh(&mut tested, &changed, &coverage, unit.changed_coverage, report);
+            }
+            (Some(lines), Ok(_)) if unit.changed_coverage.is_some() && !lines.is_empty() => {
+                worsen(&mut tested, Verdict::Inconclusive, "no coverage was written");
+            }
+            _ => {}
         }
-    } else if unit.changed_coverage.is_some() && lines.is_some_and(|lines| !lines.is_empty()) {
-        worsen(&mut tested, Verdict::Inconclusive, "no coverage was written");
+        Ok(tested)
     }
-    Ok(tested)
+
+    /// Runs a part of the tests. They are the change's own code: no token is in
+    /// reach of them.
+    async fn one(&self, ctx: &Ctx, folder: &Path, python: &Path, part: &Part<'_>) -> Result<Left> {
+        let unit = self.unit;
+        let results = tempfile::tempdir()?;
+        let (junit, coverage) =
+            (results.path().join("junit.xml"), results.path().join("coverage.xml"));
+        let files = Files { junit: &junit, coverage: &coverage };
+        let mut command = match &unit.command {
+            Some(words) => own(ctx, words, python, files, part.tests),
+            None => pytest(ctx, python, files, part.tests).await,
+        };
+        command.current_dir(folder);
+        match part.name {
+            "" => ctx.host.progress("run the unit tests"),
+            name => ctx.host.progress(&format!("run the unit tests: {name}")),
+        }
+        let limit = Duration::from_secs_f64(unit.timeout_minutes * 60.0);
+        let ended = child::follow(ctx, &mut command, limit).await?;
+        let suite = read(&junit, |file| junit::parse(BufReader::new(file)));
+        let read = |path: &Path| {
+            text(path).and_then(|text| Coverage::parse(&text).map_err(|error| error.to_string()))
+        };
+        let coverage = coverage.is_file().then(|| read(&coverage));
+        Ok(Left { tested: judge(ended, suite, unit), coverage })
+    }
+
+    fn report_parts(&self, parts: &[Part<'_>], report: &mut Report) {
+        if self.unit.shards.is_empty() {
+            return;
+        }
+        let mut table = Table::new("Parts of the unit tests", ["part", "tested, because"]);
+        for shard in &self.unit.shards {
+            let part = parts.iter().find(|part| part.name == shard.name);
+            let why =
+                part.map_or("not: the change touches nothing that it reads", |part| &part.why);
+            table.row(None, [shard.name.clone(), why.to_owned()]);
+        }
+        report.tables.push(table);
+        for path in self.change.into_iter().flat_map(|code| shards::left_out(self.unit, code)) {
+            let title = format!("`{path}` belongs to no part of the unit tests: it never runs");
+            let finding = Finding::new(Severity::Warning, "merge/no-shard", title);
+            report.findings.push(finding.hint("name it, or its folder, under `tests.unit.shards`"));
+        }
+    }
 }
 
-fn below(prefix: &str, folder: &str) -> String {
-    let folder = folder.trim_start_matches("./").trim_matches('/');
-    let parts = [prefix, if folder == "." { "" } else { folder }];
-    parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("/")
+/// What the parts say together: the worst of them speak.
+fn together(parts: &[Part<'_>], mut tested: Vec<Tested>) -> Tested {
+    if parts.len() == 1
+        && let Some(only) = tested.pop()
+    {
+        return only;
+    }
+    let verdicts = tested.iter().filter_map(|own| own.verdict);
+    let verdict = verdicts.fold(Verdict::Pass, Verdict::and);
+    let worst = parts.iter().zip(&tested).filter(|(_, own)| own.verdict == Some(verdict));
+    let words: Vec<String> =
+        worst.map(|(part, own)| format!("{}: {}", part.name, own.reason)).collect();
+    let mut suite = Suite::default();
+    tested.into_iter().for_each(|own| suite.add(own.suite));
+    let reason = match verdict {
+        Verdict::Pass => format!("{} in {}", counts(&suite), counted(parts.len(), "part")),
+        _ => words.join("; "),
+    };
+    Tested { verdict: Some(verdict), reason, suite, changed: None }
+}
+
+/// Where the tests write their results.
+#[derive(Clone, Copy)]
+struct Files<'a> {
+    junit: &'a Path,
+    coverage: &'a Path,
+}
+
+/// `folder` below `prefix`, either of which may be the place itself.
+pub(super) fn below(prefix: &str, folder: &str) -> String {
+    let parts = [prefix, folder].map(|part| part.trim_start_matches("./").trim_matches('/'));
+    let named = parts.into_iter().filter(|part| !matches!(*part, "" | "."));
+    named.collect::<Vec<_>>().join("/")
 }
 
 fn own(
     ctx: &Ctx,
     words: &[String],
     python: &Path,
-    junit: &Path,
-    coverage: &Path,
+    files: Files<'_>,
+    tests: &[String],
 ) -> tokio::process::Command {
     let fill = |word: &String| {
-        word.replace("{junit}", &junit.display().to_string())
-            .replace("{coverage}", &coverage.display().to_string())
+        word.replace("{junit}", &files.junit.display().to_string())
+            .replace("{coverage}", &files.coverage.display().to_string())
             .replace("{python}", &python.display().to_string())
     };
     let mut command = process::command(fill(&words[0]), &ctx.env);
-    command.args(words[1..].iter().map(fill));
+    for word in &words[1..] {
+        match word.as_str() {
+            "{tests}" => command.args(tests),
+            _ => command.arg(fill(word)),
+        };
+    }
     // The environment's programs come first.
     if let (Some(bin), Some(path)) = (python.parent(), ctx.env.get("PATH")) {
         let paths = std::iter::once(bin.to_path_buf()).chain(std::env::split_paths(path));
@@ -107,8 +204,8 @@ fn own(
 async fn pytest(
     ctx: &Ctx,
     python: &Path,
-    junit: &Path,
-    coverage: &Path,
+    Files { junit, coverage }: Files<'_>,
+    tests: &[String],
 ) -> tokio::process::Command {
     let mut ask = process::command(python, &ctx.env);
     ask.args(["-c", "import pytest_cov"]);
@@ -122,6 +219,7 @@ async fn pytest(
         command.env("COVERAGE_FILE", coverage.with_extension("data"));
     }
     command.env("PYTHONDONTWRITEBYTECODE", "1");
+    command.args(tests);
     command
 }
 
@@ -149,19 +247,23 @@ fn read(
     parse(sized(path)?).map_err(|error| error.to_string())
 }
 
+fn counts(suite: &Suite) -> String {
+    format!(
+        "{}: {} passed, {} failed, {} skipped",
+        counted(usize::try_from(suite.tests).unwrap_or(usize::MAX), "test"),
+        suite.passed(),
+        suite.failed,
+        suite.skipped
+    )
+}
+
 /// Passing needs both: the program's word and results that can be read.
 fn judge(ended: Ended, suite: Result<Suite, String>, unit: &Unit) -> Tested {
     let (suite, unread) = match suite {
         Ok(suite) => (suite, None),
         Err(message) => (Suite::default(), Some(message)),
     };
-    let counts = format!(
-        "{}: {} passed, {} failed, {} skipped",
-        counted(usize::try_from(suite.tests).unwrap_or(usize::MAX), "test"),
-        suite.passed(),
-        suite.failed,
-        suite.skipped
-    );
+    let counts = counts(&suite);
     let (verdict, reason) = match (ended, unread) {
         (Ended::TimedOut, _) => (
             Verdict::Fail,

@@ -51,6 +51,15 @@ impl Coverage {
         (!all.is_empty()).then(|| run as f64 / all.len() as f64)
     }
 
+    /// Adds what other tests ran.
+    pub fn add(&mut self, other: Self) {
+        for (file, lines) in other.0 {
+            for (line, run) in lines {
+                self.note(&file, line, run);
+            }
+        }
+    }
+
     fn note(&mut self, file: &str, line: u32, run: bool) {
         *self.0.entry(file.to_owned()).or_default().entry(line).or_default() |= run;
     }

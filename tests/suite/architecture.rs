@@ -88,6 +88,7 @@ fn the_layers_point_one_way() {
         } else if FEATURES.contains(&own) {
             let io = [
                 "run.rs",
+                "by_cli.rs",
                 "change.rs",
                 "copy.rs",
                 "engine.rs",

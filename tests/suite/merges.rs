@@ -126,6 +126,71 @@ fn unit_tests_pass_only_with_results_and_a_good_end() {
 }
 
 #[test]
+fn parts_of_the_tests_run_where_a_change_touches_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let home = repository(dir.path());
+    let write = |file: &str, text: &str| {
+        std::fs::create_dir_all(home.join(file).parent().unwrap()).unwrap();
+        std::fs::write(home.join(file), text).unwrap();
+    };
+    let policy = "tests:\n\
+         \x20 unit:\n\
+         \x20   environment: none\n\
+         \x20   command: [sh, tests.sh, '{junit}', '{coverage}', '{tests}']\n\
+         \x20   shards: [{name: one, tests: [tests/one]}, {name: two, tests: [tests/two]}]\n";
+    write("lakegate.yml", policy);
+    // Each part has results and coverage of its own.
+    write("tests.sh", "cat $3/results.xml > $1; cp $3/lcov.info $2\n");
+    for (part, line, imports) in [("one", 1, "import lib.a"), ("two", 2, "import use")] {
+        write(&format!("tests/{part}/test_it.py"), imports);
+        let case = format!("<testsuite><testcase classname='{part}' name='a'/></testsuite>");
+        write(&format!("tests/{part}/results.xml"), &case);
+        let other = 3 - line;
+        let seen = format!("SF:src/lib/a.py\nDA:{line},1\nDA:{other},0\nend_of_record\n");
+        write(&format!("tests/{part}/lcov.info"), &seen);
+    }
+    git(&home, &["checkout", "-q", "main"]);
+    git(&home, &["add", "-A"]);
+    git(&home, &["commit", "-qm", "test: in parts"]);
+    git(&home, &["checkout", "-qB", "change"]);
+    let unit = |args: &[&str], expected: i32| {
+        let (code, json, told) = merge_test(lakegate(), &home, &[&["unit"], args].concat());
+        assert_eq!(code, expected, "{json:#} {told}");
+        json
+    };
+    // `use` reads `lib.a`: both do.
+    commit(&home, &[("src/lib/a.py", "x = 1\ny = 2\n")]);
+    let json = unit(&[], 0);
+    assert!(json["reason"].as_str().unwrap_or_default().contains("2 tests: 2 passed"), "{json:#}");
+    let tables = json["report"]["tables"].as_array().or(json["tables"].as_array()).unwrap();
+    let row = |title: &str, at: usize| {
+        let table = tables.iter().find(|table| table["title"] == title).unwrap();
+        table["rows"][at].to_string()
+    };
+    assert!(row("Parts of the unit tests", 0).contains("it reads `src/lib/a.py`, which changed"));
+    assert!(row("Coverage", 1).contains("100 %"), "what both ran counts together");
+
+    git(&home, &["checkout", "-qB", "change", "main"]);
+    commit(&home, &[("src/use.py", "from lib import a\nprint(a)\n")]);
+    let json = unit(&[], 0);
+    assert_eq!(json["outputs"]["tests"], "1");
+    assert_eq!(unit(&["--all"], 0)["outputs"]["tests"], "2");
+    // One part that fails is enough, and says which it is.
+    commit(&home, &[("tests/two/results.xml", "<testsuite>")]);
+    let json = unit(&["--all"], 1);
+    assert!(
+        json["reason"].as_str().unwrap().contains("two: the results cannot be read"),
+        "{json:#}"
+    );
+    git(&home, &["checkout", "-qB", "change", "main"]);
+    std::fs::write(home.join("notes.md"), "words").unwrap();
+    git(&home, &["add", "-A"]);
+    git(&home, &["commit", "-qm", "docs: words"]);
+    let json = unit(&[], 0);
+    assert!(json["reason"].as_str().unwrap().contains("none of 2 parts"), "{json:#}");
+}
+
+#[test]
 fn what_tests_say_is_no_command_and_they_see_no_token() {
     let dir = tempfile::tempdir().unwrap();
     let home = repository(dir.path());
