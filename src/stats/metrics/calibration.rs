@@ -15,7 +15,12 @@ pub(super) fn loss(metric: Metric) -> Option<Loss> {
     match metric {
         Metric::LogLoss => Some(|label, score, _| {
             let score = clipped(score);
-            -(label * score.ln() + (1.0 - label) * (1.0 - score).ln())
+            match label {
+                // One logarithm of two: the other one counts nothing.
+                1.0 => -score.ln(),
+                0.0 => -(1.0 - score).ln(),
+                _ => -(label * score.ln() + (1.0 - label) * (1.0 - score).ln()),
+            }
         }),
         Metric::Brier => {
             Some(|label, score, _| label * (1.0 - score).powi(2) + (1.0 - label) * score.powi(2))

@@ -1,5 +1,6 @@
 //! Metrics of alarms: right ones, false ones, and those that are missing.
 
+use super::predictions::LAST;
 use super::{Metric, Predictions, Settings};
 use crate::config::Better;
 
@@ -88,11 +89,12 @@ impl Predictions {
         let sign = if metric.better() == Better::Lower { -1.0 } else { 1.0 };
         let (mut best, mut threshold) = (f64::NEG_INFINITY, None);
         let (mut hits, mut false_alarms) = (0.0, 0.0);
-        for (row, (label, is_last)) in self.order.iter().zip(&self.ranked) {
+        for (at, (row, mark)) in self.order.iter().zip(&self.marks).enumerate() {
+            let label = self.ranked_label(at);
             let weight = self.weight(*row as usize);
             hits += weight * label;
             false_alarms += weight * (1.0 - label);
-            if !is_last {
+            if mark & LAST == 0 {
                 continue;
             }
             let (missed, passed) = (positives - hits, negatives - false_alarms);

@@ -1,6 +1,9 @@
 //! Labels and the scores or numbers that one model gave the rows.
 
+use rayon::slice::ParallelSliceMut as _;
+
 use super::{Metric, Ready, Settings, calibration, errors};
+use crate::stats::keys;
 
 /// Of a mark: the next row has another score.
 pub(super) const LAST: u8 = 1;
@@ -18,12 +21,13 @@ pub struct Predictions {
     pub(super) weights: Option<Vec<f64>>,
     /// Rows by falling score: what AUC and average precision walk along.
     pub(super) order: Vec<u32>,
-    /// In that order: the label, and whether the next row has another score.
-    pub(super) ranked: Vec<(f64, bool)>,
-    /// The same in bytes, for labels of 0 and 1: less of the memory is read. All bits
-    /// of a positive are set: as a mask, it needs no branch that is half wrong.
-    pub(super) ranked_positives: Vec<u8>,
+    /// In that order: [`LAST`] and [`ALONE`].
     pub(super) marks: Vec<u8>,
+    /// In that order, for labels of 0 and 1: all bits of a positive are set. As a
+    /// mask, it needs no branch that is half wrong.
+    pub(super) ranked_positives: Vec<u8>,
+    /// In that order, for labels that are probabilities.
+    pub(super) ranked_labels: Vec<f64>,
     /// In the order of the rows: masks of positives and of alarms.
     pub(super) masks: Vec<[u8; 2]>,
     /// Rows that are called positive.
@@ -42,32 +46,27 @@ impl Predictions {
 
     /// The same where the model itself says which rows are positive.
     pub fn with_alarms(labels: Vec<f64>, scores: Vec<f64>, alarms: Vec<bool>) -> Self {
-        let mut order: Vec<u32> = (0..u32::try_from(scores.len()).unwrap_or(u32::MAX)).collect();
-        order.sort_unstable_by(|a, b| scores[*b as usize].total_cmp(&scores[*a as usize]));
-        let score = |at: usize| order.get(at).map(|row| scores[*row as usize]);
-        let ranked = |at: usize| (labels[order[at] as usize], score(at) != score(at + 1));
-        let ranked: Vec<(f64, bool)> = (0..order.len()).map(ranked).collect();
-        let mut after_last = true;
-        let mark = |(_, is_last): &(f64, bool)| {
-            let is_alone = *is_last && after_last;
-            after_last = *is_last;
-            (u8::from(*is_last) * LAST) | (u8::from(is_alone) * ALONE)
-        };
-        let marks = ranked.iter().map(mark).collect();
+        let (order, marks) = by_falling_score(&scores);
         let mask = |is_set: bool| if is_set { u8::MAX } else { 0 };
-        let ranked_positives = ranked.iter().map(|(label, _)| mask(*label == 1.0)).collect();
         let rows = labels.iter().zip(&alarms);
-        let masks = rows.map(|(label, alarm)| [mask(*label == 1.0), mask(*alarm)]).collect();
+        let masks: Vec<[u8; 2]> =
+            rows.map(|(label, alarm)| [mask(*label == 1.0), mask(*alarm)]).collect();
         let hard = labels.iter().all(|label| *label == 0.0 || *label == 1.0);
+        let (mut ranked_positives, mut ranked_labels) = (Vec::new(), Vec::new());
+        if hard {
+            ranked_positives.extend(order.iter().map(|row| masks[*row as usize][0]));
+        } else {
+            ranked_labels = super::taken(&labels, &order);
+        }
         let settings = Settings::default();
         Self {
             labels,
             scores,
             weights: None,
             order,
-            ranked,
-            ranked_positives,
             marks,
+            ranked_positives,
+            ranked_labels,
             masks,
             alarms,
             hard,
@@ -80,6 +79,12 @@ impl Predictions {
     pub fn weighing(mut self, weights: impl Into<Option<Vec<f64>>>) -> Self {
         self.weights = weights.into();
         self
+    }
+
+    /// The label of the row at a place of the order.
+    #[inline(always)]
+    pub(super) fn ranked_label(&self, at: usize) -> f64 {
+        if self.hard { f64::from(self.ranked_positives[at] & 1) } else { self.ranked_labels[at] }
     }
 
     /// Rows by falling score.
@@ -182,4 +187,22 @@ impl Predictions {
     pub(super) fn weight(&self, row: usize) -> f64 {
         self.weights.as_ref().map_or(1.0, |weights| weights[row])
     }
+}
+
+/// Rows by falling score, and their marks in that order. Keys lie beside their rows
+/// while they are sorted: looked up by row, each would be a miss of the cache.
+fn by_falling_score(scores: &[f64]) -> (Vec<u32>, Vec<u8>) {
+    let rows = 0..u32::try_from(scores.len()).unwrap_or(u32::MAX);
+    let mut keyed: Vec<(u64, u32)> =
+        scores.iter().zip(rows).map(|(score, row)| (!keys::of_float(*score), row)).collect();
+    keyed.par_sort_unstable();
+    let mut marks = Vec::with_capacity(keyed.len());
+    let mut after_last = true;
+    for (at, (key, _)) in keyed.iter().enumerate() {
+        let is_last = keyed.get(at + 1).is_none_or(|(next, _)| next != key);
+        let is_alone = is_last && after_last;
+        after_last = is_last;
+        marks.push((u8::from(is_last) * LAST) | (u8::from(is_alone) * ALONE));
+    }
+    (keyed.into_iter().map(|(_, row)| row).collect(), marks)
 }

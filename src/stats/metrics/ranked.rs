@@ -19,16 +19,16 @@ impl Predictions {
         mut step: impl FnMut(&[f64; N], &[f64; N]),
     ) {
         let (mut positives, mut negatives) = ([0.0; N], [0.0; N]);
-        for (row, (label, is_last)) in self.order.iter().zip(&self.ranked) {
+        for (at, (row, mark)) in self.order.iter().zip(&self.marks).enumerate() {
             let row = *row as usize;
-            let weight = self.weight(row);
+            let (label, weight) = (self.ranked_label(at), self.weight(row));
             let here = &counts[row];
             for lane in 0..N {
                 let count = f64::from(here[lane]) * weight;
                 positives[lane] += count * label;
                 negatives[lane] += count * (1.0 - label);
             }
-            if *is_last {
+            if mark & LAST != 0 {
                 step(&positives, &negatives);
                 (positives, negatives) = ([0.0; N], [0.0; N]);
             }
