@@ -69,11 +69,10 @@ def packages():
     return [{"package": name, "package_version": found[name].version, "licence": licence(found[name].metadata)} for name in sorted(found)]
 
 
-def python_of(folder, environment):
-    """The interpreter that loads the model."""
+def python_of(folder, environment, place):
+    """The interpreter that loads the model; one of its own is made at `place`."""
     if environment == "job":
         return sys.executable
-    place = tempfile.mkdtemp(prefix="model-environment-")
     venv.create(place, with_pip=True)
     python = os.path.join(place, "Scripts" if os.name == "nt" else "bin", "python")
     requirements = os.path.join(folder, "requirements.txt")
@@ -108,7 +107,8 @@ def main():
         found["missing_features"] = missing_features(folder, features)
         rows = os.path.join(scratch, "rows.parquet")
         features.to_parquet(rows)
-        command = [python_of(folder, arguments.environment), __file__, "--probe", folder, rows]
+        python = python_of(folder, arguments.environment, os.path.join(scratch, "environment"))
+        command = [python, __file__, "--probe", folder, rows]
         child = subprocess.run(command, capture_output=True, text=True)
         print(child.stderr[-2000:], file=sys.stderr)
         if child.returncode == 0:
