@@ -89,7 +89,6 @@ async fn plan(
     let is_new = !args.dir.join("databricks.yml").is_file();
     let (mut starter, sources) = if is_new {
         let starter = starter_files(&args.dir, choices.with)?;
-        host.say("no bundle is here: the starter project is written");
         let sources = yaml(&starter);
         (starter, sources)
     } else {
@@ -101,6 +100,7 @@ async fn plan(
     }
     let templates = Templates::new(answers.ci, answers.form, answers.commit.as_deref())?;
     if is_new {
+        host.say("no bundle is here: the starter project is written");
         policies::complete(&mut starter, &answers);
     }
     let is_adopted = !is_new && !args.dir.join("lakegate.yml").exists();

@@ -56,10 +56,9 @@ fn lint(home: &Path) -> usize {
 pub(crate) fn read_as_github_does(folder: &Path) -> usize {
     let all = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     let files: Vec<PathBuf> = all.collect();
-    for path in &files {
-        let file = path.to_str().unwrap();
-        linted(folder, "check-jsonschema", &["--builtin-schema", "vendor.github-workflows", file]);
-    }
+    let mut args = vec!["--builtin-schema", "vendor.github-workflows"];
+    args.extend(files.iter().map(|path| path.to_str().unwrap()));
+    linted(folder, "check-jsonschema", &args);
     if has_node("GitHub's own grammar of workflows") {
         assert_eq!(grammar(&files), (true, String::new()));
     }
@@ -85,33 +84,96 @@ fn the_grammar_finds_what_is_wrong() {
     assert!(!passed && said.contains("Unexpected value 'run-on'"), "{said}");
 }
 
-#[test]
-fn every_choice_gives_workflows_without_a_finding() {
-    for (fixture, args, expected) in [
-        (None, &["--test-target=local"][..], 4),
-        (None, &["--test-target=local", "--with=fine-tuning"], 5),
-        (None, &["--test-target=local", "--with=fine-tuning", "--workflows=call"], 5),
-        (None, &["--dir=ml/flights", "--test-target=local"], 4),
-        (None, &["--workspace=embedded", "--test-target=local"], 1),
-        (None, &["--main=trunk", "--python=3.11", "--test-target=staging"], 4),
-        (Some("every_kind"), &["--staging-target=dev"], 3),
-        (Some("rules"), &[], 1),
-    ] {
-        let args = [args, &["--yes"]].concat();
+/// Every combination of what can be chosen, for a project in each state in which
+/// `init` may find it; those that it refuses are left out.
+pub(crate) fn combinations() -> Vec<(Option<&'static str>, Vec<&'static str>)> {
+    let mut all = Vec::new();
+    for project in
+        [None, Some("every_kind"), Some("rules"), Some("stacks azure"), Some("stacks aws")]
+    {
+        let is_stacks = project.is_some_and(|name| name.starts_with("stacks"));
+        for mask in 0..64_u32 {
+            let chosen = |bit: u32, no: &'static str, yes: &'static str| {
+                if mask & (1 << bit) == 0 { no } else { yes }
+            };
+            let secrets = mask & 1 != 0;
+            let call = mask & 2 != 0;
+            let embedded = mask & 4 != 0;
+            let module = mask & 8 != 0;
+            let refused = secrets && !is_stacks
+                || call && (embedded || secrets)
+                || module && project.is_some();
+            // The choices below are about new projects, and places of bundles.
+            if refused || project.is_some() && mask & 16 != 0 || is_stacks && mask & 32 != 0 {
+                continue;
+            }
+            let folder =
+                if is_stacks { "--dir=taxi" } else { chosen(5, "--dir=.", "--dir=ml/flights") };
+            let mut args = vec![
+                chosen(0, "--sign-in=federation", "--sign-in=stacks-secrets"),
+                chosen(1, "--workflows=whole", "--workflows=call"),
+                chosen(2, "--workspace=databricks", "--workspace=embedded"),
+                folder,
+                "--yes",
+            ];
+            if module {
+                args.push("--with=fine-tuning");
+            }
+            match project {
+                None => args.push(chosen(4, "--test-target=local", "--test-target=staging")),
+                Some("every_kind") => args.push("--staging-target=dev"),
+                _ => {}
+            }
+            all.push((project, args));
+        }
+    }
+    all.push((None, vec!["--main=trunk", "--python=3.11", "--test-target=staging"]));
+    all
+}
+
+/// What `init` writes for each of them at a host, each text once, as files of a folder.
+pub(crate) fn every_choice(host: &str, below: &str, into: &Path) -> (usize, Vec<PathBuf>) {
+    let mut texts = std::collections::BTreeMap::new();
+    let all = combinations();
+    for (project, args) in &all {
         let dir = tempfile::tempdir().unwrap();
         let home = repository(dir.path());
-        if let Some(fixture) = fixture {
-            let from = root().join("tests/bundles").join(fixture);
-            for file in lakegate::sys::fs::files_below(&from).unwrap() {
-                let to = home.join(&file);
-                std::fs::create_dir_all(to.parent().unwrap()).unwrap();
-                std::fs::copy(from.join(&file), to).unwrap();
+        match project.map(|name| name.split_once(' ').unwrap_or((name, ""))) {
+            Some(("stacks", cloud)) => stacks(&home, cloud),
+            Some((fixture, _)) => {
+                let folder = args.iter().find_map(|arg| arg.strip_prefix("--dir=")).unwrap();
+                let from = root().join("tests/bundles").join(fixture);
+                crate::agent::copy(&from, &home.join(folder));
             }
+            None => {}
         }
-        let (code, told) = init(&home, &args);
-        assert_eq!(code, 0, "{told}");
-        assert_eq!(lint(&home), expected, "{fixture:?} {args:?}: {told}");
+        let host = format!("--host={host}");
+        let (code, told) = init(&home, &[&args[..], &[host.as_str()]].concat());
+        assert_eq!(code, 0, "{project:?} {args:?}: {told}");
+        let written = std::fs::read_dir(home.join(below)).unwrap();
+        let written = written.map(|entry| entry.unwrap().path());
+        for path in written.filter(|path| path.extension().is_some_and(|end| end == "yml")) {
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            texts.insert(std::fs::read_to_string(&path).unwrap(), name);
+        }
     }
+    std::fs::create_dir_all(into).unwrap();
+    let files = texts.into_iter().enumerate().map(|(at, (text, name))| {
+        let path = into.join(format!("{at:03}-{name}"));
+        std::fs::write(&path, text).unwrap();
+        path
+    });
+    (all.len(), files.collect())
+}
+
+#[test]
+fn every_choice_gives_workflows_without_a_finding() {
+    let dir = tempfile::tempdir().unwrap();
+    let home = repository(dir.path());
+    let folder = home.join(".github/workflows");
+    let (choices, files) = every_choice("github", ".github/workflows", &folder);
+    assert_eq!(lint(&home), files.len());
+    insta::assert_snapshot!(format!("{choices} choices, {} workflows", files.len()));
 }
 
 #[test]

@@ -88,6 +88,11 @@ async fn the_loop_runs_and_a_kill_in_any_step_changes_nothing() {
     python();
     let dir = tempfile::tempdir().unwrap();
     let (whole, killed) = (dir.path().join("whole"), dir.path().join("killed"));
+    // Both at once: each mostly waits for a Python of its own.
+    let walking = std::thread::spawn({
+        let killed = killed.clone();
+        move || walk_with_kills(&killed)
+    });
     let mut tour = lakegate();
     tour.args(["tour", "--json", "--dir"]).arg(&whole);
     let output = within(Duration::from_secs(600), &mut tour);
@@ -102,7 +107,7 @@ async fn the_loop_runs_and_a_kill_in_any_step_changes_nothing() {
     let golden = state_of(&whole).await;
     assert_eq!(golden.champion_months, "1,2,3");
 
-    walk_with_kills(&killed);
+    walking.join().unwrap();
     let mut tour = lakegate();
     tour.arg("tour").arg("--dir").arg(&killed);
     let output = within(Duration::from_secs(600), &mut tour);
