@@ -1,7 +1,7 @@
 //! The paired bootstrap: both models are judged on the same resampled rows,
 //! so that what they share cancels out (Efron and Tibshirani 1993).
 
-use pulp::{Arch, NullaryFnOnce};
+use pulp::Arch;
 use rayon::prelude::*;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -37,22 +37,6 @@ const GROUPS: usize = 256;
 /// What some resamples gave.
 type Block<const M: usize> = Vec<[[f64; LANES]; M]>;
 
-/// A metric of some resamples. A closure in its place would be compiled for the
-/// oldest machine, as nothing makes the compiler inline it.
-struct Counting<'a, 'b> {
-    ready: &'a Ready<'b>,
-    counts: &'a [Counts],
-}
-
-impl NullaryFnOnce for Counting<'_, '_> {
-    type Output = [f64; LANES];
-
-    #[inline(always)]
-    fn call(self) -> Self::Output {
-        self.ready.counted(self.counts)
-    }
-}
-
 /// Candidate minus champion, of several measures over the same resamples. The
 /// result does not depend on how many cores there are.
 pub fn differences(
@@ -83,11 +67,10 @@ fn estimates<const M: usize>(
         .par_iter()
         .map(|measure| models.each_ref().map(|model| model.ready(measure)))
         .collect();
-    // The widest instructions that this machine has; they change no bit.
     let machine = Arch::new();
     let judge = |counts: &[Counts]| -> Block<M> {
         let of_measure = |ready: &[Ready<'_>; M]| {
-            ready.each_ref().map(|ready| machine.dispatch(Counting { ready, counts }))
+            ready.each_ref().map(|ready| ready.counted_by(machine, counts))
         };
         ready.iter().map(of_measure).collect()
     };

@@ -1,6 +1,6 @@
 //! Metrics of alarms: right ones, false ones, and those that are missing.
 
-use super::predictions::LAST;
+use super::order::LAST;
 use super::{Metric, Predictions, Settings};
 use crate::config::Better;
 
@@ -107,6 +107,32 @@ impl Predictions {
         threshold
     }
 }
+
+impl Predictions {
+    /// The metrics that go by alarms or by losses alone, of rows that count once; the
+    /// alarms are counted once for all of them. Nothing for others.
+    pub(super) fn plainly(&self, counts: &[[u8; 1]]) -> impl Fn(Metric) -> Option<f64> + Sync + '_ {
+        let [confusion] = self.confusion(counts);
+        move |metric| {
+            if OF_ALARMS.contains(&metric) {
+                return Some(confusion.metric(metric, &self.settings));
+            }
+            self.mean_loss(metric)
+        }
+    }
+}
+
+const OF_ALARMS: [Metric; 9] = [
+    Metric::Precision,
+    Metric::Recall,
+    Metric::Accuracy,
+    Metric::F1,
+    Metric::FBeta,
+    Metric::BalancedAccuracy,
+    Metric::Mcc,
+    Metric::CohenKappa,
+    Metric::Cost,
+];
 
 impl Confusion {
     pub(super) fn rows(&self) -> f64 {

@@ -9,6 +9,7 @@ mod confusion;
 mod errors;
 mod forecast;
 mod metric;
+mod order;
 mod predictions;
 mod ranked;
 mod ranking;

@@ -1,14 +1,7 @@
 //! Labels and the scores or numbers that one model gave the rows.
 
-use rayon::slice::ParallelSliceMut as _;
-
+use super::order::by_falling_score;
 use super::{Metric, Ready, Settings, calibration, errors};
-use crate::stats::keys;
-
-/// Of a mark: the next row has another score.
-pub(super) const LAST: u8 = 1;
-/// No other row has its score.
-pub(super) const ALONE: u8 = 2;
 
 /// Labels and one model's predictions, prepared so that each metric is one
 /// pass. Scores of binary problems lie in `[0, 1]`, labels are 0 or 1; or the
@@ -21,7 +14,8 @@ pub struct Predictions {
     pub(super) weights: Option<Vec<f64>>,
     /// Rows by falling score: what AUC and average precision walk along.
     pub(super) order: Vec<u32>,
-    /// In that order: [`LAST`] and [`ALONE`].
+    /// In that order: whether the next row has another score, and whether
+    /// no row has the same.
     pub(super) marks: Vec<u8>,
     /// In that order, for labels of 0 and 1: all bits of a positive are set. As a
     /// mask, it needs no branch that is half wrong.
@@ -54,7 +48,8 @@ impl Predictions {
         let hard = labels.iter().all(|label| *label == 0.0 || *label == 1.0);
         let (mut ranked_positives, mut ranked_labels) = (Vec::new(), Vec::new());
         if hard {
-            ranked_positives.extend(order.iter().map(|row| masks[*row as usize][0]));
+            let positives = Bits::of(labels.iter().map(|label| *label == 1.0));
+            ranked_positives.extend(order.iter().map(|row| mask(positives.is_set(*row))));
         } else {
             ranked_labels = super::taken(&labels, &order);
         }
@@ -175,6 +170,19 @@ impl Predictions {
         Some(rows.map(|(label, score)| loss(*label, *score, quantile)).collect())
     }
 
+    /// The mean of the rows' losses, of metrics that are one, without keeping any.
+    pub(super) fn mean_loss(&self, metric: Metric) -> Option<f64> {
+        let loss = calibration::loss(metric).or_else(|| errors::loss(metric))?;
+        let (mut sum, mut total) = (0.0, 0.0);
+        for (row, (label, score)) in self.labels.iter().zip(&self.scores).enumerate() {
+            let weight = self.weight(row);
+            sum += weight * loss(*label, *score, self.settings.quantile);
+            total += weight;
+        }
+        let mean: f64 = sum / total;
+        Some(if metric == Metric::Rmse { mean.sqrt() } else { mean })
+    }
+
     pub fn weights(&self) -> Option<&[f64]> {
         self.weights.as_deref()
     }
@@ -189,20 +197,20 @@ impl Predictions {
     }
 }
 
-/// Rows by falling score, and their marks in that order. Keys lie beside their rows
-/// while they are sorted: looked up by row, each would be a miss of the cache.
-fn by_falling_score(scores: &[f64]) -> (Vec<u32>, Vec<u8>) {
-    let rows = 0..u32::try_from(scores.len()).unwrap_or(u32::MAX);
-    let mut keyed: Vec<(u64, u32)> =
-        scores.iter().zip(rows).map(|(score, row)| (!keys::of_float(*score), row)).collect();
-    keyed.par_sort_unstable();
-    let mut marks = Vec::with_capacity(keyed.len());
-    let mut after_last = true;
-    for (at, (key, _)) in keyed.iter().enumerate() {
-        let is_last = keyed.get(at + 1).is_none_or(|(next, _)| next != key);
-        let is_alone = is_last && after_last;
-        after_last = is_last;
-        marks.push((u8::from(is_last) * LAST) | (u8::from(is_alone) * ALONE));
+/// A bit for each row: of many rows, bytes would not stay in the nearer caches.
+struct Bits(Vec<u64>);
+
+impl Bits {
+    fn of(rows: impl ExactSizeIterator<Item = bool>) -> Self {
+        let mut bits = vec![0; rows.len().div_ceil(64)];
+        for (row, is_set) in rows.enumerate() {
+            bits[row / 64] |= u64::from(is_set) << (row % 64);
+        }
+        Self(bits)
     }
-    (keyed.into_iter().map(|(_, row)| row).collect(), marks)
+
+    fn is_set(&self, row: u32) -> bool {
+        let row = row as usize;
+        self.0[row / 64] >> (row % 64) & 1 == 1
+    }
 }

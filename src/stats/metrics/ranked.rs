@@ -1,6 +1,6 @@
 //! Metrics of the order that scores give the rows.
 
-use super::predictions::{ALONE, LAST};
+use super::order::{ALONE, LAST};
 use super::{Metric, Predictions};
 
 /// Rows whose counts are fetched before any of them is looked at: they lie all
@@ -11,12 +11,12 @@ const AHEAD: usize = 64;
 // the wider instructions around it.
 impl Predictions {
     /// Goes along the distinct scores, from the highest, with the positives and
-    /// negatives of each.
+    /// negatives of each, as long as `step` asks for more.
     #[inline(always)]
     fn steps<const N: usize>(
         &self,
         counts: &[[u8; N]],
-        mut step: impl FnMut(&[f64; N], &[f64; N]),
+        mut step: impl FnMut(&[f64; N], &[f64; N]) -> bool,
     ) {
         let (mut positives, mut negatives) = ([0.0; N], [0.0; N]);
         for (at, (row, mark)) in self.order.iter().zip(&self.marks).enumerate() {
@@ -29,7 +29,9 @@ impl Predictions {
                 negatives[lane] += count * (1.0 - label);
             }
             if mark & LAST != 0 {
-                step(&positives, &negatives);
+                if !step(&positives, &negatives) {
+                    return;
+                }
                 (positives, negatives) = ([0.0; N], [0.0; N]);
             }
         }
@@ -101,6 +103,7 @@ impl Predictions {
                 above[lane] += positives[lane];
                 below[lane] += negatives[lane];
             }
+            true
         });
         std::array::from_fn(|lane| area[lane] / (above[lane] * below[lane]))
     }
@@ -116,6 +119,7 @@ impl Predictions {
                     sum[lane] += positives[lane] * hits[lane] / seen[lane];
                 }
             }
+            true
         });
         std::array::from_fn(|lane| sum[lane] / hits[lane])
     }
@@ -123,14 +127,8 @@ impl Predictions {
     /// Recall and lift among the highest scores; of those that are equal at the
     /// end of the share, each counts by the part that fits.
     pub(super) fn at_top<const N: usize>(&self, metric: Metric, counts: &[[u8; N]]) -> [f64; N] {
-        let mut totals = [[0.0; 2]; N];
-        self.steps(counts, |positives, negatives| {
-            for lane in 0..N {
-                totals[lane][0] += positives[lane];
-                totals[lane][1] += negatives[lane];
-            }
-        });
-        let room = totals.map(|[positives, negatives]| self.settings.top * (positives + negatives));
+        let totals = self.confusion(counts).map(|all| [all.hits + all.missed, all.rows()]);
+        let room = totals.map(|[_, rows]| self.settings.top * rows);
         let (mut hits, mut seen) = ([0.0; N], [0.0; N]);
         self.steps(counts, |positives, negatives| {
             for lane in 0..N {
@@ -141,12 +139,13 @@ impl Predictions {
                 }
                 seen[lane] += fits;
             }
+            (0..N).any(|lane| seen[lane] < room[lane])
         });
         std::array::from_fn(|lane| {
-            let [positives, negatives] = totals[lane];
+            let [positives, rows] = totals[lane];
             match metric {
                 Metric::RecallAtTop => hits[lane] / positives,
-                _ => hits[lane] / seen[lane] / (positives / (positives + negatives)),
+                _ => hits[lane] / seen[lane] / (positives / rows),
             }
         })
     }

@@ -1,5 +1,7 @@
 //! What a metric asks of each row, worked out once for many resamples.
 
+use pulp::{Arch, NullaryFnOnce};
+
 use super::classes::Classes;
 use super::{Metric, Predictions};
 
@@ -26,6 +28,22 @@ pub enum Ready<'a> {
     Undefined,
 }
 
+/// A metric of some resamples. A closure in its place would be compiled for the
+/// oldest machine, as nothing makes the compiler inline it.
+struct Counting<'a, 'b, const N: usize> {
+    ready: &'a Ready<'b>,
+    counts: &'a [[u8; N]],
+}
+
+impl<const N: usize> NullaryFnOnce for Counting<'_, '_, N> {
+    type Output = [f64; N];
+
+    #[inline(always)]
+    fn call(self) -> Self::Output {
+        self.ready.counted(self.counts)
+    }
+}
+
 impl<'a> Ready<'a> {
     /// The quantile `at` of values: the mean of two where it lies between.
     pub(super) fn quantile(values: Vec<f64>, at: f64, weights: Option<&'a [f64]>) -> Self {
@@ -38,6 +56,12 @@ impl<'a> Ready<'a> {
     pub fn once(&self, rows: usize) -> f64 {
         let [value] = self.counted(&vec![[1]; rows]);
         value
+    }
+
+    /// [`Self::counted`] with the widest instructions that a machine has; they change
+    /// no bit.
+    pub fn counted_by<const N: usize>(&self, machine: Arch, counts: &[[u8; N]]) -> [f64; N] {
+        machine.dispatch(Counting { ready: self, counts })
     }
 
     /// With row `i` counted `counts[i][lane]` times, for each lane. NaN where it
