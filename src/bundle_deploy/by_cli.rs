@@ -1,13 +1,18 @@
 //! A deployment that the official CLI carries out, held to the plan that was made
 //! for it, and read back.
 
-use anyhow::Result;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
 
 use super::approved::check_fresh;
 use super::run::{Applied, Work};
 use crate::bundle::{Action, Lock, Plan};
 use crate::deployment::{self, Cli, Planned, Store};
 use crate::report::{Fault, FaultKind};
+
+/// How often a lock that somebody took in between is waited for.
+const PATIENCE: u32 = 30;
 
 impl Work<'_> {
     pub(super) async fn by_cli(&self, cli: &Cli, approved: Option<&Plan>) -> Result<Applied> {
@@ -28,8 +33,23 @@ impl Work<'_> {
         if self.source.release.is_some() {
             deployment::under_lock(ctx, bundle, step_key, async |_, _| self.begin().await).await?;
         }
+        let store = Store::new(&ctx.client, bundle);
+        if own.is_none() {
+            // It will plan anew: what that comes to must be what was looked at.
+            let again = cli.plan(ctx, bundle, choice).await?.plan;
+            check_fresh(&plan, &Plan { release: plan.release.clone(), ..again })?;
+        } else if plan.serial == 0 && store.state().await?.serial > 0 {
+            let message = "the plan is stale: another deployment came first";
+            return Err(Fault::new(FaultKind::Conflict, message).hint("make a new plan").into());
+        }
         cli.deploy(ctx, choice, own.as_ref()).await?;
         let left = cli.plan(ctx, bundle, choice).await?.plan;
+        if left.files != plan.files {
+            let message = "files of the bundle changed while the CLI deployed them";
+            return Err(Fault::new(FaultKind::Integrity, message)
+                .hint("let a build leave its files where git ignores them, and deploy again")
+                .into());
+        }
         if let Some(step) = left.steps.iter().find(|step| step.action != Action::Skip) {
             let message =
                 format!("the CLI deployed, and would {} {} again", step.action.as_str(), step.key);
@@ -37,11 +57,27 @@ impl Work<'_> {
                 .hint("the workspace did not keep what it was sent")
                 .into());
         }
-        let note = async |_: &Store<'_>, _: &Lock| {
-            deployment::remember(ctx, bundle, &plan, self.release()).await?;
-            self.finish().await
-        };
-        deployment::under_lock(ctx, bundle, step_key, note).await?;
+        self.note(&plan).await.context("the CLI has deployed; what came of it is not noted")?;
         Ok(Applied { plan, violations })
+    }
+
+    /// Notes what was deployed, once nobody else is at work.
+    async fn note(&self, plan: &Plan) -> Result<()> {
+        let (ctx, bundle) = (self.ctx, &self.source.bundle);
+        let step_key = self.request.wanted.step_key.as_deref();
+        let mut waited = 0;
+        loop {
+            let noting = async |_: &Store<'_>, _: &Lock| {
+                deployment::remember(ctx, bundle, plan, self.release()).await?;
+                self.finish().await
+            };
+            let noted = deployment::under_lock(ctx, bundle, step_key, noting).await;
+            let is_held = Store::new(&ctx.client, bundle).holder().await?.is_some();
+            if noted.is_ok() || !is_held || waited == PATIENCE {
+                return noted;
+            }
+            waited += 1;
+            tokio::time::sleep(Duration::from_secs(2)).await;
+        }
     }
 }

@@ -27,16 +27,18 @@ pub fn files(root: &Path, sync: &Sync) -> Result<Vec<String>> {
         }
         Ok(())
     };
-    if sync.paths.is_empty() {
-        add(walk(root, true), &|_| true)?;
+    let paths: Vec<String> = sync.paths.iter().map(|path| joined("", path)).collect();
+    if let Some(path) = paths.iter().find(|path| !root.join(path).exists()) {
+        return Err(Fault::usage(format!("sync.paths: there is no `{path}`")).into());
     }
-    for path in &sync.paths {
-        let place = root.join(joined("", path));
-        if !place.exists() {
-            return Err(Fault::usage(format!("sync.paths: there is no `{path}`")).into());
-        }
-        add(walk(&place, true), &|_| true)?;
-    }
+    let is_chosen = |path: &str| {
+        let is_below = |folder: &String| {
+            path.strip_prefix(folder.as_str())
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        paths.is_empty() || paths.iter().any(|folder| folder.is_empty() || is_below(folder))
+    };
+    add(walk(root, true), &is_chosen)?;
     if !include.is_empty() {
         add(walk(root, false), &|path| include.is_match(path))?;
     }
@@ -197,6 +199,9 @@ mod tests {
             listed(&[".", "../shared"], &["notes.md"]).unwrap(),
             "bundle/ops/a.py shared/b.py"
         );
+        fs::write_atomic(root.join(".gitignore"), "*.env\n").unwrap();
+        fs::write_atomic(root.join("ops/secret.env"), "x").unwrap();
+        assert_eq!(listed(&["./ops"], &[]).unwrap(), "ops/a.py", "what git ignores stays here");
         let refused = listed(&["lost"], &[]).unwrap_err();
         assert_eq!(refused.to_string(), "sync.paths: there is no `lost`");
         let sync = Sync { paths: vec!["x/../../y".into()], ..Sync::default() };

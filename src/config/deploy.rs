@@ -166,14 +166,7 @@ impl DeployCli {
 }
 
 /// As the CLI's releases name them.
-const PLATFORMS: [&str; 6] = [
-    "linux_amd64",
-    "linux_arm64",
-    "darwin_amd64",
-    "darwin_arm64",
-    "windows_amd64",
-    "windows_arm64",
-];
+const PLATFORMS: [&str; 4] = ["linux_amd64", "linux_arm64", "darwin_amd64", "darwin_arm64"];
 
 const KINDS: [&str; 11] = [
     "schemas",

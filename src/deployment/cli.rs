@@ -197,7 +197,7 @@ impl Cli {
         // Given its own plan, it does not send the wheels that it has built.
         let built = format!("{}/.internal/", bundle.artifact_path);
         let names_built = String::from_utf8_lossy(&output.stdout).contains(&built);
-        let own = (!names_built).then_some(OwnPlan(output.stdout));
+        let own = (bundle.artifacts.is_empty() && !names_built).then_some(OwnPlan(output.stdout));
         let plan = Plan {
             version: 2,
             bundle: bundle.name.clone(),
@@ -215,8 +215,8 @@ impl Cli {
         Ok(Planned { plan, own })
     }
 
-    /// Deploys, and refuses by itself if its own plan has become stale. What is
-    /// destroyed was agreed to before.
+    /// Deploys, and refuses by itself if its own plan has become stale, but of a first
+    /// deployment. What is destroyed was agreed to before.
     pub async fn deploy(
         &self,
         ctx: &Ctx,

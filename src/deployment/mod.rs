@@ -107,14 +107,22 @@ pub async fn remember(
             .into());
     }
     let resources = remotes.into_iter().filter_map(|(key, found)| Some((key, found?.settings)));
+    let store = Store::new(&ctx.client, bundle);
+    // What the other tool has left out is still to be uploaded.
+    let sent = store.sent().await?;
     let mut files = plan.files.clone();
+    let own = format!("{}/", bundle.file_path);
+    files.0.retain(|path, _| path.strip_prefix(&own).is_some_and(|path| sent.contains(path)));
     let built = format!("{}/.internal", bundle.artifact_path);
     for wheel in ctx.client.workspace_list(&built).await? {
-        let bytes = ctx.client.workspace_read(&wheel.path).await?;
-        files.0.extend(bytes.map(|bytes| (wheel.path, Sha256::of(bytes))));
+        // A list may tell paths in another form than ours.
+        let name = wheel.path.rsplit('/').next().unwrap_or_default();
+        let path = format!("{built}/{name}");
+        let bytes = ctx.client.workspace_read(&path).await?;
+        files.0.extend(bytes.map(|bytes| (path, Sha256::of(bytes))));
     }
     let remembered = Remembered::new(&state, Some(files), resources.collect(), release);
-    Store::new(&ctx.client, bundle).remember(&remembered).await
+    store.remember(&remembered).await
 }
 
 /// Removes the resources and the bundle's folder, if the plan made under the

@@ -92,6 +92,16 @@ impl<'a> Store<'a> {
         self.write("deployment.json", serde_json::to_vec_pretty(&snapshot)?).await
     }
 
+    /// The files that the last deployment has put there, by their local paths.
+    pub async fn sent(&self) -> Result<BTreeSet<String>> {
+        let bytes = self.client.workspace_read(&self.path("deployment.json")).await?;
+        let listed =
+            bytes.and_then(|bytes| serde_json::from_slice::<serde_json::Value>(&bytes).ok());
+        let files = listed.as_ref().and_then(|listed| listed["files"].as_array());
+        let paths = files.into_iter().flatten().filter_map(|file| file["local_path"].as_str());
+        Ok(paths.map(str::to_owned).collect())
+    }
+
     async fn write(&self, file: &str, bytes: Vec<u8>) -> Result<()> {
         Ok(self.client.workspace_write(&self.path(file), bytes.into(), true).await?)
     }

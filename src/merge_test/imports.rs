@@ -16,8 +16,15 @@ pub(super) struct Imports {
 }
 
 /// What decides at run time what is imported or run.
-const DYNAMIC: [&str; 6] =
-    ["importlib", "__import__", "runpy", "exec(", "dbutils.notebook.run", "pkgutil"];
+const DYNAMIC: [&str; 7] = [
+    "importlib",
+    "__import__",
+    "runpy",
+    "exec(",
+    "dbutils.notebook.run",
+    "pkgutil",
+    "pytest_plugins",
+];
 
 pub(super) fn imports(text: &str) -> Imports {
     let mut found =

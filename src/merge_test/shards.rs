@@ -33,12 +33,18 @@ pub(super) fn choose<'a>(unit: &'a Unit, change: Option<&Code>) -> Vec<Part<'a>>
     let reads: Vec<BTreeSet<&str>> =
         unit.shards.iter().map(|shard| reads(unit, shard, code)).collect();
     let mut reasons: BTreeMap<usize, String> = BTreeMap::new();
-    for path in code.changed.iter().filter(|path| !is_words(path) && !is_hidden(path)) {
-        let readers = || {
-            (0..unit.shards.len()).filter(|at| {
-                reads[*at].contains(path.as_str()) || owns(unit, &unit.shards[*at], path)
-            })
-        };
+    for (at, _) in reads.iter().enumerate().filter(|(_, reads)| reads.is_empty()) {
+        reasons.insert(at, "what its tests read is not known".to_owned());
+    }
+    for path in &code.changed {
+        let reads_it =
+            |at: &usize| reads[*at].contains(path.as_str()) || owns(unit, &unit.shards[*at], path);
+        // Of what lies beside the bundle, nobody follows who reads it.
+        let is_beside = path.starts_with("../");
+        let readers = || (0..unit.shards.len()).filter(|at| !is_beside && reads_it(at));
+        if readers().next().is_none() && (is_words(path) || is_hidden(path)) {
+            continue;
+        }
         for at in readers() {
             reasons.entry(at).or_insert_with(|| format!("it reads `{path}`, which changed"));
         }
@@ -69,25 +75,43 @@ pub(super) fn left_out<'a>(unit: &Unit, code: &'a Code) -> Vec<&'a str> {
         .collect()
 }
 
-/// Folders of CI and editors; what lies beside the bundle may be read.
+/// What CI hosts, editors and deployments keep, and no test reads.
 fn is_hidden(path: &str) -> bool {
-    path.starts_with('.') && !path.starts_with("../")
+    const FOLDERS: [&str; 7] = [
+        ".github/",
+        ".azure-pipelines/",
+        ".azure/",
+        ".vscode/",
+        ".idea/",
+        ".lakegate/",
+        ".databricks/",
+    ];
+    FOLDERS.iter().any(|folder| path.starts_with(folder))
+}
+
+/// The files and folders of a shard; pytest takes a test's name behind `::`.
+fn places(unit: &Unit, shard: &Shard) -> impl Iterator<Item = String> {
+    let files = shard.tests.iter().map(|tests| tests.split("::").next().unwrap_or(tests));
+    files.map(|tests| below(&unit.folder, tests))
 }
 
 fn owns(unit: &Unit, shard: &Shard, path: &str) -> bool {
-    let mut tests = shard.tests.iter().map(|tests| below(&unit.folder, tests));
-    tests.any(|tests| path == tests || is_below(path, &tests))
+    places(unit, shard).any(|tests| path == tests || is_below(path, &tests))
 }
 
 /// Every file that a shard's tests read, and what pytest reads before them.
 fn reads<'a>(unit: &Unit, shard: &Shard, code: &'a Code) -> BTreeSet<&'a str> {
     let prepares = |path: &str| {
         let Some(folder) = path.strip_suffix("conftest.py") else { return false };
-        shard.tests.iter().any(|tests| below(&unit.folder, tests).starts_with(folder))
+        places(unit, shard).any(|tests| tests.starts_with(folder))
     };
     let files = code.python.keys().map(String::as_str);
-    let starts = files.filter(|path| owns(unit, shard, path) || prepares(path));
-    starts.flat_map(|start| imports::reached(start, &code.python)).collect()
+    let starts: Vec<&str> =
+        files.filter(|path| owns(unit, shard, path) || prepares(path)).collect();
+    if !starts.iter().any(|path| owns(unit, shard, path)) {
+        return BTreeSet::new();
+    }
+    starts.into_iter().flat_map(|start| imports::reached(start, &code.python)).collect()
 }
 
 #[cfg(test)]
@@ -137,6 +161,7 @@ mod tests {
         assert_eq!(chosen(&["ml/flights/model.py"]), "training");
         assert_eq!(chosen(&["ml/flights/features.py"]), "features training");
         assert_eq!(chosen(&["ml/tests/features/expected.csv"]), "features");
+        assert_eq!(chosen(&["ml/tests/features/expected.md"]), "features");
         assert_eq!(chosen(&["ml/tests/training/conftest.py"]), "training");
         assert_eq!(chosen(&["ml/tests/helpers.py"]), "features training");
         assert_eq!(chosen(&["README.md", ".github/workflows/ci.yml"]), "");
@@ -144,12 +169,24 @@ mod tests {
 
     #[test]
     fn where_nobody_knows_who_reads_a_file_everything_runs() {
-        for path in ["ml/flights/report.py", "ml/uv.lock", "../shared/data.csv", "databricks.yml"] {
+        for path in ["ml/flights/report.py", "ml/uv.lock", "../shared/data.csv", ".coveragerc"] {
             assert_eq!(chosen(&[path]), "features training", "{path}");
         }
         assert_eq!(choose(&unit(), None).len(), 2);
         let whole = Unit::default();
         assert_eq!(choose(&whole, Some(&code(&["README.md"]))).len(), 1);
+    }
+
+    #[test]
+    fn a_part_whose_tests_are_not_found_always_runs() {
+        let mut unit = unit();
+        let code = code(&["README.md"]);
+        unit.shards[1].tests = vec!["tests/training/test_*.py".into()];
+        let parts = choose(&unit, Some(&code));
+        assert_eq!(parts.len(), 1);
+        assert_eq!(parts[0].why, "what its tests read is not known");
+        unit.shards[1].tests = vec!["tests/training/test_fit.py::test_a".into()];
+        assert!(choose(&unit, Some(&code)).is_empty());
     }
 
     #[test]

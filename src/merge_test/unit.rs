@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Result;
-use futures::{StreamExt as _, TryStreamExt as _};
+use futures::StreamExt as _;
 
 use super::affected::Code;
 use super::environment;
@@ -64,11 +64,15 @@ impl UnitTests<'_> {
         let python = environment::python(ctx, &folder, unit).await?;
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let runs = parts.iter().map(|part| self.one(ctx, &folder, &python, part));
-        let left: Vec<Left> = futures::stream::iter(runs).buffered(cores).try_collect().await?;
+        // All of them come to their end, also when one is cancelled: what a test has
+        // started is killed there.
+        let left: Vec<Result<Left>> = futures::stream::iter(runs).buffered(cores).collect().await;
+        let left: Vec<Left> = left.into_iter().collect::<Result<_>>()?;
         let (tested, coverages): (Vec<_>, Vec<_>) =
             left.into_iter().map(|Left { tested, coverage }| (tested, coverage)).unzip();
         let mut tested = together(&parts, tested);
         report_failures(&tested.suite, prefix, &unit.folder, report);
+        let is_measured = coverages.iter().all(Option::is_some);
         let coverages: Result<Vec<Coverage>, String> = coverages.into_iter().flatten().collect();
         match (lines, coverages) {
             (Some(_), Err(message)) => {
@@ -81,6 +85,9 @@ impl UnitTests<'_> {
                 coverages.into_iter().for_each(|own| coverage.add(own));
                 let changed = coverage.of_change(lines, &below(prefix, &unit.folder));
                 weigh(&mut tested, &changed, &coverage, unit.changed_coverage, report);
+                if unit.changed_coverage.is_some() && !is_measured {
+                    worsen(&mut tested, Verdict::Inconclusive, "a part wrote no coverage");
+                }
             }
             (Some(lines), Ok(_)) if unit.changed_coverage.is_some() && !lines.is_empty() => {
                 worsen(&mut tested, Verdict::Inconclusive, "no coverage was written");

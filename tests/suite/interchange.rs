@@ -313,6 +313,38 @@ fn the_official_engine_is_held_to_the_plan_and_the_policy() {
     );
 }
 
+/// What one engine has built and sent, the other neither sends again nor removes.
+#[test]
+fn wheels_are_known_whoever_sent_them() {
+    let Some(cli) = cli() else { return };
+    let bench = Bench::new(&cli);
+    let at = bench.bundle("rules");
+    let config = at.join("databricks.yml");
+    let text = std::fs::read_to_string(&config).unwrap();
+    let build = "mkdir -p dist && printf a-wheel > dist/lib-1.0-py3-none-any.whl";
+    let artifacts = format!("artifacts: {{lib: {{type: whl, build: '{build}'}}}}\n");
+    std::fs::write(&config, text + &artifacts).unwrap();
+    std::fs::write(at.join(".gitignore"), "dist/\n.databricks/\n.lakegate/\n").unwrap();
+    let resources = at.join("resources/train.yml");
+    let text = std::fs::read_to_string(&resources).unwrap();
+    let job = "  jobs:\n    packed:\n      name: packed\n      environments: [{environment_key: e, spec: {environment_version: '3', dependencies: [../dist/*.whl]}}]\n      tasks: [{task_key: t, environment_key: e, python_wheel_task: {package_name: lib, entry_point: main}}]\n";
+    std::fs::write(&resources, text.replace("  jobs:\n", job)).unwrap();
+    let wheels = || {
+        let folder = "/Workspace/Users/you@lakegate.test/.bundle/rules/plain/artifacts/.internal";
+        let listed = bench.official(&at, &["workspace", "list", folder, "-o", "json"]);
+        serde_json::from_str::<Value>(&listed).unwrap().as_array().unwrap().len()
+    };
+    bench.ours(&at, &["apply", "--engine=cli", "--target=plain"]);
+    assert_eq!(wheels(), 1);
+    let told = bench.ours(&at, &["plan", "--engine=native", "--target=plain"]);
+    assert_eq!(told["outputs"]["changes"], "false", "{told:#}");
+    std::fs::write(at.join("ops/fit.py"), "print('second')\n").unwrap();
+    bench.ours(&at, &["apply", "--engine=native", "--target=plain"]);
+    assert_eq!(wheels(), 1);
+    let told = bench.ours(&at, &["plan", "--engine=cli", "--target=plain"]);
+    assert_eq!(told["outputs"]["changes"], "false", "{told:#}");
+}
+
 /// The CLI as its releases pack it: the platform and the archive.
 fn pack(cli: &Path, into: &Path) -> (String, PathBuf) {
     let folder = into.join("unpacked");
