@@ -53,3 +53,8 @@ pub mod telemetry;
 #[cfg(feature = "local")]
 pub mod tour;
 pub mod verdict;
+
+/// Static binaries: musl's own allocator holds threads up.
+#[cfg(target_env = "musl")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
