@@ -15,11 +15,16 @@ use crate::report::{Fault, FaultKind};
 const PATIENCE: u32 = 30;
 
 impl Work<'_> {
+    /// What the CLI would do, of the release where there is one.
+    pub(super) async fn planned(&self, cli: &Cli) -> Result<Planned> {
+        let mut planned = cli.plan(self.ctx, &self.source.bundle, &self.source.choice).await?;
+        planned.plan.release = self.release_digest();
+        Ok(planned)
+    }
+
     pub(super) async fn by_cli(&self, cli: &Cli, approved: Option<&Plan>) -> Result<Applied> {
         let (ctx, bundle, choice) = (self.ctx, &self.source.bundle, &self.source.choice);
-        let Planned { plan, own } = cli.plan(ctx, bundle, choice).await?;
-        let release = self.source.release.as_ref().map(|opened| opened.digest.to_string());
-        let plan = Plan { release, ..plan };
+        let Planned { plan, own } = self.planned(cli).await?;
         if let Some(approved) = approved {
             check_fresh(approved, &plan)?;
         }
@@ -36,21 +41,20 @@ impl Work<'_> {
         let store = Store::new(&ctx.client, bundle);
         if own.is_none() {
             // It will plan anew: what that comes to must be what was looked at.
-            let again = cli.plan(ctx, bundle, choice).await?.plan;
-            check_fresh(&plan, &Plan { release: plan.release.clone(), ..again })?;
+            check_fresh(&plan, &self.planned(cli).await?.plan)?;
         } else if plan.serial == 0 && store.state().await?.serial > 0 {
             let message = "the plan is stale: another deployment came first";
             return Err(Fault::new(FaultKind::Conflict, message).hint("make a new plan").into());
         }
         cli.deploy(ctx, choice, own.as_ref()).await?;
-        let left = cli.plan(ctx, bundle, choice).await?.plan;
-        if left.files != plan.files {
+        let (left, files) = cli.left(ctx, bundle, choice).await?;
+        if files != plan.files {
             let message = "files of the bundle changed while the CLI deployed them";
             return Err(Fault::new(FaultKind::Integrity, message)
                 .hint("let a build leave its files where git ignores them, and deploy again")
                 .into());
         }
-        if let Some(step) = left.steps.iter().find(|step| step.action != Action::Skip) {
+        if let Some(step) = left.iter().find(|step| step.action != Action::Skip) {
             let message =
                 format!("the CLI deployed, and would {} {} again", step.action.as_str(), step.key);
             return Err(Fault::new(FaultKind::Integrity, message)
@@ -65,6 +69,7 @@ impl Work<'_> {
     async fn note(&self, plan: &Plan) -> Result<()> {
         let (ctx, bundle) = (self.ctx, &self.source.bundle);
         let step_key = self.request.wanted.step_key.as_deref();
+        let store = Store::new(&ctx.client, bundle);
         let mut waited = 0;
         loop {
             let noting = async |_: &Store<'_>, _: &Lock| {
@@ -72,8 +77,7 @@ impl Work<'_> {
                 self.finish().await
             };
             let noted = deployment::under_lock(ctx, bundle, step_key, noting).await;
-            let is_held = Store::new(&ctx.client, bundle).holder().await?.is_some();
-            if noted.is_ok() || !is_held || waited == PATIENCE {
+            if noted.is_ok() || waited == PATIENCE || store.holder().await?.is_none() {
                 return noted;
             }
             waited += 1;

@@ -124,19 +124,20 @@ impl<'a> Work<'a> {
         self.source.release.as_ref().map(|opened| opened.deployed())
     }
 
+    /// What a plan is bound to, where it is a release that is deployed.
+    pub(super) fn release_digest(&self) -> Option<String> {
+        self.source.release.as_ref().map(|opened| opened.digest.to_string())
+    }
+
     /// What would change. Only the native engine can carry it out afterwards.
     async fn prepare(&mut self) -> Result<(Plan, Option<Prepared>)> {
-        let release = self.source.release.as_ref().map(|opened| opened.digest.to_string());
         match &self.engine.engine {
-            Engine::Cli(cli) => {
-                let planned = cli.plan(self.ctx, &self.source.bundle, &self.source.choice).await?;
-                Ok((Plan { release, ..planned.plan }, None))
-            }
+            Engine::Cli(cli) => Ok((self.planned(cli).await?.plan, None)),
             Engine::Native => {
                 let root = root(&self.source).clone();
                 let mut prepared =
                     deployment::prepare(self.ctx, &mut self.source.bundle, &root).await?;
-                prepared.plan.release = release;
+                prepared.plan.release = self.release_digest();
                 Ok((prepared.plan.clone(), Some(prepared)))
             }
         }

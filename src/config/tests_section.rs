@@ -44,7 +44,8 @@ pub enum Environment {
 #[serde(deny_unknown_fields, default)]
 pub struct Unit {
     /// The program and its arguments. `{junit}` and `{coverage}` stand for the
-    /// files to write, the word `{tests}` for what a shard names (default: pytest, with coverage when pytest-cov is there).
+    /// files to write, the word `{tests}` for what a shard names (default: pytest,
+    /// with coverage when pytest-cov is there).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub command: Option<Vec<String>>,
     /// Where the command runs, from lakegate.yml's folder.

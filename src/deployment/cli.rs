@@ -13,7 +13,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::{install, make};
-use crate::bundle::{Action, Bundle, Field, Kind, Plan, Step};
+use crate::bundle::{Action, Bundle, Field, FileDigests, Kind, Plan, Step};
 use crate::checkout::BundleChoice;
 use crate::config::DeployCli;
 use crate::report::{Fault, FaultKind};
@@ -167,8 +167,8 @@ impl Cli {
         command
     }
 
-    /// What it would do, and with which files.
-    pub async fn plan(&self, ctx: &Ctx, bundle: &Bundle, choice: &BundleChoice) -> Result<Planned> {
+    /// Its plan, read and as it wrote it.
+    async fn ask(&self, ctx: &Ctx, choice: &BundleChoice) -> Result<(Answer, Vec<u8>)> {
         let mut command = self.command(ctx, choice, "plan");
         command.args(["--output", "json"]).kill_on_drop(true);
         let output = command.output().await.context("start the databricks CLI")?;
@@ -191,13 +191,19 @@ impl Cli {
                 .hint("move the bundle with `databricks bundle deployment migrate`")
                 .into());
         }
+        Ok((planned, output.stdout))
+    }
+
+    /// What it would do, and with which files.
+    pub async fn plan(&self, ctx: &Ctx, bundle: &Bundle, choice: &BundleChoice) -> Result<Planned> {
+        let (planned, written) = self.ask(ctx, choice).await?;
         // What is built lies there by then, as the CLI has just built it.
-        let (files, there) = make::own_files(ctx, bundle, &choice.root).await?;
-        let (upload, remove) = files.compared(&there);
+        let files = make::own_files(bundle, &choice.root)?;
+        let (upload, remove) = files.compared(&make::own_there(ctx, bundle, &files).await?);
         // Given its own plan, it does not send the wheels that it has built.
         let built = format!("{}/.internal/", bundle.artifact_path);
-        let names_built = String::from_utf8_lossy(&output.stdout).contains(&built);
-        let own = (bundle.artifacts.is_empty() && !names_built).then_some(OwnPlan(output.stdout));
+        let names_built = String::from_utf8_lossy(&written).contains(&built);
+        let own = (bundle.artifacts.is_empty() && !names_built).then_some(OwnPlan(written));
         let plan = Plan {
             version: 2,
             bundle: bundle.name.clone(),
@@ -206,13 +212,25 @@ impl Cli {
             lineage: planned.lineage,
             serial: planned.serial,
             release: None,
-            steps: planned.plan.into_iter().map(step).collect::<Result<_>>()?,
+            steps: steps(planned.plan)?,
             forget: Vec::new(),
             files,
             upload,
             remove,
         };
         Ok(Planned { plan, own })
+    }
+
+    /// What it would do once more, and the bundle's own files as they are by now. What
+    /// the workspace has of these is not read again.
+    pub async fn left(
+        &self,
+        ctx: &Ctx,
+        bundle: &Bundle,
+        choice: &BundleChoice,
+    ) -> Result<(Vec<Step>, FileDigests)> {
+        let (planned, _) = self.ask(ctx, choice).await?;
+        Ok((steps(planned.plan)?, make::own_files(bundle, &choice.root)?))
     }
 
     /// Deploys, and refuses by itself if its own plan has become stale, but of a first
@@ -248,6 +266,10 @@ impl Cli {
             }
         }
     }
+}
+
+fn steps(entries: BTreeMap<String, Entry>) -> Result<Vec<Step>> {
+    entries.into_iter().map(step).collect()
 }
 
 fn step((node, entry): (String, Entry)) -> Result<Step> {

@@ -67,19 +67,23 @@ async fn uploaded(
     }
 }
 
-/// The bundle's own files, without what is built, and those of them that are there.
-pub(super) async fn own_files(
+/// The bundle's own files, without what is built.
+pub(super) fn own_files(bundle: &Bundle, root: &Path) -> Result<FileDigests> {
+    digests(&sources(bundle, root)?)
+}
+
+/// Those of the bundle's own files that are there.
+pub(super) async fn own_there(
     ctx: &Ctx,
     bundle: &Bundle,
-    root: &Path,
-) -> Result<(FileDigests, FileDigests)> {
-    let wanted = digests(&sources(bundle, root)?)?;
+    wanted: &FileDigests,
+) -> Result<FileDigests> {
     let store = Store::new(&ctx.client, bundle);
     let (state, remembered) = tokio::try_join!(store.state(), store.remembered())?;
-    let mut there = uploaded(ctx, &state, &remembered, &wanted).await?;
+    let mut there = uploaded(ctx, &state, &remembered, wanted).await?;
     let folder = format!("{}/", bundle.file_path);
     there.0.retain(|path, _| path.starts_with(&folder));
-    Ok((wanted, there))
+    Ok(there)
 }
 
 fn sources(bundle: &Bundle, root: &Path) -> Result<Locals> {

@@ -117,10 +117,9 @@ impl UnitTests<'_> {
         let limit = Duration::from_secs_f64(unit.timeout_minutes * 60.0);
         let ended = child::follow(ctx, &mut command, limit).await?;
         let suite = read(&junit, |file| junit::parse(BufReader::new(file)));
-        let read = |path: &Path| {
-            text(path).and_then(|text| Coverage::parse(&text).map_err(|error| error.to_string()))
-        };
-        let coverage = coverage.is_file().then(|| read(&coverage));
+        let coverage = coverage.is_file().then(|| {
+            text(&coverage).and_then(|text| Coverage::parse(&text).map_err(|e| e.to_string()))
+        });
         Ok(Left { tested: judge(ended, suite, unit), coverage })
     }
 

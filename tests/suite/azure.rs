@@ -146,9 +146,9 @@ fn every_choice_gives_pipelines_without_a_finding() {
         return;
     }
     let dir = tempfile::tempdir().unwrap();
-    let (choices, files) = every_choice("azure", ".azure-pipelines", dir.path());
+    let (choices, files) = every_choice(repository, init, ".azure-pipelines", dir.path());
     assert_eq!(findings(&files), "");
-    insta::assert_snapshot!(format!("{choices} choices, {} pipelines", files.len()));
+    insta::assert_snapshot!(format!("{choices}\n{} pipelines", files.len()));
     let shared = std::fs::read_dir(root().join("pipelines")).unwrap();
     let shared: Vec<PathBuf> = shared.map(|entry| entry.unwrap().path()).collect();
     assert_eq!(shared.len(), 4);

@@ -131,11 +131,17 @@ pub(crate) fn combinations() -> Vec<(Option<&'static str>, Vec<&'static str>)> {
     all
 }
 
-/// What `init` writes for each of them at a host, each text once, as files of a folder.
-pub(crate) fn every_choice(host: &str, below: &str, into: &Path) -> (usize, Vec<PathBuf>) {
+/// What `init` writes for each of them, each text once, as files of a folder; and how
+/// many files each choice gives.
+pub(crate) fn every_choice(
+    repository: fn(&Path) -> PathBuf,
+    init: fn(&Path, &[&str]) -> (i32, String),
+    below: &str,
+    into: &Path,
+) -> (String, Vec<PathBuf>) {
     let mut texts = std::collections::BTreeMap::new();
-    let all = combinations();
-    for (project, args) in &all {
+    let mut told_of = Vec::new();
+    for (project, args) in combinations() {
         let dir = tempfile::tempdir().unwrap();
         let home = repository(dir.path());
         match project.map(|name| name.split_once(' ').unwrap_or((name, ""))) {
@@ -147,12 +153,14 @@ pub(crate) fn every_choice(host: &str, below: &str, into: &Path) -> (usize, Vec<
             }
             None => {}
         }
-        let host = format!("--host={host}");
-        let (code, told) = init(&home, &[&args[..], &[host.as_str()]].concat());
+        let (code, told) = init(&home, &args);
         assert_eq!(code, 0, "{project:?} {args:?}: {told}");
         let written = std::fs::read_dir(home.join(below)).unwrap();
         let written = written.map(|entry| entry.unwrap().path());
-        for path in written.filter(|path| path.extension().is_some_and(|end| end == "yml")) {
+        let is_yaml = |path: &PathBuf| path.extension().is_some_and(|end| end == "yml");
+        let written: Vec<PathBuf> = written.filter(is_yaml).collect();
+        told_of.push(format!("{} {} {}", written.len(), project.unwrap_or("-"), args.join(" ")));
+        for path in written {
             let name = path.file_name().unwrap().to_string_lossy().into_owned();
             texts.insert(std::fs::read_to_string(&path).unwrap(), name);
         }
@@ -163,7 +171,7 @@ pub(crate) fn every_choice(host: &str, below: &str, into: &Path) -> (usize, Vec<
         std::fs::write(&path, text).unwrap();
         path
     });
-    (all.len(), files.collect())
+    (told_of.join("\n"), files.collect())
 }
 
 #[test]
@@ -171,9 +179,9 @@ fn every_choice_gives_workflows_without_a_finding() {
     let dir = tempfile::tempdir().unwrap();
     let home = repository(dir.path());
     let folder = home.join(".github/workflows");
-    let (choices, files) = every_choice("github", ".github/workflows", &folder);
+    let (choices, files) = every_choice(repository, init, ".github/workflows", &folder);
     assert_eq!(lint(&home), files.len());
-    insta::assert_snapshot!(format!("{choices} choices, {} workflows", files.len()));
+    insta::assert_snapshot!(format!("{choices}\n{} workflows", files.len()));
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Metrics of alarms: right ones, false ones, and those that are missing.
 
+use std::sync::LazyLock;
+
 use super::order::LAST;
 use super::{Metric, Predictions, Settings};
 use crate::config::Better;
@@ -110,9 +112,15 @@ impl Predictions {
 
 impl Predictions {
     /// The metrics that go by alarms or by losses alone, of rows that count once; the
-    /// alarms are counted once for all of them. Nothing for others.
-    pub(super) fn plainly(&self, counts: &[[u8; 1]]) -> impl Fn(Metric) -> Option<f64> + Sync + '_ {
-        let [confusion] = self.confusion(counts);
+    /// alarms are counted once for all of them, where one is asked for. Nothing for others.
+    pub(super) fn plainly<'a>(
+        &'a self,
+        counts: &'a [[u8; 1]],
+    ) -> impl Fn(Metric) -> Option<f64> + Sync + 'a {
+        let confusion = LazyLock::new(|| {
+            let [confusion] = self.confusion(counts);
+            confusion
+        });
         move |metric| {
             if OF_ALARMS.contains(&metric) {
                 return Some(confusion.metric(metric, &self.settings));
