@@ -13,7 +13,7 @@ use serde_json::Value;
 use super::Workspace;
 use crate::names::Sha256;
 use crate::report::Fault;
-use crate::sys::{clock, fs, process};
+use crate::sys::{clock, fs, kept, process};
 
 /// The plain name first, as it is what the user calls Python; then the newest.
 const PYTHONS: [&str; 5] = ["python3", "python3.14", "python3.13", "python3.12", "python3.11"];
@@ -21,8 +21,8 @@ const PYTHONS: [&str; 5] = ["python3", "python3.14", "python3.13", "python3.12",
 /// What the packages of the starter project need.
 const OLDEST: (u32, u32) = (3, 11);
 
-/// Written last: an environment without it was never finished.
-const COMPLETE: &str = ".lakegate-complete";
+/// Of a virtual environment; the embedded workspace runs tasks on Unix alone.
+const OWN_PYTHON: &str = "bin/python";
 
 /// What to start a task's Python with.
 #[derive(Debug)]
@@ -163,18 +163,14 @@ with zipfile.ZipFile(source) as archive:
     lines = archive.read(metadata).decode().splitlines()
 needed = [line.split(':', 1)[1].strip() for line in lines if line.startswith('Requires-Dist:') and 'extra ==' not in line]
 pathlib.Path(target, '.requires').write_text('\\n'.join(needed))
-pathlib.Path(target, '.lakegate-complete').write_text('')
 ";
     let digest = Sha256::of(fs::read(wheel)?);
-    let target = workspace.cache.join("wheels").join(digest.short());
-    if !target.join(COMPLETE).exists() {
-        fs::remove(&target)?;
-        fs::create_dir_all(&target)?;
+    kept::once(&workspace.cache.join("wheels").join(digest.short()), async |target: &Path| {
         let mut command = process::installer(python, &workspace.env);
         command.args(["-c".as_ref(), UNPACK.as_ref(), wheel.as_os_str(), target.as_os_str()]);
-        run(command, "unpack the wheel").await?;
-    }
-    Ok(target)
+        run(command, "unpack the wheel").await.map(drop)
+    })
+    .await
 }
 
 async fn environment(
@@ -183,28 +179,22 @@ async fn environment(
     packages: &[String],
     scratch: &Path,
 ) -> Result<PathBuf> {
-    static BUILDING: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
     let version = version(workspace, python).await?;
     let parts = packages.iter().map(String::as_str).chain([version.trim()]);
-    let target = workspace.cache.join("environments").join(Sha256::of_parts(parts).short());
-    let own_python = target.join("bin/python");
-    let _turn = BUILDING.lock().await;
-    if target.join(COMPLETE).exists() {
-        return Ok(own_python);
-    }
-    let started = std::time::Instant::now();
-    tracing::info!(packages = packages.len(), "building a Python environment");
-    fs::remove(&target)?;
-    fs::create_dir_all(target.parent().unwrap_or(&target))?;
-    let mut create = process::installer(python, &workspace.env);
-    create.args(["-m".as_ref(), "venv".as_ref(), target.as_os_str()]);
-    run(create, "make a virtual environment").await?;
-    let requirements = scratch.join("requirements.txt");
-    fs::write_atomic(&requirements, packages.join("\n"))?;
-    install(workspace, &own_python, &requirements).await?;
-    fs::write_atomic(target.join(COMPLETE), packages.join("\n"))?;
-    tracing::info!(took = clock::human(started.elapsed()), "the environment is ready");
-    Ok(own_python)
+    let place = workspace.cache.join("environments").join(Sha256::of_parts(parts).short());
+    let built = kept::once(&place, async |target: &Path| {
+        let started = std::time::Instant::now();
+        tracing::info!(packages = packages.len(), "building a Python environment");
+        let mut create = process::installer(python, &workspace.env);
+        create.args(["-m".as_ref(), "venv".as_ref(), target.as_os_str()]);
+        run(create, "make a virtual environment").await?;
+        let requirements = scratch.join("requirements.txt");
+        fs::write_atomic(&requirements, packages.join("\n"))?;
+        install(workspace, &target.join(OWN_PYTHON), &requirements).await?;
+        tracing::info!(took = clock::human(started.elapsed()), "the environment is ready");
+        Ok(())
+    });
+    Ok(built.await?.join(OWN_PYTHON))
 }
 
 /// Python's own words about its version; one that is too old is refused.

@@ -10,7 +10,7 @@ use crate::names::Sha256;
 use crate::report::{Fault, FaultKind};
 use crate::step::Ctx;
 use crate::step::child::{self, Ended};
-use crate::sys::{fs, process};
+use crate::sys::{fs, kept, process};
 
 /// Packages that do not come in this time do not come.
 const INSTALL: Duration = Duration::from_secs(20 * 60);
@@ -45,15 +45,9 @@ fn found(ctx: &Ctx, program: &str) -> Result<PathBuf> {
 
 /// The folder of an environment that depends on these texts alone.
 fn place(ctx: &Ctx, parts: &[&str]) -> Result<PathBuf> {
-    let cache = match (ctx.env.get("LAKEGATE_CACHE"), ctx.env.get("HOME")) {
-        (Some(cache), _) => PathBuf::from(cache),
-        (None, Some(home)) => Path::new(home).join(".cache/lakegate"),
-        (None, None) => {
-            return Err(Fault::usage("where may environments be kept?")
-                .hint("set LAKEGATE_CACHE to a folder")
-                .into());
-        }
-    };
+    let cache = ctx.env.cache_dir().ok_or_else(|| {
+        Fault::usage("where may environments be kept?").hint("set LAKEGATE_CACHE to a folder")
+    })?;
     let digest = Sha256::of_parts(parts.iter().copied());
     let folder = cache.join("tests").join(digest.short());
     fs::create_dir_all(&folder)?;
@@ -96,24 +90,20 @@ async fn pip(ctx: &Ctx, folder: &Path, unit: &Unit) -> Result<PathBuf> {
         .to_owned();
     let extra = unit.packages.join("\n");
     let place = place(ctx, &[&lock, &extra, &version, &folder.display().to_string()])?;
-    let (venv, done) = (place.join("venv"), place.join("complete"));
-    let python = python_in(&venv);
-    if done.is_file() {
-        return Ok(python);
-    }
-    ctx.host.progress("install the packages of requirements.txt for the unit tests");
-    let mut make = process::installer(&base, &ctx.env);
-    make.args(["-m", "venv", "--clear"]).arg(&venv);
-    install(ctx, &mut make, "making the environment").await?;
-    let mut packages = process::installer(&python, &ctx.env);
-    packages
-        .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"])
-        .arg("requirements.txt")
-        .args(&unit.packages)
-        .current_dir(folder);
-    install(ctx, &mut packages, "installing the packages").await?;
-    fs::write_atomic(&done, "")?;
-    Ok(python)
+    let venv = kept::once(&place, async |venv: &Path| {
+        ctx.host.progress("install the packages of requirements.txt for the unit tests");
+        let mut make = process::installer(&base, &ctx.env);
+        make.args(["-m", "venv"]).arg(venv);
+        install(ctx, &mut make, "making the environment").await?;
+        let mut packages = process::installer(python_in(venv), &ctx.env);
+        packages
+            .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"])
+            .arg("requirements.txt")
+            .args(&unit.packages)
+            .current_dir(folder);
+        install(ctx, &mut packages, "installing the packages").await
+    });
+    Ok(python_in(&venv.await?))
 }
 
 /// What `conda env export` writes.
@@ -130,30 +120,34 @@ async fn conda(ctx: &Ctx, folder: &Path, unit: &Unit) -> Result<PathBuf> {
     let lock = fs::read_text(folder.join(CONDA)).context("`tests.unit.environment` is `conda`")?;
     let extra = unit.packages.join("\n");
     let place = place(ctx, &[&lock, &extra, &folder.display().to_string()])?;
-    let (prefix, done) = (place.join("conda"), place.join("complete"));
-    let python = if cfg!(windows) { prefix.join("python.exe") } else { prefix.join("bin/python") };
+    // It makes the last folder of the prefix itself.
+    let prefix_in = |built: &Path| built.join("conda");
+    let python_in = |built: &Path| {
+        let inside = if cfg!(windows) { "python.exe" } else { "bin/python" };
+        prefix_in(built).join(inside)
+    };
+    let build = async |built: &Path| {
+        ctx.host.progress(&format!("install the packages of {CONDA} for the unit tests"));
+        let mut create = process::installer(&tool, &ctx.env);
+        create
+            .args(["env", "create", "--quiet", "--file", CONDA, "--prefix"])
+            .arg(prefix_in(built))
+            .current_dir(folder)
+            // The flag that says so differs between them and their versions.
+            .envs([("CONDA_ALWAYS_YES", "true"), ("MAMBA_ALWAYS_YES", "true")]);
+        install(ctx, &mut create, "making the environment").await?;
+        add_packages(ctx, &python_in(built), unit).await
+    };
     // Files that it names may say something else by now.
     let names_files = lock.lines().any(|line| {
         let line = line.trim().trim_start_matches("- ").trim_matches(['"', '\'']);
         line.starts_with('-') || line.starts_with('.') || line.starts_with("file:")
     });
-    if done.is_file() && !names_files {
-        return Ok(python);
-    }
-    // What an earlier attempt left would be taken for an environment.
-    fs::remove(&prefix)?;
-    ctx.host.progress(&format!("install the packages of {CONDA} for the unit tests"));
-    let mut create = process::installer(&tool, &ctx.env);
-    create
-        .args(["env", "create", "--quiet", "--file", CONDA, "--prefix"])
-        .arg(&prefix)
-        .current_dir(folder)
-        // The flag that says so differs between them and their versions.
-        .envs([("CONDA_ALWAYS_YES", "true"), ("MAMBA_ALWAYS_YES", "true")]);
-    install(ctx, &mut create, "making the environment").await?;
-    add_packages(ctx, &python, unit).await?;
-    fs::write_atomic(&done, "")?;
-    Ok(python)
+    let built = match names_files {
+        true => kept::again(&place, build).await?,
+        false => kept::once(&place, build).await?,
+    };
+    Ok(python_in(&built))
 }
 
 async fn uv(ctx: &Ctx, folder: &Path, unit: &Unit) -> Result<PathBuf> {

@@ -8,6 +8,7 @@ pub mod env;
 pub mod fs;
 pub mod git;
 pub mod https;
+pub mod kept;
 pub mod process;
 pub mod retry;
 pub mod terminal;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{Output, Stdio};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -83,6 +83,22 @@ fn walk_with_kills(dir: &Path) {
     }
 }
 
+/// The steps that came otherwise than they should, with the end of their logs.
+fn came_otherwise(dir: &Path, output: &Output) -> String {
+    let told = std::fs::read_to_string(dir.join("tour.json")).unwrap_or_default();
+    let travel: Value = serde_json::from_str(&told).unwrap_or_default();
+    let steps = travel["done"].as_array().into_iter().flatten();
+    let mut found = text(&output.stderr);
+    for step in steps.filter(|step| step["as_expected"] != true) {
+        let log = dir.join("logs").join(format!("{}.log", step["id"].as_str().unwrap()));
+        let log = std::fs::read_to_string(log).unwrap_or_default();
+        let from = log.lines().count().saturating_sub(20);
+        let last: Vec<_> = log.lines().skip(from).collect();
+        found += &format!("{}: {}\n{}\n", step["id"], step["reason"], last.join("\n"));
+    }
+    found
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_loop_runs_and_a_kill_in_any_step_changes_nothing() {
     python();
@@ -96,7 +112,7 @@ async fn the_loop_runs_and_a_kill_in_any_step_changes_nothing() {
     let mut tour = lakegate();
     tour.args(["tour", "--json", "--dir"]).arg(&whole);
     let output = within(Duration::from_secs(600), &mut tour);
-    assert!(output.status.success(), "{}{}", text(&output.stdout), text(&output.stderr));
+    assert!(output.status.success(), "{}", came_otherwise(&whole, &output));
     let result: Value = serde_json::from_slice(&output.stdout).unwrap();
     let steps = result["steps"].as_array().unwrap();
     assert_eq!(steps.len(), STEPS);
@@ -111,6 +127,6 @@ async fn the_loop_runs_and_a_kill_in_any_step_changes_nothing() {
     let mut tour = lakegate();
     tour.arg("tour").arg("--dir").arg(&killed);
     let output = within(Duration::from_secs(600), &mut tour);
-    assert!(output.status.success(), "{}{}", text(&output.stdout), text(&output.stderr));
+    assert!(output.status.success(), "{}", came_otherwise(&killed, &output));
     assert_eq!(state_of(&killed).await, golden);
 }
