@@ -1,7 +1,8 @@
 //! How often a check cries wolf, and what it sees: simulated pairs of tables.
 //!
 //! `LAKEGATE_SIMULATE=PAIRS,ROWS` runs more of them and prints the rates;
-//! `PAIRS,ROWS,SHIFT` for one shift only.
+//! `PAIRS,ROWS,SHIFT` for one shift only, and `PAIRS,ROWS,SHIFT,FROM` goes on where
+//! `FROM` pairs were done.
 
 use rand_core::{Rng as _, SeedableRng as _};
 use rand_xoshiro::Xoshiro256PlusPlus;
@@ -13,9 +14,14 @@ use crate::config::{Config, Drift};
 use crate::stats::column::{Column, Measure};
 use crate::stats::keys::{Scale, of_float};
 
-struct Random(Xoshiro256PlusPlus);
+/// A generator, and what is left of its last draw.
+struct Random(Xoshiro256PlusPlus, u64);
 
 impl Random {
+    fn seeded(seed: u64) -> Self {
+        Self(Xoshiro256PlusPlus::seed_from_u64(seed), 0)
+    }
+
     fn uniform(&mut self) -> f64 {
         ((self.0.next_u64() >> 11) as f64 + 0.5) / (1u64 << 53) as f64
     }
@@ -26,40 +32,84 @@ impl Random {
     }
 }
 
-/// One side of column `kind` of 40, its location moved by `shift` deviations.
-fn side(kind: usize, rows: usize, shift: f64, random: &mut Random) -> Column {
-    if kind.is_multiple_of(4) {
-        let categories = [3, 12, 100, 1000][kind / 4 % 4];
+/// A distribution that is known by this many of its own draws; between two
+/// neighbours it is even. A draw from it costs no logarithm.
+const KNOTS: usize = 1 << 16;
+
+/// What the sides of a table are drawn from.
+struct Shapes {
+    numbers: [Vec<f64>; 3],
+    categories: [Vec<u16>; 4],
+}
+
+impl Shapes {
+    /// With the location of each moved by `shift` deviations.
+    fn shifted(shift: f64) -> Self {
+        let mut random = Random::seeded(0x51ed);
+        let mut numbers = [0, 1, 2].map(|_| Vec::with_capacity(KNOTS));
+        for _ in 0..KNOTS {
+            let x = random.normal() + shift;
+            // Normal; log-normal, which a draw rounds to ties; with heavy tails.
+            for (knots, x) in numbers.iter_mut().zip([x, x.exp(), x / random.uniform().sqrt()]) {
+                knots.push(x);
+            }
+        }
+        for knots in &mut numbers {
+            knots.sort_by(f64::total_cmp);
+        }
+        let categories = [3, 12, 100, 1000].map(|categories| {
+            // Falling shares, as categories have them.
+            let share = |at: usize| ((at as f64 + 0.5) / KNOTS as f64).powf(2.0 - shift);
+            (0..KNOTS).map(|at| (share(at) * f64::from(categories)) as u16).collect()
+        });
+        Self { numbers, categories }
+    }
+
+    /// One side of column `kind` of 40.
+    fn side(&self, kind: usize, rows: usize, random: &mut Random) -> Column {
+        if kind.is_multiple_of(4) {
+            return self.categories(kind / 4 % 4, rows, random);
+        }
+        let knots = &self.numbers[kind % 4 - 1];
+        let keys: Vec<u64> = (0..rows)
+            .map(|_| {
+                let draw = random.0.next_u64();
+                let at = (draw >> 48) as usize % (KNOTS - 1);
+                let part = (draw & u64::from(u32::MAX)) as f64 / f64::from(u32::MAX);
+                let x = knots[at] + part * (knots[at + 1] - knots[at]);
+                of_float(if kind % 4 == 2 { (x * 100.0).round() / 100.0 } else { x })
+            })
+            .collect();
+        let mut column = Column::new(Measure::Numbers(Scale::Float));
+        let Column::Numbers(numbers) = &mut column else { unreachable!() };
+        numbers.push(&keys);
+        column
+    }
+
+    fn categories(&self, which: usize, rows: usize, random: &mut Random) -> Column {
+        let of = &self.categories[which];
+        let mut seen = vec![0; usize::from(of[KNOTS - 1]) + 1];
+        for row in 0..rows {
+            // Four draws of 16 bits in one of 64.
+            if row % 4 == 0 {
+                random.1 = random.0.next_u64();
+            }
+            seen[usize::from(of[(random.1 >> (row % 4 * 16)) as usize % KNOTS])] += 1;
+        }
         let mut column = Column::new(Measure::Categories);
         let Column::Categories(counts) = &mut column else { unreachable!() };
-        for _ in 0..rows {
-            // Falling shares, as categories have them.
-            let draw = random.uniform().powf(2.0 - shift) * f64::from(categories);
-            counts.push((draw as u32).to_string().as_bytes(), 1);
+        for (category, count) in seen.into_iter().enumerate().filter(|(_, count)| *count > 0) {
+            counts.push(category.to_string().as_bytes(), count);
         }
-        return column;
+        column
     }
-    let keys: Vec<u64> = (0..rows)
-        .map(|_| {
-            let x = random.normal() + shift;
-            of_float(match kind % 4 {
-                1 => x,
-                2 => (x.exp() * 100.0).round() / 100.0,
-                _ => x / random.uniform().sqrt(),
-            })
-        })
-        .collect();
-    let mut column = Column::new(Measure::Numbers(Scale::Float));
-    let Column::Numbers(numbers) = &mut column else { unreachable!() };
-    numbers.push(&keys);
-    column
 }
 
 /// The states of the table, and the columns that drifted or are watched.
-fn pair(policy: &Drift, seed: u64, rows: usize, shift: f64) -> (State, usize, usize) {
-    let mut random = Random(Xoshiro256PlusPlus::seed_from_u64(seed));
+fn pair(policy: &Drift, seed: u64, rows: usize, shapes: &[Shapes; 2]) -> (State, usize, usize) {
+    let mut random = Random::seeded(seed);
     let columns = (0..40).map(|kind| {
-        let sides = [0.0, shift].map(|shift| side(kind, rows, shift, &mut random));
+        let sides = shapes.each_ref().map(|shapes| shapes.side(kind, rows, &mut random));
         compare(&kind.to_string(), [&sides[0], &sides[1]], policy.bins).unwrap()
     });
     let scope = Scoped { scope: Against::All, rows: [rows as u64; 2], columns: columns.collect() };
@@ -77,13 +127,15 @@ struct Rates {
     columns: [f64; 2],
 }
 
-fn rates(pairs: u64, rows: usize, shift: f64) -> Rates {
+fn rates(pairs: std::ops::Range<u64>, rows: usize, shift: f64) -> Rates {
+    let shapes = [0.0, shift].map(Shapes::shifted);
+    let count = (pairs.end - pairs.start) as f64;
     let policy = "drift: {baseline: a.csv, current: b.csv, min_rows: 1}";
     let policy = Config::parse("t", policy).unwrap().drift.unwrap();
     let found: Vec<_> =
-        (0..pairs).into_par_iter().map(|seed| pair(&policy, seed, rows, shift)).collect();
+        pairs.into_par_iter().map(|seed| pair(&policy, seed, rows, &shapes)).collect();
     let share = |wanted: &dyn Fn(&(State, usize, usize)) -> f64| {
-        found.iter().map(wanted).sum::<f64>() / pairs as f64
+        found.iter().map(wanted).sum::<f64>() / count
     };
     Rates {
         any: share(&|found| f64::from(u8::from(found.1 > 0))),
@@ -101,10 +153,11 @@ fn a_check_cries_wolf_no_oftener_than_it_says() {
     let asked = std::env::var("LAKEGATE_SIMULATE");
     if let Ok(asked) = asked {
         let parts: Vec<&str> = asked.split(',').collect();
-        let (pairs, rows) = (parts[0].parse().unwrap(), parts[1].parse().unwrap());
+        let (pairs, rows): (u64, _) = (parts[0].parse().unwrap(), parts[1].parse().unwrap());
+        let from: u64 = parts.get(3).map_or(0, |from| from.parse().unwrap());
         let one: Option<f64> = parts.get(2).map(|shift| shift.parse().unwrap());
         for shift in one.map_or_else(|| vec![0.0, 0.03, 0.25, 0.5], |shift| vec![shift]) {
-            let found = rates(pairs, rows, shift);
+            let found = rates(from..from + pairs, rows, shift);
             println!(
                 "{pairs} pairs of {rows} rows, {shift} deviations: table {:.4}, any column {:.4}, columns drifted {:.4}, or watched {:.4}",
                 found.table, found.any, found.columns[0], found.columns[1]
@@ -112,9 +165,9 @@ fn a_check_cries_wolf_no_oftener_than_it_says() {
         }
         return;
     }
-    let quiet = rates(12, 1000, 0.0);
+    let quiet = rates(0..12, 1000, 0.0);
     assert_eq!(quiet.table, 0.0);
     assert!(quiet.any <= 0.02, "{}", quiet.any);
-    let loud = rates(2, 2000, 0.6);
+    let loud = rates(0..2, 2000, 0.6);
     assert_eq!(loud.table, 1.0);
 }
