@@ -48,13 +48,16 @@ pub async fn load_bundle(
     env: &Env,
     context: &Context,
 ) -> Result<Bundle> {
-    let me = client.me().await.context("ask the workspace who is calling")?;
+    let at = async {
+        match (context.host, context.branch.is_none()) {
+            ("terminal", true) => checked_out(env, &choice.root).await,
+            _ => (context.branch.clone(), context.commit.clone()),
+        }
+    };
+    let (me, (branch, commit)) = tokio::join!(client.me(), at);
+    let me = me.context("ask the workspace who is calling")?;
     let mut variables = given(env);
     variables.extend(choice.variables.clone());
-    let (branch, commit) = match (context.host, context.branch.is_none()) {
-        ("terminal", true) => checked_out(env, &choice.root).await,
-        _ => (context.branch.clone(), context.commit.clone()),
-    };
     let mut around = Surroundings {
         short_name: me.short_name(),
         user: me.user_name,

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use futures::{StreamExt as _, TryStreamExt as _};
+use rayon::prelude::*;
 
 use super::store::Store;
 use super::{artifacts, remote};
@@ -34,17 +35,23 @@ pub struct Prepared {
 /// What removing everything that is deployed would do.
 pub async fn removal(ctx: &Ctx, bundle: &Bundle) -> Result<Prepared> {
     let empty = Bundle { resources: BTreeMap::new(), ..bundle.clone() };
-    compare(ctx, &empty, FileDigests::default(), Locals::new()).await
+    let known = known(ctx, bundle).await?;
+    compare(ctx, &empty, known, FileDigests::default(), Locals::new()).await
+}
+
+/// What the workspace keeps of the last deployment.
+async fn known(ctx: &Ctx, bundle: &Bundle) -> Result<(State, Remembered)> {
+    let store = Store::new(&ctx.client, bundle);
+    tokio::try_join!(store.state(), store.remembered())
 }
 
 async fn compare(
     ctx: &Ctx,
     bundle: &Bundle,
+    (state, remembered): (State, Remembered),
     files: FileDigests,
     locals: Locals,
 ) -> Result<Prepared> {
-    let store = Store::new(&ctx.client, bundle);
-    let (state, remembered) = tokio::try_join!(store.state(), store.remembered())?;
     let remotes = remote::look(&ctx.client, &state).await?;
     let uploaded = uploaded(ctx, &state, &remembered, &files).await?;
     let standing =
@@ -78,8 +85,7 @@ pub(super) async fn own_there(
     bundle: &Bundle,
     wanted: &FileDigests,
 ) -> Result<FileDigests> {
-    let store = Store::new(&ctx.client, bundle);
-    let (state, remembered) = tokio::try_join!(store.state(), store.remembered())?;
+    let (state, remembered) = known(ctx, bundle).await?;
     let mut there = uploaded(ctx, &state, &remembered, wanted).await?;
     let folder = format!("{}/", bundle.file_path);
     there.0.retain(|path, _| path.starts_with(&folder));
@@ -95,7 +101,7 @@ fn digests(locals: &Locals) -> Result<FileDigests> {
     let digest = |(path, local): (&String, &PathBuf)| {
         anyhow::Ok((path.clone(), Sha256::of(fs::read(local)?)))
     };
-    Ok(FileDigests(locals.iter().map(digest).collect::<Result<_>>()?))
+    Ok(FileDigests(locals.par_iter().map(digest).collect::<Result<_>>()?))
 }
 
 /// The digests of files that another tool may have put there.
@@ -134,10 +140,13 @@ pub async fn prepare(ctx: &Ctx, bundle: &mut Bundle, root: &Path) -> Result<Prep
     }
     bundle.name_wheels(&names).map_err(|error| checkout::usage(&error))?;
     locals.extend(sources(bundle, root)?);
-    let digests = digests(&locals)?;
     check_programs(bundle, &locals)?;
     fill_dashboards(bundle, root)?;
-    compare(ctx, bundle, digests, locals).await
+    // Files are read while the workspace answers.
+    let hashing = tokio::task::spawn_blocking(move || anyhow::Ok((digests(&locals)?, locals)));
+    let hashed = async { hashing.await.context("hash the bundle's files")? };
+    let (known, (digests, locals)) = tokio::try_join!(known(ctx, bundle), hashed)?;
+    compare(ctx, bundle, known, digests, locals).await
 }
 
 /// Dashboards are files of the bundle.
