@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::estimate::Estimate;
-use super::metrics::{Measure, Model, Ready};
+use super::metrics::{Measure, Model, Panel};
 use super::resample::{Counts, Drawn, LANES, Units};
 
 /// How an interval follows from the resamples.
@@ -63,17 +63,9 @@ fn estimates<const M: usize>(
     let order = models[0].order();
     let units = &plan.units.reordered(&order);
     let models = models.map(|model| model.taken(&order));
-    let ready: Vec<[Ready<'_>; M]> = measures
-        .par_iter()
-        .map(|measure| models.each_ref().map(|model| model.ready(measure)))
-        .collect();
+    let panel = Panel::new(&models, measures);
     let machine = Arch::new();
-    let judge = |counts: &[Counts]| -> Block<M> {
-        let of_measure = |ready: &[Ready<'_>; M]| {
-            ready.each_ref().map(|ready| ready.counted_by(machine, counts))
-        };
-        ready.iter().map(of_measure).collect()
-    };
+    let judge = |counts: &[Counts]| -> Block<M> { panel.counted(machine, counts) };
     let lanes = LANES as u32;
     let drawn: Vec<Block<M>> = (0..plan.resamples.div_ceil(lanes))
         .into_par_iter()
@@ -89,17 +81,14 @@ fn estimates<const M: usize>(
             })
             .collect(),
     };
-    let whole = vec![[1]; order.len()];
+    let whole = panel.counted(machine, &vec![[1]; order.len()]);
     let of_measure = |at: usize| {
         let take = |blocks: &[Block<M>], count: u32| -> Vec<f64> {
             let of_lane = |block: &Block<M>, lane: usize| finish(block[at].map(|of| of[lane]));
             let values = blocks.iter().flat_map(|block| (0..LANES).map(move |lane| (block, lane)));
             values.map(|(block, lane)| of_lane(block, lane)).take(count as usize).collect()
         };
-        let value = finish(ready[at].each_ref().map(|ready| {
-            let [value] = ready.counted(&whole);
-            value
-        }));
+        let value = finish(whole[at].map(|[value]| value));
         let resamples = take(&drawn, plan.resamples);
         match plan.method {
             Method::Percentile => Estimate::percentile(value, resamples),

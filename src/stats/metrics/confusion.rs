@@ -22,7 +22,7 @@ pub(super) struct Confusion {
 impl Predictions {
     #[inline(always)]
     pub(super) fn confusion<const N: usize>(&self, counts: &[[u8; N]]) -> [Confusion; N] {
-        if self.hard && self.weights.is_none() {
+        if self.counts_whole() {
             return self.whole_confusion(counts);
         }
         // Positives and negatives, without and with an alarm.
@@ -68,17 +68,21 @@ impl Predictions {
             }
         }
         std::array::from_fn(|lane| {
-            let missed = positives[lane] - hits[lane];
-            let false_alarms = alarms[lane] - hits[lane];
-            let passed = all[lane] - alarms[lane] - missed;
-            let [hits, false_alarms, missed, passed] =
-                [hits[lane], false_alarms, missed, passed].map(f64::from);
-            Confusion { hits, false_alarms, missed, passed }
+            let of_alarms = [hits[lane], alarms[lane] - hits[lane]];
+            Confusion::of(of_alarms, [positives[lane], all[lane] - positives[lane]])
         })
     }
 }
 
 impl Predictions {
+    pub(super) fn metric_of<const N: usize>(
+        &self,
+        metric: Metric,
+        confusions: &[Confusion; N],
+    ) -> [f64; N] {
+        confusions.map(|confusion| confusion.metric(metric, &self.settings))
+    }
+
     /// The score from which on alarms make the metric best, the highest of
     /// several; nothing where no row, or every row, is positive.
     pub fn best_threshold(&self, metric: Metric) -> Option<f64> {
@@ -122,7 +126,7 @@ impl Predictions {
             confusion
         });
         move |metric| {
-            if OF_ALARMS.contains(&metric) {
+            if goes_by_alarms(metric) {
                 return Some(confusion.metric(metric, &self.settings));
             }
             self.mean_loss(metric)
@@ -142,7 +146,20 @@ const OF_ALARMS: [Metric; 9] = [
     Metric::Cost,
 ];
 
+/// Whether a metric follows from what was said of the rows and what they are.
+pub(super) fn goes_by_alarms(metric: Metric) -> bool {
+    OF_ALARMS.contains(&metric)
+}
+
 impl Confusion {
+    /// From the positives and negatives that have an alarm, and those of all rows.
+    pub(super) fn of([hits, false_alarms]: [u32; 2], [positives, negatives]: [u32; 2]) -> Self {
+        let [missed, passed] = [positives - hits, negatives - false_alarms];
+        let [hits, false_alarms, missed, passed] =
+            [hits, false_alarms, missed, passed].map(f64::from);
+        Self { hits, false_alarms, missed, passed }
+    }
+
     pub(super) fn rows(&self) -> f64 {
         self.hits + self.false_alarms + self.missed + self.passed
     }

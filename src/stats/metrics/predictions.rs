@@ -76,6 +76,17 @@ impl Predictions {
         self
     }
 
+    /// Whether every row is a positive or a negative, and counts alike.
+    pub(super) fn counts_whole(&self) -> bool {
+        self.hard && self.weights.is_none()
+    }
+
+    /// How many rows have an alarm, where they are those of the highest scores.
+    pub(super) fn alarms_lead(&self) -> Option<usize> {
+        let alarms = self.alarms.iter().filter(|alarm| **alarm).count();
+        self.order[..alarms].iter().all(|row| self.alarms[*row as usize]).then_some(alarms)
+    }
+
     /// The label of the row at a place of the order.
     #[inline(always)]
     pub(super) fn ranked_label(&self, at: usize) -> f64 {
@@ -136,12 +147,12 @@ impl Predictions {
     #[inline(always)]
     pub(super) fn whole<const N: usize>(&self, metric: Metric, counts: &[[u8; N]]) -> [f64; N] {
         match metric {
-            Metric::RocAuc if self.hard && self.weights.is_none() => self.whole_roc_auc(counts),
+            Metric::RocAuc if self.counts_whole() => self.walked(0, counts).area,
             Metric::RocAuc => self.roc_auc(counts),
             Metric::PrAuc => self.average_precision(counts),
             Metric::LiftAtTop | Metric::RecallAtTop => self.at_top(metric, counts),
             Metric::CalibrationError => self.calibration_error(counts),
-            _ => self.confusion(counts).map(|confusion| confusion.metric(metric, &self.settings)),
+            _ => self.metric_of(metric, &self.confusion(counts)),
         }
     }
 

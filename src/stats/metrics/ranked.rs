@@ -7,6 +7,32 @@ use super::{Metric, Predictions};
 /// over the memory, and fetches that follow each other closely overlap.
 const AHEAD: usize = 64;
 
+/// What has come by on a walk along falling scores.
+struct Pairs<const N: usize> {
+    /// Positives and negatives.
+    above: [u32; N],
+    below: [u32; N],
+    /// Pairs in which the positive scores higher, and those that are equal.
+    higher: [u64; N],
+    equal: [u64; N],
+}
+
+impl<const N: usize> Default for Pairs<N> {
+    fn default() -> Self {
+        Self { above: [0; N], below: [0; N], higher: [0; N], equal: [0; N] }
+    }
+}
+
+/// What a walk along falling scores tells, with positives and negatives apart.
+pub(super) struct Walked<const N: usize> {
+    /// The area under the ROC curve.
+    pub(super) area: [f64; N],
+    /// Of the rows that came first.
+    pub(super) first: [[u32; N]; 2],
+    /// Of all rows.
+    pub(super) all: [[u32; N]; 2],
+}
+
 // Loops are written out where it matters: a closure in one is compiled without
 // the wider instructions around it.
 impl Predictions {
@@ -37,17 +63,38 @@ impl Predictions {
         }
     }
 
-    /// [`Self::roc_auc`] in whole numbers, for rows that count whole.
+    /// [`Self::roc_auc`] in whole numbers, for rows that count whole; and what had
+    /// come by when `first` rows were passed, where two scores differ.
     #[inline(always)]
-    pub(super) fn whole_roc_auc<const N: usize>(&self, counts: &[[u8; N]]) -> [f64; N] {
+    pub(super) fn walked<const N: usize>(&self, first: usize, counts: &[[u8; N]]) -> Walked<N> {
+        let mut pairs = Pairs::default();
+        self.go_along(0..first, counts, &mut pairs);
+        let then = [pairs.above, pairs.below];
+        self.go_along(first..self.order.len(), counts, &mut pairs);
+        let Pairs { above, below, higher, equal } = pairs;
+        let mut area = [0.0; N];
+        for lane in 0..N {
+            // Ties count half.
+            let twice = (2 * higher[lane] + equal[lane]) as f64;
+            area[lane] = twice / 2.0 / (f64::from(above[lane]) * f64::from(below[lane]));
+        }
+        Walked { area, first: then, all: [above, below] }
+    }
+
+    #[inline(always)]
+    fn go_along<const N: usize>(
+        &self,
+        places: std::ops::Range<usize>,
+        counts: &[[u8; N]],
+        pairs: &mut Pairs<N>,
+    ) {
+        // Copies stay in registers.
+        let Pairs { mut above, mut below, mut higher, mut equal } = *pairs;
         let (mut positives, mut negatives) = ([0u32; N], [0u32; N]);
-        let (mut above, mut below) = ([0u32; N], [0u32; N]);
-        // Pairs in which the positive scores higher, and those that are equal.
-        let (mut higher, mut equal) = ([0u64; N], [0u64; N]);
         let mut fetched = [[0; N]; AHEAD];
-        let masks = self.ranked_positives.chunks(AHEAD);
-        let chunks = self.order.chunks(AHEAD).zip(self.marks.chunks(AHEAD)).zip(masks);
-        for ((rows, marks), masks) in chunks {
+        let marks = self.marks[places.clone()].chunks(AHEAD);
+        let masks = self.ranked_positives[places.clone()].chunks(AHEAD);
+        for ((rows, marks), masks) in self.order[places].chunks(AHEAD).zip(marks).zip(masks) {
             for (slot, row) in fetched.iter_mut().zip(rows) {
                 *slot = counts[*row as usize];
             }
@@ -84,13 +131,7 @@ impl Predictions {
                 }
             }
         }
-        let mut found = [0.0; N];
-        for lane in 0..N {
-            // Ties count half.
-            let area = (2 * higher[lane] + equal[lane]) as f64 / 2.0;
-            found[lane] = area / (f64::from(above[lane]) * f64::from(below[lane]));
-        }
-        found
+        *pairs = Pairs { above, below, higher, equal };
     }
 
     /// The chance that a positive scores above a negative; ties count half
