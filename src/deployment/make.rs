@@ -98,9 +98,8 @@ fn sources(bundle: &Bundle, root: &Path) -> Result<Locals> {
 }
 
 fn digests(locals: &Locals) -> Result<FileDigests> {
-    let digest = |(path, local): (&String, &PathBuf)| {
-        anyhow::Ok((path.clone(), Sha256::of(fs::read(local)?)))
-    };
+    let digest =
+        |(path, local): (&String, &PathBuf)| anyhow::Ok((path.clone(), fs::digest(local)?));
     Ok(FileDigests(locals.par_iter().map(digest).collect::<Result<_>>()?))
 }
 

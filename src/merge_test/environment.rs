@@ -8,8 +8,8 @@ use anyhow::{Context as _, Result};
 use crate::config::{Environment, Unit};
 use crate::names::Sha256;
 use crate::report::{Fault, FaultKind};
-use crate::step::Ctx;
 use crate::step::child::{self, Ended};
+use crate::step::{Cancel, Ctx};
 use crate::sys::{fs, kept, process};
 
 /// Packages that do not come in this time do not come.
@@ -69,6 +69,19 @@ async fn install(ctx: &Ctx, command: &mut tokio::process::Command, what: &str) -
     Err(fault.into())
 }
 
+/// Another process may be building, for as long as an installer takes. One of ours
+/// is asked first: it ends what it started.
+async fn unless_cancelled(
+    ctx: &Ctx,
+    building: impl Future<Output = Result<PathBuf>>,
+) -> Result<PathBuf> {
+    tokio::select! {
+        biased;
+        built = building => built,
+        () = ctx.cancel.asked() => Err(Cancel::fault("make the environment of the tests").into()),
+    }
+}
+
 /// What the policy asks for beside the lock.
 async fn add_packages(ctx: &Ctx, python: &Path, unit: &Unit) -> Result<()> {
     if unit.packages.is_empty() {
@@ -90,7 +103,7 @@ async fn pip(ctx: &Ctx, folder: &Path, unit: &Unit) -> Result<PathBuf> {
         .to_owned();
     let extra = unit.packages.join("\n");
     let place = place(ctx, &[&lock, &extra, &version, &folder.display().to_string()])?;
-    let venv = kept::once(&place, async |venv: &Path| {
+    let building = kept::once(&place, async |venv: &Path| {
         ctx.host.progress("install the packages of requirements.txt for the unit tests");
         let mut make = process::installer(&base, &ctx.env);
         make.args(["-m", "venv"]).arg(venv);
@@ -103,7 +116,7 @@ async fn pip(ctx: &Ctx, folder: &Path, unit: &Unit) -> Result<PathBuf> {
             .current_dir(folder);
         install(ctx, &mut packages, "installing the packages").await
     });
-    Ok(python_in(&venv.await?))
+    Ok(python_in(&unless_cancelled(ctx, building).await?))
 }
 
 /// What `conda env export` writes.
@@ -143,11 +156,10 @@ async fn conda(ctx: &Ctx, folder: &Path, unit: &Unit) -> Result<PathBuf> {
         let line = line.trim().trim_start_matches("- ").trim_matches(['"', '\'']);
         line.starts_with('-') || line.starts_with('.') || line.starts_with("file:")
     });
-    let built = match names_files {
-        true => kept::again(&place, build).await?,
-        false => kept::once(&place, build).await?,
+    let building = async {
+        if names_files { kept::again(&place, build).await } else { kept::once(&place, build).await }
     };
-    Ok(python_in(&built))
+    Ok(python_in(&unless_cancelled(ctx, building).await?))
 }
 
 async fn uv(ctx: &Ctx, folder: &Path, unit: &Unit) -> Result<PathBuf> {

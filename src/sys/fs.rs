@@ -249,6 +249,17 @@ pub fn digest(path: &Path) -> Result<Sha256> {
     read.with_context(|| format!("read `{}`", path.display()))
 }
 
+/// A folder whose name nobody has used, readable as others are. It vanishes with its
+/// handle, unless it is kept.
+pub fn unused_folder(parent: &Path, prefix: &str) -> Result<tempfile::TempDir> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(prefix);
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o777));
+    let made = builder.tempdir_in(parent);
+    made.with_context(|| format!("make a folder in `{}`", parent.display()))
+}
+
 /// A file for reading and writing that vanishes with its last handle.
 pub fn nameless(folder: &Path) -> Result<std::fs::File> {
     tempfile::tempfile_in(folder).with_context(|| format!("make a file in `{}`", folder.display()))

@@ -23,8 +23,8 @@ const LOCK: &str = "lock";
 /// # Errors
 /// Those of `build`: nothing is kept then, and the next call builds anew.
 pub async fn once(place: &Path, build: impl AsyncFnOnce(&Path) -> Result<()>) -> Result<PathBuf> {
-    fs::create_dir_all(place)?;
-    // Whoever finds it whole needs no lock: it is never written to again.
+    let place = &made(place)?;
+    // Whoever finds it whole needs no lock.
     if let Some(whole) = whole(place)? {
         return Ok(whole);
     }
@@ -35,15 +35,22 @@ pub async fn once(place: &Path, build: impl AsyncFnOnce(&Path) -> Result<()>) ->
     }
 }
 
-/// As [`once`], but what is there already is built again: what it was built from
-/// may say something else by now.
+/// As [`once`], but what is there already is built again, and goes: what it was built
+/// from may say something else by now. Two that use one place at the same time must
+/// not call this.
 ///
 /// # Errors
 /// Those of `build`; what was there before is kept then.
 pub async fn again(place: &Path, build: impl AsyncFnOnce(&Path) -> Result<()>) -> Result<PathBuf> {
-    fs::create_dir_all(place)?;
+    let place = &made(place)?;
     let _turn = turn(place).await?;
     fill(place, build).await
+}
+
+/// Programs that are started elsewhere find it by its whole path.
+fn made(place: &Path) -> Result<PathBuf> {
+    fs::create_dir_all(place)?;
+    fs::canonicalize(place)
 }
 
 fn whole(place: &Path) -> Result<Option<PathBuf>> {
@@ -52,18 +59,15 @@ fn whole(place: &Path) -> Result<Option<PathBuf>> {
 }
 
 async fn fill(place: &Path, build: impl AsyncFnOnce(&Path) -> Result<()>) -> Result<PathBuf> {
-    let folder = tempfile::Builder::new()
-        .prefix("of-")
-        .tempdir_in(place)
-        .with_context(|| format!("make a folder in `{}`", place.display()))?;
+    let folder = fs::unused_folder(place, "of-")?;
     build(folder.path()).await?;
     let folder = folder.keep();
     let name = folder.file_name().context("a folder has a name")?.to_string_lossy().into_owned();
     fs::write_atomic(place.join(BUILT), &name)?;
     for (other, ..) in fs::entries(place)?.unwrap_or_default() {
         if other != name && other != BUILT && other != LOCK {
-            // An installer that outlived its parent may still write there: then the
-            // next build takes it away.
+            // An installer that outlived its parent may write there still: what it
+            // leaves is never looked at.
             let _left = fs::remove(place.join(other));
         }
     }
@@ -75,12 +79,23 @@ async fn fill(place: &Path, build: impl AsyncFnOnce(&Path) -> Result<()>) -> Res
 async fn turn(place: &Path) -> Result<File> {
     let path = place.join(LOCK);
     let file = fs::create(&path)?;
+    let mut is_told = false;
     loop {
         match file.try_lock() {
             Ok(()) => return Ok(file),
-            Err(TryLockError::WouldBlock) => tokio::time::sleep(Duration::from_millis(50)).await,
+            Err(TryLockError::WouldBlock) => {
+                if !std::mem::replace(&mut is_told, true) {
+                    tracing::info!(place = %place.display(), "another process is building this");
+                }
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
             Err(TryLockError::Error(error)) => {
-                return Err(error).with_context(|| format!("lock `{}`", path.display()));
+                return Err(error).with_context(|| {
+                    format!(
+                        "lock `{}` (LAKEGATE_CACHE may name a folder that has locks)",
+                        path.display()
+                    )
+                });
             }
         }
     }
@@ -109,6 +124,17 @@ mod tests {
         assert_eq!((built.into_inner(), fs::read_text(one.join("a")).unwrap()), (1, "1".into()));
     }
 
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn others_may_read_what_one_user_built() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let dir = tempfile::tempdir().unwrap();
+        let folder = once(dir.path(), async |_: &Path| Ok(())).await.unwrap();
+        fs::create_dir_all(dir.path().join("plain")).unwrap();
+        let mode = |path: &Path| path.metadata().unwrap().permissions().mode();
+        assert_eq!(mode(&folder), mode(&dir.path().join("plain")));
+    }
+
     #[tokio::test]
     async fn what_failed_is_built_anew_and_what_others_left_goes() {
         let dir = tempfile::tempdir().unwrap();
@@ -123,8 +149,8 @@ mod tests {
         assert_eq!(left.len(), 1, "{left:?}");
         let anew = again(dir.path(), async |_: &Path| Ok(())).await.unwrap();
         assert!(anew != folder && anew.is_dir() && !folder.exists());
-        let kept = again(dir.path(), async |_: &Path| anyhow::bail!("no")).await;
-        assert!(kept.is_err());
+        let failed = again(dir.path(), async |_: &Path| anyhow::bail!("no")).await;
+        assert!(failed.is_err());
         assert_eq!(once(dir.path(), async |_: &Path| Ok(())).await.unwrap(), anew);
     }
 }
