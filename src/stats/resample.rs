@@ -8,6 +8,7 @@
 
 use std::sync::LazyLock;
 
+use pulp::{Arch, NullaryFnOnce};
 use rand_core::{Rng as _, SeedableRng as _};
 use rand_xoshiro::Xoshiro256PlusPlus;
 
@@ -100,17 +101,8 @@ impl Units {
     pub fn draw<'d>(&self, seed: u64, first: u32, room: &'d mut Drawn) -> &'d [Counts] {
         room.units.clear();
         room.units.resize(self.count, [0; LANES]);
-        let mut randoms: [Xoshiro256PlusPlus; LANES] =
-            std::array::from_fn(|lane| generator(seed, first + lane as u32));
-        match &self.strata {
-            None => draw(&mut room.units, &mut randoms, self.count, |at| at),
-            Some(strata) => {
-                for stratum in strata {
-                    let place = |at: usize| stratum[at] as usize;
-                    draw(&mut room.units, &mut randoms, stratum.len(), place);
-                }
-            }
-        }
+        let drawing = Drawing { of: self, seed, first, counts: &mut room.units };
+        Arch::new().dispatch(drawing);
         self.spread(room)
     }
 
@@ -129,6 +121,35 @@ impl Units {
         room.rows.clear();
         room.rows.extend(of_row.iter().map(|unit| room.units[*unit as usize]));
         &room.rows
+    }
+}
+
+/// Draws with the widest instructions that the machine has; see `Counting` of
+/// [`super::metrics::Ready`].
+struct Drawing<'a> {
+    of: &'a Units,
+    seed: u64,
+    first: u32,
+    counts: &'a mut [Counts],
+}
+
+impl NullaryFnOnce for Drawing<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let Self { of, seed, first, counts } = self;
+        let mut randoms: [Xoshiro256PlusPlus; LANES] =
+            std::array::from_fn(|lane| generator(seed, first + lane as u32));
+        match &of.strata {
+            None => draw(counts, &mut randoms, of.count, |at| at),
+            Some(strata) => {
+                for stratum in strata {
+                    let place = |at: usize| stratum[at] as usize;
+                    draw(counts, &mut randoms, stratum.len(), place);
+                }
+            }
+        }
     }
 }
 

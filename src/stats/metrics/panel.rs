@@ -13,8 +13,8 @@ use super::{Answers, Measure, Metric, Model, Predictions, Ready};
 pub struct Panel<'a, const M: usize> {
     /// Of each measure and model, where its value comes from.
     parts: Vec<[Part<'a>; M]>,
-    /// The losses of the rows, of metrics that are a mean of these.
-    losses: Vec<Vec<f64>>,
+    /// The losses of the rows, of metrics that are a mean of these; two side by side.
+    losses: Vec<Vec<[f64; 2]>>,
     /// Of each model whose rows are walked along by their scores.
     walks: [Option<Walk<'a>>; M],
 }
@@ -92,6 +92,7 @@ impl<'a, const M: usize> Panel<'a, M> {
                 *part = Part::Mean(losses.len() - 1, *root);
             }
         }
+        let losses = losses.chunks(2).map(side_by_side).collect();
         Self { parts, losses, walks }
     }
 
@@ -104,13 +105,9 @@ impl<'a, const M: usize> Panel<'a, M> {
 
     #[inline(always)]
     fn counted_here<const N: usize>(&self, counts: &[[u8; N]]) -> Vec<[[f64; N]; M]> {
-        let mut means = Vec::with_capacity(self.losses.len());
-        let (pairs, rest) = self.losses.as_chunks::<2>();
-        for pair in pairs {
-            means.extend(means_of(pair, counts));
-        }
-        for one in rest {
-            means.extend(means_of(std::array::from_ref(one), counts));
+        let mut means = Vec::with_capacity(2 * self.losses.len());
+        for losses in &self.losses {
+            means.extend(means_of(losses, counts));
         }
         let mut walked = [const { None }; M];
         for (walk, walked) in self.walks.iter().zip(&mut walked) {
@@ -136,25 +133,29 @@ impl<'a, const M: usize> Panel<'a, M> {
     }
 }
 
-/// Means of several values of the rows: their counts are read once.
+/// One or two values of each row.
+fn side_by_side(values: &[Vec<f64>]) -> Vec<[f64; 2]> {
+    let second = values.last().into_iter().flatten();
+    let first = values.first().into_iter().flatten();
+    first.zip(second).map(|(first, second)| [*first, *second]).collect()
+}
+
+/// The means of two values of the rows: their counts are read once.
 #[inline(always)]
-fn means_of<const K: usize, const N: usize>(
-    values: &[Vec<f64>; K],
-    counts: &[[u8; N]],
-) -> [[f64; N]; K] {
-    let values = values.each_ref().map(|values| &values[..counts.len()]);
-    let (mut sums, mut totals) = ([[0.0; N]; K], [0.0; N]);
-    for (row, counts) in counts.iter().enumerate() {
+fn means_of<const N: usize>(values: &[[f64; 2]], counts: &[[u8; N]]) -> [[f64; N]; 2] {
+    let (mut firsts, mut seconds, mut totals) = ([0.0; N], [0.0; N], [0_u64; N]);
+    for ([first, second], counts) in values.iter().zip(counts) {
         for lane in 0..N {
-            totals[lane] += f64::from(counts[lane]);
+            totals[lane] += u64::from(counts[lane]);
         }
-        for of in 0..K {
-            for lane in 0..N {
-                sums[of][lane] += f64::from(counts[lane]) * values[of][row];
-            }
+        for lane in 0..N {
+            firsts[lane] += f64::from(u32::from(counts[lane]).cast_signed()) * first;
+        }
+        for lane in 0..N {
+            seconds[lane] += f64::from(u32::from(counts[lane]).cast_signed()) * second;
         }
     }
-    sums.map(|sums| std::array::from_fn(|lane| sums[lane] / totals[lane]))
+    [firsts, seconds].map(|sums| std::array::from_fn(|lane| sums[lane] / totals[lane] as f64))
 }
 
 #[cfg(test)]
@@ -185,6 +186,15 @@ mod tests {
     }
 
     #[test]
+    fn alarms_may_part_rows_of_one_score() {
+        let scores = Predictions::with_alarms(vec![1.0, 0.0], vec![0.5; 2], vec![true, false]);
+        let measures = [Metric::RocAuc, Metric::F1].map(Measure::Metric);
+        let models = [Model::of_scores(scores)];
+        let found = Panel::new(&models, &measures).counted(Arch::new(), &[[1], [1]]);
+        assert_eq!(found, [[[0.5]], [[1.0]]]);
+    }
+
+    #[test]
     fn a_panel_says_what_each_measure_says_alone() {
         for (problem, kind, rows) in [Problem::Binary, Problem::Regression]
             .into_iter()
@@ -201,8 +211,9 @@ mod tests {
             for (measure, found) in measures.iter().zip(found) {
                 for (model, found) in models.iter().zip(found) {
                     let alone = model.ready(measure).counted(&counts);
-                    let bits =
-                        |values: [f64; 8]| values.map(|value| (!value.is_nan()).then_some(value));
+                    let bits = |values: [f64; 8]| {
+                        values.map(|value| if value.is_nan() { f64::NAN } else { value }.to_bits())
+                    };
                     assert_eq!(bits(found), bits(alone), "{measure} {kind} {rows}");
                 }
             }

@@ -1,6 +1,6 @@
 //! Labels and the scores or numbers that one model gave the rows.
 
-use super::order::by_falling_score;
+use super::order::{LAST, by_falling_score};
 use super::{Metric, Ready, Settings, calibration, errors};
 
 /// Labels and one model's predictions, prepared so that each metric is one
@@ -81,10 +81,13 @@ impl Predictions {
         self.hard && self.weights.is_none()
     }
 
-    /// How many rows have an alarm, where they are those of the highest scores.
+    /// How many rows have an alarm, where they are those of the highest scores and
+    /// none without an alarm has the score of one.
     pub(super) fn alarms_lead(&self) -> Option<usize> {
         let alarms = self.alarms.iter().filter(|alarm| **alarm).count();
-        self.order[..alarms].iter().all(|row| self.alarms[*row as usize]).then_some(alarms)
+        let lead = self.order[..alarms].iter().all(|row| self.alarms[*row as usize]);
+        let is_end = alarms == 0 || self.marks[alarms - 1] & LAST != 0;
+        (lead && is_end).then_some(alarms)
     }
 
     /// The label of the row at a place of the order.
