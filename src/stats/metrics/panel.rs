@@ -143,10 +143,10 @@ fn side_by_side(values: &[Vec<f64>]) -> Vec<[f64; 2]> {
 /// The means of two values of the rows: their counts are read once.
 #[inline(always)]
 fn means_of<const N: usize>(values: &[[f64; 2]], counts: &[[u8; N]]) -> [[f64; N]; 2] {
-    let (mut firsts, mut seconds, mut totals) = ([0.0; N], [0.0; N], [0_u64; N]);
+    let (mut firsts, mut seconds, mut totals) = ([0.0; N], [0.0; N], [0_u32; N]);
     for ([first, second], counts) in values.iter().zip(counts) {
         for lane in 0..N {
-            totals[lane] += u64::from(counts[lane]);
+            totals[lane] += u32::from(counts[lane]);
         }
         for lane in 0..N {
             firsts[lane] += f64::from(u32::from(counts[lane]).cast_signed()) * first;
@@ -155,7 +155,7 @@ fn means_of<const N: usize>(values: &[[f64; 2]], counts: &[[u8; N]]) -> [[f64; N
             seconds[lane] += f64::from(u32::from(counts[lane]).cast_signed()) * second;
         }
     }
-    [firsts, seconds].map(|sums| std::array::from_fn(|lane| sums[lane] / totals[lane] as f64))
+    [firsts, seconds].map(|sums| std::array::from_fn(|lane| sums[lane] / f64::from(totals[lane])))
 }
 
 #[cfg(test)]

@@ -100,17 +100,25 @@ impl Predictions {
             }
             // Mostly no two scores are equal: a row then is below all that came before.
             if marks.iter().all(|mark| mark & ALONE != 0) {
+                // Of these rows alone: so few pairs fit into 32 bits.
+                let (mut positives, mut negatives) = ([0u32; N], [0u32; N]);
+                let mut pairs = [0u32; N];
                 for (here, mask) in fetched.iter().zip(masks) {
                     for lane in 0..N {
-                        let count = u64::from(here[lane] & !mask);
-                        higher[lane] += count * u64::from(above[lane]);
+                        pairs[lane] += u32::from(here[lane] & !mask) * positives[lane];
                     }
                     for lane in 0..N {
-                        above[lane] += u32::from(here[lane] & mask);
+                        positives[lane] += u32::from(here[lane] & mask);
                     }
                     for lane in 0..N {
-                        below[lane] += u32::from(here[lane] & !mask);
+                        negatives[lane] += u32::from(here[lane] & !mask);
                     }
+                }
+                for lane in 0..N {
+                    let before = u64::from(negatives[lane]) * u64::from(above[lane]);
+                    higher[lane] += before + u64::from(pairs[lane]);
+                    above[lane] += positives[lane];
+                    below[lane] += negatives[lane];
                 }
                 continue;
             }
