@@ -69,7 +69,7 @@ fn estimates<const M: usize>(
     let lanes = LANES as u32;
     let drawn: Vec<Block<M>> = (0..plan.resamples.div_ceil(lanes))
         .into_par_iter()
-        .map_init(Drawn::default, |room, block| judge(units.draw(plan.seed, block * lanes, room)))
+        .map_init(Drawn::default, |room, block| judge(units.draw(plan.seed, block, room)))
         .collect();
     let groups = units.len().min(GROUPS) as u32;
     let left_out: Vec<Block<M>> = match plan.method {

@@ -44,8 +44,8 @@ fn cloud(seed: u64, count: usize, shift: f64) -> Embedding {
 fn a_shift_is_seen_and_chance_is_not() {
     let base = cloud(1, 400, 0.0);
     let p_values: Vec<f64> =
-        (2..30).map(|seed| mmd(&base, &cloud(seed, 300, 0.0)).unwrap().p_value).collect();
-    assert!(p_values.iter().filter(|p| **p < 0.05).count() <= 4, "{p_values:?}");
+        (2..16).map(|seed| mmd(&base, &cloud(seed, 300, 0.0)).unwrap().p_value).collect();
+    assert!(p_values.iter().filter(|p| **p < 0.05).count() <= 3, "{p_values:?}");
     let moved = mmd(&base, &cloud(99, 300, 0.4)).unwrap();
     assert!(moved.p_value < 1e-6 && moved.statistic > 0.01, "{moved:?}");
     let (distance, _) = centroid_distance(&base, &cloud(99, 300, 0.4));

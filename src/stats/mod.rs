@@ -33,6 +33,7 @@ pub mod ordered;
 pub mod outcomes;
 pub mod pair;
 pub mod paired;
+mod poisson;
 pub mod proportions;
 pub mod resample;
 pub mod shares;

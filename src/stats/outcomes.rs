@@ -27,7 +27,7 @@ pub struct Measured {
 }
 
 /// Resamples behind a standard error.
-const RESAMPLES: u32 = 104;
+const RESAMPLES: u32 = 112;
 const SEED: u64 = 1;
 
 impl Judged {
@@ -42,11 +42,10 @@ impl Judged {
     /// The metric of these rows. NaN where it is not defined.
     pub fn measure(&self, metric: Metric) -> Measured {
         let units = Units::rows(self.rows());
-        let lanes = LANES as u32;
-        let mut drawn: Vec<f64> = (0..RESAMPLES / lanes)
+        let mut drawn: Vec<f64> = (0..RESAMPLES / LANES as u32)
             .into_par_iter()
             .map_init(Drawn::default, |room, block| {
-                self.counted(metric, units.draw(SEED, block * lanes, room))
+                self.counted(metric, units.draw(SEED, block, room))
             })
             .flatten_iter()
             .collect();

@@ -99,8 +99,8 @@ pub fn permuted_p(
         .into_par_iter()
         .map(|block| {
             let mut random = Xoshiro256PlusPlus::seed_from_u64(seed ^ (u64::from(block) << 32));
-            let of_unit: Vec<u8> = (0..units.len()).map(|_| random.next_u64() as u8).collect();
-            let bits = |unit: usize| std::array::from_fn(|lane| of_unit[unit] >> lane & 1);
+            let of_unit: Vec<u64> = (0..units.len()).map(|_| random.next_u64()).collect();
+            let bits = |unit: usize| std::array::from_fn(|lane| (of_unit[unit] >> lane & 1) as u8);
             let flips: Vec<[u8; LANES]> = (0..rows).map(|row| bits(units.of(row))).collect();
             let [a, b] = arranged(&flips);
             apart([&a, &b])

@@ -1,4 +1,4 @@
-//! Resamples with replacement, as counts of how often each row is drawn. Eight
+//! Resamples with replacement, as counts of how often each row is drawn. Some
 //! of them lie side by side, so that one pass over the rows serves them all.
 //!
 //! Counts are drawn in the order of the rows: Poisson counts first, of which
@@ -6,14 +6,13 @@
 //! many are reduced by striking out drawn rows at random; both leave exactly
 //! the multinomial counts of drawing one row after the other.
 
-use std::sync::LazyLock;
-
 use pulp::{Arch, NullaryFnOnce};
-use rand_core::{Rng as _, SeedableRng as _};
-use rand_xoshiro::Xoshiro256PlusPlus;
+use rand_core::Rng as _;
+
+use super::poisson::{AT_ONCE, Poisson};
 
 /// Resamples at a time.
-pub const LANES: usize = 8;
+pub const LANES: usize = 16;
 
 /// How often a row is drawn by each of some resamples.
 pub type Counts<const N: usize = LANES> = [u8; N];
@@ -33,6 +32,7 @@ pub struct Units {
 #[derive(Debug, Default)]
 pub struct Drawn {
     units: Vec<Counts>,
+    stratum: Vec<Counts>,
     rows: Vec<Counts>,
 }
 
@@ -96,13 +96,13 @@ impl Units {
         self.count == 0
     }
 
-    /// The counts of the rows in resamples `first` to `first + 7`. Each resample
-    /// has a generator of its own: who draws it does not matter.
-    pub fn draw<'d>(&self, seed: u64, first: u32, room: &'d mut Drawn) -> &'d [Counts] {
+    /// The counts of the rows in the resamples of block `number`. Each block has
+    /// a generator of its own: who draws it does not matter.
+    pub fn draw<'d>(&self, seed: u64, number: u32, room: &'d mut Drawn) -> &'d [Counts] {
+        let seed = seed ^ (u64::from(number) << 32).wrapping_add(0x9e37_79b9);
         room.units.clear();
         room.units.resize(self.count, [0; LANES]);
-        let drawing = Drawing { of: self, seed, first, counts: &mut room.units };
-        Arch::new().dispatch(drawing);
+        Arch::new().dispatch(Drawing { of: self, poisson: Poisson::seeded(seed), room });
         self.spread(room)
     }
 
@@ -128,9 +128,8 @@ impl Units {
 /// [`super::metrics::Ready`].
 struct Drawing<'a> {
     of: &'a Units,
-    seed: u64,
-    first: u32,
-    counts: &'a mut [Counts],
+    poisson: Poisson,
+    room: &'a mut Drawn,
 }
 
 impl NullaryFnOnce for Drawing<'_> {
@@ -138,149 +137,63 @@ impl NullaryFnOnce for Drawing<'_> {
 
     #[inline(always)]
     fn call(self) {
-        let Self { of, seed, first, counts } = self;
-        let mut randoms: [Xoshiro256PlusPlus; LANES] =
-            std::array::from_fn(|lane| generator(seed, first + lane as u32));
-        match &of.strata {
-            None => draw(counts, &mut randoms, of.count, |at| at),
-            Some(strata) => {
-                for stratum in strata {
-                    let place = |at: usize| stratum[at] as usize;
-                    draw(counts, &mut randoms, stratum.len(), place);
-                }
+        let Self { of, mut poisson, room: Drawn { units, stratum: of_stratum, .. } } = self;
+        let Some(strata) = &of.strata else {
+            return draw(units, &mut poisson);
+        };
+        for stratum in strata {
+            of_stratum.clear();
+            of_stratum.resize(stratum.len(), [0; LANES]);
+            draw(of_stratum, &mut poisson);
+            for (unit, drawn) in stratum.iter().zip(&*of_stratum) {
+                units[*unit as usize] = *drawn;
             }
         }
     }
 }
 
-fn generator(seed: u64, number: u32) -> Xoshiro256PlusPlus {
-    Xoshiro256PlusPlus::seed_from_u64(seed ^ (u64::from(number) << 32).wrapping_add(0x9e37_79b9))
-}
-
-/// `2^64 P(X <= k)` of a Poisson variable with mean 1.
-static UP_TO: LazyLock<[u64; 20]> = LazyLock::new(|| {
-    let mut term = (-1.0f64).exp();
-    let mut sum = 0.0;
-    std::array::from_fn(|k| {
-        sum += term;
-        term /= k as f64 + 1.0;
-        // Beyond the last float below 2^64, the cast gives the largest number.
-        (sum * 2f64.powi(64)) as u64
-    })
-});
-
-/// First bytes of uniform numbers that two counts share: more of the number
-/// tells which one it is. Above the last of them, no count has a byte of its own.
-static SHARED: LazyLock<[u8; 5]> =
-    LazyLock::new(|| std::array::from_fn(|count| (UP_TO[count] >> 56) as u8));
-const UNTOLD: u8 = u8::MAX;
-
-fn poisson(uniform: u64) -> u8 {
-    UP_TO.iter().take_while(|up_to| uniform >= **up_to).count() as u8
-}
-
-/// Units that are drawn at a time: a uniform number has a byte for each.
-const STEPS: usize = 8;
-
-/// The counts that bytes tell, or [`UNTOLD`]. Compared rather than looked up, so
-/// that one instruction does it for many.
+/// Draws as many units as there are, in each lane.
 #[inline(always)]
-fn told(bytes: &[u8; LANES * STEPS], shared: &[u8; 5]) -> [u8; LANES * STEPS] {
-    let mut counts = [0; LANES * STEPS];
-    for (count, byte) in counts.iter_mut().zip(bytes) {
-        let mut untold = 0;
-        for at in shared {
-            *count += u8::from(byte > at);
-            untold |= u8::from(byte == at);
-        }
-        *count |= 0u8.wrapping_sub(untold);
+fn draw(counts: &mut [Counts], poisson: &mut Poisson) {
+    let mut totals = [0u32; LANES];
+    let (whole, rest) = counts.as_flattened_mut().as_chunks_mut::<AT_ONCE>();
+    for drawn in whole {
+        *drawn = poisson.draw();
+        add(&mut totals, drawn);
     }
-    counts
-}
-
-/// Columns of an 8 by 8 matrix of bytes as its rows.
-#[inline(always)]
-fn transposed(mut rows: [u64; 8]) -> [u64; 8] {
-    for (apart, keep) in
-        [(4, 0x0000_0000_ffff_ffff), (2, 0x0000_ffff_0000_ffff), (1, 0x00ff_00ff_00ff_00ff)]
-    {
-        let bits = 8 * apart;
-        for row in (0..8).filter(|row| row & apart == 0) {
-            let swap = ((rows[row] >> bits) ^ rows[row + apart]) & keep;
-            rows[row] ^= swap << bits;
-            rows[row + apart] ^= swap;
-        }
+    rest.copy_from_slice(&poisson.draw()[..rest.len()]);
+    add(&mut totals, rest);
+    for (lane, total) in totals.into_iter().enumerate() {
+        correct(counts, lane, poisson, total.into());
     }
-    rows
 }
 
-/// Draws `count` of the units at `place(0..count)`.
 #[inline(always)]
-fn draw(
-    counts: &mut [Counts],
-    randoms: &mut [Xoshiro256PlusPlus; LANES],
-    count: usize,
-    place: impl Fn(usize) -> usize,
-) {
-    const MARKS: u64 = 0x8080_8080_8080_8080;
-    let shared = &*SHARED;
-    let mut totals = [0u64; LANES];
-    for at in (0..count).step_by(STEPS) {
-        let here = (count - at).min(STEPS);
-        let mut bytes = [0; LANES * STEPS];
-        for (bytes, random) in bytes.as_chunks_mut().0.iter_mut().zip(&mut *randoms) {
-            *bytes = random.next_u64().to_le_bytes();
-        }
-        let drawn = told(&bytes, shared);
-        let mut of_lane: [u64; LANES] = std::array::from_fn(|lane| {
-            u64::from_le_bytes(drawn.as_chunks().0[lane]) & (u64::MAX >> (64 - 8 * here))
-        });
+fn add(totals: &mut [u32; LANES], drawn: &[u8]) {
+    for counts in drawn.as_chunks::<LANES>().0 {
         for lane in 0..LANES {
-            let mut marks = of_lane[lane] & MARKS;
-            while marks != 0 {
-                let bits = marks.trailing_zeros() & !7;
-                let byte = bytes[lane * STEPS + bits as usize / 8];
-                let rest = randoms[lane].next_u64() >> 8;
-                let drawn = poisson(u64::from(byte) << 56 | rest);
-                of_lane[lane] ^= u64::from(UNTOLD ^ drawn) << bits;
-                marks &= marks - 1;
-            }
+            totals[lane] += u32::from(counts[lane]);
         }
-        let of_unit = transposed(of_lane);
-        // Eight counts are too few to overflow a byte.
-        let sums = of_unit.iter().sum::<u64>().to_le_bytes();
-        for (total, sum) in totals.iter_mut().zip(sums) {
-            *total += u64::from(sum);
-        }
-        for (step, drawn) in of_unit.iter().enumerate().take(here) {
-            counts[place(at + step)] = drawn.to_le_bytes();
-        }
-    }
-    for (lane, (total, random)) in totals.into_iter().zip(randoms).enumerate() {
-        correct(counts, lane, random, total, (count, &place));
     }
 }
 
 /// Brings the sum of a lane's counts to the number of units.
-fn correct(
-    counts: &mut [Counts],
-    lane: usize,
-    random: &mut Xoshiro256PlusPlus,
-    mut total: u64,
-    (count, place): (usize, &impl Fn(usize) -> usize),
-) {
+fn correct(counts: &mut [Counts], lane: usize, poisson: &mut Poisson, mut total: u64) {
     /// No Poisson count of mean 1 is as large.
     const MOST: u64 = 32;
-    let wanted = count as u64;
+    let wanted = counts.len() as u64;
     // Lemire's multiplication: the bias is below 2^-32 for our row counts.
-    let mut any = |below: u64| ((u128::from(random.next_u64()) * u128::from(below)) >> 64) as u64;
+    let mut any = |below: u64| {
+        let random = poisson.alone.next_u64();
+        ((u128::from(random) * u128::from(below)) >> 64) as u64
+    };
     while total < wanted {
-        let target = &mut counts[place(any(wanted) as usize)][lane];
+        let target = &mut counts[any(wanted) as usize][lane];
         *target = target.saturating_add(1);
         total += 1;
     }
     while total > wanted {
-        let target = &mut counts[place(any(wanted) as usize)][lane];
+        let target = &mut counts[any(wanted) as usize][lane];
         // As likely as it was drawn often.
         if any(MOST) < u64::from(*target) {
             *target -= 1;
@@ -301,15 +214,15 @@ mod tests {
         let mut room = Drawn::default();
         let mut seen = [0.0; 6];
         let mut together = 0.0;
-        let blocks = 4000;
+        let blocks = 2000;
         for block in 0..blocks {
-            for counts in units.draw(7, block * 8, &mut room).iter().take(1) {
+            for counts in units.draw(7, block, &mut room).iter().take(1) {
                 counts.iter().for_each(|count| seen[usize::from(*count)] += 1.0);
             }
-            let [a, b, ..] = units.draw(7, block * 8, &mut room) else { unreachable!() };
+            let [a, b, ..] = units.draw(7, block, &mut room) else { unreachable!() };
             together += a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum::<f64>();
         }
-        let total = f64::from(blocks) * 8.0;
+        let total = f64::from(blocks) * LANES as f64;
         let mut chance = 0.8f64.powi(5);
         for (count, seen) in seen.iter().enumerate() {
             let error = (chance * (1.0 - chance) / total).sqrt();
@@ -350,11 +263,9 @@ mod tests {
                 let same = strata.iter().rev().position(|s| *s == strata[strata.len() - 1 - row]);
                 prop_assert_eq!(counts, &drawn[same.unwrap()]);
             }
-            // A resample is the same one, whichever block it is drawn in.
-            let other = units.draw(seed, 19, &mut room);
-            for (one, other) in counts.iter().zip(other) {
-                prop_assert_eq!(&one[3..], &other[..5]);
-            }
+            // The same ones again, and others in another block.
+            prop_assert_eq!(&counts, units.draw(seed, 16, &mut room));
+            prop_assert!(strata.len() < 20 || counts != units.draw(seed, 17, &mut room));
         }
 
         #[test]
