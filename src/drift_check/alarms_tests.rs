@@ -14,12 +14,11 @@ use crate::config::{Config, Drift};
 use crate::stats::column::{Column, Measure};
 use crate::stats::keys::{Scale, of_float};
 
-/// A generator, and what is left of its last draw.
-struct Random(Xoshiro256PlusPlus, u64);
+struct Random(Xoshiro256PlusPlus);
 
 impl Random {
     fn seeded(seed: u64) -> Self {
-        Self(Xoshiro256PlusPlus::seed_from_u64(seed), 0)
+        Self(Xoshiro256PlusPlus::seed_from_u64(seed))
     }
 
     fn uniform(&mut self) -> f64 {
@@ -30,11 +29,25 @@ impl Random {
     fn normal(&mut self) -> f64 {
         (-2.0 * self.uniform().ln()).sqrt() * (std::f64::consts::TAU * self.uniform()).cos()
     }
+
+    /// How many of `rows` rows fall into each cell.
+    fn cells(&mut self, rows: usize) -> Vec<u32> {
+        let mut cells = vec![0; CELLS];
+        for row in (0..rows).step_by(4) {
+            // Four draws of 16 bits in one of 64.
+            let draw = self.0.next_u64();
+            for part in 0..(rows - row).min(4) {
+                cells[usize::from((draw >> (16 * part)) as u16)] += 1;
+            }
+        }
+        cells
+    }
 }
 
-/// A distribution that is known by this many of its own draws; between two
-/// neighbours it is even. A draw from it costs no logarithm.
-const KNOTS: usize = 1 << 16;
+/// A distribution is known by as many cells, which are equally likely; in one of
+/// them it is even. A draw costs no logarithm, and rows that come cell by cell
+/// need no way about the memory: their order decides nothing.
+const CELLS: usize = 1 << 16;
 
 /// What the sides of a table are drawn from.
 struct Shapes {
@@ -46,8 +59,8 @@ impl Shapes {
     /// With the location of each moved by `shift` deviations.
     fn shifted(shift: f64) -> Self {
         let mut random = Random::seeded(0x51ed);
-        let mut numbers = [0, 1, 2].map(|_| Vec::with_capacity(KNOTS));
-        for _ in 0..KNOTS {
+        let mut numbers = [0, 1, 2].map(|_| Vec::with_capacity(CELLS + 1));
+        for _ in 0..=CELLS {
             let x = random.normal() + shift;
             // Normal; log-normal, which a draw rounds to ties; with heavy tails.
             for (knots, x) in numbers.iter_mut().zip([x, x.exp(), x / random.uniform().sqrt()]) {
@@ -59,8 +72,8 @@ impl Shapes {
         }
         let categories = [3, 12, 100, 1000].map(|categories| {
             // Falling shares, as categories have them.
-            let share = |at: usize| ((at as f64 + 0.5) / KNOTS as f64).powf(2.0 - shift);
-            (0..KNOTS).map(|at| (share(at) * f64::from(categories)) as u16).collect()
+            let share = |at: usize| ((at as f64 + 0.5) / CELLS as f64).powf(2.0 - shift);
+            (0..CELLS).map(|at| (share(at) * f64::from(categories)) as u16).collect()
         });
         Self { numbers, categories }
     }
@@ -70,16 +83,15 @@ impl Shapes {
         if kind.is_multiple_of(4) {
             return self.categories(kind / 4 % 4, rows, random);
         }
-        let knots = &self.numbers[kind % 4 - 1];
-        let keys: Vec<u64> = (0..rows)
-            .map(|_| {
-                let draw = random.0.next_u64();
-                let at = (draw >> 48) as usize % (KNOTS - 1);
-                let part = (draw & u64::from(u32::MAX)) as f64 / f64::from(u32::MAX);
-                let x = knots[at] + part * (knots[at + 1] - knots[at]);
-                of_float(if kind % 4 == 2 { (x * 100.0).round() / 100.0 } else { x })
-            })
-            .collect();
+        let mut keys = Vec::with_capacity(rows);
+        let cells = self.numbers[kind % 4 - 1].windows(2).zip(random.cells(rows));
+        for (bounds, count) in cells {
+            for _ in 0..count {
+                let part = (random.0.next_u64() >> 32) as f64 / f64::from(u32::MAX);
+                let x = bounds[0] + part * (bounds[1] - bounds[0]);
+                keys.push(of_float(if kind % 4 == 2 { (x * 100.0).round() / 100.0 } else { x }));
+            }
+        }
         let mut column = Column::new(Measure::Numbers(Scale::Float));
         let Column::Numbers(numbers) = &mut column else { unreachable!() };
         numbers.push(&keys);
@@ -88,13 +100,9 @@ impl Shapes {
 
     fn categories(&self, which: usize, rows: usize, random: &mut Random) -> Column {
         let of = &self.categories[which];
-        let mut seen = vec![0; usize::from(of[KNOTS - 1]) + 1];
-        for row in 0..rows {
-            // Four draws of 16 bits in one of 64.
-            if row % 4 == 0 {
-                random.1 = random.0.next_u64();
-            }
-            seen[usize::from(of[(random.1 >> (row % 4 * 16)) as usize % KNOTS])] += 1;
+        let mut seen = vec![0; usize::from(of[CELLS - 1]) + 1];
+        for (category, count) in of.iter().zip(random.cells(rows)) {
+            seen[usize::from(*category)] += u64::from(count);
         }
         let mut column = Column::new(Measure::Categories);
         let Column::Categories(counts) = &mut column else { unreachable!() };
