@@ -1,7 +1,8 @@
 # Where the binary of a command is: one that is given, one that cargo built in
 # this very checkout, one that an earlier step fetched, or the released archive,
 # whose checksum stands in this commit. Nothing is run, and nothing unpacked,
-# before it matches.
+# before it matches. A command that is substituted does not end with `set -e`:
+# what may fail in here says so itself.
 
 LAKEGATE_VERSION="0.1.0"
 LAKEGATE_HOME="https://github.com/lakegate/lakegate/releases/download"
@@ -57,7 +58,7 @@ lakegate_program() {
     fi
   done
 
-  platform="$(lakegate_platform)"
+  platform="$(lakegate_platform)" || exit 2
   archive="lakegate-$LAKEGATE_VERSION-$platform.tar.gz"
   expected="$(awk -v name="$archive" '$2 == name { print $1 }' "$here/checksums.txt")"
   [ -n "$expected" ] ||
@@ -82,8 +83,8 @@ lakegate_unpack() {
     lakegate_fetch "$archive" "$expected" "$work"
     { mkdir -p "$cache" && cp -f "$work/$archive" "$cache/$archive"; } 2>/dev/null || true
   fi
-  mkdir "$work/unpacked"
-  tar -xzf "$work/$archive" -C "$work/unpacked"
+  mkdir "$work/unpacked" && tar -xzf "$work/$archive" -C "$work/unpacked" ||
+    lakegate_fail "'$archive' could not be unpacked: nothing was run"
   # Another step may have come first: the bytes are the same.
   mv "$work/unpacked" "$place" 2>/dev/null || true
   rm -rf "$work"
@@ -102,7 +103,7 @@ lakegate_fetch() {
     *://*) lakegate_fail "mirror: '$from' is no https address" ;;
     *)
       [ -f "$from/$archive" ] || lakegate_fail "mirror: '$from' holds no '$archive'"
-      cp "$from/$archive" "$work/$archive"
+      cp "$from/$archive" "$work/$archive" || lakegate_fail "'$from/$archive' could not be read"
       ;;
   esac
   actual="$(lakegate_sha256 "$work/$archive")"

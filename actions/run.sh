@@ -18,6 +18,10 @@ case "${LAKEGATE_LOCAL:-}" in
   *)
     program="$(lakegate_program "lakegate-$command")"
     cd "${LAKEGATE_WORKING_DIRECTORY:-.}"
-    exec "$program"
+    # The suite's own binary may be what was given.
+    case "$(basename "$program")" in
+      lakegate | lakegate.exe) exec "$program" "$command" ;;
+      *) exec "$program" ;;
+    esac
     ;;
 esac

@@ -8,8 +8,14 @@ source "$here/install.sh"
 
 folder=""
 for command in ${LAKEGATE_COMMANDS:-$LAKEGATE_ALL_COMMANDS}; do
+  case " $LAKEGATE_ALL_COMMANDS " in
+    *" $command "*) ;;
+    *) lakegate_fail "commands: there is no '$command' among $LAKEGATE_ALL_COMMANDS" ;;
+  esac
   program="$(lakegate_program "lakegate-$command")"
   folder="$(dirname "$program")"
 done
+# On Windows, other shells do not know the paths of this one.
+if command -v cygpath >/dev/null; then folder="$(cygpath -w "$folder")"; fi
 printf '%s\n' "$folder" >>"$GITHUB_PATH"
 printf 'folder=%s\n' "$folder" >>"$GITHUB_OUTPUT"

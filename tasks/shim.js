@@ -55,12 +55,19 @@ function sha256(file) {
 }
 
 function run(program, args, what) {
-  const env = { ...process.env };
-  if (env.AGENT_PROXYURL && !env.HTTPS_PROXY) env.HTTPS_PROXY = env.AGENT_PROXYURL;
-  const done = spawnSync(program, args, { env, encoding: 'utf8' });
+  const done = spawnSync(program, args, { env: proxied(process.env), encoding: 'utf8' });
   if (done.error || done.status !== 0) {
     fail(`${what}: ${(done.error && done.error.message) || (done.stderr || '').trim()}`);
   }
+}
+
+// The agent's proxy, as programs know one.
+function proxied(env) {
+  const { AGENT_PROXYURL: url, AGENT_PROXYUSERNAME: user, AGENT_PROXYPASSWORD: word } = env;
+  if (!url || env.HTTPS_PROXY || env.https_proxy) return env;
+  const proxy = new URL(url);
+  if (user) Object.assign(proxy, { username: user, password: word || '' });
+  return { ...env, HTTPS_PROXY: proxy.href };
 }
 
 // Puts the released archive into a folder, if it is the one that this task knows.
@@ -136,7 +143,7 @@ function program(name, version) {
   return file;
 }
 
-function environment(inputs) {
+function environment(inputs, flags) {
   const env = {};
   for (const [name, value] of Object.entries(process.env)) {
     // Inputs travel by their own names; an endpoint's secrets do not travel.
@@ -147,11 +154,13 @@ function environment(inputs) {
   }
   for (const [name, variable] of Object.entries(inputs)) {
     const value = given(name);
-    // An unticked box is what the command does anyhow; it must not overrule a variable.
-    if (value !== undefined && value !== 'false') env[variable] = value;
+    // A parameter of a template that is true comes as `True`.
+    if (value !== undefined) env[variable] = flags.includes(name) ? value.toLowerCase() : value;
   }
+  const connection = given('serviceConnection');
+  if (connection) env.LAKEGATE_SERVICE_CONNECTION = connection;
   if (!env.SYSTEM_ACCESSTOKEN && token()) env.SYSTEM_ACCESSTOKEN = token();
-  return env;
+  return proxied(env);
 }
 
 const MEANING = {
@@ -167,17 +176,18 @@ const MEANING = {
 };
 
 function main() {
-  const { command, version, inputs } = JSON.parse(
+  const { command, version, inputs, flags } = JSON.parse(
     fs.readFileSync(path.join(__dirname, 'inputs.json'), 'utf8'),
   );
   const cwd =
     given('workingDirectory') || process.env.LAKEGATE_WORKING_DIRECTORY || process.cwd();
   if (!fs.existsSync(cwd)) fail(`workingDirectory: '${cwd}' is not there`);
   // The embedded workspace is in the whole suite's binary only.
-  const env = environment(inputs);
+  const env = environment(inputs, flags);
   const local = /^(true|1)$/i.test(env.LAKEGATE_LOCAL || '');
   const file = program(local ? 'lakegate' : `lakegate-${command}`, version);
-  const child = spawn(file, local ? [command] : [], { cwd, env, stdio: 'inherit' });
+  const isSuite = path.basename(file, ENDING) === 'lakegate';
+  const child = spawn(file, isSuite ? [command] : [], { cwd, env, stdio: 'inherit' });
   for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => child.kill(signal));
   child.on('error', (error) => fail(`lakegate-${command} could not be started: ${error.message}`));
   child.on('exit', (code, signal) => {

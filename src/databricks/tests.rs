@@ -229,6 +229,39 @@ async fn a_workflow_identity_becomes_a_masked_token_and_is_renewed_once_on_401()
     );
 }
 
+#[tokio::test]
+async fn a_service_connection_speaks_for_an_azure_pipeline() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    drop(listener);
+    for (connection, told) in
+        [("", "?api-version=7.2-preview.1 "), ("a b", "&serviceConnectionId=a+b ")]
+    {
+        let answers = vec![
+            json("200 OK", &format!(r#"{{"token_endpoint":"http://{address}/oidc/v1/token"}}"#)),
+            json("200 OK", r#"{"oidcToken":"header.claims.signature"}"#),
+            token_answer("first-token"),
+            json("200 OK", ME),
+        ];
+        let server = Scripted::on(address, answers).await;
+        let (client, _) = server.client(&[
+            ("DATABRICKS_AUTH_TYPE", "azure-devops-oidc"),
+            ("DATABRICKS_CLIENT_ID", "app-id"),
+            ("SYSTEM_ACCESSTOKEN", "job-token"),
+            ("SYSTEM_TEAMFOUNDATIONCOLLECTIONURI", &format!("http://{address}/acme/")),
+            ("SYSTEM_TEAMPROJECTID", "ml"),
+            ("SYSTEM_HOSTTYPE", "build"),
+            ("SYSTEM_PLANID", "plan"),
+            ("SYSTEM_JOBID", "job"),
+            ("LAKEGATE_SERVICE_CONNECTION", connection),
+        ]);
+        client.me().await.unwrap();
+        let asked = server.seen()[1].clone();
+        assert!(asked.starts_with("POST /acme/ml/_apis/distributedtask/hubs/build/"), "{asked}");
+        assert!(asked.contains(told), "{asked}");
+    }
+}
+
 impl Scripted {
     async fn on(address: std::net::SocketAddr, answers: Vec<String>) -> Self {
         let listener = TcpListener::bind(address).await.unwrap();

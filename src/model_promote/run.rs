@@ -204,6 +204,7 @@ async fn promote(ctx: &Ctx, request: &Request, asked: &Promote) -> Result<Outcom
     };
     Ok(Outcome::new(report.concluded(Verdict::Pass, reason))
         .output("version", version.to_string())
+        .output("digest", evidence.statement.candidate.digest.to_string())
         .output("previous-version", from.map_or(String::new(), |from| from.to_string())))
 }
 

@@ -12,6 +12,18 @@ pub fn camel(name: &str) -> String {
     })
 }
 
+/// The commands that are a step of a pipeline.
+pub const STEPS: [&str; 8] = [
+    "merge-test",
+    "release-build",
+    "bundle-deploy",
+    "job-run",
+    "model-gate",
+    "model-promote",
+    "doctor",
+    "drift-check",
+];
+
 /// `merge-test` as `LakegateMergeTest`.
 pub fn task_name(step: &str) -> String {
     let camel = camel(&format!("lakegate-{step}"));

@@ -10,7 +10,7 @@ mod secret;
 mod source;
 mod three_level;
 
-pub use azure::{camel, task_name};
+pub use azure::{STEPS, camel, task_name};
 pub use digest::Sha256;
 pub use secret::Secret;
 pub use source::{AsOf, FILE_KINDS, Place, Source, instant, time};

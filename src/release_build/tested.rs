@@ -31,7 +31,7 @@ pub(super) async fn confirm(
 
 fn untested(message: String) -> Fault {
     Fault::new(FaultKind::Integrity, message).hint(
-        "run merge-test on this commit first; `release.tested_by` in lakegate.yml says where its verdict is looked for",
+        "run merge-test on this commit first, by hand where its merge request was behind; `release.tested_by` in lakegate.yml says where its verdict is looked for",
     )
 }
 

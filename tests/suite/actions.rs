@@ -396,6 +396,17 @@ fn a_task_hands_inputs_over_and_results_back() {
     assert!(has(&commands, "task.complete result=Succeeded", ""), "{commands:?}");
     let commands = run("nonsense", &[]);
     assert!(has(&commands, "task.complete result=Failed", "wrong inputs"), "{commands:?}");
+    // The suite's binary itself.
+    let commands = run("unit", &[("INPUT_BINARYPATH", env!("CARGO_BIN_EXE_lakegate"))]);
+    assert!(has(&commands, "task.complete result=Failed", "the verdict is a fail"), "{commands:?}");
+    // A template's boolean, and the folder that a pipeline's variable names.
+    let told = [
+        ("INPUT_ALL", "True"),
+        ("INPUT_WORKINGDIRECTORY", ""),
+        ("LAKEGATE_WORKING_DIRECTORY", &place),
+    ];
+    let commands = run("unit", &told);
+    assert!(has(&commands, "task.complete result=Failed", "the verdict is a fail"), "{commands:?}");
     let commands = run("unit", &[("INPUT_BINARYPATH", "/nowhere")]);
     assert!(has(&commands, "task.complete result=Failed", "is not there"), "{commands:?}");
     let forged = commands.iter().filter(|(head, _)| head.starts_with("task.complete")).count();
@@ -431,6 +442,18 @@ fn tasks_have_the_form_that_azure_takes() {
                 "{name} {own}"
             );
             assert!(input["label"].is_string() && input["type"].is_string(), "{name} {own}");
+            // The agent hands defaults over, and makes a path of what is blank.
+            let default = input["defaultValue"].as_str().unwrap();
+            assert!(default.is_empty() || own == "action", "{name} {own}: {default}");
+            assert_ne!(input["type"], "filePath", "{name} {own}");
+            if let Some(rule) = input["visibleRule"].as_str() {
+                for part in rule.split(" || ") {
+                    let (of, value) = part.split_once(" = ").unwrap();
+                    let mut all = task["inputs"].as_array().unwrap().iter();
+                    let of = all.find(|input| input["name"] == of).unwrap();
+                    assert!(of["options"].get(value).is_some(), "{name} {own}: {rule}");
+                }
+            }
             if input["type"] == "pickList" {
                 let default = input["defaultValue"].as_str().unwrap();
                 assert!(

@@ -27,8 +27,8 @@ pub(crate) struct Agent<'a> {
     /// Stages that whoever starts the run leaves out.
     pub(crate) skip: &'static [&'static str],
     pub(crate) builds: std::cell::Cell<u32>,
-    /// Somebody who looks at an environment before its stage runs.
-    pub(crate) approve: Box<dyn Fn(&str) + 'a>,
+    /// Somebody who looks at an environment before a run enters it.
+    pub(crate) approve: Box<dyn Fn(&str, u32) + 'a>,
 }
 
 /// How a run went.
@@ -111,7 +111,9 @@ impl Agent<'_> {
             }
             let mut own = variables.clone();
             own.extend(self.variables(&stage["variables"], &ran));
-            (self.approve)(&name);
+            for environment in items(&stage["jobs"]).filter_map(|job| job["environment"].as_str()) {
+                (self.approve)(environment, self.builds.get());
+            }
             self.stage(&name, stage, &own, &mut ran);
         }
         ran
@@ -293,8 +295,12 @@ impl Job<'_> {
         let given = step["inputs"].as_object().cloned().unwrap_or_default();
         for input in items(&manifest["inputs"]) {
             let key = input["name"].as_str().unwrap();
-            let value = given.get(key).map(word).or_else(|| Some(word(&input["defaultValue"])));
-            node.env(format!("INPUT_{}", key.to_uppercase()), self.filled(&value.unwrap()));
+            let mut value = given.get(key).map_or_else(|| word(&input["defaultValue"]), word);
+            if input["type"] == "filePath" {
+                // Blank or not, the agent makes a path below the sources of it.
+                value = self.agent.home.join(value).display().to_string();
+            }
+            node.env(format!("INPUT_{}", key.to_uppercase()), self.filled(&value));
         }
         for key in given.keys() {
             assert!(items(&manifest["inputs"]).any(|input| input["name"] == **key), "{key}");

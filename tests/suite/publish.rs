@@ -128,16 +128,37 @@ fn a_release_is_packed_tagged_fetched_and_run() {
 /// What a workflow gets that names this commit.
 fn a_workflow_gets_it(at: &Path, home: &Path, tag: &str) {
     git(at, &["clone", "-q", "--branch", tag, "remote.git", "user"]);
-    let script = "source actions/install.sh; exec \"$(lakegate_program lakegate-job-run)\"";
-    let mut action = Command::new("bash");
-    action
-        .args(["-c", script])
-        .current_dir(at.join("user"))
-        .env("RUNNER_TEMP", at)
-        .env("RUNNER_TOOL_CACHE", at.join("tools"))
-        .env("LAKEGATE_MIRROR", home.join("out"));
-    let output = within(Duration::from_secs(60), &mut action);
+    let script = "set -Ceuo pipefail; source actions/install.sh; found=\"$(lakegate_program lakegate-job-run)\"; exec \"$found\"";
+    let run = |temporary: &str, stub: Option<(&str, &str)>| {
+        let folder = at.join(format!("stub-{temporary}"));
+        std::fs::create_dir_all(at.join(temporary)).unwrap();
+        if let Some((program, script)) = stub {
+            lakegate::sys::fs::write_new(folder.join(program), script.as_bytes(), true).unwrap();
+        }
+        let mut action = Command::new("bash");
+        action
+            .args(["-c", script])
+            .current_dir(at.join("user"))
+            .env("PATH", format!("{}:{}", folder.display(), std::env::var("PATH").unwrap()))
+            .env("RUNNER_TEMP", at.join(temporary))
+            .env("RUNNER_TOOL_CACHE", at.join("tools"))
+            .env("LAKEGATE_MIRROR", home.join("out"));
+        within(Duration::from_secs(60), &mut action)
+    };
+    let output = run("first", None);
     assert_eq!(text(&output.stdout), "lakegate-job-run\n", "{}", text(&output.stderr));
+    // The disk is full at the last file; another machine than all that are known.
+    let halved = "#!/bin/sh\nPATH=/usr/bin:/bin\ntar \"$@\"\nexit 2\n";
+    let other = "#!/bin/sh\necho SunOS\n";
+    for (name, stub, words) in [
+        ("halved", ("tar", halved), "could not be unpacked"),
+        ("other", ("uname", other), "there is no binary for SunOS"),
+    ] {
+        let output = run(name, Some(stub));
+        let told = text(&output.stderr);
+        assert_eq!((output.status.code(), text(&output.stdout)), (Some(2), String::new()));
+        assert!(told.contains(words) && told.matches("::error").count() == 1, "{told}");
+    }
 }
 
 /// Published when every file is there, with the words of this version alone.

@@ -6,6 +6,27 @@ use serde_json::{Map, Value, json};
 use super::{Input, Kind, Step, described};
 use crate::names::{Sha256, camel, task_name};
 
+/// Inputs that only some actions look at: the editor shows them for these.
+const OF_ACTIONS: [(&str, &str, &[&str]); 17] = [
+    ("merge-test", "base", &["run", "unit", "affected", "integration"]),
+    ("merge-test", "all", &["run", "integration"]),
+    ("merge-test", "isolation", &["run", "integration", "clean"]),
+    ("merge-test", "keep", &["run", "integration"]),
+    ("merge-test", "environment", &["run", "unit"]),
+    ("merge-test", "comment", &["run", "unit", "affected", "integration"]),
+    ("merge-test", "older-than", &["sweep"]),
+    ("release-build", "release", &["verify"]),
+    ("release-build", "manifest-digest", &["verify"]),
+    ("release-build", "release-version", &["build"]),
+    ("release-build", "publish", &["build"]),
+    ("bundle-deploy", "plan", &["apply"]),
+    ("bundle-deploy", "from", &["rollback"]),
+    ("bundle-deploy", "lock-id", &["unlock"]),
+    ("model-gate", "candidate", &["judge"]),
+    ("model-promote", "override", &["promote"]),
+    ("model-promote", "reason", &["approve", "rollback"]),
+];
+
 /// The same for a task in every version: a UUID of version 8.
 fn guid(step: &str) -> String {
     let hex = Sha256::of_parts(["lakegate azure task", step]).to_string();
@@ -21,7 +42,7 @@ fn version() -> Value {
     })
 }
 
-fn input(input: &Input) -> Value {
+fn input(step: &str, input: &Input) -> Value {
     let mut fields = json!({
         "name": camel(&input.name),
         "label": input.name.replace('-', " "),
@@ -36,15 +57,19 @@ fn input(input: &Input) -> Value {
         (Kind::Text, true) => "string",
     };
     fields["type"] = json!(kind);
-    match kind {
-        "boolean" => fields["defaultValue"] = json!("false"),
-        "pickList" => {
-            let options: Map<String, Value> =
-                input.values.iter().map(|(name, _)| (name.clone(), json!(name))).collect();
-            fields["options"] = Value::Object(options);
-            fields["defaultValue"] = json!(input.default.clone().unwrap_or_default());
-        }
-        _ => {}
+    if kind == "pickList" {
+        let options: Map<String, Value> =
+            input.values.iter().map(|(name, _)| (name.clone(), json!(name))).collect();
+        fields["options"] = Value::Object(options);
+    }
+    // The agent hands over every default, which would overrule a variable.
+    if let (true, Some(default)) = (input.name == "action", &input.default) {
+        fields["defaultValue"] = json!(default);
+    }
+    let of_this = OF_ACTIONS.iter().find(|(of, name, _)| *of == step && *name == input.name);
+    if let Some((.., actions)) = of_this {
+        let rules: Vec<String> = actions.iter().map(|name| format!("action = {name}")).collect();
+        fields["visibleRule"] = json!(rules.join(" || "));
     }
     if let Some(group) = &input.group {
         fields["groupName"] = json!(group.to_lowercase());
@@ -53,7 +78,7 @@ fn input(input: &Input) -> Value {
 }
 
 pub(super) fn task(step: &Step) -> Result<String> {
-    let mut inputs: Vec<Value> = step.inputs.iter().map(input).collect();
+    let mut inputs: Vec<Value> = step.inputs.iter().map(|of| input(step.name, of)).collect();
     inputs.push(json!({
         "name": "binaryPath", "label": "binary path", "type": "string", "required": false,
         "defaultValue": "", "groupName": "delivery",
@@ -65,9 +90,16 @@ pub(super) fn task(step: &Step) -> Result<String> {
         "helpMarkDown": "Where the released archives are: an https address, or a folder. The checksum stays the one in this task",
     }));
     inputs.push(json!({
-        "name": "workingDirectory", "label": "working directory", "type": "filePath",
+        // No file path: a blank one would become the folder of the sources.
+        "name": "workingDirectory", "label": "working directory", "type": "string",
         "required": false, "defaultValue": "", "groupName": "delivery",
-        "helpMarkDown": "The folder to run in",
+        "helpMarkDown": "The folder to run in. Default: the variable LAKEGATE_WORKING_DIRECTORY, then the sources",
+    }));
+    inputs.push(json!({
+        "name": "serviceConnection", "label": "service connection",
+        "type": "connectedService:AzureRM", "required": false, "defaultValue": "",
+        "groupName": "workspace",
+        "helpMarkDown": "Sign in as this connection (workload identity federation) where DATABRICKS_AUTH_TYPE is azure-devops-oidc. Default: as the pipeline",
     }));
     let outputs: Vec<Value> = step
         .outputs
@@ -104,8 +136,11 @@ pub(super) fn task(step: &Step) -> Result<String> {
 pub(super) fn inputs(step: &Step) -> Result<String> {
     let map: Map<String, Value> =
         step.inputs.iter().map(|input| (camel(&input.name), json!(input.env))).collect();
+    let flags = step.inputs.iter().filter(|input| input.kind == Kind::Flag);
+    let flags: Vec<String> = flags.map(|input| camel(&input.name)).collect();
     let version = env!("CARGO_PKG_VERSION");
-    let told = json!({ "command": step.name, "version": version, "inputs": map });
+    let told = json!({
+        "command": step.name, "version": version, "inputs": map, "flags": flags });
     Ok(serde_json::to_string_pretty(&told)? + "\n")
 }
 
@@ -143,6 +178,19 @@ pub(super) fn extension(steps: &[Step]) -> Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_an_action_looks_at_is_there() {
+        let steps = super::super::steps();
+        for (of, name, actions) in OF_ACTIONS {
+            let step = steps.iter().find(|step| step.name == of).unwrap();
+            assert!(step.inputs.iter().any(|input| input.name == name), "{of} {name}");
+            let action = step.inputs.iter().find(|input| input.name == "action").unwrap();
+            for wanted in actions {
+                assert!(action.values.iter().any(|(known, _)| known == wanted), "{of} {wanted}");
+            }
+        }
+    }
 
     #[test]
     fn a_task_keeps_its_id() {

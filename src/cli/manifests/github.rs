@@ -7,7 +7,7 @@ use super::{Input, Step, described};
 const HEAD: &str = "# Generated from the command's arguments: `cargo run -- manifests`.\n";
 
 /// Where an action finds its binary; the same for all.
-const DELIVERY: [(&str, &str, &str); 3] = [
+pub(super) const DELIVERY: [(&str, &str, &str); 3] = [
     (
         "binary-path",
         "LAKEGATE_BINARY_PATH",

@@ -8,7 +8,7 @@ mod tables;
 
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use clap::{Arg, ArgAction, CommandFactory as _};
 
 use super::command::Alone;
@@ -150,7 +150,14 @@ pub(super) fn files() -> Result<Vec<(String, String)>> {
     files.push(("tasks/vss-extension.json".to_owned(), azure::extension(&steps)?));
     files.push(("docs/tables.md".to_owned(), tables::page()));
     #[cfg(feature = "local")]
-    files.extend(crate::init::shared()?);
+    {
+        files.extend(crate::init::shared()?);
+        let suite = super::command::Cli::command();
+        for name in ["init", "tour", "workspace"] {
+            let command = suite.find_subcommand(name).context("a command of the suite")?;
+            files.push((format!("docs/reference/{name}.md"), readme::flags(command)));
+        }
+    }
     Ok(files)
 }
 
@@ -181,7 +188,16 @@ fn described(input: &Input) -> String {
     } else if input.kind == Kind::Lines {
         out.push_str(". One per line");
     }
+    if let Some(default) = given(input) {
+        out.push_str(&format!(". Default: `{default}`"));
+    }
     out
+}
+
+/// The default that is worth a word.
+fn given(input: &Input) -> Option<&String> {
+    let given = input.kind != Kind::Flag && !input.required;
+    input.default.as_ref().filter(|default| given && !default.is_empty())
 }
 
 fn lower(text: &str) -> String {
@@ -195,7 +211,9 @@ mod tests {
 
     #[test]
     fn every_argument_can_be_set_by_the_environment() {
-        for step in steps() {
+        let steps = steps();
+        assert!(steps.iter().map(|step| step.name).eq(crate::names::STEPS));
+        for step in steps {
             let names: Vec<&str> = step.inputs.iter().map(|input| input.name.as_str()).collect();
             let unique: std::collections::BTreeSet<&&str> = names.iter().collect();
             assert_eq!(unique.len(), names.len(), "{}", step.name);
@@ -206,6 +224,23 @@ mod tests {
                     step.name,
                     input.name
                 );
+            }
+        }
+    }
+
+    #[test]
+    fn every_output_that_is_declared_is_set_somewhere() {
+        let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+        for step in steps() {
+            let folder = src.join(step.name.replace('-', "_"));
+            let files = fs::entries(&folder).unwrap().unwrap();
+            // Where they are declared, they are not set.
+            let others = files.iter().filter(|(name, ..)| name != "args.rs");
+            let code: String =
+                others.filter_map(|(name, ..)| fs::read_text(folder.join(name)).ok()).collect();
+            for (output, _) in step.outputs.iter().filter(|own| !SHARED.contains(own)) {
+                let set = format!("\"{output}\",");
+                assert!(code.contains(&set), "{} never sets {output}", step.name);
             }
         }
     }

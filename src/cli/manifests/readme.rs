@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::github::DELIVERY;
 use super::{Input, Kind, Step, described};
 
 pub(super) fn action(step: &Step) -> String {
@@ -13,19 +14,19 @@ pub(super) fn action(step: &Step) -> String {
         .filter(|input| input.required)
         .map(|input| {
             let value = input.values.first().map_or("…", |(name, _)| name.as_str());
-            format!("    {}: {value}", input.name)
+            format!("      {}: {value}", input.name)
         })
         .collect();
     _ = writeln!(
         out,
-        "```yaml\n- uses: lakegate/lakegate/actions/{name}@<commit> # the full SHA of a release"
+        "```yaml\npermissions:\n  contents: read\n  id-token: write # to sign in to Databricks without a secret\nsteps:\n  - uses: lakegate/lakegate/actions/{name}@<commit> # the full SHA of a release"
     );
     if !example.is_empty() {
-        _ = writeln!(out, "  with:\n{}", example.join("\n"));
+        _ = writeln!(out, "    with:\n{}", example.join("\n"));
     }
     _ = writeln!(
         out,
-        "  env:\n    DATABRICKS_HOST: ${{{{ vars.DATABRICKS_HOST }}}}\n    DATABRICKS_CLIENT_ID: ${{{{ vars.DATABRICKS_CLIENT_ID }}}}\n```\n"
+        "    env:\n      DATABRICKS_AUTH_TYPE: github-oidc\n      DATABRICKS_HOST: ${{{{ vars.DATABRICKS_HOST }}}}\n      DATABRICKS_CLIENT_ID: ${{{{ vars.DATABRICKS_CLIENT_ID }}}}\n```\n"
     );
     _ = writeln!(
         out,
@@ -38,6 +39,9 @@ pub(super) fn action(step: &Step) -> String {
     out.push_str("| input | variable | |\n|---|---|---|\n");
     for input in &step.inputs {
         _ = writeln!(out, "| `{}` | `{}` | {} |", input.name, input.env, told(input));
+    }
+    for (name, env, help) in DELIVERY {
+        _ = writeln!(out, "| `{name}` | `{env}` | {help}. |");
     }
     out.push_str("\n| output | |\n|---|---|\n");
     for (output, help) in &step.outputs {
@@ -71,10 +75,30 @@ pub(super) fn reference(step: &Step) -> String {
 
 /// What an input is, and is if left out.
 fn told(input: &Input) -> String {
-    let default = match (&input.default, input.required) {
-        (_, true) => " **Required.**".to_owned(),
-        (Some(default), _) if !default.is_empty() => format!(" Default: `{default}`."),
-        _ => String::new(),
-    };
-    format!("{}.{default}", described(input).replace('|', "\\|"))
+    let required = if input.required { " **Required.**" } else { "" };
+    format!("{}.{required}", described(input).replace('|', "\\|"))
+}
+
+/// The page of a command that is no step: it has flags, and no variables.
+#[cfg(feature = "local")]
+pub(super) fn flags(command: &clap::Command) -> String {
+    let name = command.get_name();
+    let about = command.get_about().map(ToString::to_string).unwrap_or_default();
+    let mut out = format!("# The flags of {name}\n\n{about}.\n\n| flag | |\n|---|---|\n");
+    for arg in command.get_arguments() {
+        let (Some(long), Some(help)) = (arg.get_long(), arg.get_help()) else { continue };
+        let takes = if arg.get_action().takes_values() { " …" } else { "" };
+        let values: Vec<String> = match takes {
+            "" => Vec::new(),
+            _ => {
+                arg.get_possible_values().iter().map(|value| value.get_name().to_owned()).collect()
+            }
+        };
+        let mut help = help.to_string();
+        if !values.is_empty() {
+            help += &format!(". One of: {}", values.join(", "));
+        }
+        _ = writeln!(out, "| `--{long}{takes}` | {}. |", help.replace('|', "\\|"));
+    }
+    out
 }

@@ -69,6 +69,9 @@ async fn azure_devops(client: &reqwest::Client, settings: &Settings) -> Result<S
     let token = settings.env.get("SYSTEM_ACCESSTOKEN").ok_or_else(|| {
         sign_in_error(settings, "SYSTEM_ACCESSTOKEN is not set: map it in the step, `env: {SYSTEM_ACCESSTOKEN: $(System.AccessToken)}`")
     })?;
+    // With it, the token is about the connection and not about the pipeline.
+    let connection = settings.env.get("LAKEGATE_SERVICE_CONNECTION").filter(|id| !id.is_empty());
+    let asked: Vec<_> = connection.into_iter().map(|id| ("serviceConnectionId", id)).collect();
     let url = format!(
         "{}/{}/_apis/distributedtask/hubs/{}/plans/{}/jobs/{}/oidctoken?api-version=7.2-preview.1",
         part("SYSTEM_TEAMFOUNDATIONCOLLECTIONURI")?.trim_end_matches('/'),
@@ -83,7 +86,8 @@ async fn azure_devops(client: &reqwest::Client, settings: &Settings) -> Result<S
         oidc_token: Secret,
     }
     let request = || {
-        let post = client.post(&url).bearer_auth(token).header("content-type", "application/json");
+        let post = client.post(&url).query(&asked).bearer_auth(token);
+        let post = post.header("content-type", "application/json");
         // Without this header a refused call is redirected to a login page.
         post.header("x-tfs-fedauthredirect", "Suppress").header("content-length", "0")
     };
