@@ -73,7 +73,7 @@ impl Checks {
     pub(super) fn conclude(self, mut report: Report) -> Report {
         let mut table = Table::new("What was looked at", ["where", "what", "how it is"]);
         let count = |state| self.0.iter().filter(|check| check.state == state).count();
-        let (bad, unknown) = (count(State::Bad), count(State::Unknown));
+        let (good, bad, unknown) = (count(State::Good), count(State::Bad), count(State::Unknown));
         let all = self.0.len();
         for check in self.0 {
             let verdict = match check.state {
@@ -93,7 +93,7 @@ impl Checks {
         }
         report.tables.push(table);
         let mut reason = match bad {
-            0 => format!("{} found nothing wrong", counted(all, "check")),
+            0 => format!("{} found nothing wrong", counted(good, "check")),
             _ => format!("{bad} of {} found something wrong", counted(all, "check")),
         };
         if unknown > 0 {
@@ -116,7 +116,7 @@ mod tests {
         checks.unknown(("data", "record.schema"), "not seen", "GRANT …");
         let report = checks.conclude(Report::new("doctor", "x"));
         assert_eq!(report.verdict, Verdict::Pass);
-        assert_eq!(report.reason, "2 checks found nothing wrong; 1 could not be settled");
+        assert_eq!(report.reason, "1 check found nothing wrong; 1 could not be settled");
         let mut checks = Checks::default();
         checks.failed(("data", "t"), &Fault::usage("no").hint("do this").into(), "other");
         assert!(checks.has_bad("data") && !checks.has_bad("workspace"));

@@ -3,7 +3,9 @@
 use anyhow::{Context as _, Result};
 
 use super::check::Checks;
+use super::compute;
 use super::run::Request;
+use crate::bundle::{Bundle, Kind};
 use crate::checkout::{self, BundleChoice};
 use crate::config::Config;
 use crate::databricks::unity::Securable;
@@ -45,13 +47,19 @@ pub(super) async fn warehouse(ctx: &Ctx, checks: &mut Checks) -> bool {
 }
 
 /// Everything that the configuration names.
-pub(super) async fn look(ctx: &Ctx, request: &Request, checks: &mut Checks) {
+/// `answers` is whether the warehouse does.
+pub(super) async fn look(ctx: &Ctx, request: &Request, answers: bool, checks: &mut Checks) {
     let config = &request.config;
     if let Some(schema) = config.record.schema.as_deref().and_then(|name| name.parse().ok()) {
         record(ctx, &schema, checks).await;
     }
     for (what, name) in tables(config) {
-        table(ctx, what, name, checks).await;
+        table(ctx, (what, name), answers, checks).await;
+    }
+    if let Some(drift) = config.drift.as_ref().filter(|drift| drift.monitor.is_some())
+        && let Place::Table(table) = &drift.current.place
+    {
+        monitor(ctx, table, checks).await;
     }
     if let Some(model) = &config.promotion.model {
         let what = ("model", "promotion.model");
@@ -96,9 +104,32 @@ fn tables(config: &Config) -> Vec<(&'static str, &TableName)> {
     found.collect()
 }
 
+/// The catalog of the records: without it, nothing in it can be seen.
+async fn catalog(ctx: &Ctx, name: &str, checks: &mut Checks) -> bool {
+    let what = (AREA, "catalog");
+    match ctx.client.securable_get(Securable::Catalog, name).await {
+        Ok(Some(_)) => {
+            checks.good(what, format!("`{name}` is seen"));
+            true
+        }
+        Ok(None) => {
+            let fix = format!("make it, or: GRANT USE CATALOG ON CATALOG `{name}` TO …");
+            checks.bad(what, format!("`{name}` is not there, or may not be seen"), fix);
+            false
+        }
+        Err(error) => {
+            checks.failed(what, &error.into(), "may the identity see the catalog?");
+            false
+        }
+    }
+}
+
 async fn record(ctx: &Ctx, schema: &SchemaName, checks: &mut Checks) {
     let what = (AREA, "record.schema");
     let name = schema.to_string();
+    if !catalog(ctx, &schema.catalog, checks).await {
+        return;
+    }
     let found = ctx.client.securable_get(Securable::Schema, &name).await;
     match found {
         Ok(Some(_)) => {}
@@ -132,11 +163,41 @@ async fn record(ctx: &Ctx, schema: &SchemaName, checks: &mut Checks) {
     }
 }
 
-async fn table(ctx: &Ctx, what: &'static str, table: &TableName, checks: &mut Checks) {
+/// The state of a table's monitor.
+async fn monitor(ctx: &Ctx, table: &TableName, checks: &mut Checks) {
+    let what = (AREA, "drift.monitor");
+    let found = match ctx.client.table_get(table).await {
+        Ok(Some(info)) => ctx.client.monitor_get(&info).await,
+        // Told where the table itself is looked at.
+        Ok(None) | Err(_) => return,
+    };
+    match found {
+        Ok(Some(monitor)) => match monitor.fault() {
+            None => checks.good(what, format!("of `{table}`: it works")),
+            Some(fault) => checks.bad(what, fault, "mend it, or make it anew"),
+        },
+        Ok(None) => checks.unknown(
+            what,
+            format!("`{table}` has none"),
+            "the first drift-check makes it where `drift.monitor.create` says how",
+        ),
+        Err(error) => checks.failed(what, &error.into(), "may the identity see the monitor?"),
+    }
+}
+
+async fn table(
+    ctx: &Ctx,
+    (what, table): (&'static str, &TableName),
+    answers: bool,
+    checks: &mut Checks,
+) {
     let what = (AREA, what);
     match ctx.client.table_get(table).await {
         Ok(Some(found)) => {
-            let Some(lake) = ctx.lake_if_any() else { return };
+            let Some(lake) = ctx.lake_if_any().filter(|_| answers) else {
+                let words = format!("`{table}` is there, and was not read");
+                return checks.unknown(what, words, "a SQL warehouse reads it");
+            };
             let read = Statement::new(format!("SELECT * FROM {} LIMIT 0", table.quoted()));
             match lake.client.sql(lake.warehouse, &read).await {
                 Ok(_) => {
@@ -169,10 +230,34 @@ async fn alias(ctx: &Ctx, request: &Request, checks: &mut Checks) {
     }
 }
 
+/// The serving endpoints of the bundle, as they are now.
+async fn endpoints(ctx: &Ctx, bundle: &Bundle, checks: &mut Checks) {
+    let all = bundle.resources.iter();
+    for (key, endpoint) in all.filter(|(_, one)| one.kind == Kind::ModelServingEndpoints) {
+        let what = ("serving", key.as_str());
+        let Some(name) = endpoint.settings["name"].as_str() else { continue };
+        match ctx.client.endpoint_get(name).await {
+            Ok(Some(found)) => match found.pointer("/state/ready").and_then(|ready| ready.as_str())
+            {
+                Some("READY") => checks.good(what, format!("`{name}` answers")),
+                state => checks.bad(
+                    what,
+                    format!("`{name}` is {}", state.unwrap_or("in an unknown state")),
+                    "its events at the workspace tell why",
+                ),
+            },
+            Ok(None) => {
+                checks.unknown(what, format!("`{name}` is not there"), "a deployment makes it");
+            }
+            Err(error) => checks.failed(what, &error.into(), "may the identity see it?"),
+        }
+    }
+}
+
 /// What is deployed in the target, and whether anybody holds it.
 pub(super) async fn deployment(ctx: &Ctx, request: &Request, checks: &mut Checks) {
     let what = ("deployment", "state");
-    match deployed(ctx, request).await {
+    match deployed(ctx, request, checks).await {
         Ok((words, None)) => checks.good(what, words),
         Ok((words, Some(held))) => {
             checks.unknown(what, format!("{words}; {held}"), "`bundle-deploy status` tells more");
@@ -181,13 +266,19 @@ pub(super) async fn deployment(ctx: &Ctx, request: &Request, checks: &mut Checks
     }
 }
 
-async fn deployed(ctx: &Ctx, request: &Request) -> Result<(String, Option<String>)> {
+async fn deployed(
+    ctx: &Ctx,
+    request: &Request,
+    checks: &mut Checks,
+) -> Result<(String, Option<String>)> {
     let target = request.config.target.clone();
     let choice = BundleChoice::to_look(request.bundle.clone(), target);
     let bundle = checkout::load_bundle(&choice, &ctx.client, &ctx.env, &ctx.context).await?;
     checkout::confirm_host(&ctx.client, &bundle)?;
     let store = Store::new(&ctx.client, &bundle);
     let state = store.state().await.context("read what is deployed")?;
+    compute::look(&bundle, checks);
+    endpoints(ctx, &bundle, checks).await;
     let history = releases::history(&ctx.client, &bundle).await?;
     let words = match (state.serial, history.settled()) {
         (0, _) => format!("nothing is deployed to {}", bundle.target),

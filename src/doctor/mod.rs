@@ -2,7 +2,9 @@
 
 mod args;
 mod check;
+mod compute;
 mod data;
+mod gates;
 mod repository;
 mod run;
 mod workflows;

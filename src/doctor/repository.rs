@@ -1,10 +1,11 @@
 //! What lies in the repository, and what the CI host gives a step.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
 use super::check::Checks;
+use super::gates;
 use super::run::Request;
 use super::workflows::{self, Named, Uses};
 use crate::checkout::{self, Resolved};
@@ -34,8 +35,9 @@ pub(super) async fn look(ctx: &Ctx, request: &Request, checks: &mut Checks) {
                 Ok(false) => checks.good((AREA, "history"), "all of it is here"),
                 Err(error) => checks.failed((AREA, "history"), &error, "is this a git repository?"),
             }
-            let uses = pins(&git.root().join(".github/workflows"), checks);
+            let uses = pins(git.root(), checks);
             tags(ctx, &uses, checks).await;
+            gates::look(ctx, &uses.environments, checks).await;
         }
     }
 }
@@ -72,21 +74,28 @@ fn targets(ctx: &Ctx, root: &Path, checks: &mut Checks) {
 }
 
 /// Whether anybody could change what the workflows run.
-fn pins(folder: &Path, checks: &mut Checks) -> Uses {
+fn pins(root: &Path, checks: &mut Checks) -> Uses {
     let mut found = Uses::default();
-    let entries = fs::entries(folder).ok().flatten().unwrap_or_default();
-    for (name, is_folder, _) in entries {
-        if is_folder || !(name.ends_with(".yml") || name.ends_with(".yaml")) {
-            continue;
-        }
-        let text = fs::read_text(folder.join(&name)).unwrap_or_default();
+    for path in workflows(root) {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let text = fs::read_text(&path).unwrap_or_default();
         workflows::collect_named(&text, &mut found);
         match serde_yaml::from_str::<Value>(&text) {
-            Ok(workflow) => workflows::collect(&name, &workflow, &mut found),
+            Ok(workflow) => {
+                workflows::collect(&name, &workflow, &mut found);
+                found.environments.extend(gates::environments(&workflow));
+            }
             Err(error) => {
                 checks.bad((AREA, &name), error.to_string(), "mend the workflow's YAML");
             }
         }
+    }
+    if !found.stale.is_empty() {
+        checks.bad(
+            (AREA, "tasks"),
+            format!("{} are not those of this Lakegate", found.stale.join(", ")),
+            "run `lakegate init` again, or name the tasks of its version",
+        );
     }
     if found.count == 0 {
         return found;
@@ -109,6 +118,27 @@ fn pins(folder: &Path, checks: &mut Checks) -> Uses {
         );
     }
     found
+}
+
+/// The files that say what CI runs: workflows, the repository's own actions, and
+/// pipelines.
+fn workflows(root: &Path) -> Vec<PathBuf> {
+    let is_yaml = |name: &str| name.ends_with(".yml") || name.ends_with(".yaml");
+    let mut files = Vec::new();
+    for folder in [".github/workflows", ".azure-pipelines"] {
+        let folder = root.join(folder);
+        for (name, is_folder, _) in fs::entries(&folder).ok().flatten().unwrap_or_default() {
+            if !is_folder && is_yaml(&name) {
+                files.push(folder.join(name));
+            }
+        }
+    }
+    let actions = root.join(".github/actions");
+    for (name, is_folder, _) in fs::entries(&actions).ok().flatten().unwrap_or_default() {
+        let own = ["action.yml", "action.yaml"].map(|file| actions.join(&name).join(file));
+        files.extend(own.into_iter().filter(|file| is_folder && file.is_file()));
+    }
+    files
 }
 
 /// Whether the commits are those that their comments say: a commit of a fork can be

@@ -34,9 +34,7 @@ pub async fn run(ctx: Ctx, request: Request) -> Result<Outcome> {
         if !checks.has_bad("repository") {
             data::deployment(&ctx, &request, &mut checks).await;
         }
-        if answers || ctx.warehouse.is_none() {
-            data::look(&ctx, &request, &mut checks).await;
-        }
+        data::look(&ctx, &request, answers, &mut checks).await;
     }
     let mut report = Report::new("doctor", "What the commands need");
     if !ctx.client.is_nowhere() {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::names::is_commit;
+use crate::names::{STEPS, is_commit, task_name};
 
 /// Where our own actions are.
 const SUITE: &str = "lakegate/lakegate/";
@@ -17,6 +17,10 @@ pub(super) struct Uses {
     /// The commits that our own actions are taken from.
     pub(super) suite: BTreeSet<String>,
     pub(super) count: usize,
+    /// Azure's tasks of another version than this, or of a name that it does not know.
+    pub(super) stale: Vec<String>,
+    /// Where the jobs of workflows run.
+    pub(super) environments: BTreeSet<String>,
     /// What the comments say of the commits.
     pub(super) named: BTreeSet<Named>,
 }
@@ -59,6 +63,7 @@ pub(super) fn collect(file: &str, workflow: &Value, found: &mut Uses) {
             for (name, value) in fields {
                 match value.as_str() {
                     Some(uses) if name == "uses" => note(file, uses, found),
+                    Some(task) if name == "task" => note_task(file, task, found),
                     _ => collect(file, value, found),
                 }
             }
@@ -70,15 +75,33 @@ pub(super) fn collect(file: &str, workflow: &Value, found: &mut Uses) {
 
 fn note(file: &str, uses: &str, found: &mut Uses) {
     // What lies in the repository itself moves with it.
-    if uses.starts_with("./") || uses.starts_with("$/") || uses.starts_with("docker://") {
+    if uses.starts_with("./") || uses.starts_with("$/") {
         return;
     }
     found.count += 1;
+    if let Some(image) = uses.strip_prefix("docker://") {
+        if !image.contains("@sha256:") {
+            found.movable.push(format!("{uses} ({file})"));
+        }
+        return;
+    }
     let (name, reference) = uses.split_once('@').unwrap_or((uses, ""));
     if !is_commit(reference) {
         found.movable.push(format!("{uses} ({file})"));
     } else if name.starts_with(SUITE) {
         found.suite.insert(reference.to_owned());
+    }
+}
+
+/// A task of ours that is of another version, or of none.
+fn note_task(file: &str, task: &str, found: &mut Uses) {
+    let Some((name, version)) = task.split_once('@') else { return };
+    if !name.starts_with("Lakegate") {
+        return;
+    }
+    let is_known = STEPS.iter().any(|step| task_name(step) == name);
+    if !is_known || version != env!("CARGO_PKG_VERSION_MAJOR") {
+        found.stale.push(format!("{task} ({file})"));
     }
 }
 
@@ -90,12 +113,20 @@ mod tests {
     fn only_a_commit_cannot_be_moved() {
         let sha = "a".repeat(40);
         let text = format!(
-            "jobs: {{a: {{steps: [{{uses: actions/checkout@v5}}, {{uses: 'lakegate/lakegate/actions/job-run@{sha}'}}, {{uses: ./own}}, {{run: x}}]}}, b: {{uses: acme/flows/x.yml@main}}}}"
+            "jobs: {{a: {{steps: [{{uses: actions/checkout@v5}}, {{uses: 'lakegate/lakegate/actions/job-run@{sha}'}}, {{uses: ./own}}, {{run: x}}, {{uses: 'docker://alpine:3'}}, {{uses: 'docker://a@sha256:0'}}, {{task: LakegateModelGate@7}}, {{task: LakegateModelGaet@0}}, {{task: LakegateModelGate@0}}, {{task: Other@3}}]}}, b: {{uses: acme/flows/x.yml@main}}}}"
         );
         let mut found = Uses::default();
         collect("w.yml", &serde_yaml::from_str(&text).unwrap(), &mut found);
-        assert_eq!(found.movable, ["actions/checkout@v5 (w.yml)", "acme/flows/x.yml@main (w.yml)"]);
-        assert_eq!((found.suite, found.count), (BTreeSet::from([sha]), 3));
+        assert_eq!(
+            found.movable,
+            [
+                "actions/checkout@v5 (w.yml)",
+                "docker://alpine:3 (w.yml)",
+                "acme/flows/x.yml@main (w.yml)"
+            ]
+        );
+        assert_eq!((found.suite, found.count), (BTreeSet::from([sha]), 5));
+        assert_eq!(found.stale, ["LakegateModelGate@7 (w.yml)", "LakegateModelGaet@0 (w.yml)"]);
     }
 
     #[test]

@@ -56,6 +56,16 @@ pub struct Given {
     pub comment: String,
 }
 
+/// What stands before the jobs of an environment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Gate {
+    /// People and teams of whom one must agree.
+    pub reviewers: usize,
+    pub prevents_self_review: bool,
+    /// Whether only some branches may use it.
+    pub has_branches: bool,
+}
+
 /// Hosts refuse a longer line with a status.
 pub const MOST_WORDS: usize = 140;
 
@@ -167,6 +177,18 @@ impl Forge {
         match self {
             Self::GitHub(github) => github.approvals(run).await,
             Self::Azure(azure) => azure.approvals(run).await,
+        }
+    }
+
+    /// What GitHub asks before a job runs in an environment; none where it is not
+    /// there.
+    ///
+    /// # Errors
+    /// When it cannot be asked, or this is not GitHub.
+    pub async fn gate(&self, environment: &str) -> Result<Option<Gate>> {
+        match self {
+            Self::GitHub(github) => github.gate(environment).await,
+            Self::Azure(_) => anyhow::bail!("only GitHub's environments are known"),
         }
     }
 

@@ -8,10 +8,11 @@ use std::collections::BTreeMap;
 
 use anyhow::Result;
 use octocrab::Octocrab;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{Given, Ticket};
+use super::{Gate, Given, Ticket};
 use crate::databricks::Masker;
 use crate::host::Context;
 use crate::names::Secret;
@@ -138,6 +139,37 @@ impl GitHub {
             Some(Given { who: review.user?.login, at: None, comment: review.comment })
         });
         Ok(given.collect())
+    }
+
+    pub(in crate::forge) async fn gate(&self, environment: &str) -> Result<Option<Gate>> {
+        #[derive(Deserialize)]
+        struct Environment {
+            #[serde(default)]
+            protection_rules: Vec<Rule>,
+            deployment_branch_policy: Option<serde_json::Value>,
+        }
+        #[derive(Deserialize)]
+        struct Rule {
+            #[serde(default)]
+            reviewers: Vec<serde_json::Value>,
+            #[serde(default)]
+            prevent_self_review: bool,
+        }
+        let name = utf8_percent_encode(environment, NON_ALPHANUMERIC);
+        let route = self.route(&format!("environments/{name}"));
+        let found: Environment = match self.api.get(route, None::<&()>).await {
+            Ok(found) => found,
+            Err(octocrab::Error::GitHub { source, .. }) if source.status_code.as_u16() == 404 => {
+                return Ok(None);
+            }
+            Err(error) => return Err(refused("read the environment", "actions: read", error)),
+        };
+        let rules = &found.protection_rules;
+        Ok(Some(Gate {
+            reviewers: rules.iter().map(|rule| rule.reviewers.len()).sum(),
+            prevents_self_review: rules.iter().any(|rule| rule.prevent_self_review),
+            has_branches: found.deployment_branch_policy.is_some(),
+        }))
     }
 
     pub(in crate::forge) async fn dispatch(
