@@ -10,17 +10,16 @@ static FINE_TUNING: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/templates/f
 /// The policies of the model that is fine-tuned.
 pub const FINE_TUNING_POLICIES: &str = "lakegate.answers.yml";
 
-/// The project's files by their path.
-pub fn files() -> Vec<(String, Vec<u8>)> {
-    below(&PROJECT)
-}
-
-/// The files of the project with the module that fine-tunes a foundation model.
-pub fn files_with_fine_tuning() -> Vec<(String, Vec<u8>)> {
-    let mut files = files();
-    for (path, bytes) in &mut files {
+/// The project's files by their path; with the module that fine-tunes a foundation
+/// model, if it is asked for.
+pub fn files(with_fine_tuning: bool) -> Vec<(String, String)> {
+    let mut files = below(&PROJECT);
+    if !with_fine_tuning {
+        return files;
+    }
+    for (path, text) in &mut files {
         if path == "lakegate.yml" {
-            *bytes = with_trial(&String::from_utf8_lossy(bytes)).into_bytes();
+            *text = with_trial(text);
         }
     }
     files.extend(below(&FINE_TUNING));
@@ -35,13 +34,14 @@ fn with_trial(policies: &str) -> String {
     policies.replacen(TRAIN, &format!("{TRIAL}{TRAIN}"), 1)
 }
 
-fn below(root: &'static Dir<'static>) -> Vec<(String, Vec<u8>)> {
+fn below(root: &'static Dir<'static>) -> Vec<(String, String)> {
     let mut found = Vec::new();
     let mut folders = vec![root];
     while let Some(next) = folders.pop() {
         folders.extend(next.dirs().filter(|dir| !is_scratch(dir.path())));
         for file in next.files().filter(|file| !is_scratch(file.path())) {
-            found.push((file.path().display().to_string(), file.contents().to_vec()));
+            let text = String::from_utf8_lossy(file.contents());
+            found.push((file.path().display().to_string(), text.into_owned()));
         }
     }
     found.sort();
@@ -66,11 +66,10 @@ mod tests {
 
     #[test]
     fn the_module_is_tested_like_the_rest() {
-        let files = files_with_fine_tuning();
+        let files = files(true);
         let text = |name: &str| {
-            let (_, bytes) = files.iter().find(|(path, _)| path == name).unwrap();
-            crate::config::fill(name, &String::from_utf8_lossy(bytes), |_| Ok("x".to_owned()))
-                .unwrap()
+            let (_, text) = files.iter().find(|(path, _)| path == name).unwrap();
+            crate::config::fill(name, text, |_| Ok("x".to_owned())).unwrap()
         };
         let config = Config::parse("lakegate.yml", &text("lakegate.yml")).unwrap();
         let jobs = config.tests.integration.unwrap().jobs;

@@ -1,5 +1,6 @@
 //! What is found in a repository: its targets, and the jobs of its loop.
 
+use super::render::is_plain;
 use crate::bundle::{self, Bundle};
 
 /// Which targets play which part.
@@ -42,7 +43,7 @@ const STEPS: [(&str, &str, &[&str]); 4] = [
     ("features", "Refresh the features", &["refresh", "feature"]),
     ("train", "Train", &["train"]),
     ("evaluate", "Predict what is judged", &["evaluat", "validat"]),
-    ("check", "Check how it runs", &["check_model", "check-model"]),
+    ("check", "Check how it runs", &["check_model"]),
 ];
 const SCORE: (&str, &str, &[&str]) = ("score", "Score", &["score", "scoring", "inference"]);
 
@@ -58,6 +59,9 @@ impl Loop {
         self.steps.iter().find(|job| job.part == "features")
     }
 }
+
+/// Targets of these names are production, whatever else is told of them.
+const PRODUCTION: [&str; 2] = ["prod", "production"];
 
 /// The first target of these names.
 fn named(targets: &[String], names: &[&str]) -> Option<String> {
@@ -75,13 +79,23 @@ pub(super) fn targets(
             return Err(format!("the bundle has no target `{name}`: {}", targets.join(", ")));
         }
     }
+    let production = production.cloned().or_else(|| named(targets, &PRODUCTION));
+    let default = default.filter(|target| Some(target) != production.as_ref());
     let test = test.cloned().or(default).or_else(|| named(targets, &["dev", "test", "local"]));
-    Ok(Targets {
-        test: test
-            .ok_or("which target are merge requests tested in? name it with --test-target")?,
-        staging: staging.cloned().or_else(|| named(targets, &["staging", "stage", "test"])),
-        production: production.cloned().or_else(|| named(targets, &["prod", "production"])),
-    })
+    let test =
+        test.ok_or("which target are merge requests tested in? name it with --test-target")?;
+    if Some(&test) == production.as_ref() {
+        return Err(format!(
+            "merge requests would be tested in production, `{test}`: name another target with --test-target"
+        ));
+    }
+    let staging = staging.cloned().or_else(|| named(targets, &["staging", "stage", "test"]));
+    for name in [Some(&test), staging.as_ref(), production.as_ref()].into_iter().flatten() {
+        if !is_plain(name) {
+            return Err(format!("the target `{name}` cannot be named in a workflow: rename it"));
+        }
+    }
+    Ok(Targets { test, staging, production })
 }
 
 /// The jobs that fine-tune a model, and that let it answer what is judged.
@@ -103,20 +117,86 @@ pub(super) fn fine_tuning(bundle: &Bundle) -> Result<Loop, String> {
     Ok(Loop { steps: steps?, score: None })
 }
 
-/// The jobs of the bundle that are steps of the loop.
-pub(super) fn jobs(bundle: &Bundle) -> Loop {
-    let mut taken: Vec<String> = Vec::new();
-    let mut find = |(part, title, words): (&'static str, &'static str, &[&str])| {
-        let (key, _) = bundle.resources.iter().find(|(key, resource)| {
-            resource.kind == bundle::Kind::Jobs
-                && words.iter().any(|word| key.to_lowercase().contains(word))
-                && !taken.contains(key)
-        })?;
-        taken.push(key.clone());
-        Some(Job::always(part, key.trim_start_matches("jobs.").to_owned(), title))
+/// What somebody says of the jobs: the part of the loop, and the key of its job, or
+/// nothing where there is none.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub(super) struct Chosen {
+    part: String,
+    key: Option<String>,
+}
+
+impl TryFrom<String> for Chosen {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let parts: Vec<&str> = STEPS.iter().chain([&SCORE]).map(|(part, ..)| *part).collect();
+        let (part, key) = text.split_once('=').unwrap_or((&text, ""));
+        if !parts.contains(&part) || !text.contains('=') {
+            return Err(format!("`{text}` is not PART=KEY; the parts are {}", parts.join(", ")));
+        }
+        let key = Some(key.to_owned()).filter(|key| !key.is_empty());
+        Ok(Self { part: part.to_owned(), key })
+    }
+}
+
+impl From<Chosen> for String {
+    fn from(chosen: Chosen) -> Self {
+        format!("{}={}", chosen.part, chosen.key.unwrap_or_default())
+    }
+}
+
+impl std::str::FromStr for Chosen {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        text.to_owned().try_into()
+    }
+}
+
+/// The jobs of the bundle that are steps of the loop: those that were named, else
+/// those whose key has the word of a part before that of any other.
+///
+/// # Errors
+/// When a job that was named is not there.
+pub(super) fn jobs(bundle: &Bundle, chosen: &[Chosen]) -> Result<Loop, String> {
+    let jobs = bundle.resources.iter().filter(|(_, one)| one.kind == bundle::Kind::Jobs);
+    let keys: Vec<&str> = jobs.map(|(key, _)| key.trim_start_matches("jobs.")).collect();
+    for key in chosen.iter().filter_map(|chosen| chosen.key.as_deref()) {
+        if !keys.contains(&key) {
+            return Err(format!("the bundle has no job `{key}`: {}", keys.join(", ")));
+        }
+    }
+    let parts: Vec<(&str, Option<(usize, &str)>)> =
+        keys.iter().map(|key| (*key, part_of(key))).collect();
+    let find = |(part, title, _): (&'static str, &'static str, &[&str])| {
+        let found = match chosen.iter().rfind(|chosen| chosen.part == part) {
+            Some(chosen) => chosen.key.clone(),
+            None => {
+                let of_part = parts.iter().filter_map(|(key, found)| {
+                    let (at, own) = (*found)?;
+                    let is_named = chosen.iter().any(|other| other.key.as_deref() == Some(*key));
+                    (own == part && !is_named).then_some((at, *key))
+                });
+                of_part.min_by_key(|(at, _)| *at).map(|(_, key)| key.to_owned())
+            }
+        };
+        found.map(|key| Job::always(part, key, title))
     };
-    let steps = STEPS.into_iter().filter_map(&mut find).collect();
-    Loop { steps, score: find(SCORE) }
+    Ok(Loop { steps: STEPS.into_iter().filter_map(find).collect(), score: find(SCORE) })
+}
+
+/// The part whose word comes first in a key, and where.
+fn part_of(key: &str) -> Option<(usize, &'static str)> {
+    let key = key.to_lowercase().replace('-', "_");
+    let begins = |word: &str| {
+        let found = key.match_indices(word).map(|(at, _)| at);
+        // `retrain` is not `train`.
+        found.into_iter().find(|at| *at == 0 || key.as_bytes()[at - 1] == b'_')
+    };
+    let all = STEPS.iter().chain([&SCORE]);
+    all.flat_map(|(part, _, words)| words.iter().filter_map(|word| Some((begins(word)?, *part))))
+        .min_by_key(|(at, _)| *at)
 }
 
 #[cfg(test)]
@@ -143,5 +223,44 @@ mod tests {
         );
         let other = ["a".to_owned()];
         assert!(targets(&other, None, [None; 3]).unwrap_err().contains("--test-target"));
+        // Never in production, though it is the default.
+        let found = targets(&all, Some("prod".into()), [None; 3]).unwrap();
+        assert_eq!(found.test, "dev");
+        let prod = "prod".to_owned();
+        let refused = targets(&all, None, [Some(&prod), None, None]).unwrap_err();
+        assert!(refused.contains("tested in production"), "{refused}");
+        let number = ["1.10".to_owned()];
+        assert!(targets(&number, Some("1.10".into()), [None; 3]).unwrap_err().contains("rename"));
+    }
+
+    #[test]
+    fn a_job_plays_the_part_that_its_key_names_first() {
+        for (key, part) in [
+            ("train", Some("train")),
+            ("model_training_job", Some("train")),
+            ("write_feature_table_job", Some("features")),
+            ("score_quality_features", Some("score")),
+            ("batch_inference_job", Some("score")),
+            ("retrain_trigger", None),
+            ("check-model", Some("check")),
+            ("check_data", None),
+            ("Refresh_Features", Some("features")),
+        ] {
+            assert_eq!(part_of(key).map(|(_, part)| part), part, "{key}");
+        }
+        let text = "bundle: {name: x}\ntargets: {dev: {default: true}}\nresources: {jobs: {a_train: {name: a}, train: {name: b}, again: {name: c}}}\n";
+        let sources = bundle::Sources::from([("databricks.yml".to_owned(), text.to_owned())]);
+        let bundle = bundle::load(&sources, None, &bundle::Surroundings::default()).unwrap();
+        let keys = |chosen: &[&str]| {
+            let chosen: Vec<Chosen> = chosen.iter().map(|text| text.parse().unwrap()).collect();
+            let found = jobs(&bundle, &chosen)?;
+            Ok::<_, String>(found.steps.into_iter().map(|job| job.key).collect::<Vec<_>>())
+        };
+        assert_eq!(keys(&[]).unwrap(), ["train"]);
+        assert_eq!(keys(&["train=again"]).unwrap(), ["again"]);
+        assert_eq!(keys(&["evaluate=train"]).unwrap(), ["a_train", "train"]);
+        assert!(keys(&["train="]).unwrap().is_empty());
+        assert!(keys(&["train=other"]).unwrap_err().contains("a_train, again, train"));
+        assert!("trian=x".parse::<Chosen>().unwrap_err().contains("features, train, evaluate"));
     }
 }

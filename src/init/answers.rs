@@ -8,7 +8,7 @@ use super::adopt;
 use super::args::{Choices, Module, On, SignIn, Where, Workflows};
 use super::compose::Answers;
 use super::facts::Facts;
-use super::render::{Ci, Form};
+use super::render::{Ci, Form, is_plain};
 use crate::bundle::{self, Bundle, Sources};
 use crate::checkout::{self, Resolved};
 use crate::host::Context;
@@ -33,6 +33,10 @@ pub(super) fn of(choices: &Choices, facts: &Facts, sources: &Sources) -> Result<
         choices.production_target.as_ref(),
     ];
     let targets = adopt::targets(&names, default, asked).map_err(Fault::usage)?;
+    if !facts.folder.is_empty() && !is_plain(&facts.folder) {
+        let message = format!("the folder `{}` cannot be named in a workflow", facts.folder);
+        return Err(Fault::usage(message).hint("rename it").into());
+    }
     let main = targets.production.as_ref().unwrap_or(&targets.test);
     let bundle = checkout::unassigned(sources, Some(main), &context)?;
     let secrets = match choices.sign_in {
@@ -56,12 +60,9 @@ pub(super) fn of(choices: &Choices, facts: &Facts, sources: &Sources) -> Result<
         folder: facts.folder.clone(),
         secrets,
         group: facts.group.clone(),
-        hosts: match secrets {
-            Some(_) => hosts(sources, &context)?,
-            None => BTreeMap::new(),
-        },
+        hosts: hosts(sources, &context)?,
         targets,
-        jobs: adopt::jobs(&bundle),
+        jobs: adopt::jobs(&bundle, &choices.jobs).map_err(Fault::usage)?,
         fine_tuning: match choices.with {
             Some(Module::FineTuning) => adopt::fine_tuning(&bundle).map_err(Fault::usage)?,
             None => adopt::Loop::default(),

@@ -4,12 +4,14 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::adopt::Chosen;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum Where {
     /// GitHub Actions
     Github,
-    /// Azure Pipelines, for a repository at Azure DevOps or at GitHub
+    /// Azure Pipelines, for a repository at Azure DevOps
     Azure,
 }
 
@@ -84,6 +86,10 @@ pub(super) struct Choices {
     #[arg(long, value_name = "TARGET")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) production_target: Option<String>,
+    /// The job of a part of the loop (features, train, evaluate, check, score), or none; may be given several times (default: by their keys)
+    #[arg(long = "job", value_name = "PART=KEY")]
+    #[serde(default, rename = "jobs", skip_serializing_if = "Vec::is_empty")]
+    pub(super) jobs: Vec<Chosen>,
     /// Python on the runner (default: 3.12)
     #[arg(long, value_name = "VERSION")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -106,6 +112,7 @@ impl Choices {
             test_target: self.test_target.or(other.test_target),
             staging_target: self.staging_target.or(other.staging_target),
             production_target: self.production_target.or(other.production_target),
+            jobs: if self.jobs.is_empty() { other.jobs } else { self.jobs },
             python: self.python.or(other.python),
             with: self.with.or(other.with),
         }

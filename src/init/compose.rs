@@ -43,7 +43,7 @@ impl Answers {
     }
 
     /// In front of a path that is meant from the bundle's folder.
-    fn place(&self) -> String {
+    pub(super) fn place(&self) -> String {
         match &*self.folder {
             "" => String::new(),
             folder => format!("{folder}/"),
@@ -61,9 +61,9 @@ pub(super) fn prefix(folder: &str) -> String {
 /// Actions of others, pinned by their commit.
 const CHECKOUT: &str = "actions/checkout@08c6903cd8c0fde910a37f88322edcfb5dd907a8 # v5.0.0";
 const PYTHON: &str = "actions/setup-python@e797f83bcb11b83ae66e0230d6156d7c80228e7c # v6.0.0";
-const UPLOAD: &str = "actions/upload-artifact@330a01c490aca151604b8cf639adc76d48f6c5d4 # v5.0.0";
+const UPLOAD: &str = "actions/upload-artifact@b7c566a772e6b6bfb58ed0dc250532a479d7789f # v6.0.0";
 const DOWNLOAD: &str =
-    "actions/download-artifact@018cc2cf5baa6db3ef3c5f8a56943fffe632ef53 # v6.0.0";
+    "actions/download-artifact@37930b1c2abaa49bbe596cd826c3c89aef350131 # v7.0.0";
 const ATTEST: &str =
     "actions/attest-build-provenance@977bb373ede98d70efdf65b84cb5f73e068dcc2a # v3.0.0";
 

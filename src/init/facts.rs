@@ -18,6 +18,8 @@ pub(super) struct Facts {
     /// From there to the bundle; empty at the root.
     pub(super) folder: String,
     pub(super) main: Option<String>,
+    /// `owner/name`, as the address of the remote has it.
+    pub(super) repository: Option<String>,
     pub(super) secrets: Option<Secrets>,
     /// The variable group of Azure DevOps that holds them.
     pub(super) group: Option<String>,
@@ -34,20 +36,34 @@ pub(super) async fn gather(env: &Env, dir: &Path) -> Result<Facts> {
     let place = std::path::absolute(dir)?;
     let there = place.ancestors().find(|folder| folder.is_dir()).unwrap_or(&place);
     let is_repository = there.ancestors().any(|folder| folder.join(".git").exists());
-    let (root, folder, main) = if is_repository {
+    let (root, folder, main, repository) = if is_repository {
         let git = Git::of(env, there).await?;
         let rest = place.strip_prefix(there).unwrap_or(Path::new(""));
         let names = rest.components().map(|part| part.as_os_str().to_string_lossy().into_owned());
         let own = Some(git.folder.clone()).filter(|own| !own.is_empty());
         let folder: Vec<String> = own.into_iter().chain(names).collect();
-        (git.root().to_path_buf(), folder.join("/"), git.default_branch("origin").await)
+        let main = git.default_branch("origin").await;
+        let repository = git.remote("origin").await.as_deref().and_then(repository);
+        (git.root().to_path_buf(), folder.join("/"), main, repository)
     } else {
-        (dir.to_path_buf(), String::new(), None)
+        (dir.to_path_buf(), String::new(), None, None)
     };
-    let secrets = secrets(&root)?;
-    let others = if secrets.is_some() { workflows(&root)? } else { Vec::new() };
+    let others = workflows(&root)?;
+    let secrets = secrets(&root, &others)?;
+    let others = if secrets.is_some() { others } else { Vec::new() };
     let group = group(&root, &others)?;
-    Ok(Facts { root, folder, main, secrets, group, others })
+    Ok(Facts { root, folder, main, repository, secrets, group, others })
+}
+
+/// The last two parts of an address, in either of git's notations.
+fn repository(address: &str) -> Option<String> {
+    let rest = address.split_once("://").map_or(address, |(_, rest)| rest);
+    let (_, path) = rest.split_once(['/', ':']).filter(|(host, _)| host.contains('.'))?;
+    let path = path.trim_end_matches('/').trim_end_matches(".git");
+    match path.split('/').collect::<Vec<_>>()[..] {
+        [owner, name] if !owner.is_empty() && !name.is_empty() => Some(format!("{owner}/{name}")),
+        _ => None,
+    }
 }
 
 /// The secrets of its workflows, `STAGING_…` and `PROD_…`.
@@ -84,15 +100,30 @@ struct Metadata {
     input_cloud: String,
 }
 
-fn secrets(root: &Path) -> Result<Option<Secrets>> {
+fn secrets(root: &Path, workflows: &[String]) -> Result<Option<Secrets>> {
     let path = root.join(MARK);
-    let Some(text) = fs::read_text_if_exists(&path)? else { return Ok(None) };
+    let Some(text) = fs::read_text_if_exists(&path)? else {
+        return named(root, workflows);
+    };
     let metadata: Metadata =
         serde_yaml::from_str(&text).with_context(|| format!("read `{}`", path.display()))?;
     Ok(Some(match &*metadata.input_cloud {
         "azure" => Secrets::Azure,
         _ => Secrets::Token,
     }))
+}
+
+/// Those that workflows of the template's names use: the mark may have been removed.
+fn named(root: &Path, workflows: &[String]) -> Result<Option<Secrets>> {
+    for path in workflows {
+        let text = fs::read_text(root.join(path))?;
+        for secrets in [Secrets::Azure, Secrets::Token] {
+            if secrets.of_role("STAGING").iter().all(|name| text.contains(name)) {
+                return Ok(Some(secrets));
+            }
+        }
+    }
+    Ok(None)
 }
 
 fn workflows(root: &Path) -> Result<Vec<String>> {
@@ -135,6 +166,22 @@ fn group(root: &Path, pipelines: &[String]) -> Result<Option<String>> {
 mod tests {
     use super::*;
 
+    #[test]
+    fn a_repository_is_named_by_its_address() {
+        for (address, name) in [
+            ("https://github.com/acme/flights.git", Some("acme/flights")),
+            ("https://github.com/acme/flights/", Some("acme/flights")),
+            ("git@github.com:acme/flights.git", Some("acme/flights")),
+            ("ssh://git@github.com/acme/flights", Some("acme/flights")),
+            ("https://dev.azure.com/acme/ml/_git/flights", None),
+            ("/srv/flights", None),
+            ("../flights.git", None),
+            ("https://github.com/", None),
+        ] {
+            assert_eq!(repository(address).as_deref(), name, "{address}");
+        }
+    }
+
     #[tokio::test]
     async fn a_project_of_the_template_is_known_by_its_mark() {
         let dir = tempfile::tempdir().unwrap();
@@ -157,6 +204,11 @@ mod tests {
         let facts = gather().await.unwrap();
         assert_eq!(facts.group.as_deref(), Some("ml variable group"));
         assert_eq!(facts.others.len(), 2);
+        std::fs::remove_file(dir.path().join(MARK)).unwrap();
+        assert_eq!(gather().await.unwrap().secrets, None);
+        let step = "env: {DATABRICKS_TOKEN: '${{ secrets.STAGING_WORKSPACE_TOKEN }}'}\n";
+        write(".github/workflows/taxi-run-tests.yml", step);
+        assert_eq!(gather().await.unwrap().secrets, Some(Secrets::Token));
         write(MARK, "input_cloud: [\n");
         assert!(format!("{:#}", gather().await.unwrap_err()).contains(MARK));
     }

@@ -1,27 +1,28 @@
 //! What no file can do: what somebody must set up at the host.
 
+use serde_json::json;
+
 use super::compose::Answers;
 use super::facts::{Facts, Secrets};
 use super::render::{Ci, Form};
 
 /// Where Azure DevOps' identities come from; each organisation has an id there.
 const AZURE_ISSUER: &str = "https://vstoken.dev.azure.com/<organisation-id>";
+const AZURE_AUDIENCE: &str = "api://AzureADTokenExchange";
 const GITHUB_ISSUER: &str = "https://token.actions.githubusercontent.com";
 
 const VARIABLES: &str = "DATABRICKS_HOST, DATABRICKS_CLIENT_ID, DATABRICKS_WAREHOUSE_ID";
+/// Where secrets sign in.
+const OTHER_VARIABLES: &str =
+    "DATABRICKS_WAREHOUSE_ID, and DATABRICKS_HOST where the bundle names no workspace";
 
 /// `needed` is what a `lakegate.yml` that was there lacks.
 pub(super) fn steps(answers: &Answers, facts: &Facts, needed: Option<String>) -> Vec<String> {
-    let mut targets = vec![answers.targets.test.as_str()];
-    if !answers.embedded {
-        targets.extend(answers.targets.staging.as_deref());
-        targets.extend(answers.targets.production.as_deref());
-    }
-    targets.dedup();
     let mut lines = match answers.ci {
-        Ci::GitHub => github(answers, &targets),
-        Ci::Azure => azure(answers, &targets),
+        Ci::GitHub => github(answers, facts),
+        Ci::Azure => azure(answers),
     };
+    lines.extend(left_out(answers));
     if let Some(section) = needed {
         lines.push(
             "  in lakegate.yml, as this bundle is not the only one, or not on `main`:".to_owned(),
@@ -35,6 +36,67 @@ pub(super) fn steps(answers: &Answers, facts: &Facts, needed: Option<String>) ->
     lines
 }
 
+/// What is not written, for want of a target or of a job.
+fn left_out(answers: &Answers) -> Vec<String> {
+    if answers.embedded {
+        return Vec::new();
+    }
+    let targets = &answers.targets;
+    let mut lines = Vec::new();
+    if targets.staging.is_none() {
+        lines.push("no target is called staging: nothing is deployed from the main branch; name it with --staging-target".to_owned());
+    }
+    if targets.production.is_none() {
+        lines.push("no target is called prod or production: there is no workflow for releases, nor for production; name it with --production-target".to_owned());
+        return lines;
+    }
+    let jobs = answers.jobs.steps.iter().chain(&answers.jobs.score);
+    let parts: Vec<String> = jobs.map(|job| format!("{}={}", job.part, job.key)).collect();
+    lines.push(match &parts[..] {
+        [] => "no job is known by its key as a part of the production loop: name them with --job PART=KEY".to_owned(),
+        parts => format!("the production loop: {}; others with --job PART=KEY", parts.join(", ")),
+    });
+    lines
+}
+
+/// An environment of the host, the target whose jobs run in it, and whether
+/// somebody must agree first.
+struct Place {
+    name: String,
+    target: String,
+    is_reviewed: bool,
+}
+
+/// Every environment that the workflows name. What runs by a schedule has one of
+/// its own, where nobody is asked.
+fn places(answers: &Answers) -> Vec<Place> {
+    let targets = &answers.targets;
+    let plain = |target: &String| Place {
+        name: target.clone(),
+        target: target.clone(),
+        is_reviewed: false,
+    };
+    let mut places = vec![plain(&targets.test)];
+    places.extend(targets.staging.iter().filter(|target| **target != targets.test).map(plain));
+    if let Some(production) = &targets.production {
+        places.push(plain(production));
+        places.extend(["release", "model"].map(|part| Place {
+            name: format!("{production}-{part}"),
+            target: production.clone(),
+            is_reviewed: true,
+        }));
+    }
+    places
+}
+
+fn quoted<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    names.map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+}
+
+fn reviewed(places: &[Place]) -> String {
+    quoted(places.iter().filter(|place| place.is_reviewed).map(|place| place.name.as_str()))
+}
+
 /// The secrets that are used as they are.
 fn kept(secrets: Secrets) -> String {
     let names: Vec<String> =
@@ -42,38 +104,70 @@ fn kept(secrets: Secrets) -> String {
     names.join(", ")
 }
 
-fn github(answers: &Answers, targets: &[&str]) -> Vec<String> {
+/// The command that lets an identity of the CI host be a service principal.
+fn policy(issuer: &str, audience: &str, subject: &str) -> String {
+    let policy = json!({ "oidc_policy": {
+        "issuer": issuer, "audiences": [audience], "subject": subject } });
+    format!(
+        "    databricks account service-principal-federation-policy create <service-principal-id> --json '{policy}'"
+    )
+}
+
+fn github(answers: &Answers, facts: &Facts) -> Vec<String> {
     let mut lines = vec!["what is left to do at GitHub:".to_owned()];
     if answers.embedded {
         lines.push("  nothing: the checks run in the embedded workspace".to_owned());
         return lines;
     }
-    if let Some(secrets) = answers.secrets {
-        lines.push(format!("  the secrets that are there are used: {}", kept(secrets)));
-        lines.push("  variables: DATABRICKS_WAREHOUSE_ID, and DATABRICKS_HOST where the bundle names no workspace".to_owned());
-        lines.push("  without secrets: run this again with --sign-in federation".to_owned());
+    let places = places(answers);
+    let all = quoted(places.iter().map(|place| place.name.as_str()));
+    match answers.secrets {
+        Some(secrets) => lines.extend([
+            format!("  the secrets that are there are used: {}", kept(secrets)),
+            format!("  environments {all}, with variables {OTHER_VARIABLES}"),
+            "  without secrets: run this again with --sign-in federation".to_owned(),
+        ]),
+        None => lines.push(format!("  environments {all}, each with the variables {VARIABLES}")),
     }
-    for name in targets.iter().filter(|_| answers.secrets.is_none()) {
-        lines.push(format!("  environment `{name}`: variables {VARIABLES}"));
+    let main = &answers.main;
+    if answers.targets.production.is_some() {
         lines.push(format!(
-            "    federation policy of its service principal: issuer {GITHUB_ISSUER}, subject repo:<owner>/<repository>:environment:{name}"
+            "    required reviewers at {}, without self-review; none at the others, where schedules run",
+            reviewed(&places)
+        ));
+        let trusted = places.iter().filter(|place| place.target != answers.targets.test);
+        lines.push(format!(
+            "    deployment branches of {}: `{main}` only",
+            quoted(trusted.map(|place| place.name.as_str()))
         ));
     }
-    if let Some(production) = &answers.targets.production {
-        lines.push(format!(
-            "  required reviewers at `{production}` and `{production}-model`, without self-review"
-        ));
+    lines.push(format!(
+        "  a rule for `{main}`: merge requests only, the check `Test` passed, branches up to date"
+    ));
+    if answers.secrets.is_none() {
+        lines.push("  the service principal of each environment trusts it:".to_owned());
+        let repository = facts.repository.as_deref().unwrap_or("<owner>/<repository>");
+        lines.extend(places.iter().map(|Place { name, target, .. }| {
+            let host = answers.hosts.get(target);
+            let host = host.map_or("https://<workspace>", |host| host.trim_end_matches('/'));
+            let subject = format!("repo:{repository}:environment:{name}");
+            policy(GITHUB_ISSUER, &format!("{host}/oidc/v1/token"), &subject)
+        }));
+        lines.push(
+            "    (a repository made since July 2026 has ids in it: repo:<owner>@<id>/<repository>@<id>:environment:<name>)"
+                .to_owned(),
+        );
     }
     lines
 }
 
-fn azure(answers: &Answers, targets: &[&str]) -> Vec<String> {
+fn azure(answers: &Answers) -> Vec<String> {
     let main = &answers.main;
     let mut lines = vec![
         "what is left to do at Azure DevOps:".to_owned(),
         "  the extension Lakegate in the organisation; one pipeline for each file".to_owned(),
         format!(
-            "  a branch policy of `{main}`: build validation by {}merge-request.yml (Azure Repos only)",
+            "  a branch policy of `{main}`: build validation by {}merge-request.yml, which expires when `{main}` is updated (Azure Repos only)",
             answers.prefix()
         ),
         "  the build service may contribute to pull requests, and create branches and tags"
@@ -87,25 +181,38 @@ fn azure(answers: &Answers, targets: &[&str]) -> Vec<String> {
     if answers.embedded {
         return lines;
     }
-    if let Some(secrets) = answers.secrets {
-        let group = answers.group.as_deref().unwrap_or("lakegate-<target>");
-        lines.push(format!("  variable group `{group}`: {} are used as they are", kept(secrets)));
-        let own =
-            "DATABRICKS_WAREHOUSE_ID, and DATABRICKS_HOST where the bundle names no workspace";
-        lines.extend(
-            targets.iter().map(|name| format!("  variable group `lakegate-{name}`: {own}")),
-        );
-        return lines;
-    }
-    for name in targets {
-        lines.push(format!("  variable group `lakegate-{name}`: {VARIABLES}"));
-    }
+    let places = places(answers);
+    let groups: Vec<&Place> = places.iter().filter(|place| !place.is_reviewed).collect();
+    let mine = match answers.secrets {
+        Some(secrets) => {
+            let group = answers.group.as_deref().unwrap_or("lakegate-<target>");
+            lines.push(format!(
+                "  variable group `{group}`: {} are used as they are",
+                kept(secrets)
+            ));
+            OTHER_VARIABLES
+        }
+        None => VARIABLES,
+    };
+    let names = groups.iter().map(|place| format!("lakegate-{}", place.name)).collect::<Vec<_>>();
     lines.push(format!(
-        "  federation policies of the service principals: issuer {AZURE_ISSUER}, audience api://AzureADTokenExchange, subject p://<organisation>/<project>/<pipeline>"
+        "  variable groups {}, each with {mine}",
+        quoted(names.iter().map(String::as_str))
     ));
+    if answers.secrets.is_none() {
+        lines.push(
+            "  the service principal of each group trusts the pipelines that use it:".to_owned(),
+        );
+        let subject = "p://<organisation>/<project>/<pipeline>";
+        lines.push(policy(AZURE_ISSUER, AZURE_AUDIENCE, subject));
+    }
     if let Some(production) = &answers.targets.production {
         lines.push(format!(
-            "  approvals at the environments `{production}` and `{production}-model`, not by whoever started the run; an exclusive lock"
+            "  approvals at the environments {}, not by whoever started the run; an exclusive lock",
+            reviewed(&places)
+        ));
+        lines.push(format!(
+            "  branch control (`{main}` only) at these environments and at the variable group `lakegate-{production}`"
         ));
     }
     lines

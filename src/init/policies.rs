@@ -8,8 +8,9 @@ use minijinja::context;
 use minijinja::value::{Serde, Value};
 
 use super::compose::Answers;
-use super::render::Templates;
+use super::render::{Ci, Templates};
 use crate::bundle::{Bundle, Kind};
+use crate::starter::FINE_TUNING_POLICIES;
 
 /// The text of the file.
 ///
@@ -56,12 +57,34 @@ pub(super) fn release(answers: &Answers) -> Option<String> {
     (!section.is_empty()).then(|| format!("release:\n{section}"))
 }
 
-/// Puts it into the policies of a starter project.
-pub(super) fn complete(starter: &mut [(String, Vec<u8>)], answers: &Answers) {
-    let Some(section) = release(answers) else { return };
-    for (path, bytes) in starter {
-        if path.ends_with("lakegate.yml") {
-            bytes.extend_from_slice(format!("\n{section}").as_bytes());
+/// How the starter project, which somebody tries alone, says who must agree.
+const ALONE: [&str; 2] = [
+    "  # `lakegate model-promote approve`. Whoever tries this alone agrees with himself;\n  # leave `not_author` out when there are others.\n",
+    "  sign_off: {from: table, not_author: false}\n",
+];
+
+/// Fits the policies of a starter project to its repository and its host, where
+/// somebody else than who started a run approves it.
+pub(super) fn complete(starter: &mut [(String, String)], answers: &Answers) {
+    let of_host = match answers.ci {
+        Ci::GitHub => {
+            "  # Reviewers of the environment that `Promote` runs in.\n  sign_off: {from: github}\n"
+        }
+        Ci::Azure => {
+            "  # Approvers of the environment that `Promote` runs in.\n  sign_off: {from: azure}\n"
+        }
+    };
+    let release = release(answers);
+    for (path, text) in starter {
+        let is_main = path.ends_with("lakegate.yml");
+        if !is_main && !path.ends_with(FINE_TUNING_POLICIES) {
+            continue;
+        }
+        if !answers.embedded {
+            *text = text.replace(ALONE[0], "").replace(ALONE[1], of_host);
+        }
+        if let (true, Some(section)) = (is_main, &release) {
+            *text += &format!("\n{section}");
         }
     }
 }

@@ -22,6 +22,17 @@ pub(super) struct Record {
     pub(super) folder: String,
     /// The text of each file, by lines: a reader of the change sees what is new.
     files: BTreeMap<String, Vec<String>>,
+    /// The same of the project itself: of the starter's files, or of the policies alone.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    project: BTreeMap<String, Vec<String>>,
+    /// The project is the starter's.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    started: bool,
+}
+
+fn lines(files: &[(String, String)]) -> BTreeMap<String, Vec<String>> {
+    let lines = |text: &String| text.lines().map(str::to_owned).collect();
+    files.iter().map(|(path, text)| (path.clone(), lines(text))).collect()
 }
 
 impl Record {
@@ -31,14 +42,29 @@ impl Record {
         folder: String,
         files: &[(String, String)],
     ) -> Self {
-        let lines = |text: &String| text.lines().map(str::to_owned).collect();
         Self {
             lakegate: env!("CARGO_PKG_VERSION").to_owned(),
             commit,
             choices,
             folder,
-            files: files.iter().map(|(path, text)| (path.clone(), lines(text))).collect(),
+            files: lines(files),
+            project: BTreeMap::new(),
+            started: false,
         }
+    }
+
+    pub(super) fn with_project(self, files: &[(String, String)], started: bool) -> Self {
+        Self { project: lines(files), started, ..self }
+    }
+
+    /// Whether the project is the starter's.
+    pub(super) fn has_started(&self) -> bool {
+        self.started
+    }
+
+    /// Whether a file of the project was written.
+    pub(super) fn wrote(&self, path: &str) -> bool {
+        self.project.contains_key(path)
     }
 
     pub(super) fn read(text: &str) -> Result<Self> {
@@ -51,7 +77,7 @@ impl Record {
 
     /// What was written to a file.
     pub(super) fn written(&self, path: &str) -> Option<String> {
-        let lines = self.files.get(path)?;
+        let lines = self.files.get(path).or_else(|| self.project.get(path))?;
         Some(lines.iter().flat_map(|line| [line.as_str(), "\n"]).collect())
     }
 

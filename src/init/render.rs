@@ -13,6 +13,14 @@ static GITHUB: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/templates/github
 const POLICIES: &str = include_str!("../../templates/adopted/lakegate.yml");
 static AZURE: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/templates/azure");
 
+/// Whether YAML reads the text as itself wherever it stands, within lists too.
+pub(super) fn is_plain(text: &str) -> bool {
+    let marks =
+        [',', '[', ']', '{', '}', '#', ':', '\'', '"', '&', '*', '!', '|', '>', '%', '@', '`'];
+    let read: Result<serde_json::Value, _> = serde_yaml::from_str(text);
+    !text.contains(marks) && read.is_ok_and(|read| read == text)
+}
+
 /// Where the workflows run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ci {
@@ -92,6 +100,10 @@ impl Templates {
         environment.add_function("workflow", move |name: &str| {
             pinned(&format!(".github/workflows/{name}.yml"))
         });
+        environment.add_filter("scalar", |text: &str| match is_plain(text) {
+            true => text.to_owned(),
+            false => serde_json::Value::from(text).to_string(),
+        });
         environment.add_function("task", |name: &str| {
             format!("{}@{}", task_name(name), env!("CARGO_PKG_VERSION_MAJOR"))
         });
@@ -118,5 +130,20 @@ impl Templates {
         text.truncate(text.trim_end().len());
         text.push('\n');
         Ok(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_yaml_would_read_as_something_else_is_not_plain() {
+        for plain in ["main", "release/1.10", "ml/flights", "the main branch"] {
+            assert!(is_plain(plain), "{plain}");
+        }
+        for other in ["1.10", "on, off", "yes: no", "a # b", "", " a", "null", "a: b", "[x", "@x"] {
+            assert!(!is_plain(other), "{other}");
+        }
     }
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use super::args::{Args, Choices, Module, Where};
+use super::args::{Args, Choices, Where};
 use super::change::{self, Change};
 use super::compose::{self, Answers};
 use super::facts::{self, Facts};
@@ -44,8 +44,7 @@ pub async fn run(args: &Args, env: &Env, host: &Host) -> Result<Verdict> {
     let shows_updates = args.dry_run || !args.yes;
     tell(&plan, &facts.root, shows_updates, host)?;
     refuse(&plan.changes, &args.dir, args.force)?;
-    let has_work =
-        !plan.starter.is_empty() || plan.changes.iter().any(|(_, change)| change.is_work());
+    let has_work = plan.all().any(|(_, change)| change.is_work());
     let is_wanted = match asks && has_work && !args.dry_run {
         true => ask::confirm("Write this?", host, &mut typed)?,
         false => !args.dry_run,
@@ -54,12 +53,12 @@ pub async fn run(args: &Args, env: &Env, host: &Host) -> Result<Verdict> {
         apply(&plan, &facts.root)?;
     }
     host.say("");
-    let knows_releases = !plan.starter.is_empty() || has_release(&args.dir)?;
+    let knows_releases = plan.has_new_policies || has_release(&args.dir)?;
     let needed = policies::release(&plan.answers).filter(|_| !knows_releases);
     for line in next::steps(&plan.answers, &facts, needed) {
         host.say(&line);
     }
-    if plan.is_adopted {
+    if plan.is_adopted && plan.has_new_policies {
         host.say(
             "in lakegate.yml: `gate` and `drift`, which no bundle shows; production needs them",
         );
@@ -70,12 +69,21 @@ pub async fn run(args: &Args, env: &Env, host: &Host) -> Result<Verdict> {
 /// What is to be done, by path from the repository's root.
 struct Plan {
     answers: Answers,
+    /// Of the workflows.
     changes: Vec<(String, Change)>,
-    /// Written once, the user's from then on.
-    starter: Vec<(String, Vec<u8>)>,
-    /// A bundle without policies got some, which somebody has to complete.
+    /// Of the project itself, where a run has written it. It is the user's: what both
+    /// sides have changed stays as it is.
+    project: Vec<(String, Change)>,
+    /// The bundle is the user's; its policies are to be completed.
     is_adopted: bool,
+    has_new_policies: bool,
     record: (String, Record),
+}
+
+impl Plan {
+    fn all(&self) -> impl Iterator<Item = &(String, Change)> {
+        self.project.iter().chain(&self.changes)
+    }
 }
 
 async fn plan(
@@ -87,13 +95,12 @@ async fn plan(
     before: Option<Record>,
 ) -> Result<Plan> {
     let is_new = !args.dir.join("databricks.yml").is_file();
-    let (mut starter, sources) = if is_new {
-        let starter = starter_files(&args.dir, choices.with)?;
-        let sources = yaml(&starter);
-        (starter, sources)
-    } else {
-        (Vec::new(), checkout::sources(&args.dir)?)
+    let mut starter = match &before {
+        _ if is_new => empty(&args.dir).map(|()| starter::files(choices.with.is_some()))?,
+        Some(before) if before.has_started() => starter::files(choices.with.is_some()),
+        _ => Vec::new(),
     };
+    let sources = if is_new { yaml(&starter) } else { checkout::sources(&args.dir)? };
     let mut answers = answers::of(&choices, facts, &sources)?;
     if answers.ci == Ci::GitHub {
         answers.commit = Some(commit(args.suite_ref.as_deref(), before.as_ref(), env).await?);
@@ -101,15 +108,30 @@ async fn plan(
     let templates = Templates::new(answers.ci, answers.form, answers.commit.as_deref())?;
     if is_new {
         host.say("no bundle is here: the starter project is written");
-        policies::complete(&mut starter, &answers);
     }
-    let is_adopted = !is_new && !args.dir.join("lakegate.yml").exists();
-    if is_adopted {
-        let text = policies(&templates, &sources, &answers)?;
-        starter.push(("lakegate.yml".to_owned(), text.into_bytes()));
-    }
-    let wanted = compose::workflows(&templates, &answers)?;
     let before = before.unwrap_or_default();
+    let is_adopted = starter.is_empty();
+    policies::complete(&mut starter, &answers);
+    let policies_path = answers.place() + "lakegate.yml";
+    if is_adopted && (before.wrote(&policies_path) || !args.dir.join("lakegate.yml").exists()) {
+        let text = policies(&templates, &sources, &answers)?;
+        starter.push(("lakegate.yml".to_owned(), text));
+    }
+    let wanted_project: Vec<(String, String)> =
+        starter.into_iter().map(|(path, text)| (answers.place() + &path, text)).collect();
+    let mut project = Vec::new();
+    for (path, wanted) in &wanted_project {
+        let (written, own) = (before.written(path), own_text(&facts.root, path)?);
+        let change = change::decide(written.as_deref(), own.as_deref(), Some(wanted));
+        // A repository's own words stay.
+        let change = if change.is_refused() { Change::Kept } else { change };
+        project.push((path.clone(), change));
+    }
+    let is_write = |(path, change): &(String, Change)| {
+        *path == policies_path && matches!(change, Change::Write(_))
+    };
+    let has_new_policies = project.iter().any(is_write);
+    let wanted = compose::workflows(&templates, &answers)?;
     let mut paths: Vec<&String> = wanted.iter().map(|(path, _)| path).collect();
     // A record that somebody made up reaches no other files.
     let folder = format!("{}/", answers.ci.folders().0);
@@ -119,9 +141,7 @@ async fn plan(
     let mut changes = Vec::new();
     for path in paths {
         let new = wanted.iter().find(|(own, _)| own == path).map(|(_, text)| text.as_str());
-        // A checkout on Windows may have changed the ends of lines.
-        let own = fs::read_text_if_exists(facts.root.join(path))?;
-        let own = own.map(|text| text.replace("\r\n", "\n"));
+        let own = own_text(&facts.root, path)?;
         let written = before.written(path);
         let mut change = change::decide(written.as_deref(), own.as_deref(), new);
         if let (true, Some(new)) = (args.force, new)
@@ -131,21 +151,28 @@ async fn plan(
         }
         changes.push((path.clone(), change));
     }
-    let record = Record::new(answers.commit.clone(), choices, facts.folder.clone(), &wanted);
-    let path = record_path(answers.ci, &answers.prefix());
-    Ok(Plan { answers, changes, starter, is_adopted, record: (path, record) })
+    let record = Record::new(answers.commit.clone(), choices, facts.folder.clone(), &wanted)
+        .with_project(&wanted_project, !is_adopted);
+    let record = (record_path(answers.ci, &answers.prefix()), record);
+    Ok(Plan { answers, changes, project, is_adopted, has_new_policies, record })
+}
+
+/// A file as it is. A checkout on Windows may have changed the ends of lines.
+fn own_text(root: &Path, path: &str) -> Result<Option<String>> {
+    let own = fs::read_text_if_exists(root.join(path))?;
+    Ok(own.map(|text| text.replace("\r\n", "\n")))
 }
 
 fn tell(plan: &Plan, root: &Path, shows_updates: bool, host: &Host) -> Result<()> {
-    for (path, _) in &plan.starter {
-        host.say(&format!("{:>9}  {path}", "write"));
-    }
-    for (path, change) in &plan.changes {
+    // What nothing happens to is told of the workflows alone.
+    let of_project = plan.project.iter().filter(|(_, change)| *change != Change::Unchanged);
+    for (path, change) in of_project.chain(&plan.changes) {
         host.say(&format!("{:>9}  {path}", change.word()));
-        match change {
-            Change::Conflict(both) => host.say(&change::conflicts(both)),
-            Change::Update(new) | Change::Merge(new) if shows_updates => {
-                let own = fs::read_text(root.join(path))?.replace("\r\n", "\n");
+        match (change, own_text(root, path)?) {
+            (Change::Conflict(both), _) => host.say(&change::conflicts(both)),
+            // Somebody's own words, which are taken over.
+            (Change::Write(new), Some(own)) => host.say(&change::diff(path, &own, new)),
+            (Change::Update(new) | Change::Merge(new), Some(own)) if shows_updates => {
                 host.say(&change::diff(path, &own, new));
             }
             _ => {}
@@ -173,11 +200,7 @@ fn refuse(changes: &[(String, Change)], dir: &Path, force: bool) -> Result<()> {
 }
 
 fn apply(plan: &Plan, root: &Path) -> Result<()> {
-    let bundle = root.join(&plan.answers.folder);
-    for (path, bytes) in &plan.starter {
-        fs::write_atomic(bundle.join(path), bytes)?;
-    }
-    for (path, change) in &plan.changes {
+    for (path, change) in plan.all() {
         if let Some(text) = change.text() {
             fs::write_atomic(root.join(path), text)?;
         } else if *change == Change::Remove {
@@ -263,7 +286,8 @@ async fn commit(asked: Option<&str>, before: Option<&Record>, env: &Env) -> Resu
     Ok(known.to_ascii_lowercase())
 }
 
-fn starter_files(dir: &Path, with: Option<Module>) -> Result<Vec<(String, Vec<u8>)>> {
+/// Refuses a folder that holds something else than a bundle.
+fn empty(dir: &Path) -> Result<()> {
     let foreign = fs::entries(dir)?.unwrap_or_default().into_iter().find(|(name, ..)| {
         !matches!(
             name.as_str(),
@@ -282,16 +306,10 @@ fn starter_files(dir: &Path, with: Option<Module>) -> Result<Vec<(String, Vec<u8
             .hint("name the bundle's folder with --dir, or start in an empty one")
             .into());
     }
-    let mut files = match with {
-        Some(Module::FineTuning) => starter::files_with_fine_tuning(),
-        None => starter::files(),
-    };
-    // A repository's own words stay.
-    files.retain(|(path, _)| !dir.join(path).exists());
-    Ok(files)
+    Ok(())
 }
 
-fn yaml(files: &[(String, Vec<u8>)]) -> Sources {
+fn yaml(files: &[(String, String)]) -> Sources {
     let texts = files.iter().filter(|(path, _)| path.ends_with(".yml") || path.ends_with(".yaml"));
-    texts.map(|(path, bytes)| (path.clone(), String::from_utf8_lossy(bytes).into_owned())).collect()
+    texts.cloned().collect()
 }

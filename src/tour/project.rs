@@ -10,7 +10,7 @@ use crate::sys::fs;
 
 /// Writes the project's files below `folder`.
 pub(super) fn write(folder: &Path) -> Result<usize> {
-    let files = starter::files();
+    let files = starter::files(false);
     for (path, bytes) in &files {
         fs::write_atomic(folder.join(path), bytes)?;
     }

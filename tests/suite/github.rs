@@ -44,9 +44,7 @@ impl World<'_> {
         let up = format!(
             "if [ -e \"$PLACE\" ]; then mkdir -p '{artifacts}'/\"$NAME\" && cp -r \"$PLACE\"/. '{artifacts}'/\"$NAME\"; fi"
         );
-        let down = format!(
-            "mkdir -p \"$PLACE\" && cp -r '{artifacts}'/\"$NAME\"/. \"$PLACE\" && eval \"${{STUB_AFTER:-}}\""
-        );
+        let down = format!("mkdir -p \"$PLACE\" && cp -r '{artifacts}'/\"$NAME\"/. \"$PLACE\"");
         drop(std::fs::remove_dir_all(&artifacts));
         let own = std::fs::read_to_string(self.home.join(&file)).unwrap();
         // What it calls uses the same actions of others.
@@ -186,11 +184,6 @@ async fn carries_a_change_to_production(args: &[&str], after: impl FnOnce(&World
         ("DATABRICKS_HOST", served.host.clone()),
         ("DATABRICKS_CLIENT_ID", "flights".to_owned()),
         ("DATABRICKS_WAREHOUSE_ID", "local".to_owned()),
-        // Somebody agrees before the model moves.
-        ("STUB_AFTER", format!(
-            "if [ \"$NAME\" = evidence ]; then DATABRICKS_AUTH_TYPE=pat DATABRICKS_HOST={} DATABRICKS_TOKEN={} '{}' model-promote approve; fi",
-            served.host, served.token, env!("CARGO_BIN_EXE_lakegate")
-        )),
     ]);
     let world = World { at: dir.path(), home: &home, variables };
     world.change("LATE_MINUTES = 15\n", "LATE_MINUTES = 15\n# a change\n");
@@ -205,6 +198,9 @@ async fn carries_a_change_to_production(args: &[&str], after: impl FnOnce(&World
     let promoted = "SELECT alias, to_version FROM prod.flights.promotions WHERE phase = 'outcome'";
     let rows = served.sql(promoted).await;
     assert_eq!(rows, [[Some("champion".to_owned()), Some("1".to_owned())]]);
+    // Eve, who reviewed the environment.
+    let signed = served.sql("SELECT who, source FROM prod.flights.sign_offs").await;
+    assert_eq!(signed, [[Some("eve".to_owned()), Some("github".to_owned())]]);
     after(&world, &served);
 }
 

@@ -28,6 +28,8 @@ pub(crate) struct World {
     /// Writes are answered and then lost.
     pub(crate) denies: bool,
     pub(crate) address: String,
+    /// Runs of Azure DevOps that somebody approved.
+    pub(crate) approved: Vec<u64>,
     /// Identity tokens that were handed out.
     pub(crate) tokens: usize,
 }
@@ -336,13 +338,15 @@ fn azure_tickets(world: &mut World, path: &str, body: &Value) -> Option<Response
         return reply(&place);
     }
     if path.ends_with("/pipelines/approvals") && !world.denies {
-        let step = |status: &str, who: &str| json!({ "status": status, "actualApprover": { "uniqueName": who }, "comment": "", "lastModifiedOn": "2026-03-01T00:00:00Z" });
-        let approval = |run: u64, who: &str| {
-            let steps = [step("approved", who), step("pending", "bob@x")];
+        let step = |status: &str, who: &str, at: &str| json!({ "status": status, "actualApprover": { "uniqueName": who }, "comment": "", "lastModifiedOn": at });
+        let approval = |run: u64, who: &str, at: &str| {
+            let steps = [step("approved", who, at), step("pending", "bob@x", at)];
             json!({ "status": "approved", "pipeline": { "owner": { "id": run } }, "steps": steps })
         };
-        let value = [approval(7, "eve@x"), approval(8, "mallory@x")];
-        return reply(&json!({ "count": 2, "value": value }));
+        let (then, now) = ("2026-03-01T00:00:00Z", jiff::Timestamp::now().to_string());
+        let mut value = vec![approval(7, "eve@x", then), approval(8, "mallory@x", then)];
+        value.extend(world.approved.iter().map(|run| approval(*run, "ann@x", &now)));
+        return reply(&json!({ "count": value.len(), "value": value }));
     }
     if path.ends_with("/wiql") {
         let query = body["query"].as_str()?;

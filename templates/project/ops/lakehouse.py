@@ -27,6 +27,13 @@ class Lakehouse:
         self.spark = _spark()
         self.client = WorkspaceClient()
 
+    def has(self, table: str) -> bool:
+        try:
+            self.client.tables.get(f"{self.schema}.{table}")
+        except NotFound:
+            return False
+        return True
+
     def read(self, table: str, months: list[int] | None = None) -> pd.DataFrame:
         if self.spark is not None:
             frame = self.spark.table(f"{self.schema}.{table}")

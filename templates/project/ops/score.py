@@ -17,9 +17,12 @@ def main():
     mlflow.set_registry_uri("databricks-uc")
 
     version = registry.by_alias(name, "champion")
-    if version is None:
-        raise SystemExit(f"{name} has no champion: promote a version first")
     lakehouse = Lakehouse(arguments.schema)
+    if version is None and lakehouse.has("predictions"):
+        raise SystemExit(f"{name} has no champion any more: who took the alias away?")
+    if version is None:
+        print(f"{name} has no champion yet: there is nothing to score with")
+        return
     rows = lakehouse.read("features", arguments.months)
     scored = rows[["flight_id", "month"]].copy()
     scored["score"] = model.predict(registry.load(name, version), rows)
