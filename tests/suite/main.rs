@@ -26,6 +26,7 @@ mod init;
 mod interchange;
 mod merges;
 mod monitors;
+mod orchestrators;
 mod promotion;
 mod publish;
 mod reactions;
