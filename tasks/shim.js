@@ -67,7 +67,12 @@ function proxied(env) {
   if (!url || env.HTTPS_PROXY || env.https_proxy) return env;
   const proxy = new URL(url);
   if (user) Object.assign(proxy, { username: user, password: word || '' });
-  return { ...env, HTTPS_PROXY: proxy.href };
+  // The agent's list is of patterns; those that are more than a name are left out.
+  const around = JSON.parse(env.AGENT_PROXYBYPASSLIST || '[]')
+    .map((rule) => rule.replace(/^\^?(\.\*)?|\$$/g, '').replace(/\\(.)/g, '$1'))
+    .filter((name) => /^[\w.-]+$/.test(name));
+  const known = [env.NO_PROXY || env.no_proxy, ...around].filter(Boolean).join(',');
+  return { ...env, HTTPS_PROXY: proxy.href, ...(known ? { NO_PROXY: known } : {}) };
 }
 
 // Puts the released archive into a folder, if it is the one that this task knows.

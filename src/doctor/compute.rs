@@ -6,8 +6,13 @@ use super::check::Checks;
 use crate::bundle::{Bundle, Kind};
 
 /// Access modes that know no Unity Catalog.
-const WITHOUT: [&str; 5] =
-    ["NONE", "NO_ISOLATION", "LEGACY_TABLE_ACL", "LEGACY_PASSTHROUGH", "LEGACY_SINGLE_USER"];
+const WITHOUT: [&str; 5] = [
+    "NONE",
+    "LEGACY_TABLE_ACL",
+    "LEGACY_PASSTHROUGH",
+    "LEGACY_SINGLE_USER",
+    "LEGACY_SINGLE_USER_STANDARD",
+];
 
 pub(super) fn look(bundle: &Bundle, checks: &mut Checks) {
     let jobs = bundle.resources.iter().filter(|(_, one)| one.kind == Kind::Jobs);
@@ -22,7 +27,8 @@ pub(super) fn look(bundle: &Bundle, checks: &mut Checks) {
             match cluster["data_security_mode"].as_str() {
                 Some(mode) if WITHOUT.contains(&mode) => {
                     let words = format!("its access mode {mode} does not reach Unity Catalog");
-                    checks.bad(("compute", &what), words, fix);
+                    // Some job may need none of it.
+                    checks.unknown(("compute", &what), words, fix);
                 }
                 Some(_) => {}
                 None => {

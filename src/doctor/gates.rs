@@ -1,11 +1,12 @@
 //! Who must agree before a job of a workflow starts: what the host says of the
 //! environments that the workflows name.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use serde_json::Value;
 
 use super::check::Checks;
+use super::workflows::SUITE;
 use crate::forge::{Forge, Gate};
 use crate::host::Dialect;
 use crate::step::Ctx;
@@ -15,18 +16,40 @@ const AREA: &str = "CI host";
 /// How `init` names the environments of which somebody must agree.
 const REVIEWED: [&str; 2] = ["-release", "-model"];
 
-/// The environments that the jobs of a workflow run in, but those that an
-/// expression names.
-pub(super) fn environments(workflow: &Value) -> BTreeSet<String> {
+/// The environments that jobs of ours run in, but those that an expression names, and
+/// whether a schedule starts them.
+pub(super) fn environments(workflow: &Value) -> BTreeMap<String, bool> {
+    let is_scheduled = workflow.pointer("/on/schedule").is_some_and(Value::is_array);
     let jobs = workflow["jobs"].as_object().into_iter().flatten();
-    let named = jobs.filter_map(|(_, job)| {
-        let environment = &job["environment"];
-        environment.as_str().or(environment["name"].as_str()).map(str::to_owned)
+    let named = jobs.flat_map(|(_, job)| match job["uses"].as_str() {
+        Some(called) => of_called(called, job),
+        None => of_steps(job).into_iter().collect(),
     });
-    named.filter(|name| !name.contains("${{")).collect()
+    named.filter(|name| !name.contains("${{")).map(|name| (name, is_scheduled)).collect()
 }
 
-pub(super) async fn look(ctx: &Ctx, environments: &BTreeSet<String>, checks: &mut Checks) {
+fn of_steps(job: &Value) -> Option<String> {
+    let mut steps = job["steps"].as_array().into_iter().flatten();
+    let is_ours = |step: &Value| step["uses"].as_str().is_some_and(|uses| uses.starts_with(SUITE));
+    let environment = &job["environment"];
+    let name = environment.as_str().or(environment["name"].as_str())?;
+    steps.any(is_ours).then(|| name.to_owned())
+}
+
+/// Those of a workflow of the suite, which its input `target` names.
+fn of_called(called: &str, job: &Value) -> Vec<String> {
+    let Some(target) = job["with"]["target"].as_str().filter(|_| called.starts_with(SUITE)) else {
+        return Vec::new();
+    };
+    let own = [target.to_owned()];
+    match called.split('@').next().and_then(|path| path.rsplit('/').next()) {
+        Some("production.yml") => own.into_iter().chain([format!("{target}-model")]).collect(),
+        Some("release.yml") => vec![format!("{target}-release")],
+        _ => own.into(),
+    }
+}
+
+pub(super) async fn look(ctx: &Ctx, environments: &BTreeMap<String, bool>, checks: &mut Checks) {
     if ctx.host.dialect() != Dialect::GitHub || ctx.env.get("GITHUB_TOKEN").is_none() {
         return;
     }
@@ -36,10 +59,10 @@ pub(super) async fn look(ctx: &Ctx, environments: &BTreeSet<String>, checks: &mu
             return checks.failed((AREA, "environments"), &fault.into(), "hand the token over");
         }
     };
-    for name in environments {
+    for (name, is_scheduled) in environments {
         let what = format!("environment {name}");
         match forge.gate(name).await {
-            Ok(gate) => judge((AREA, &what), name, gate, checks),
+            Ok(gate) => judge((AREA, &what), (name, *is_scheduled), gate, checks),
             Err(error) => checks.unknown(
                 (AREA, &what),
                 format!("{error:#}"),
@@ -49,7 +72,12 @@ pub(super) async fn look(ctx: &Ctx, environments: &BTreeSet<String>, checks: &mu
     }
 }
 
-fn judge(what: (&'static str, &str), name: &str, gate: Option<Gate>, checks: &mut Checks) {
+fn judge(
+    what: (&'static str, &str),
+    (name, is_scheduled): (&str, bool),
+    gate: Option<Gate>,
+    checks: &mut Checks,
+) {
     let is_reviewed = REVIEWED.iter().any(|ending| name.ends_with(ending));
     let Some(gate) = gate else {
         return checks.bad(
@@ -65,7 +93,7 @@ fn judge(what: (&'static str, &str), name: &str, gate: Option<Gate>, checks: &mu
             "whoever starts a run may agree with himself",
             "set `Prevent self-review`",
         ),
-        (false, 1..) => checks.bad(
+        (false, 1..) if is_scheduled => checks.bad(
             what,
             "a run that a schedule started waits here until somebody agrees",
             format!("take the reviewers away, or to `{name}-release` and `{name}-model`"),
@@ -79,7 +107,7 @@ fn judge(what: (&'static str, &str), name: &str, gate: Option<Gate>, checks: &mu
             what,
             match gate.reviewers {
                 0 => "open to its branches, without a review".to_owned(),
-                count => format!("{count} may agree, none for a run of his own"),
+                count => format!("{count} may agree"),
             },
         ),
     }
@@ -91,10 +119,26 @@ mod tests {
     use crate::report::Report;
 
     #[test]
-    fn environments_of_jobs_are_found() {
-        let text = "jobs: {a: {environment: prod}, b: {environment: {name: prod-model, url: x}}, c: {}, d: {environment: '${{ inputs.target }}'}}";
-        let found = environments(&serde_yaml::from_str(text).unwrap());
-        assert_eq!(found, BTreeSet::from(["prod".to_owned(), "prod-model".to_owned()]));
+    fn environments_of_our_jobs_are_found() {
+        let found = |text: &str| {
+            let found = environments(&serde_yaml::from_str(text).unwrap());
+            found.into_iter().collect::<Vec<_>>()
+        };
+        let ours = "steps: [{run: x}, {uses: 'lakegate/lakegate/actions/job-run@0'}]";
+        let text = format!(
+            "on: {{schedule: [{{cron: x}}]}}\njobs: {{a: {{environment: prod, {ours}}}, b: {{environment: {{name: prod-model, url: x}}, {ours}}}, c: {{{ours}}}, d: {{environment: '${{{{ inputs.target }}}}', {ours}}}, e: {{environment: site, steps: [{{run: x}}]}}}}"
+        );
+        assert_eq!(found(&text), [("prod".to_owned(), true), ("prod-model".to_owned(), true)]);
+        let called = |name: &str| {
+            found(&format!(
+                "on: push\njobs: {{a: {{uses: 'lakegate/lakegate/.github/workflows/{name}.yml@0', with: {{target: live}}}}}}"
+            ))
+        };
+        let names =
+            |of: Vec<(String, bool)>| of.into_iter().map(|(name, _)| name).collect::<Vec<_>>();
+        assert_eq!(names(called("production")), ["live", "live-model"]);
+        assert_eq!(names(called("release")), ["live-release"]);
+        assert_eq!(names(called("staging")), ["live"]);
     }
 
     #[test]
@@ -111,13 +155,16 @@ mod tests {
             ("prod-release", gate(2, true, false), "any branch"),
         ] {
             let mut checks = Checks::default();
-            judge((AREA, name), name, gate, &mut checks);
+            judge((AREA, name), (name, true), gate, &mut checks);
             let report = checks.conclude(Report::new("doctor", "x"));
             assert!(report.findings[0].title.contains(words), "{name}: {:?}", report.findings);
         }
+        let mut checks = Checks::default();
+        judge((AREA, "site"), ("site", false), gate(1, false, true), &mut checks);
+        assert!(checks.conclude(Report::new("doctor", "x")).findings.is_empty());
         for (name, gate) in [("prod", gate(0, false, true)), ("prod-model", gate(2, true, true))] {
             let mut checks = Checks::default();
-            judge((AREA, name), name, gate, &mut checks);
+            judge((AREA, name), (name, true), gate, &mut checks);
             assert!(checks.conclude(Report::new("doctor", "x")).findings.is_empty(), "{name}");
         }
     }

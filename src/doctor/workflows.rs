@@ -1,13 +1,13 @@
 //! What the workflows of a repository use, and whether it can be moved.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
 use crate::names::{STEPS, is_commit, task_name};
 
 /// Where our own actions are.
-const SUITE: &str = "lakegate/lakegate/";
+pub(super) const SUITE: &str = "lakegate/lakegate/";
 
 /// What was found in the workflows.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -19,8 +19,8 @@ pub(super) struct Uses {
     pub(super) count: usize,
     /// Azure's tasks of another version than this, or of a name that it does not know.
     pub(super) stale: Vec<String>,
-    /// Where the jobs of workflows run.
-    pub(super) environments: BTreeSet<String>,
+    /// Where our jobs run, and whether a schedule starts them.
+    pub(super) environments: BTreeMap<String, bool>,
     /// What the comments say of the commits.
     pub(super) named: BTreeSet<Named>,
 }

@@ -42,7 +42,7 @@ pub(super) struct Loop {
 const STEPS: [(&str, &str, &[&str]); 4] = [
     ("features", "Refresh the features", &["refresh", "feature"]),
     ("train", "Train", &["train"]),
-    ("evaluate", "Predict what is judged", &["evaluat", "validat"]),
+    ("evaluate", "Predict what is judged", &["evaluat", "validate_model", "model_validat"]),
     ("check", "Check how it runs", &["check_model"]),
 ];
 const SCORE: (&str, &str, &[&str]) = ("score", "Score", &["score", "scoring", "inference"]);
@@ -126,6 +126,16 @@ pub(super) struct Chosen {
     key: Option<String>,
 }
 
+impl Chosen {
+    /// What was said before, but for the parts of which something else is said now.
+    pub(super) fn together(before: Vec<Self>, now: Vec<Self>) -> Vec<Self> {
+        let is_said = |one: &Self| now.iter().any(|other| other.part == one.part);
+        let mut all: Vec<Self> = before.into_iter().filter(|one| !is_said(one)).collect();
+        all.extend(now);
+        all
+    }
+}
+
 impl TryFrom<String> for Chosen {
     type Error = String;
 
@@ -167,6 +177,18 @@ pub(super) fn jobs(bundle: &Bundle, chosen: &[Chosen]) -> Result<Loop, String> {
             return Err(format!("the bundle has no job `{key}`: {}", keys.join(", ")));
         }
     }
+    for (at, one) in chosen.iter().enumerate() {
+        let twice = |other: &&Chosen| other.key.is_some() && other.key == one.key;
+        if let Some(other) = chosen[..at].iter().find(twice).filter(|other| other.part != one.part)
+        {
+            return Err(format!(
+                "`{}` is named for two parts: a job runs once, so name it for `{}` and leave `{}=` empty",
+                one.key.as_deref().unwrap_or_default(),
+                other.part,
+                one.part
+            ));
+        }
+    }
     let parts: Vec<(&str, Option<(usize, &str)>)> =
         keys.iter().map(|key| (*key, part_of(key))).collect();
     let find = |(part, title, _): (&'static str, &'static str, &[&str])| {
@@ -188,7 +210,16 @@ pub(super) fn jobs(bundle: &Bundle, chosen: &[Chosen]) -> Result<Loop, String> {
 
 /// The part whose word comes first in a key, and where.
 fn part_of(key: &str) -> Option<(usize, &'static str)> {
-    let key = key.to_lowercase().replace('-', "_");
+    let mut words = String::new();
+    let mut last = '_';
+    for char in key.chars() {
+        if char.is_uppercase() && !last.is_uppercase() && last != '_' && last != '-' {
+            words.push('_');
+        }
+        words.extend(char.to_lowercase());
+        last = char;
+    }
+    let key = words.replace('-', "_");
     let begins = |word: &str| {
         let found = key.match_indices(word).map(|(at, _)| at);
         // `retrain` is not `train`.
@@ -244,6 +275,11 @@ mod tests {
             ("retrain_trigger", None),
             ("check-model", Some("check")),
             ("check_data", None),
+            ("validate_data", None),
+            ("model_validation", Some("evaluate")),
+            ("modelTraining", Some("train")),
+            ("dailyScoring", Some("score")),
+            ("pretrain_check", None),
             ("Refresh_Features", Some("features")),
         ] {
             assert_eq!(part_of(key).map(|(_, part)| part), part, "{key}");
@@ -260,6 +296,10 @@ mod tests {
         assert_eq!(keys(&["train=again"]).unwrap(), ["again"]);
         assert_eq!(keys(&["evaluate=train"]).unwrap(), ["a_train", "train"]);
         assert!(keys(&["train="]).unwrap().is_empty());
+        assert!(keys(&["train=again", "score=again"]).unwrap_err().contains("two parts"));
+        let said = |text: &str| text.parse::<Chosen>().unwrap();
+        let both = Chosen::together(vec![said("score="), said("train=a")], vec![said("train=b")]);
+        assert_eq!(both, [said("score="), said("train=b")]);
         assert!(keys(&["train=other"]).unwrap_err().contains("a_train, again, train"));
         assert!("trian=x".parse::<Chosen>().unwrap_err().contains("features, train, evaluate"));
     }

@@ -8,7 +8,7 @@ use super::adopt;
 use super::args::{Choices, Module, On, SignIn, Where, Workflows};
 use super::compose::Answers;
 use super::facts::Facts;
-use super::render::{Ci, Form, is_plain};
+use super::render::{Ci, Form};
 use crate::bundle::{self, Bundle, Sources};
 use crate::checkout::{self, Resolved};
 use crate::host::Context;
@@ -33,7 +33,10 @@ pub(super) fn of(choices: &Choices, facts: &Facts, sources: &Sources) -> Result<
         choices.production_target.as_ref(),
     ];
     let targets = adopt::targets(&names, default, asked).map_err(Fault::usage)?;
-    if !facts.folder.is_empty() && !is_plain(&facts.folder) {
+    // A path in it is no flow of YAML: less is forbidden.
+    let path = format!("{}/x", facts.folder);
+    let read: Result<serde_json::Value, _> = serde_yaml::from_str(&path);
+    if !read.is_ok_and(|read| read == path.as_str()) || path.contains(['"', '\'', '\\']) {
         let message = format!("the folder `{}` cannot be named in a workflow", facts.folder);
         return Err(Fault::usage(message).hint("rename it").into());
     }

@@ -112,7 +112,7 @@ impl Choices {
             test_target: self.test_target.or(other.test_target),
             staging_target: self.staging_target.or(other.staging_target),
             production_target: self.production_target.or(other.production_target),
-            jobs: if self.jobs.is_empty() { other.jobs } else { self.jobs },
+            jobs: Chosen::together(other.jobs, self.jobs),
             python: self.python.or(other.python),
             with: self.with.or(other.with),
         }

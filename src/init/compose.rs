@@ -144,7 +144,7 @@ fn main_loop(answers: &Answers) -> Value {
         (Ci::Azure, false) => "not(canceled())",
     };
     context! {
-        group => "production",
+        kind => "production",
         cron => "17 4 * * *",
         score_if => score_if,
         and_watch => "",
@@ -168,7 +168,7 @@ fn fine_tuning(answers: &Answers) -> Value {
     context! {
         title => "Fine-tuning",
         about => "fine-tunes, judges and promotes",
-        group => "fine-tuning",
+        kind => "fine-tuning",
         cron => "17 6 * * 1",
         config => FINE_TUNING_POLICIES,
         watches => false,
@@ -179,7 +179,6 @@ fn fine_tuning(answers: &Answers) -> Value {
 fn of_loop(jobs: &Loop) -> Value {
     context! {
         jobs => Value::from(Serde(&jobs.steps)),
-        features_key => jobs.features().map(|job| job.key.clone()),
         score => jobs.score.as_ref().map(|job| Value::from(Serde(job))),
     }
 }

@@ -204,7 +204,7 @@ mod tests {
         let facts = gather().await.unwrap();
         assert_eq!(facts.group.as_deref(), Some("ml variable group"));
         assert_eq!(facts.others.len(), 2);
-        std::fs::remove_file(dir.path().join(MARK)).unwrap();
+        fs::remove(dir.path().join(MARK)).unwrap();
         assert_eq!(gather().await.unwrap().secrets, None);
         let step = "env: {DATABRICKS_TOKEN: '${{ secrets.STAGING_WORKSPACE_TOKEN }}'}\n";
         write(".github/workflows/taxi-run-tests.yml", step);

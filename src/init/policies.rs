@@ -8,7 +8,7 @@ use minijinja::context;
 use minijinja::value::{Serde, Value};
 
 use super::compose::Answers;
-use super::render::{Ci, Templates};
+use super::render::{Ci, Templates, scalar};
 use crate::bundle::{Bundle, Kind};
 use crate::starter::FINE_TUNING_POLICIES;
 
@@ -45,7 +45,7 @@ pub(super) fn write(
 pub(super) fn release(answers: &Answers) -> Option<String> {
     let mut fields = Vec::new();
     if answers.main != "main" {
-        fields.push(format!("branch: {}", answers.main));
+        fields.push(format!("branch: {}", scalar(&answers.main)));
     }
     // Another bundle of the repository has releases and a status of its own.
     let prefix = answers.prefix();

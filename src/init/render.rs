@@ -21,6 +21,14 @@ pub(super) fn is_plain(text: &str) -> bool {
     !text.contains(marks) && read.is_ok_and(|read| read == text)
 }
 
+/// The text as YAML, quoted where it must be.
+pub(super) fn scalar(text: &str) -> String {
+    match is_plain(text) {
+        true => text.to_owned(),
+        false => serde_json::Value::from(text).to_string(),
+    }
+}
+
 /// Where the workflows run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ci {
@@ -100,10 +108,7 @@ impl Templates {
         environment.add_function("workflow", move |name: &str| {
             pinned(&format!(".github/workflows/{name}.yml"))
         });
-        environment.add_filter("scalar", |text: &str| match is_plain(text) {
-            true => text.to_owned(),
-            false => serde_json::Value::from(text).to_string(),
-        });
+        environment.add_filter("scalar", |text: &str| scalar(text));
         environment.add_function("task", |name: &str| {
             format!("{}@{}", task_name(name), env!("CARGO_PKG_VERSION_MAJOR"))
         });

@@ -33,6 +33,8 @@ pub async fn run(args: &Args, env: &Env, host: &Host) -> Result<Verdict> {
     }
     let facts = facts::gather(env, &args.dir).await?;
     let before = read(&facts, args.choices.host)?;
+    // The project is the same for another host.
+    let elsewhere = if before.is_none() { read(&facts, None)? } else { None };
     let asks = !args.yes && terminal::is_there();
     let mut typed = terminal::read_line;
     let known = before.as_ref().map(|record| record.choices.clone()).unwrap_or_default();
@@ -40,7 +42,7 @@ pub async fn run(args: &Args, env: &Env, host: &Host) -> Result<Verdict> {
     if asks {
         ask::fill(&mut choices, host, &mut typed)?;
     }
-    let plan = plan(args, env, host, &facts, choices, before).await?;
+    let plan = plan(args, env, host, &facts, choices, [before, elsewhere]).await?;
     let shows_updates = args.dry_run || !args.yes;
     tell(&plan, &facts.root, shows_updates, host)?;
     refuse(&plan.changes, &args.dir, args.force)?;
@@ -56,6 +58,9 @@ pub async fn run(args: &Args, env: &Env, host: &Host) -> Result<Verdict> {
     let knows_releases = plan.has_new_policies || has_release(&args.dir)?;
     let needed = policies::release(&plan.answers).filter(|_| !knows_releases);
     for line in next::steps(&plan.answers, &facts, needed) {
+        host.say(&line);
+    }
+    if let Some(line) = other_sign_off(&args.dir, plan.answers.ci)? {
         host.say(&line);
     }
     if plan.is_adopted && plan.has_new_policies {
@@ -92,13 +97,14 @@ async fn plan(
     host: &Host,
     facts: &Facts,
     choices: Choices,
-    before: Option<Record>,
+    [before, elsewhere]: [Option<Record>; 2],
 ) -> Result<Plan> {
+    let of_project = before.clone().or(elsewhere).unwrap_or_default();
     let is_new = !args.dir.join("databricks.yml").is_file();
-    let mut starter = match &before {
+    let mut starter = match of_project.has_started() {
         _ if is_new => empty(&args.dir).map(|()| starter::files(choices.with.is_some()))?,
-        Some(before) if before.has_started() => starter::files(choices.with.is_some()),
-        _ => Vec::new(),
+        true => starter::files(choices.with.is_some()),
+        false => Vec::new(),
     };
     let sources = if is_new { yaml(&starter) } else { checkout::sources(&args.dir)? };
     let mut answers = answers::of(&choices, facts, &sources)?;
@@ -109,58 +115,105 @@ async fn plan(
     if is_new {
         host.say("no bundle is here: the starter project is written");
     }
-    let before = before.unwrap_or_default();
     let is_adopted = starter.is_empty();
     policies::complete(&mut starter, &answers);
     let policies_path = answers.place() + "lakegate.yml";
-    if is_adopted && (before.wrote(&policies_path) || !args.dir.join("lakegate.yml").exists()) {
+    if is_adopted && (of_project.wrote(&policies_path) || !args.dir.join("lakegate.yml").exists()) {
         let text = policies(&templates, &sources, &answers)?;
         starter.push(("lakegate.yml".to_owned(), text));
     }
-    let wanted_project: Vec<(String, String)> =
+    let wanted: Vec<(String, String)> =
         starter.into_iter().map(|(path, text)| (answers.place() + &path, text)).collect();
-    let mut project = Vec::new();
-    for (path, wanted) in &wanted_project {
-        let (written, own) = (before.written(path), own_text(&facts.root, path)?);
-        let change = change::decide(written.as_deref(), own.as_deref(), Some(wanted));
-        // A repository's own words stay.
-        let change = if change.is_refused() { Change::Kept } else { change };
-        project.push((path.clone(), change));
-    }
+    let (project, written) = project_changes(&facts.root, &wanted, &of_project)?;
     let is_write = |(path, change): &(String, Change)| {
         *path == policies_path && matches!(change, Change::Write(_))
     };
     let has_new_policies = project.iter().any(is_write);
     let wanted = compose::workflows(&templates, &answers)?;
+    let before = before.unwrap_or_default();
+    let changes = workflow_changes(&facts.root, &wanted, &before, answers.ci, args.force)?;
+    let record = Record::new(answers.commit.clone(), choices, facts.folder.clone(), &wanted)
+        .with_project(&written, !is_adopted);
+    let record = (record_path(answers.ci, &answers.prefix()), record);
+    Ok(Plan { answers, changes, project, is_adopted, has_new_policies, record })
+}
+
+type Changes = Vec<(String, Change)>;
+
+/// What becomes of the project's files, and what a later run goes by.
+fn project_changes(
+    root: &Path,
+    wanted: &[(String, String)],
+    before: &Record,
+) -> Result<(Changes, Vec<(String, String)>)> {
+    let (mut changes, mut written) = (Vec::new(), Vec::new());
+    for (path, text) in wanted {
+        let earlier = before.written(path);
+        let change = own_text(root, path)?.decide(earlier.as_deref(), Some(text));
+        let base = match change {
+            // What both sides have changed stays, and is offered again.
+            Change::Conflict(_) => earlier,
+            Change::Foreign => None,
+            _ => Some(text.clone()),
+        };
+        written.extend(base.map(|base| (path.clone(), base)));
+        changes.push((path.clone(), change));
+    }
+    Ok((changes, written))
+}
+
+fn workflow_changes(
+    root: &Path,
+    wanted: &[(String, String)],
+    before: &Record,
+    ci: Ci,
+    force: bool,
+) -> Result<Changes> {
     let mut paths: Vec<&String> = wanted.iter().map(|(path, _)| path).collect();
     // A record that somebody made up reaches no other files.
-    let folder = format!("{}/", answers.ci.folders().0);
+    let folder = format!("{}/", ci.folders().0);
     let is_ours = |path: &&String| path.starts_with(&folder) && !path.contains("..");
     let gone = before.paths().filter(is_ours);
     paths.extend(gone.filter(|path| !wanted.iter().any(|(own, _)| own == *path)));
     let mut changes = Vec::new();
     for path in paths {
         let new = wanted.iter().find(|(own, _)| own == path).map(|(_, text)| text.as_str());
-        let own = own_text(&facts.root, path)?;
-        let written = before.written(path);
-        let mut change = change::decide(written.as_deref(), own.as_deref(), new);
-        if let (true, Some(new)) = (args.force, new)
+        let mut change = own_text(root, path)?.decide(before.written(path).as_deref(), new);
+        if let (true, Some(new)) = (force, new)
             && (change.is_refused() || change == Change::LeftOut)
         {
             change = Change::Write(new.to_owned());
         }
         changes.push((path.clone(), change));
     }
-    let record = Record::new(answers.commit.clone(), choices, facts.folder.clone(), &wanted)
-        .with_project(&wanted_project, !is_adopted);
-    let record = (record_path(answers.ci, &answers.prefix()), record);
-    Ok(Plan { answers, changes, project, is_adopted, has_new_policies, record })
+    Ok(changes)
 }
 
-/// A file as it is. A checkout on Windows may have changed the ends of lines.
-fn own_text(root: &Path, path: &str) -> Result<Option<String>> {
-    let own = fs::read_text_if_exists(root.join(path))?;
-    Ok(own.map(|text| text.replace("\r\n", "\n")))
+/// A file as it is.
+enum Own {
+    None,
+    /// A checkout on Windows may have changed the ends of lines.
+    Text(String),
+    Other,
+}
+
+impl Own {
+    fn decide(&self, written: Option<&str>, wanted: Option<&str>) -> Change {
+        match self {
+            Self::None => change::decide(written, None, wanted),
+            Self::Text(own) => change::decide(written, Some(own), wanted),
+            Self::Other => Change::Foreign,
+        }
+    }
+}
+
+fn own_text(root: &Path, path: &str) -> Result<Own> {
+    let path = root.join(path);
+    if !path.exists() {
+        return Ok(Own::None);
+    }
+    let text = String::from_utf8(fs::read(&path)?);
+    Ok(text.map_or(Own::Other, |text| Own::Text(text.replace("\r\n", "\n"))))
 }
 
 fn tell(plan: &Plan, root: &Path, shows_updates: bool, host: &Host) -> Result<()> {
@@ -171,8 +224,8 @@ fn tell(plan: &Plan, root: &Path, shows_updates: bool, host: &Host) -> Result<()
         match (change, own_text(root, path)?) {
             (Change::Conflict(both), _) => host.say(&change::conflicts(both)),
             // Somebody's own words, which are taken over.
-            (Change::Write(new), Some(own)) => host.say(&change::diff(path, &own, new)),
-            (Change::Update(new) | Change::Merge(new), Some(own)) if shows_updates => {
+            (Change::Write(new), Own::Text(own)) => host.say(&change::diff(path, &own, new)),
+            (Change::Update(new) | Change::Merge(new), Own::Text(own)) if shows_updates => {
                 host.say(&change::diff(path, &own, new));
             }
             _ => {}
@@ -216,6 +269,23 @@ fn apply(plan: &Plan, root: &Path) -> Result<()> {
 fn has_release(dir: &Path) -> Result<bool> {
     let text = fs::read_text_if_exists(dir.join("lakegate.yml"))?.unwrap_or_default();
     Ok(text.lines().any(|line| line.starts_with("release:")))
+}
+
+/// What is to be said where the policies ask another host than this for approvals.
+fn other_sign_off(dir: &Path, ci: Ci) -> Result<Option<String>> {
+    let text = fs::read_text_if_exists(dir.join("lakegate.yml"))?.unwrap_or_default();
+    let (own, other) = match ci {
+        Ci::GitHub => ("github", "azure"),
+        Ci::Azure => ("azure", "github"),
+    };
+    let asks = |host: &str| {
+        text.lines().any(|line| {
+            line.trim_start().starts_with("sign_off:") && line.contains(&format!("from: {host}"))
+        })
+    };
+    Ok(asks(other).then(|| {
+        format!("in lakegate.yml: `promotion.sign_off` is `from: {other}`, whose approvals these pipelines do not have: say `{own}`, or `table`")
+    }))
 }
 
 fn record_path(ci: Ci, prefix: &str) -> String {

@@ -33,12 +33,27 @@ const INHERITED: [&str; 16] = [
 /// may hold the password of an index, so that no other child gets them.
 const INSTALLERS: [&str; 2] = ["PIP_", "UV_"];
 
+/// Only an installer signs in to a proxy: other children may be anybody's code.
+const PROXIES: [&str; 2] = ["HTTPS_PROXY", "HTTP_PROXY"];
+
+fn without_user(name: &str, value: &str) -> String {
+    match url::Url::parse(value) {
+        Ok(mut proxy) if PROXIES.contains(&name) && !proxy.username().is_empty() => {
+            // Addresses that know no user have none to take away.
+            let _plain = (proxy.set_username(""), proxy.set_password(None));
+            proxy.to_string()
+        }
+        _ => value.to_owned(),
+    }
+}
+
 /// A command with a clean environment, in a process group of its own, so that
 /// it can be ended together with everything it started.
 pub fn command(program: impl AsRef<OsStr>, env: &Env) -> Command {
     let mut command = Command::new(program);
     command.env_clear();
-    command.envs(env.iter().filter(|(name, _)| INHERITED.contains(name)));
+    let inherited = env.iter().filter(|(name, _)| INHERITED.contains(name));
+    command.envs(inherited.map(|(name, value)| (name, without_user(name, value))));
     #[cfg(unix)]
     command.process_group(0);
     command
@@ -47,7 +62,9 @@ pub fn command(program: impl AsRef<OsStr>, env: &Env) -> Command {
 /// A command that installs packages, or starts one that does.
 pub fn installer(program: impl AsRef<OsStr>, env: &Env) -> Command {
     let mut command = command(program, env);
-    let is_setting = |name: &str| INSTALLERS.iter().any(|prefix| name.starts_with(prefix));
+    let is_setting = |name: &str| {
+        PROXIES.contains(&name) || INSTALLERS.iter().any(|prefix| name.starts_with(prefix))
+    };
     command.envs(env.iter().filter(|(name, _)| is_setting(name)));
     command
 }
@@ -104,10 +121,18 @@ mod tests {
             ("LD_PRELOAD", "/evil.so"),
             ("PYTHONPATH", "/evil"),
             ("PIP_INDEX_URL", "mirror"),
+            ("HTTPS_PROXY", "http://user:word@proxy:8080"),
         ]);
         for (mut child, expected) in [
-            (command("env", &env), &["PATH=/usr/bin:/bin"][..]),
-            (installer("env", &env), &["PATH=/usr/bin:/bin", "PIP_INDEX_URL=mirror"]),
+            (command("env", &env), &["HTTPS_PROXY=http://proxy:8080/", "PATH=/usr/bin:/bin"][..]),
+            (
+                installer("env", &env),
+                &[
+                    "HTTPS_PROXY=http://user:word@proxy:8080",
+                    "PATH=/usr/bin:/bin",
+                    "PIP_INDEX_URL=mirror",
+                ],
+            ),
         ] {
             let output = child.output().await.unwrap();
             let mut seen: Vec<_> = std::str::from_utf8(&output.stdout).unwrap().lines().collect();

@@ -12,6 +12,9 @@ use crate::support::{git, root, text, within};
 
 type Variables = BTreeMap<String, String>;
 
+/// Told of an environment, and of the run that enters it.
+pub(crate) type Watch<'a> = Box<dyn Fn(&str, u32) + 'a>;
+
 /// A machine with one repository on it.
 pub(crate) struct Agent<'a> {
     /// The unpacked extension.
@@ -28,7 +31,7 @@ pub(crate) struct Agent<'a> {
     pub(crate) skip: &'static [&'static str],
     pub(crate) builds: std::cell::Cell<u32>,
     /// Somebody who looks at an environment before a run enters it.
-    pub(crate) approve: Box<dyn Fn(&str, u32) + 'a>,
+    pub(crate) approve: Watch<'a>,
 }
 
 /// How a run went.

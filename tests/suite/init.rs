@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use serde_json::Value;
+
 use crate::actions::linted;
 use crate::support::{git, has_node, lakegate, modules, root, text, within};
 
@@ -235,6 +237,78 @@ fn what_somebody_changed_and_what_is_new_come_together() {
     assert!(code == 0 && told.contains("remove  .github/workflows/release.yml"), "{told}");
     assert!(told.contains("kept  .github/workflows/staging.yml"), "{told}");
     assert!(!path.exists() && staging.exists());
+}
+
+/// As if the starter project of an earlier version had been another.
+fn aged(home: &Path, file: &str, [now, then, own]: [&str; 3]) {
+    let record = home.join(".github/lakegate-init.json");
+    let text = std::fs::read_to_string(&record).unwrap();
+    let mut told: Value = serde_json::from_str(&text).unwrap();
+    let lines = told["project"][file].as_array_mut().unwrap();
+    let line = lines.iter_mut().find(|line| line.as_str().unwrap().contains(now)).unwrap();
+    *line = line.as_str().unwrap().replace(now, then).into();
+    std::fs::write(&record, told.to_string()).unwrap();
+    let path = home.join(file);
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(path, text.replacen(now, own, 1)).unwrap();
+}
+
+#[test]
+fn the_starter_project_is_brought_up_to_date_around_what_is_ours() {
+    let dir = tempfile::tempdir().unwrap();
+    let home = repository(dir.path());
+    assert_eq!(init(&home, &["--test-target=local"]).0, 0);
+    let read = |path: &str| std::fs::read_to_string(home.join(path)).unwrap();
+    assert!(read("lakegate.yml").contains("sign_off: {from: github}"));
+    let (fresh_train, fresh_score) = (read("ops/train.py"), read("ops/score.py"));
+    let first = |text: &str| text.lines().next().unwrap().to_owned();
+    let (train, score) = (first(&fresh_train), first(&fresh_score));
+    aged(&home, "ops/train.py", [&train, "# Old.", "# Old."]);
+    aged(&home, "ops/score.py", [&score, "# Old.", "# Old."]);
+    std::fs::write(home.join("ops/score.py"), read("ops/score.py") + "# ours\n").unwrap();
+    aged(
+        &home,
+        "lakegate.yml",
+        ["min: 0.6, not_worse", "min: 0.5, not_worse", "min: 0.7, not_worse"],
+    );
+    std::fs::remove_file(home.join("ops/evaluate.py")).unwrap();
+    for _ in 0..2 {
+        let (code, told) = init(&home, &[]);
+        assert!(code == 0 && told.contains("left out  ops/evaluate.py"), "{told}");
+        // It is offered until somebody has taken it, or said otherwise.
+        assert!(told.contains("conflict  lakegate.yml") && told.contains("<<<<<<<"), "{told}");
+        assert_eq!(read("ops/train.py"), fresh_train);
+        assert_eq!(read("ops/score.py"), fresh_score.clone() + "# ours\n");
+        assert!(read("lakegate.yml").contains("min: 0.7, not_worse"));
+    }
+    // Another host asks for approvals of its own.
+    let policies = read("lakegate.yml").replace("min: 0.7", "min: 0.5");
+    std::fs::write(home.join("lakegate.yml"), policies).unwrap();
+    let (code, told) = init(&home, &["--host=azure", "--test-target=local"]);
+    assert!(code == 0 && told.contains("update  lakegate.yml"), "{told}");
+    assert!(read("lakegate.yml").contains("sign_off: {from: azure}"));
+    let (code, told) = init(&home, &["--host=github"]);
+    assert!(code == 0 && told.contains("say `github`, or `table`"), "{told}");
+    // What is no text is somebody's.
+    std::fs::write(home.join("README.md"), [0xff, 0xfe]).unwrap();
+    let (code, told) = init(&home, &["--host=azure", "--force"]);
+    assert!(code == 0 && told.contains("not ours  README.md"), "{told}");
+}
+
+#[test]
+fn a_job_is_named_for_its_part_and_stays_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let home = repository(dir.path());
+    assert_eq!(init(&home, &["--test-target=local", "--job=score="]).0, 0);
+    let read = || std::fs::read_to_string(home.join(".github/workflows/production.yml")).unwrap();
+    assert!(!read().contains("job: score") && read().contains("job: check_model"));
+    let (code, told) = init(&home, &["--job=check="]);
+    assert!(code == 0 && told.contains("evaluate=evaluate; others with"), "{told}");
+    assert!(!read().contains("job: score") && !read().contains("job: check_model"));
+    let (code, told) = init(&home, &["--job=trian=train"]);
+    assert!(code == 2 && told.contains("the parts are features, train"), "{told}");
+    let (code, told) = init(&home, &["--job=train=other"]);
+    assert!(code == 2 && told.contains("has no job `other`"), "{told}");
 }
 
 #[test]

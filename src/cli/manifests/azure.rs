@@ -7,13 +7,11 @@ use super::{Input, Kind, Step, described};
 use crate::names::{Sha256, camel, task_name};
 
 /// Inputs that only some actions look at: the editor shows them for these.
-const OF_ACTIONS: [(&str, &str, &[&str]); 17] = [
+const OF_ACTIONS: [(&str, &str, &[&str]); 15] = [
     ("merge-test", "base", &["run", "unit", "affected", "integration"]),
-    ("merge-test", "all", &["run", "integration"]),
     ("merge-test", "isolation", &["run", "integration", "clean"]),
     ("merge-test", "keep", &["run", "integration"]),
     ("merge-test", "environment", &["run", "unit"]),
-    ("merge-test", "comment", &["run", "unit", "affected", "integration"]),
     ("merge-test", "older-than", &["sweep"]),
     ("release-build", "release", &["verify"]),
     ("release-build", "manifest-digest", &["verify"]),

@@ -8,7 +8,7 @@ mod tables;
 
 use std::path::Path;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use clap::{Arg, ArgAction, CommandFactory as _};
 
 use super::command::Alone;
@@ -154,7 +154,8 @@ pub(super) fn files() -> Result<Vec<(String, String)>> {
         files.extend(crate::init::shared()?);
         let suite = super::command::Cli::command();
         for name in ["init", "tour", "workspace"] {
-            let command = suite.find_subcommand(name).context("a command of the suite")?;
+            let command = suite.find_subcommand(name);
+            let command = command.ok_or_else(|| anyhow::anyhow!("there is no `{name}`"))?;
             files.push((format!("docs/reference/{name}.md"), readme::flags(command)));
         }
     }

@@ -19,8 +19,10 @@ def resolve(name: str, version: str) -> str:
 def by_alias(name: str, alias: str) -> str | None:
     try:
         return MlflowClient().get_model_version_by_alias(name, alias).version
-    except MlflowException:
-        return None
+    except MlflowException as error:
+        if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "NOT_FOUND", "INVALID_PARAMETER_VALUE"):
+            return None
+        raise
 
 
 def registered_before(name, key):
