@@ -27,7 +27,7 @@ fn trial(trial: u64, rows: u64, noise: f64) -> [Predictions; 2] {
 fn trials() -> (u64, bool) {
     #[expect(clippy::disallowed_methods, reason = "a switch of these tests alone")]
     let asked = std::env::var("LAKEGATE_SIMULATE_INTERVALS");
-    (asked.as_ref().map_or(150, |asked| asked.parse().unwrap()), asked.is_ok())
+    (asked.as_ref().map_or(100, |asked| asked.parse().unwrap()), asked.is_ok())
 }
 
 /// Bootstraps and DeLong's variance, as they are asked for.
