@@ -18,6 +18,7 @@ const USED = [
   '/commits/{commit_sha}/pulls',
   '/commits/{ref}/check-runs',
   '/commits/{ref}/status',
+  '/environments/{environment_name}',
   '/git/ref/{ref}',
   '/git/refs',
   '/issues',
@@ -113,7 +114,9 @@ function described() {
   return spec;
 }
 
-const file = join(cache, `github-${SHA256.slice(0, 12)}.json`);
+// Another list of paths is another file.
+const key = createHash('sha256').update([SHA256, ...USED].join()).digest('hex');
+const file = join(cache, `github-${key.slice(0, 12)}.json`);
 if (!existsSync(file)) {
   mkdirSync(dirname(file), { recursive: true });
   writeFileSync(`${file}.new`, JSON.stringify(described()));

@@ -5,6 +5,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
+use crate::hosts::{github_answer, serve};
 use crate::init::{init, repository};
 use crate::support::{Served, git, lakegate, text};
 
@@ -33,6 +34,26 @@ fn github_at(home: &Path) -> String {
     let config = format!("[url \"{place}/\"]\n\tinsteadOf = https://github.com/\n");
     std::fs::write(home.join(".gitconfig"), config).unwrap();
     git(&checkout, &["rev-parse", "HEAD"])
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn environments_are_looked_at_as_a_step_on_github() {
+    let dir = tempfile::tempdir().unwrap();
+    let home = repository(dir.path());
+    assert_eq!(init(&home, &["--test-target=local"]).0, 0);
+    git(&home, &["add", "-A"]);
+    git(&home, &["commit", "-qm", "feat: start"]);
+    github_at(dir.path());
+    let (address, _) = serve(github_answer).await;
+    let mut command = lakegate();
+    command.env("HOME", dir.path()).env("GITHUB_API_URL", address);
+    command.envs([("GITHUB_ACTIONS", "true"), ("GITHUB_REPOSITORY", "acme/flights")]);
+    command.env("GITHUB_TOKEN", "ghs_token_value");
+    let (_, told) = doctor(command, &home);
+    assert!(finding(&told, "environment prod-release").1.contains("`lakegate init` tells which"));
+    assert!(finding(&told, "environment prod:").0.contains("any branch"));
+    let all = told.to_string();
+    assert!(all.contains("1 may agree") && !all.contains("prod-model:"), "{told:#}");
 }
 
 #[test]

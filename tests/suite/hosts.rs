@@ -222,6 +222,7 @@ fn github_tickets(
             let review = |state: &str, who: &str| json!({ "state": state, "comment": "ok", "user": { "login": who } });
             reply(&json!([review("approved", "eve"), review("rejected", "bob")]))
         }
+        ("GET", ["environments", name]) => environment(name),
         ("GET", ["issues"]) => {
             let asked = uri.query()?;
             let open = world.tickets.iter().filter(|ticket| {
@@ -250,6 +251,24 @@ fn github_tickets(
         }
         _ => None,
     }
+}
+
+/// As GitHub tells one: `prod-model` has a reviewer and a branch, `prod` waits.
+fn environment(name: &str) -> Option<Response> {
+    let rules = match name {
+        "prod-model" => json!([
+            { "id": 1, "node_id": "x", "type": "required_reviewers", "prevent_self_review": true,
+              "reviewers": [{ "type": "Team", "reviewer": { "id": 2 } }] },
+            { "id": 3, "node_id": "y", "type": "branch_policy" },
+        ]),
+        "prod" => json!([{ "id": 4, "node_id": "z", "type": "wait_timer", "wait_timer": 5 }]),
+        _ => return None,
+    };
+    let branches = json!({ "protected_branches": false, "custom_branch_policies": true });
+    reply(&json!({ "id": 5, "node_id": "e", "name": name, "url": "https://x.test/e",
+        "html_url": "https://x.test/e", "created_at": "2026-01-01T00:00:00Z",
+        "updated_at": "2026-01-01T00:00:00Z", "protection_rules": rules,
+        "deployment_branch_policy": if name == "prod" { Value::Null } else { branches } }))
 }
 
 /// With every field that the client's own type wants.

@@ -6,7 +6,7 @@ use std::process::Stdio;
 use std::sync::Arc;
 
 use lakegate::databricks::Masker;
-use lakegate::forge::{Announced, Forge, Given, Pipeline, State, Ticket, Told};
+use lakegate::forge::{Announced, Forge, Gate, Given, Pipeline, State, Ticket, Told};
 use lakegate::host::Context;
 use lakegate::names::Secret;
 use lakegate::report::Fault;
@@ -262,12 +262,20 @@ async fn a_path_before_the_api_is_kept() {
 async fn reviews(github: &Forge) {
     let given = github.approvals("7").await.unwrap();
     assert_eq!(given, [Given { who: "eve".into(), at: None, comment: "ok".into() }]);
+    let gate = github.gate("prod-model").await.unwrap();
+    let wanted = Gate { reviewers: 1, prevents_self_review: true, has_branches: true };
+    assert_eq!(gate, Some(wanted));
+    let gate = github.gate("prod").await.unwrap();
+    let wanted = Gate { reviewers: 0, prevents_self_review: false, has_branches: false };
+    assert_eq!(gate, Some(wanted));
 }
 
 #[tokio::test]
 async fn approvals_are_those_of_the_run() {
     let [(github, _), (azure, world)] = both().await;
     reviews(&github).await;
+    assert_eq!(github.gate("prod-release").await.unwrap(), None);
+    assert!(azure.gate("prod").await.is_err());
     let given = azure.approvals("7").await.unwrap();
     assert_eq!(given.len(), 1);
     assert_eq!(
