@@ -5,8 +5,8 @@ use reqwest::Method;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::http::segment;
 use super::{Client, Error};
+use crate::sys::https::segment;
 use crate::sys::retry::Class;
 
 /// Nothing where the service knows no such thing.

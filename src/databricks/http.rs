@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, utf8_percent_encode};
 use reqwest::{Method, StatusCode, Url};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -21,14 +21,7 @@ const WHOLE_CALL: Duration = Duration::from_secs(120);
 /// How much of an error's body is kept.
 const MAX_MESSAGE: usize = 2000;
 
-const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
-
-const PATH: &AsciiSet = &SEGMENT.remove(b'/');
-
-/// A path segment that cannot become two.
-pub(super) fn segment(text: &str) -> String {
-    utf8_percent_encode(text, SEGMENT).to_string()
-}
+const PATH: &AsciiSet = &https::SEGMENT.remove(b'/');
 
 /// A path whose slashes stay and whose other characters are encoded.
 pub(super) fn path(text: &str) -> String {

@@ -149,7 +149,8 @@ impl Client {
         };
         let of_model = match own("model_id") {
             Some(id) => {
-                let route = format!("/api/2.0/mlflow/logged-models/{}", super::http::segment(&id));
+                let route =
+                    format!("/api/2.0/mlflow/logged-models/{}", crate::sys::https::segment(&id));
                 let answer: Value = self.http.get(route).read().await?;
                 let metrics = answer["model"]["data"]["metrics"].as_array().cloned();
                 metrics.unwrap_or_default().iter().filter_map(metric).collect()

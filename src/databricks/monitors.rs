@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 use super::Client;
 use super::error::Error;
-use super::http::segment;
 use super::unity::TableInfo;
+use crate::sys::https::segment;
 use crate::sys::retry::Class;
 
 /// The monitor of a table.

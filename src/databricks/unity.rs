@@ -6,9 +6,9 @@ use reqwest::Method;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::http::segment;
 use super::{Client, Error};
 use crate::names::{Alias, ModelName, ModelVersion, TableName};
+use crate::sys::https::segment;
 use crate::sys::retry::Class;
 
 #[derive(Debug, Clone, Deserialize)]

@@ -83,7 +83,10 @@ fn pins(root: &Path, checks: &mut Checks) -> Uses {
         match serde_yaml::from_str::<Value>(&text) {
             Ok(workflow) => {
                 workflows::collect(&name, &workflow, &mut found);
-                found.environments.extend(gates::environments(&workflow));
+                for (name, is_scheduled) in gates::environments(&workflow) {
+                    // One workflow with a schedule is enough.
+                    *found.environments.entry(name).or_default() |= is_scheduled;
+                }
             }
             Err(error) => {
                 checks.bad((AREA, &name), error.to_string(), "mend the workflow's YAML");

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::StatusCode;
 
 use super::retry::{self, Attempt, Class};
@@ -17,6 +18,23 @@ pub fn client() -> Result<reqwest::Client, reqwest::Error> {
         .connect_timeout(Duration::from_secs(15))
         .read_timeout(IDLE)
         .build()
+}
+
+/// What is escaped in a segment of a path.
+pub const SEGMENT: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+
+/// A path segment that cannot become two.
+pub fn segment(text: &str) -> String {
+    utf8_percent_encode(text, SEGMENT).to_string()
+}
+
+/// An address without whatever it holds of a sign-in; what is no URL stays as it is.
+pub fn without_user(address: &str) -> String {
+    let Ok(mut url) = url::Url::parse(address) else { return address.to_owned() };
+    // Addresses that know no user have no sign-in to take away.
+    let _plain = (url.set_username(""), url.set_password(None));
+    url.to_string()
 }
 
 /// Whether an address is safe to send a token to: HTTPS, or this machine.

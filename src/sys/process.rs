@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use tokio::process::Command;
 
-use super::Env;
+use super::{Env, https};
 
 /// What a child may inherit. Everything else (tokens, `LD_PRELOAD`,
 /// `PYTHONPATH`, `BASH_ENV`, `GIT_*`) stays here unless it is given by name.
@@ -36,24 +36,16 @@ const INSTALLERS: [&str; 2] = ["PIP_", "UV_"];
 /// Only an installer signs in to a proxy: other children may be anybody's code.
 const PROXIES: [&str; 2] = ["HTTPS_PROXY", "HTTP_PROXY"];
 
-fn without_user(name: &str, value: &str) -> String {
-    match url::Url::parse(value) {
-        Ok(mut proxy) if PROXIES.contains(&name) && !proxy.username().is_empty() => {
-            // Addresses that know no user have none to take away.
-            let _plain = (proxy.set_username(""), proxy.set_password(None));
-            proxy.to_string()
-        }
-        _ => value.to_owned(),
-    }
-}
-
 /// A command with a clean environment, in a process group of its own, so that
 /// it can be ended together with everything it started.
 pub fn command(program: impl AsRef<OsStr>, env: &Env) -> Command {
     let mut command = Command::new(program);
     command.env_clear();
     let inherited = env.iter().filter(|(name, _)| INHERITED.contains(name));
-    command.envs(inherited.map(|(name, value)| (name, without_user(name, value))));
+    command.envs(inherited.map(|(name, value)| match PROXIES.contains(&name) {
+        true => (name, https::without_user(value)),
+        false => (name, value.to_owned()),
+    }));
     #[cfg(unix)]
     command.process_group(0);
     command

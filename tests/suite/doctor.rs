@@ -1,6 +1,6 @@
 //! `doctor`: what is wrong is found, with the way out.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
@@ -23,6 +23,15 @@ fn finding<'a>(told: &'a Value, what: &str) -> (&'a str, &'a str) {
     (found["title"].as_str().unwrap(), found["hint"].as_str().unwrap())
 }
 
+/// The starter project, as `init` writes it.
+fn started(dir: &Path) -> PathBuf {
+    let home = repository(dir);
+    assert_eq!(init(&home, &["--test-target=local"]).0, 0);
+    git(&home, &["add", "-A"]);
+    git(&home, &["commit", "-qm", "feat: start"]);
+    home
+}
+
 /// A home whose git finds GitHub in a folder; with one tag of one action.
 fn github_at(home: &Path) -> String {
     let checkout = home.join("github/actions/checkout");
@@ -39,10 +48,7 @@ fn github_at(home: &Path) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn environments_are_looked_at_as_a_step_on_github() {
     let dir = tempfile::tempdir().unwrap();
-    let home = repository(dir.path());
-    assert_eq!(init(&home, &["--test-target=local"]).0, 0);
-    git(&home, &["add", "-A"]);
-    git(&home, &["commit", "-qm", "feat: start"]);
+    let home = started(dir.path());
     github_at(dir.path());
     let (address, _) = serve(github_answer).await;
     let mut command = lakegate();
@@ -88,10 +94,7 @@ fn a_commit_that_is_not_the_tag_it_claims_to_be_is_told() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_wrong_is_found_with_its_way_out() {
     let dir = tempfile::tempdir().unwrap();
-    let home = repository(dir.path());
-    assert_eq!(init(&home, &["--test-target=local"]).0, 0);
-    git(&home, &["add", "-A"]);
-    git(&home, &["commit", "-qm", "feat: start"]);
+    let home = started(dir.path());
 
     github_at(dir.path());
     std::fs::remove_dir_all(dir.path().join("github/actions")).unwrap();

@@ -20,7 +20,7 @@ pub(super) async fn tokens(
     let id = settings.client_id.as_deref().ok_or_else(|| missing("ARM_CLIENT_ID"))?;
     let secret = settings.client_secret.as_ref().ok_or_else(|| missing("ARM_CLIENT_SECRET"))?;
     let url =
-        format!("{}/{}/oauth2/token", settings.azure_login, super::super::http::segment(tenant));
+        format!("{}/{}/oauth2/token", settings.azure_login, crate::sys::https::segment(tenant));
     let form = |resource: &'static str| {
         vec![
             ("grant_type", "client_credentials"),

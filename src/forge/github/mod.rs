@@ -8,7 +8,6 @@ use std::collections::BTreeMap;
 
 use anyhow::Result;
 use octocrab::Octocrab;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -29,9 +28,6 @@ pub struct GitHub {
     base: String,
     token: Secret,
 }
-
-/// What is escaped in a part of a path.
-const IN_PATHS: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.');
 
 /// What is needed of an issue.
 #[derive(Debug, Deserialize)]
@@ -158,7 +154,7 @@ impl GitHub {
             #[serde(default)]
             prevent_self_review: bool,
         }
-        let name = utf8_percent_encode(environment, IN_PATHS);
+        let name = https::segment(environment);
         let route = self.route(&format!("environments/{name}"));
         let found: Environment = match self.api.get(route, None::<&()>).await {
             Ok(found) => found,

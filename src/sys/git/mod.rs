@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 
-use super::{Env, process};
+use super::{Env, https, process};
 use crate::report::{Fault, FaultKind};
 
 /// How long a repository elsewhere may take to answer.
@@ -134,14 +134,7 @@ impl<'a> Git<'a> {
     /// The address of a remote, without whatever it holds of a sign-in.
     pub async fn remote(&self, name: &str) -> Option<String> {
         let url = self.ask(&["remote", "get-url", name]).await.ok()?;
-        match url::Url::parse(&url) {
-            Ok(mut parsed) => {
-                // Addresses that know no user have no sign-in to take away.
-                let _plain = (parsed.set_username(""), parsed.set_password(None));
-                Some(parsed.to_string())
-            }
-            Err(_) => Some(url),
-        }
+        Some(https::without_user(&url))
     }
 
     /// Files that are not as they were committed.
