@@ -1,6 +1,6 @@
 //! One way to send a call: sign in, send, retry by class, decode, explain.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use percent_encoding::{AsciiSet, utf8_percent_encode};
@@ -40,22 +40,19 @@ struct Shared {
     host: Url,
     address: String,
     client: reqwest::Client,
-    /// For signed links: it has never seen a token.
-    bare: reqwest::Client,
+    /// For signed links that leave this machine, from the first one on.
+    outward: OnceLock<reqwest::Client>,
     auth: Authenticator,
 }
 
 impl Http {
     pub(super) fn new(settings: &Settings, masker: Masker) -> Result<Self, Error> {
-        let client = client()?;
-        let bare = client.clone();
-        let auth = Authenticator::new(settings.clone(), client.clone(), masker);
         let shared = Shared {
             host: settings.host.clone(),
             address: address(&settings.host),
-            client,
-            bare,
-            auth,
+            client: https::client_to(&settings.host).map_err(no_client)?,
+            outward: OnceLock::new(),
+            auth: Authenticator::new(settings.clone(), masker),
         };
         Ok(Self { shared: Arc::new(shared), deadline: None, started: Instant::now() })
     }
@@ -93,7 +90,7 @@ impl Http {
             call: call.clone(),
             reason: plain_reason(&error),
         };
-        let response = self.shared.bare.get(link).send().await.map_err(fail)?;
+        let response = self.shared.to(link)?.get(link).send().await.map_err(fail)?;
         if !response.status().is_success() {
             let reason = format!("HTTP {}", response.status().as_u16());
             return Err(Error::Transport { call: call.clone(), reason });
@@ -102,9 +99,22 @@ impl Http {
     }
 }
 
-fn client() -> Result<reqwest::Client, Error> {
-    https::client()
-        .map_err(|error| Error::Settings(format!("set up HTTPS: {}", plain_reason(&error))))
+impl Shared {
+    /// The client that reaches a link.
+    fn to(&self, link: &str) -> Result<&reqwest::Client, Error> {
+        if self.host.scheme() == "https" || !link.starts_with("https:") {
+            return Ok(&self.client);
+        }
+        if let Some(client) = self.outward.get() {
+            return Ok(client);
+        }
+        let made = https::client().map_err(no_client)?;
+        Ok(self.outward.get_or_init(|| made))
+    }
+}
+
+pub(super) fn no_client(error: reqwest::Error) -> Error {
+    Error::Settings(format!("set up HTTPS: {}", plain_reason(&error)))
 }
 
 #[derive(Debug, Clone)]

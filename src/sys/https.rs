@@ -12,12 +12,24 @@ const IDLE: Duration = Duration::from_secs(30);
 
 /// A client that follows no redirect: a token must not travel on.
 pub fn client() -> Result<reqwest::Client, reqwest::Error> {
+    builder().build()
+}
+
+/// A client for one address. On this machine no proxy stands between, and to
+/// read the certificate authorities would take longer than most calls.
+pub fn client_to(address: &reqwest::Url) -> Result<reqwest::Client, reqwest::Error> {
+    if address.scheme() == "http" && is_loopback(address) {
+        return builder().no_proxy().tls_certs_only([]).build();
+    }
+    client()
+}
+
+fn builder() -> reqwest::ClientBuilder {
     reqwest::Client::builder()
         .redirect(reqwest::redirect::Policy::none())
         .user_agent(concat!("lakegate/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(Duration::from_secs(15))
         .read_timeout(IDLE)
-        .build()
 }
 
 /// What is escaped in a segment of a path.

@@ -13,8 +13,10 @@ use tokio::sync::Mutex;
 
 use super::Masker;
 use super::error::Error;
+use super::http::no_client;
 use super::settings::{AuthType, Settings, address};
 use crate::names::Secret;
+use crate::sys::https;
 
 /// A token is replaced this long before its end, or at half of a short life.
 const EARLY: Duration = Duration::from_secs(20 * 60);
@@ -22,7 +24,6 @@ const LEAST_EARLY: Duration = Duration::from_secs(60);
 
 pub(super) struct Authenticator {
     settings: Settings,
-    client: reqwest::Client,
     masker: Masker,
     current: Mutex<Option<Minted>>,
 }
@@ -52,8 +53,8 @@ struct Granted {
 }
 
 impl Authenticator {
-    pub(super) fn new(settings: Settings, client: reqwest::Client, masker: Masker) -> Self {
-        Self { settings, client, masker, current: Mutex::new(None) }
+    pub(super) fn new(settings: Settings, masker: Masker) -> Self {
+        Self { settings, masker, current: Mutex::new(None) }
     }
 
     /// The headers that prove who we are.
@@ -98,6 +99,7 @@ impl Authenticator {
     async fn mint(&self) -> Result<Minted, Error> {
         let settings = &self.settings;
         let mask = |secret: &Secret| self.mask(secret);
+        let client = || https::client().map_err(no_client);
         let grant = match settings.auth {
             AuthType::Pat => Granted {
                 token: self.required(settings.token.as_ref(), "a token")?.clone(),
@@ -108,23 +110,24 @@ impl Authenticator {
                 let secret =
                     self.required(settings.client_secret.as_ref(), "DATABRICKS_CLIENT_SECRET")?;
                 mask(secret);
-                oauth::client_credentials(&self.client, settings, id, secret).await?
+                oauth::client_credentials(&client()?, settings, id, secret).await?
             }
             AuthType::GithubOidc
             | AuthType::AzureDevopsOidc
             | AuthType::EnvOidc
             | AuthType::FileOidc => {
-                let endpoint = oauth::token_endpoint(&self.client, settings).await?;
+                let client = client()?;
+                let endpoint = oauth::token_endpoint(&client, settings).await?;
                 let audience =
                     settings.token_audience.clone().unwrap_or_else(|| endpoint.to_string());
-                let id_token = oidc::id_token(&self.client, settings, &audience).await?;
+                let id_token = oidc::id_token(&client, settings, &audience).await?;
                 mask(&id_token);
-                oauth::exchange(&self.client, settings, endpoint, &id_token).await?
+                oauth::exchange(&client, settings, endpoint, &id_token).await?
             }
             AuthType::AzureClientSecret => {
                 let secret = self.required(settings.client_secret.as_ref(), "ARM_CLIENT_SECRET")?;
                 mask(secret);
-                let (databricks, management) = azure::tokens(&self.client, settings).await?;
+                let (databricks, management) = azure::tokens(&client()?, settings).await?;
                 mask(&databricks.token);
                 mask(&management.token);
                 return Ok(minted(databricks, Some(management.token)));

@@ -71,7 +71,8 @@ pub(super) async fn append(
     if batches.iter().all(|batch| batch.num_rows() == 0) && mode == SaveMode::Append {
         return Ok(());
     }
-    open(session, name).await?.write(batches).with_save_mode(mode).await?;
+    let write = open(session, name).await?.write(batches).with_save_mode(mode);
+    write.with_session_state(session.workspace.sql.writes()).await?;
     Ok(())
 }
 
@@ -150,7 +151,7 @@ pub(super) async fn update(session: &Session, update: Update) -> Result<Table, F
     let _turn = queue.lock().await;
     let delta = open(session, &name).await?;
     let schema = qualified(&delta, alias.as_deref().unwrap_or(&name.name))?;
-    let mut builder = delta.update();
+    let mut builder = delta.update().with_session_state(session.workspace.sql.writes());
     for (column, value) in assigned(&update.assignments)? {
         builder = builder.with_update(column, unqualified(logical(session, value, &schema)?)?);
     }
@@ -189,7 +190,7 @@ pub(super) async fn delete(session: &Session, delete: Delete) -> Result<Table, F
     let delta = open(session, &name).await?;
     let before = count_rows(session, &name).await?;
     let schema = qualified(&delta, alias.as_deref().unwrap_or(&name.name))?;
-    let mut builder = delta.delete();
+    let mut builder = delta.delete().with_session_state(session.workspace.sql.writes());
     if let Some(condition) = delete.selection {
         builder = builder.with_predicate(unqualified(logical(session, condition, &schema)?)?);
     }
@@ -215,8 +216,11 @@ pub(super) async fn merge(session: &Session, merge: Merge) -> Result<Table, Fail
         DFSchema::try_from_qualified_schema(source_alias.as_str(), source.schema().as_arrow())?;
     let both = target_schema.join(&source_schema)?;
     let on = logical(session, *merge.on.clone(), &both)?;
-    let mut builder =
-        delta.merge(source, on).with_source_alias(&source_alias).with_target_alias(&target_alias);
+    let mut builder = delta
+        .merge(source, on)
+        .with_session_state(session.workspace.sql.writes())
+        .with_source_alias(&source_alias)
+        .with_target_alias(&target_alias);
     for clause in merge.clauses {
         builder = merge_clause(session, builder, clause, &both)?;
     }

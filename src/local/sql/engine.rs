@@ -1,10 +1,11 @@
 //! From a statement's text to its rows.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use arrow::datatypes::Schema;
 use datafusion::config::Dialect;
+use datafusion::execution::SessionState;
 use datafusion::execution::context::SessionContext;
 use datafusion::prelude::SessionConfig;
 use datafusion::sql::parser::Statement as Parsed;
@@ -12,6 +13,7 @@ use datafusion::sql::sqlparser::ast::Statement;
 use datafusion::sql::sqlparser::dialect::DatabricksDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
+use deltalake_core::delta_datafusion::create_session;
 use serde_json::Value;
 
 use super::catalog::Catalogs;
@@ -82,14 +84,46 @@ impl From<ApiFault> for Failure {
     }
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Engine {
     pub(super) statements: Statements,
+    /// What sessions start from: to gather all functions takes longer than most statements.
+    queries: OnceLock<SessionState>,
+    writes: OnceLock<Arc<SessionState>>,
     /// One writer per table: statements queue instead of conflicting.
     writers: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
 }
 
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine").finish_non_exhaustive()
+    }
+}
+
 impl Engine {
+    fn queries(&self) -> SessionState {
+        let make = || {
+            let mut config = SessionConfig::new()
+                .with_create_default_catalog_and_schema(false)
+                .with_information_schema(true);
+            let options = config.options_mut();
+            options.sql_parser.dialect = Dialect::Databricks;
+            // Names keep their case, as the service keeps it.
+            options.sql_parser.enable_ident_normalization = false;
+            options.execution.parquet.schema_force_view_types = false;
+            options.execution.time_zone = Some("UTC".into());
+            let context = SessionContext::new_with_config(config);
+            context.register_udf(functions::UnixMillis::new().into());
+            context.state()
+        };
+        self.queries.get_or_init(make).clone()
+    }
+
+    /// For operations on a table's log.
+    pub(super) fn writes(&self) -> Arc<SessionState> {
+        self.writes.get_or_init(|| Arc::new(create_session().state())).clone()
+    }
+
     pub(super) fn writer(&self, table: &str) -> Arc<tokio::sync::Mutex<()>> {
         let mut writers = self.writers.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         writers.entry(table.to_owned()).or_default().clone()
@@ -154,18 +188,11 @@ impl Session {
     fn new(workspace: &Shared, catalog: Option<String>, schema: Option<String>) -> Self {
         let catalog = catalog.unwrap_or_else(|| "main".into());
         let schema = schema.unwrap_or_else(|| "default".into());
-        let mut config = SessionConfig::new()
-            .with_default_catalog_and_schema(&catalog, &schema)
-            .with_create_default_catalog_and_schema(false)
-            .with_information_schema(true);
-        let options = config.options_mut();
-        options.sql_parser.dialect = Dialect::Databricks;
-        // Names keep their case, as the service keeps it.
-        options.sql_parser.enable_ident_normalization = false;
-        options.execution.parquet.schema_force_view_types = false;
-        options.execution.time_zone = Some("UTC".into());
-        let context = SessionContext::new_with_config(config);
-        context.register_udf(functions::UnixMillis::new().into());
+        let mut state = workspace.sql.queries();
+        let defaults = &mut state.config_mut().options_mut().catalog;
+        defaults.default_catalog = catalog.clone();
+        defaults.default_schema = schema.clone();
+        let context = SessionContext::new_with_state(state);
         context.register_catalog_list(Arc::new(Catalogs(workspace.clone())));
         Self { workspace: workspace.clone(), context, catalog, schema }
     }
