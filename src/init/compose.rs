@@ -6,10 +6,9 @@ use anyhow::Result;
 use minijinja::context;
 use minijinja::value::{Serde, Value};
 
-use super::adopt::{Job, Loop, Targets};
+use super::adopt::{Loop, Targets};
 use super::facts::Secrets;
 use super::render::{Ci, Form, Templates};
-use crate::names::camel;
 use crate::starter::FINE_TUNING_POLICIES;
 
 /// Everything that the workflows depend on.
@@ -110,6 +109,9 @@ fn values(answers: &Answers) -> Value {
         production_target => production,
         runner => "ubuntu-latest",
         pool => (),
+        alone => false,
+        artifact => "$(artifact)",
+        digest => "$(digest)",
         config => (),
         folder => answers.folder.clone(),
         place => answers.place(),
@@ -123,7 +125,7 @@ fn values(answers: &Answers) -> Value {
     }
 }
 
-fn uses() -> Value {
+pub(super) fn uses() -> Value {
     context! {
         checkout => CHECKOUT,
         setup_python => PYTHON,
@@ -154,7 +156,7 @@ fn main_loop(answers: &Answers) -> Value {
 }
 
 /// What the loop is, in a repository of its own and where others call it.
-fn production(jobs: &Loop) -> Value {
+pub(super) fn production(jobs: &Loop) -> Value {
     context! {
         title => "Production",
         about => "refreshes features, trains, judges, promotes, scores and watches",
@@ -180,84 +182,5 @@ fn of_loop(jobs: &Loop) -> Value {
     context! {
         jobs => Value::from(Serde(&jobs.steps)),
         score => jobs.score.as_ref().map(|job| Value::from(Serde(job))),
-    }
-}
-
-/// The workflows of this repository that others call, by their path in it.
-///
-/// # Errors
-/// When a template is broken.
-pub fn shared() -> Result<Vec<(String, String)>> {
-    let mut files = Vec::new();
-    for ci in [Ci::GitHub, Ci::Azure] {
-        let templates = Templates::new(ci, Form::Shared, None)?;
-        let values = context! { ..inputs(ci), ..uses() };
-        for (name, template) in [
-            ("merge-request", "merge.yml"),
-            ("staging", "staging.yml"),
-            ("release", "release.yml"),
-            ("production", "production.yml"),
-        ] {
-            let path = format!("{}/{name}.yml", ci.shared_folder());
-            files.push((path, templates.workflow(template, &values)?));
-        }
-    }
-    Ok(files)
-}
-
-/// An input of a workflow that is called, as its host names it.
-fn input(ci: Ci, name: &str) -> String {
-    match ci {
-        Ci::GitHub => format!("${{{{ inputs.{name} }}}}"),
-        Ci::Azure => format!("${{{{ parameters.{} }}}}", camel(name)),
-    }
-}
-
-/// The same values as expressions, which the caller's inputs fill.
-fn inputs(ci: Ci) -> Value {
-    let target = input(ci, "target");
-    let jobs = Loop::steps_of(|part, title| Job {
-        part,
-        key: input(ci, &format!("{part}-job")),
-        title,
-        given: Some(match ci {
-            Ci::GitHub => format!("inputs.{part}-job != ''"),
-            Ci::Azure => {
-                format!("and(succeeded(), ne('{}', ''))", input(ci, &format!("{part}-job")))
-            }
-        }),
-    });
-    let (score_if, and_watch, watch_condition) = match ci {
-        Ci::GitHub => (
-            " && inputs.score-job != '' && (inputs.features-job == '' || needs.train.outputs.features == 'success')",
-            " && inputs.watch",
-            "",
-        ),
-        Ci::Azure => (
-            "and(not(canceled()), ne('${{ parameters.scoreJob }}', ''), or(eq('${{ parameters.featuresJob }}', ''), eq(dependencies.train.outputs['train.features.verdict'], 'pass')))",
-            "",
-            "and(succeededOrFailed(), eq('${{ parameters.watch }}', 'true'))",
-        ),
-    };
-    context! {
-        embedded => false,
-        main => "the main branch",
-        python => input(ci, "python"),
-        test_target => target.clone(),
-        staging_target => target.clone(),
-        production_target => target,
-        runner => "${{ fromJSON(inputs.runner) }}",
-        pool => input(ci, "pool"),
-        config => input(ci, "config"),
-        folder => input(ci, "folder"),
-        place => input(ci, "folder") + "/",
-        prefix => "",
-        of_folder => "",
-        secrets => (),
-        hosts => Value::from(Serde(&BTreeMap::<String, String>::new())),
-        score_if => score_if,
-        and_watch => and_watch,
-        watch_condition => watch_condition,
-        ..production(&jobs)
     }
 }

@@ -13,7 +13,8 @@ mod policies;
 mod record;
 mod render;
 mod run;
+mod shared;
 
 pub use args::Args;
-pub use compose::shared;
 pub use run::run;
+pub use shared::shared;

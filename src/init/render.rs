@@ -120,8 +120,33 @@ impl Templates {
         match self.form {
             Form::Whole => self.render(template, values),
             Form::Call => self.render(&format!("call/{template}"), values),
-            Form::Shared => self.render(&format!("shared/{template}"), values),
+            Form::Shared => self.render(&self.shared(template), values),
         }
+    }
+
+    /// All workflows of Azure are shared in one way.
+    fn shared(&self, template: &str) -> String {
+        let own = format!("shared/{template}");
+        match self.environment.get_template(&own) {
+            Ok(_) => own,
+            Err(_) => "shared/whole.yml".into(),
+        }
+    }
+
+    /// A named part of a workflow, as the items of a list.
+    pub(super) fn block(&self, template: &str, block: &str, values: &Value) -> Result<String> {
+        let mut whole = self.environment.get_template(template)?.render_captured(values)?;
+        let text = whole.with_state_mut(|state| state.render_block(block));
+        let text = text.with_context(|| format!("render {block} of {template}"))?;
+        let depth = |line: &str| line.len() - line.trim_start().len();
+        let lines = || text.lines().filter(|line| !line.trim().is_empty());
+        let least = lines().map(depth).min().unwrap_or_default();
+        Ok(lines().map(|line| format!("  {}\n", &line[least..])).collect())
+    }
+
+    /// A file of such a part.
+    pub(super) fn part(&self, values: &Value) -> Result<String> {
+        self.render("shared/part.yml", values)
     }
 
     /// `lakegate.yml`.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::support::{git, root, text, within};
 
@@ -64,11 +64,79 @@ fn word(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
+/// A template of the suite, filled by whoever uses it.
+fn template(name: &str, given: &Value) -> Value {
+    let file = name.strip_suffix("@lakegate").unwrap_or_else(|| panic!("{name}"));
+    let text = std::fs::read_to_string(root().join(file)).unwrap_or_else(|_| panic!("{name}"));
+    let template: Value = serde_yaml::from_str(&text).unwrap();
+    let given = given.as_object().cloned().unwrap_or_default();
+    let mut known = BTreeMap::new();
+    for parameter in items(&template["parameters"]) {
+        let name = word(&parameter["name"]);
+        let value = given.get(&name).or_else(|| parameter.get("default"));
+        let value = value.unwrap_or_else(|| panic!("{parameter} is not given"));
+        known.insert(name, value.clone());
+    }
+    assert!(given.keys().all(|name| known.contains_key(name)), "{name}: {given:?}");
+    expand(&template, &known)
+}
+
+/// What the service makes of templates, `${{ if … }}` keys and `${{ parameters.… }}` values.
+pub(crate) fn expand(value: &Value, parameters: &BTreeMap<String, Value>) -> Value {
+    match value {
+        Value::Object(fields) => {
+            let mut out = serde_json::Map::new();
+            for (key, value) in fields {
+                let value = expand(value, parameters);
+                let Some(condition) = key.strip_prefix("${{ if ") else {
+                    out.insert(key.clone(), value);
+                    continue;
+                };
+                let known = |name: &str| parameters.get(name.strip_prefix("parameters.")?);
+                let condition = condition.trim_end_matches("}}").trim();
+                if holds(condition, true, &|name| known(name).map(word)) {
+                    out.extend(value.as_object().unwrap().clone());
+                }
+            }
+            if let Some(extends) = out.remove("extends") {
+                assert_eq!(out["resources"]["repositories"][0]["repository"], "lakegate");
+                return template(&word(&extends["template"]), &extends["parameters"]);
+            }
+            for level in ["stages", "jobs", "steps"] {
+                let Some(list) = out.get_mut(level).and_then(Value::as_array_mut) else { continue };
+                let of_template = |item: Value| match item["template"].as_str() {
+                    Some(name) => {
+                        let filled = template(name, &item["parameters"]);
+                        filled[level].as_array().unwrap_or_else(|| panic!("{name}")).clone()
+                    }
+                    None => vec![item],
+                };
+                *list = std::mem::take(list).into_iter().flat_map(of_template).collect();
+            }
+            Value::Object(out)
+        }
+        Value::Array(all) => all.iter().map(|item| expand(item, parameters)).collect(),
+        Value::String(text) => {
+            let mut text = text.clone();
+            for (name, value) in parameters {
+                let place = format!("${{{{ parameters.{name} }}}}");
+                if text == place {
+                    return value.clone();
+                }
+                text = text.replace(&place, &word(value));
+            }
+            Value::String(text)
+        }
+        other => other.clone(),
+    }
+}
+
 impl Agent<'_> {
     pub(crate) fn run(&self, file: &str) -> Ran {
         let text = std::fs::read_to_string(self.home.join(file)).unwrap();
         let pipeline: Value = serde_yaml::from_str(&text).unwrap();
-        let pipeline = self.whole(self.expand(&pipeline, &self.parameters));
+        let given = self.parameters.iter().map(|(name, value)| (name.clone(), json!(value)));
+        let pipeline = expand(&pipeline, &given.collect());
         drop(std::fs::remove_dir_all(self.place.join("workspace")));
         self.builds.set(self.builds.get() + 1);
         let mut ran = Ran::default();
@@ -120,56 +188,6 @@ impl Agent<'_> {
             self.stage(&name, stage, &own, &mut ran);
         }
         ran
-    }
-
-    /// The stages of a pipeline that extends a template of the suite.
-    fn whole(&self, pipeline: Value) -> Value {
-        let Some(template) = pipeline["extends"]["template"].as_str() else { return pipeline };
-        let file = template.strip_suffix("@lakegate").unwrap();
-        let there = &pipeline["resources"]["repositories"][0];
-        assert_eq!(there["repository"], "lakegate");
-        let template = std::fs::read_to_string(root().join(file)).unwrap();
-        let template: Value = serde_yaml::from_str(&template).unwrap();
-        let given = pipeline["extends"]["parameters"].as_object().unwrap();
-        let mut known = Variables::new();
-        for parameter in items(&template["parameters"]) {
-            let name = word(&parameter["name"]);
-            let value = given.get(&name).or_else(|| parameter.get("default"));
-            known.insert(name, word(value.unwrap_or_else(|| panic!("{parameter} is not given"))));
-        }
-        assert!(given.keys().all(|name| known.contains_key(name)), "{given:?}");
-        self.expand(&template, &known)
-    }
-
-    /// `${{ if … }}` keys and `${{ parameters.… }}` values.
-    fn expand(&self, value: &Value, parameters: &Variables) -> Value {
-        match value {
-            Value::Object(fields) => {
-                let mut out = serde_json::Map::new();
-                for (key, value) in fields {
-                    let value = self.expand(value, parameters);
-                    let Some(condition) = key.strip_prefix("${{ if ") else {
-                        out.insert(key.clone(), value);
-                        continue;
-                    };
-                    let known = |name: &str| parameters.get(name.strip_prefix("parameters.")?);
-                    let condition = condition.trim_end_matches("}}").trim();
-                    if holds(condition, true, &|name| known(name).cloned()) {
-                        out.extend(value.as_object().unwrap().clone());
-                    }
-                }
-                Value::Object(out)
-            }
-            Value::Array(all) => all.iter().map(|item| self.expand(item, parameters)).collect(),
-            Value::String(text) => {
-                let mut text = text.clone();
-                for (name, value) in parameters {
-                    text = text.replace(&format!("${{{{ parameters.{name} }}}}"), value);
-                }
-                Value::String(text)
-            }
-            other => other.clone(),
-        }
     }
 
     fn variables(&self, list: &Value, ran: &Ran) -> Variables {

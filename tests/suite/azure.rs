@@ -7,7 +7,9 @@ use std::process::Command;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use crate::agent::{Agent, Ran};
+use serde_json::{Value, json};
+
+use crate::agent::{Agent, Ran, expand};
 use crate::hosts::{ISSUER, SUBJECT, Shared, azure_answer, serve};
 use crate::init::{every_choice, started};
 use crate::support::{
@@ -149,9 +151,9 @@ fn every_choice_gives_pipelines_without_a_finding() {
     let (choices, files) = every_choice(repository, init, ".azure-pipelines", dir.path());
     assert_eq!(findings(&files), "");
     insta::assert_snapshot!(format!("{choices}\n{} pipelines", files.len()));
-    let shared = std::fs::read_dir(root().join("pipelines")).unwrap();
-    let shared: Vec<PathBuf> = shared.map(|entry| entry.unwrap().path()).collect();
-    assert_eq!(shared.len(), 4);
+    let shared = lakegate::sys::fs::files_below(root().join("pipelines")).unwrap();
+    let shared: Vec<_> = shared.iter().map(|file| root().join("pipelines").join(file)).collect();
+    assert_eq!(shared.len(), 4 + 8 + 8);
     assert_eq!(findings(&shared), "");
     // The reader does find what is wrong with an input of ours.
     let is_whole = |path: &&PathBuf| {
@@ -164,6 +166,79 @@ fn every_choice_gives_pipelines_without_a_finding() {
     std::fs::write(staging, wrong).unwrap();
     let found = findings(std::slice::from_ref(staging));
     assert!(found.contains("Valid values: \"plan\"") && found.contains("plam"), "{found}");
+}
+
+/// A pipeline of whoever composes, with one template at a level of it.
+fn composed(level: &str, template: &str, parameters: &Value) -> Value {
+    let item = json!({"template": format!("{template}@lakegate"), "parameters": parameters});
+    expand(&json!({level: [item]}), &BTreeMap::new())[level].clone()
+}
+
+#[test]
+fn jobs_and_steps_are_those_of_the_whole_pipelines() {
+    let jobs = json!({"trainJob": "train", "evaluateJob": "evaluate"});
+    let handed = json!({"artifact": "$(artifact)"});
+    let release = json!({"artifact": "$(artifact)", "digest": "$(digest)"});
+    let none = json!({});
+    let score = json!({"scoreJob": "score"});
+    let watch = json!({"watch": true});
+    for (whole, stage, part, of_whole, own) in [
+        ("merge-request", "test", "merge-request", &none, &none),
+        ("staging", "staging", "staging", &none, &none),
+        ("release", "release", "release", &none, &none),
+        ("release", "production", "deploy", &none, &release),
+        ("production", "train", "train", &jobs, &jobs),
+        ("production", "promote", "promote", &none, &handed),
+        ("production", "score", "score", &score, &score),
+        ("production", "watch", "watch", &watch, &none),
+    ] {
+        let with = |given: &Value, names: &[&str]| {
+            let mut given = given.clone();
+            for (name, value) in [("target", "prod"), ("folder", "ml"), ("config", "ours.yml")] {
+                if names.contains(&name) {
+                    given[name] = json!(value);
+                }
+            }
+            given
+        };
+        let every = ["target", "folder", "config"];
+        let stages = composed("stages", &format!("pipelines/{whole}.yml"), &with(of_whole, &every));
+        let stage = stages.as_array().unwrap().iter().find(|own| own["stage"] == stage).unwrap();
+        let of_stage = &stage["jobs"][0];
+
+        let names: &[&str] = if part == "release" { &every[1..] } else { &every };
+        let jobs = composed("jobs", &format!("pipelines/jobs/{part}.yml"), &with(own, names));
+        let mut job = jobs[0].clone();
+        let fields = job.as_object_mut().unwrap();
+        assert_eq!(fields.remove("dependsOn"), Some(json!([])));
+        assert_eq!(fields.remove("condition"), Some(json!("succeeded()")));
+        assert_eq!(fields.remove("pool").as_ref(), Some(&stage["pool"]));
+        let variables = |list: &Value| -> BTreeMap<String, String> {
+            let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+            let named =
+                |own: &Value| (text(&own["name"]) + &text(&own["group"]), text(&own["value"]));
+            list.as_array().unwrap().iter().map(named).collect()
+        };
+        let mut of_the_stage = variables(&stage["variables"]);
+        for (name, value) in &mut of_the_stage {
+            // Between stages they are read where they were set.
+            if value.starts_with("$[ stageDependencies.") {
+                *value = format!("$({name})");
+            }
+        }
+        assert_eq!(variables(&fields.remove("variables").unwrap()), of_the_stage, "{part}");
+        assert_eq!(&job, of_stage, "{part}");
+
+        let taken: &[&str] = match part {
+            "staging" | "deploy" => &["target", "folder"],
+            "promote" | "score" => &[],
+            _ => &["folder"],
+        };
+        let steps = composed("steps", &format!("pipelines/steps/{part}.yml"), &with(own, taken));
+        let of_job = of_stage.get("steps");
+        let of_job = of_job.or_else(|| of_stage.pointer("/strategy/runOnce/deploy/steps"));
+        assert_eq!(Some(&steps), of_job, "{part}");
+    }
 }
 
 fn strings<const N: usize>(pairs: [(&str, String); N]) -> BTreeMap<String, String> {

@@ -1,7 +1,7 @@
 //! What the documentation says: its links lead somewhere, its commands are read, its
 //! policies and workflows are valid, its messages are told.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use lakegate::config::Config;
@@ -9,6 +9,7 @@ use regex::Regex;
 use serde_json::Value;
 
 use crate::actions::linted;
+use crate::agent::expand;
 use crate::init::{read_as_github_does, repository};
 use crate::support::{git, root};
 
@@ -189,7 +190,7 @@ fn every_policy_and_every_workflow_is_valid() {
     let home = repository(dir.path());
     let workflows = home.join(".github/workflows");
     std::fs::create_dir_all(&workflows).unwrap();
-    let (mut policies, mut steps) = (0, 0);
+    let (mut policies, mut steps, mut composed) = (0, 0, 0);
     for (place, text) in blocks("yaml") {
         let commit = "1".repeat(40);
         let text = text.replace("@<commit>", &format!("@{commit}"));
@@ -208,6 +209,11 @@ fn every_policy_and_every_workflow_is_valid() {
             };
             let whole = format!("name: w{steps}\non: push\npermissions: {{}}\n{jobs}");
             std::fs::write(workflows.join(format!("w{steps}.yml")), whole).unwrap();
+        } else if text.contains("@lakegate\n") {
+            // Templates that are not there, or are told what they do not ask for, stop it.
+            composed += 1;
+            let read: Value = serde_yaml::from_str(&text).unwrap_or_else(|_| panic!("{place}"));
+            expand(&read, &BTreeMap::new());
         } else if text.contains("task: ") {
             is_known_to_azure(&place, &text);
         } else {
@@ -215,7 +221,7 @@ fn every_policy_and_every_workflow_is_valid() {
             policy(&text).unwrap_or_else(|error| panic!("{place}: {error}"));
         }
     }
-    assert!(policies > 10 && steps > 7, "{policies} {steps}");
+    assert!(policies > 10 && steps > 7 && composed > 0, "{policies} {steps} {composed}");
     git(&home, &["add", "-A"]);
     git(&home, &["commit", "-qm", "x"]);
     linted(&home, "jactionlint", &["--shellcheck=", "--profile=correctness"]);
