@@ -11,12 +11,14 @@ use super::policy::{self, Agreed};
 use super::show;
 use super::source::{Source, root};
 use super::tell::{row, write_row};
-use crate::bundle::{self, Deployed, Lock, Plan};
+use crate::bundle::{self, Bundle, Deployed, Lock, Plan};
 use crate::checkout::BundleChoice;
 use crate::config::{Deploy, DeployEngine, Release};
 use crate::deployment::{self, How, Prepared, Store, releases};
 use crate::names::{SchemaName, Sha256};
-use crate::report::{Document, Fault, Finding, Outcome, Report, Severity, Verdict, counted};
+use crate::report::{
+    Document, Fault, FaultKind, Finding, Outcome, Report, Severity, Verdict, counted,
+};
 use crate::step::{self, Ctx};
 use crate::sys::fs;
 
@@ -108,7 +110,9 @@ impl<'a> Work<'a> {
         source: Source,
         kind: &'static str,
     ) -> Result<Self> {
-        let state = Store::new(&ctx.client, &source.bundle).state().await?;
+        let store = Store::new(&ctx.client, &source.bundle);
+        let (state, remembered) = tokio::try_join!(store.state(), store.remembered())?;
+        confirm_owner(ctx, request, &source.bundle, remembered.repository(&state))?;
         let has_wheels = source.release.is_some() && !source.bundle.artifacts.is_empty();
         let wanted = request.wanted.engine;
         let engine = engine::choose(ctx, wanted, &request.policy, &state, has_wheels).await?;
@@ -269,6 +273,30 @@ pub(super) struct Applied {
     pub(super) violations: Vec<Finding>,
 }
 
+/// Two repositories that call their bundle alike would undo each other's work, in a
+/// workspace that they share.
+fn confirm_owner(
+    ctx: &Ctx,
+    request: &Request,
+    bundle: &Bundle,
+    owner: Option<&str>,
+) -> Result<(), Fault> {
+    let (Some(owner), Some(here)) = (owner, ctx.context.repository.as_deref()) else {
+        return Ok(());
+    };
+    let known = request.policy.renamed_from.iter().map(String::as_str);
+    if known.chain([here]).any(|name| name.eq_ignore_ascii_case(owner)) {
+        return Ok(());
+    }
+    let Bundle { name, target, .. } = bundle;
+    let message = format!(
+        "`{name}` was deployed to {target} by the repository `{owner}`, this runs in `{here}`"
+    );
+    Err(Fault::new(FaultKind::Conflict, message).hint(
+        "give one of the bundles another name; where the repository was renamed: `deploy.renamed_from`",
+    ))
+}
+
 fn read_plan(path: &Path) -> Result<Plan> {
     let text = fs::read_text(path)?;
     serde_json::from_str(&text).map_err(|error| {
@@ -280,6 +308,9 @@ async fn destroy(ctx: &Ctx, request: &Request) -> Result<Outcome> {
     let wanted = &request.wanted;
     let source = Source::open(ctx, wanted).await?;
     let bundle = &source.bundle;
+    let store = Store::new(&ctx.client, bundle);
+    let (state, remembered) = tokio::try_join!(store.state(), store.remembered())?;
+    confirm_owner(ctx, request, bundle, remembered.repository(&state))?;
     let policy = |plan: &Plan| {
         policy::violations(plan, &request.policy.policy_of(&plan.target), &request.agreed)
     };

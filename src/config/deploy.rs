@@ -45,6 +45,10 @@ pub struct Deploy {
     /// The official CLI that is fetched for it (default: the one on the PATH).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cli: Option<DeployCli>,
+    /// Names that this repository had: their deployments are its own. Those of any
+    /// other repository are left alone.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub renamed_from: Vec<String>,
     /// What holds for every target.
     pub policy: DeployPolicy,
     /// What holds for a target instead, field by field.

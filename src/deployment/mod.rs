@@ -44,7 +44,7 @@ pub async fn carry_out(
     lock: &Lock,
     how: How,
 ) -> Result<()> {
-    let Prepared { plan, state, remotes, locals, .. } = prepared;
+    let Prepared { plan, state, remotes, locals, remembered: before } = prepared;
     let read = |path: &str| -> Result<Vec<u8>> {
         let bytes = fs::read(locals.get(path).with_context(|| format!("find `{path}`"))?)?;
         if plan.files.0.get(path) != Some(&Sha256::of(&bytes)) {
@@ -64,7 +64,8 @@ pub async fn carry_out(
     applying.run(store).await?;
     store.confirm(lock).await?;
     let resources = apply::read_back(ctx, plan, state).await?;
-    let remembered = Remembered::new(state, Some(plan.files.clone()), resources, how.release);
+    let remembered = Remembered::new(state, Some(plan.files.clone()), resources, how.release)
+        .in_repository(ctx.context.repository.as_deref(), before);
     store.remember(&remembered).await?;
     store.save_metadata(bundle, state, &plan.files, &ctx.context).await
 }
@@ -98,7 +99,7 @@ pub async fn remember(
     plan: &bundle::Plan,
     release: Option<Deployed>,
 ) -> Result<()> {
-    let Found { state, remotes, .. } = look(ctx, bundle).await?;
+    let Found { state, remotes, remembered: before } = look(ctx, bundle).await?;
     let is_first = plan.serial == 0;
     if !is_first && state.lineage != plan.lineage || state.serial > plan.serial + 1 {
         let message = "another deployment came between: what is there now is not what was planned";
@@ -121,7 +122,8 @@ pub async fn remember(
         let bytes = ctx.client.workspace_read(&path).await?;
         files.0.extend(bytes.map(|bytes| (path, Sha256::of(bytes))));
     }
-    let remembered = Remembered::new(&state, Some(files), resources.collect(), release);
+    let remembered = Remembered::new(&state, Some(files), resources.collect(), release)
+        .in_repository(ctx.context.repository.as_deref(), &before);
     store.remember(&remembered).await
 }
 

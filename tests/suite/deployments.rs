@@ -193,6 +193,38 @@ async fn nothing_but_the_bytes_of_this_repositorys_release_is_deployed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_deployment_belongs_to_one_repository() {
+    let world = World::new();
+    let ci = |repository: &str, action: &str| {
+        let mut command = world.served.command();
+        command
+            .args(["bundle-deploy", action, "--allow-destroy"])
+            .current_dir(&world.home)
+            .env("GITHUB_ACTIONS", "true")
+            .env("GITHUB_REPOSITORY", repository);
+        let output = command.output().unwrap();
+        (output.status.code().unwrap(), text(&output.stdout) + &text(&output.stderr))
+    };
+    assert_eq!(ci("acme/north", "apply").0, 0);
+    // From a laptop, and by the same repository in other letters.
+    edit(&world.home, "description: first", "description: second");
+    world.applied(&["apply"]);
+    assert_eq!(ci("Acme/North", "plan").0, 0);
+    for action in ["plan", "apply", "destroy"] {
+        let (code, said) = ci("acme/south", action);
+        assert!(code == 4 && said.contains("by the repository `acme/north`"), "{action}: {said}");
+    }
+    assert_eq!(world.description().await, "second");
+    let policy = world.home.join("lakegate.yml");
+    let own = std::fs::read_to_string(&policy).unwrap_or_default();
+    let renamed = format!("{own}\ndeploy: {{renamed_from: [acme/north]}}\n");
+    std::fs::write(&policy, renamed).unwrap();
+    assert_eq!(ci("acme/south", "apply").0, 0);
+    std::fs::write(&policy, own).unwrap();
+    assert_eq!(ci("acme/north", "plan").0, 4);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_policy_decides_what_goes() {
     let world = World::new();
     world.applied(&["apply"]);
