@@ -68,20 +68,31 @@ fn named(targets: &[String], names: &[&str]) -> Option<String> {
     names.iter().find_map(|name| targets.iter().find(|target| *target == name)).cloned()
 }
 
+/// What a target is for: to test merge requests, to deploy the main branch, to
+/// deploy releases.
+pub(super) type Roles = [Option<String>; 3];
+
+/// The targets that were named, else those that the bundle shows.
+pub(super) fn roles(targets: &[String], default: Option<String>, asked: Roles) -> Roles {
+    let [test, staging, production] = asked;
+    let production = production.or_else(|| named(targets, &PRODUCTION));
+    let default = default.filter(|target| Some(target) != production.as_ref());
+    let test = test.or(default).or_else(|| named(targets, &["dev", "test", "local"]));
+    let staging = staging.or_else(|| named(targets, &["staging", "stage", "test"]));
+    [test, staging, production]
+}
+
 pub(super) fn targets(
     targets: &[String],
     default: Option<String>,
-    asked: [Option<&String>; 3],
+    asked: Roles,
 ) -> Result<Targets, String> {
-    let [test, staging, production] = asked;
-    for name in asked.into_iter().flatten() {
+    for name in asked.iter().flatten() {
         if !targets.contains(name) {
             return Err(format!("the bundle has no target `{name}`: {}", targets.join(", ")));
         }
     }
-    let production = production.cloned().or_else(|| named(targets, &PRODUCTION));
-    let default = default.filter(|target| Some(target) != production.as_ref());
-    let test = test.cloned().or(default).or_else(|| named(targets, &["dev", "test", "local"]));
+    let [test, staging, production] = roles(targets, default, asked);
     let test =
         test.ok_or("which target are merge requests tested in? name it with --test-target")?;
     if Some(&test) == production.as_ref() {
@@ -89,7 +100,6 @@ pub(super) fn targets(
             "merge requests would be tested in production, `{test}`: name another target with --test-target"
         ));
     }
-    let staging = staging.cloned().or_else(|| named(targets, &["staging", "stage", "test"]));
     for name in [Some(&test), staging.as_ref(), production.as_ref()].into_iter().flatten() {
         if !is_plain(name) {
             return Err(format!("the target `{name}` cannot be named in a workflow: rename it"));
@@ -237,7 +247,8 @@ mod tests {
     #[test]
     fn targets_are_known_by_their_usual_names() {
         let all = ["dev", "staging", "prod"].map(str::to_owned);
-        let found = targets(&all, Some("dev".into()), [None; 3]).unwrap();
+        const NONE: Roles = [None, None, None];
+        let found = targets(&all, Some("dev".into()), NONE).unwrap();
         assert_eq!(
             found,
             Targets {
@@ -248,20 +259,18 @@ mod tests {
         );
         let live = "live".to_owned();
         assert!(
-            targets(&all, None, [None, None, Some(&live)])
-                .unwrap_err()
-                .contains("no target `live`")
+            targets(&all, None, [None, None, Some(live)]).unwrap_err().contains("no target `live`")
         );
         let other = ["a".to_owned()];
-        assert!(targets(&other, None, [None; 3]).unwrap_err().contains("--test-target"));
+        assert!(targets(&other, None, NONE).unwrap_err().contains("--test-target"));
         // Never in production, though it is the default.
-        let found = targets(&all, Some("prod".into()), [None; 3]).unwrap();
+        let found = targets(&all, Some("prod".into()), NONE).unwrap();
         assert_eq!(found.test, "dev");
         let prod = "prod".to_owned();
-        let refused = targets(&all, None, [Some(&prod), None, None]).unwrap_err();
+        let refused = targets(&all, None, [Some(prod), None, None]).unwrap_err();
         assert!(refused.contains("tested in production"), "{refused}");
         let number = ["1.10".to_owned()];
-        assert!(targets(&number, Some("1.10".into()), [None; 3]).unwrap_err().contains("rename"));
+        assert!(targets(&number, Some("1.10".into()), NONE).unwrap_err().contains("rename"));
     }
 
     #[test]

@@ -14,11 +14,11 @@ use crate::checkout::{self, Resolved};
 use crate::host::Context;
 use crate::report::Fault;
 
-/// Everything that the workflows depend on, but the commit of the release.
-///
-/// # Errors
-/// When a choice does not fit the bundle, or another choice.
-pub(super) fn of(choices: &Choices, facts: &Facts, sources: &Sources) -> Result<Answers> {
+/// The bundle's targets, and the one that is meant where none is named.
+pub(super) fn known_targets(
+    facts: &Facts,
+    sources: &Sources,
+) -> Result<(Vec<String>, Option<String>)> {
     let names = bundle::targets(sources).map_err(|error| checkout::usage(&error))?;
     let context = Context::default();
     let default = checkout::unassigned(sources, None, &context).ok().map(|bundle| bundle.target);
@@ -27,12 +27,19 @@ pub(super) fn of(choices: &Choices, facts: &Facts, sources: &Sources) -> Result<
         Some(_) => names.iter().find(|name| *name == "test").cloned().or(default),
         None => default,
     };
-    let asked = [
-        choices.test_target.as_ref(),
-        choices.staging_target.as_ref(),
-        choices.production_target.as_ref(),
-    ];
-    let targets = adopt::targets(&names, default, asked).map_err(Fault::usage)?;
+    Ok((names, default))
+}
+
+/// Everything that the workflows depend on, but the commit of the release.
+///
+/// # Errors
+/// When a choice does not fit the bundle, or another choice.
+pub(super) fn of(choices: &Choices, facts: &Facts, sources: &Sources) -> Result<Answers> {
+    let (names, default) = known_targets(facts, sources)?;
+    let context = Context::default();
+    let targets = adopt::targets(&names, default, choices.roles()).map_err(Fault::usage)?;
+    let used = [Some(&targets.test), targets.staging.as_ref(), targets.production.as_ref()];
+    let unused = names.into_iter().filter(|name| !used.contains(&Some(name))).collect();
     // A path in it is no flow of YAML: less is forbidden.
     let path = format!("{}/x", facts.folder);
     let read: Result<serde_json::Value, _> = serde_yaml::from_str(&path);
@@ -65,6 +72,7 @@ pub(super) fn of(choices: &Choices, facts: &Facts, sources: &Sources) -> Result<
         group: facts.group.clone(),
         hosts: hosts(sources, &context)?,
         targets,
+        unused,
         jobs: adopt::jobs(&bundle, &choices.jobs).map_err(Fault::usage)?,
         fine_tuning: match choices.with {
             Some(Module::FineTuning) => adopt::fine_tuning(&bundle).map_err(Fault::usage)?,

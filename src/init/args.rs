@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::adopt::Chosen;
+use super::adopt::{Chosen, Roles};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
@@ -101,6 +101,10 @@ pub(super) struct Choices {
 }
 
 impl Choices {
+    pub(super) fn roles(&self) -> Roles {
+        [&self.test_target, &self.staging_target, &self.production_target].map(Option::clone)
+    }
+
     /// These, and what they leave open from `other`.
     pub(super) fn or(self, other: Self) -> Self {
         Self {

@@ -3,6 +3,7 @@
 use anyhow::Result;
 use clap::ValueEnum;
 
+use super::adopt::Roles;
 use super::args::{Choices, On, Where, Workflows};
 use crate::host::Host;
 
@@ -22,6 +23,51 @@ pub(super) fn fill(choices: &mut Choices, host: &Host, read: Answers<'_>) -> Res
         choices.workflows = Some(choose(question, Workflows::Whole, host, read)?);
     }
     Ok(())
+}
+
+/// Asks which target is for what, if the bundle has several; `shown` is what it shows.
+pub(super) fn fill_targets(
+    choices: &mut Choices,
+    names: &[String],
+    shown: &Roles,
+    host: &Host,
+    read: Answers<'_>,
+) -> Result<()> {
+    if names.len() < 2 {
+        return Ok(());
+    }
+    let open = [
+        (&mut choices.test_target, "Which target are merge requests tested in?"),
+        (&mut choices.staging_target, "Which target is the main branch deployed to?"),
+        (&mut choices.production_target, "Which target are releases deployed to?"),
+    ];
+    for ((choice, question), shown) in open.into_iter().zip(shown) {
+        if choice.is_none() {
+            *choice = name(question, names, shown.as_deref(), host, read)?;
+        }
+    }
+    Ok(())
+}
+
+/// One of some names; nothing typed is the default, which may be none of them.
+fn name(
+    question: &str,
+    names: &[String],
+    default: Option<&str>,
+    host: &Host,
+    read: Answers<'_>,
+) -> Result<Option<String>> {
+    host.say(&format!("{question} ({})", names.join(", ")));
+    loop {
+        host.say(&format!("[{}]", default.unwrap_or("none")));
+        let typed = read()?;
+        match typed.trim() {
+            // What the bundle shows is found again, also when it is renamed.
+            "" => return Ok(None),
+            typed if names.iter().any(|name| name == typed) => return Ok(Some(typed.to_owned())),
+            typed => host.say(&format!("`{typed}` is none of these")),
+        }
+    }
 }
 
 /// One of a few values; nothing typed is the default.
@@ -79,6 +125,21 @@ mod tests {
         };
         let (choices, left) = asked(["x"].into(), known.clone());
         assert_eq!((choices, left), (known, 1));
+    }
+
+    #[test]
+    fn a_bundle_of_several_targets_is_asked_about() {
+        let host = Host::detect(std::sync::Arc::new(Env::default()), std::io::sink());
+        let names = ["dev", "south", "prod"].map(str::to_owned);
+        let mut typed: VecDeque<&str> = ["nort\n", "south\n", "\n"].into();
+        let mut choices =
+            Choices { production_target: Some("prod".to_owned()), ..Choices::default() };
+        let shown = [Some("dev".to_owned()), None, Some("prod".to_owned())];
+        let mut read = || Ok(typed.pop_front().unwrap().to_owned());
+        fill_targets(&mut choices, &names, &shown, &host, &mut read).unwrap();
+        assert_eq!(choices.roles(), [Some("south".into()), None, Some("prod".into())]);
+        let mut none = || -> Result<String> { panic!("nothing is open") };
+        fill_targets(&mut Choices::default(), &names[..1], &shown, &host, &mut none).unwrap();
     }
 
     #[test]

@@ -30,6 +30,8 @@ pub(super) struct Answers {
     /// The workspaces that the bundle itself names, by target.
     pub(super) hosts: BTreeMap<String, String>,
     pub(super) targets: Targets,
+    /// Targets of the bundle that no workflow is for.
+    pub(super) unused: Vec<String>,
     pub(super) jobs: Loop,
     /// Those of a second loop, of a model that is fine-tuned; often none.
     pub(super) fine_tuning: Loop,

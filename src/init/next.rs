@@ -43,6 +43,13 @@ fn left_out(answers: &Answers) -> Vec<String> {
     }
     let targets = &answers.targets;
     let mut lines = Vec::new();
+    if !answers.unused.is_empty() {
+        lines.push(format!(
+            "merge requests are tested in `{}`; no workflow is for {}: another one with --test-target, --staging-target, --production-target",
+            targets.test,
+            quoted(answers.unused.iter().map(String::as_str))
+        ));
+    }
     if targets.staging.is_none() {
         lines.push("no target is called staging: nothing is deployed from the main branch; name it with --staging-target".to_owned());
     }

@@ -10,7 +10,7 @@ use super::compose::{self, Answers};
 use super::facts::{self, Facts};
 use super::record::Record;
 use super::render::{Ci, Templates};
-use super::{answers, ask, next, policies};
+use super::{adopt, answers, ask, next, policies};
 use crate::bundle::{Bundle, Sources};
 use crate::checkout;
 use crate::host::{Context, Host};
@@ -41,6 +41,12 @@ pub async fn run(args: &Args, env: &Env, host: &Host) -> Result<Verdict> {
     let mut choices = args.choices.clone().or(known);
     if asks {
         ask::fill(&mut choices, host, &mut typed)?;
+        if args.dir.join("databricks.yml").is_file() {
+            let sources = checkout::sources(&args.dir)?;
+            let (names, default) = answers::known_targets(&facts, &sources)?;
+            let shown = adopt::roles(&names, default, choices.roles());
+            ask::fill_targets(&mut choices, &names, &shown, host, &mut typed)?;
+        }
     }
     let plan = plan(args, env, host, &facts, choices, [before, elsewhere]).await?;
     let shows_updates = args.dry_run || !args.yes;
