@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::Masker;
-use super::auth::Authenticator;
+use super::auth::{Authenticator, Claims};
 use super::error::{ApiError, Error};
 use super::settings::{Settings, address};
 use crate::names::Secret;
@@ -50,7 +50,7 @@ impl Http {
         let shared = Shared {
             host: settings.host.clone(),
             address: address(&settings.host),
-            client: https::client_to(&settings.host).map_err(no_client)?,
+            client: https::client_to(&settings.host).map_err(|error| no_client(&error))?,
             outward: OnceLock::new(),
             auth: Authenticator::new(settings.clone(), masker),
         };
@@ -64,6 +64,10 @@ impl Http {
     /// Keeps a secret that an answer brought out of logs.
     pub(super) fn mask(&self, secret: &Secret) {
         self.shared.auth.mask(secret);
+    }
+
+    pub(super) async fn presented(&self) -> Result<Option<Claims>, Error> {
+        self.shared.auth.presented().await
     }
 
     pub(super) fn host(&self) -> &str {
@@ -108,13 +112,13 @@ impl Shared {
         if let Some(client) = self.outward.get() {
             return Ok(client);
         }
-        let made = https::client().map_err(no_client)?;
+        let made = https::client().map_err(|error| no_client(&error))?;
         Ok(self.outward.get_or_init(|| made))
     }
 }
 
-pub(super) fn no_client(error: reqwest::Error) -> Error {
-    Error::Settings(format!("set up HTTPS: {}", plain_reason(&error)))
+pub(super) fn no_client(error: &reqwest::Error) -> Error {
+    Error::Settings(format!("set up HTTPS: {}", plain_reason(error)))
 }
 
 #[derive(Debug, Clone)]

@@ -21,6 +21,7 @@ pub mod sql;
 pub mod unity;
 pub mod workspace;
 
+pub use auth::Claims;
 pub use error::{ApiError, Error};
 pub use settings::{AuthType, Settings};
 
@@ -71,6 +72,11 @@ impl Client {
             "{named_by} names the workspace `{named}`, but the caller configured `{}`: no token was sent there",
             self.host()
         )))
+    }
+
+    /// What the CI host says of this job to whoever lets it in, where it does.
+    pub async fn presented(&self) -> Result<Option<Claims>, Error> {
+        self.http.presented().await
     }
 
     /// Who the token belongs to.

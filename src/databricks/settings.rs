@@ -33,6 +33,11 @@ const AUTH_TYPES: [(&str, AuthType); 7] = [
 ];
 
 impl AuthType {
+    /// Whether a token of somebody else is traded for one of the workspace.
+    pub(super) fn is_federated(self) -> bool {
+        matches!(self, Self::GithubOidc | Self::AzureDevopsOidc | Self::EnvOidc | Self::FileOidc)
+    }
+
     pub fn name(self) -> &'static str {
         AUTH_TYPES.iter().find(|(_, known)| *known == self).map_or("", |(name, _)| name)
     }

@@ -3,8 +3,8 @@
 use anyhow::{Context as _, Result};
 
 use super::check::Checks;
-use super::compute;
 use super::run::Request;
+use super::{compute, rights};
 use crate::bundle::{Bundle, Kind};
 use crate::checkout::{self, BundleChoice};
 use crate::config::Config;
@@ -64,7 +64,10 @@ pub(super) async fn look(ctx: &Ctx, request: &Request, answers: bool, checks: &m
     if let Some(model) = &config.promotion.model {
         let what = ("model", "promotion.model");
         match ctx.client.model_get(model).await {
-            Ok(Some(_)) => alias(ctx, request, checks).await,
+            Ok(Some(_)) => {
+                alias(ctx, request, checks).await;
+                rights::of_model(ctx, model, checks).await;
+            }
             Ok(None) => checks.unknown(
                 what,
                 format!("`{model}` is not registered"),
@@ -75,7 +78,10 @@ pub(super) async fn look(ctx: &Ctx, request: &Request, answers: bool, checks: &m
     }
     if let Some(job) = config.drift.as_ref().and_then(|drift| drift.retrain_job.as_ref()) {
         match checkout::find_job(ctx, job, config.target.as_deref()).await {
-            Ok(found) => checks.good(("jobs", "drift.retrain_job"), found.name().to_owned()),
+            Ok(found) => {
+                checks.good(("jobs", "drift.retrain_job"), found.name().to_owned());
+                rights::of_job(ctx, &found, checks).await;
+            }
             Err(error) => checks.unknown(
                 ("jobs", "drift.retrain_job"),
                 format!("{error:#}"),

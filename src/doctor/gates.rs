@@ -19,18 +19,28 @@ const REVIEWED: [&str; 2] = ["-release", "-model"];
 /// The environments that jobs of ours run in, but those that an expression names, and
 /// whether a schedule starts them.
 pub(super) fn environments(workflow: &Value) -> BTreeMap<String, bool> {
-    let is_scheduled = workflow.pointer("/on/schedule").is_some_and(Value::is_array);
+    let is_scheduled = workflow.pointer("/on/schedule").is_some_and(Value::is_array)
+        || workflow["schedules"].is_array();
     let jobs = workflow["jobs"].as_object().into_iter().flatten();
-    let named = jobs.flat_map(|(_, job)| match job["uses"].as_str() {
+    let of_github = jobs.flat_map(|(_, job)| match job["uses"].as_str() {
         Some(called) => of_called(called, job),
-        None => of_steps(job).into_iter().collect(),
+        None => of_steps(job, &job["steps"]).into_iter().collect(),
     });
+    let stages = workflow["stages"].as_array().into_iter().flatten();
+    let jobs = stages.flat_map(|stage| stage["jobs"].as_array().into_iter().flatten());
+    let of_azure = jobs.filter_map(|job| {
+        of_steps(job, job.pointer("/strategy/runOnce/deploy/steps").unwrap_or(&Value::Null))
+    });
+    let named = of_github.chain(of_azure).chain(of_extended(&workflow["extends"]));
     named.filter(|name| !name.contains("${{")).map(|name| (name, is_scheduled)).collect()
 }
 
-fn of_steps(job: &Value) -> Option<String> {
-    let mut steps = job["steps"].as_array().into_iter().flatten();
-    let is_ours = |step: &Value| step["uses"].as_str().is_some_and(|uses| uses.starts_with(SUITE));
+fn of_steps(job: &Value, steps: &Value) -> Option<String> {
+    let mut steps = steps.as_array().into_iter().flatten();
+    let is_ours = |step: &Value| {
+        step["uses"].as_str().is_some_and(|uses| uses.starts_with(SUITE))
+            || step["task"].as_str().is_some_and(|task| task.starts_with("Lakegate"))
+    };
     let environment = &job["environment"];
     let name = environment.as_str().or(environment["name"].as_str())?;
     steps.any(is_ours).then(|| name.to_owned())
@@ -49,8 +59,26 @@ fn of_called(called: &str, job: &Value) -> Vec<String> {
     }
 }
 
+/// Those of a pipeline that extends one of the suite; jobs of Azure that deploy
+/// nothing have none.
+fn of_extended(extends: &Value) -> Option<String> {
+    let target = extends["parameters"]["target"].as_str()?;
+    let name = extends["template"].as_str()?.strip_suffix("@lakegate")?.rsplit('/').next()?;
+    match name {
+        "production.yml" => Some(format!("{target}-model")),
+        "release.yml" => Some(format!("{target}-release")),
+        "staging.yml" => Some(target.to_owned()),
+        _ => None,
+    }
+}
+
 pub(super) async fn look(ctx: &Ctx, environments: &BTreeMap<String, bool>, checks: &mut Checks) {
-    if ctx.host.dialect() != Dialect::GitHub || ctx.env.get("GITHUB_TOKEN").is_none() {
+    let token = match ctx.host.dialect() {
+        Dialect::GitHub => "GITHUB_TOKEN",
+        Dialect::Azure => "SYSTEM_ACCESSTOKEN",
+        Dialect::Terminal => return,
+    };
+    if ctx.env.get(token).is_none() {
         return;
     }
     let forge = match Forge::new(&ctx.context, &ctx.env, &ctx.masker()) {
@@ -66,7 +94,7 @@ pub(super) async fn look(ctx: &Ctx, environments: &BTreeMap<String, bool>, check
             Err(error) => checks.unknown(
                 (AREA, &what),
                 format!("{error:#}"),
-                "`permissions: {actions: read}` at the job that runs doctor",
+                "GitHub: `permissions: {actions: read}` at the job that runs doctor; Azure DevOps: the build service reads the environment",
             ),
         }
     }
@@ -82,8 +110,8 @@ fn judge(
     let Some(gate) = gate else {
         return checks.bad(
             what,
-            "is not there: GitHub makes an open one when a job names it",
-            "make it, with its variables, reviewers and deployment branches; `lakegate init` tells which",
+            "is not there: the host makes an open one when a job names it",
+            "make it, with whoever must agree and its branches; `lakegate init` tells which",
         );
     };
     match (is_reviewed, gate.reviewers) {
@@ -91,7 +119,7 @@ fn judge(
         (true, _) if !gate.prevents_self_review => checks.bad(
             what,
             "whoever starts a run may agree with himself",
-            "set `Prevent self-review`",
+            "GitHub: `Prevent self-review`; Azure DevOps: approvers may not approve their own runs",
         ),
         (false, 1..) if is_scheduled => checks.bad(
             what,
@@ -101,7 +129,7 @@ fn judge(
         _ if !gate.has_branches => checks.unknown(
             what,
             "a workflow of any branch may run in it",
-            "restrict its deployment branches, unless merge requests are tested in it",
+            "restrict its branches, unless merge requests are tested in it",
         ),
         _ => checks.good(
             what,
@@ -139,6 +167,22 @@ mod tests {
         assert_eq!(names(called("production")), ["live", "live-model"]);
         assert_eq!(names(called("release")), ["live-release"]);
         assert_eq!(names(called("staging")), ["live"]);
+        let ours = "strategy: {runOnce: {deploy: {steps: [{task: LakegateModelPromote@0}]}}}";
+        let text = format!(
+            "schedules: [{{cron: x}}]\nstages: [{{stage: a, jobs: [{{deployment: a, environment: prod-model, {ours}}}, {{job: b}}, {{deployment: c, environment: site}}]}}]"
+        );
+        assert_eq!(found(&text), [("prod-model".to_owned(), true)]);
+        for (name, environment) in [
+            ("release", Some("live-release")),
+            ("production", Some("live-model")),
+            ("merge-request", None),
+        ] {
+            let text = format!(
+                "extends: {{template: pipelines/{name}.yml@lakegate, parameters: {{target: live}}}}"
+            );
+            let own = names(found(&text));
+            assert_eq!(own.first().map(String::as_str), environment, "{name}");
+        }
     }
 
     #[test]

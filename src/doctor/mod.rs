@@ -4,8 +4,10 @@ mod args;
 mod check;
 mod compute;
 mod data;
+mod federation;
 mod gates;
 mod repository;
+mod rights;
 mod run;
 mod workflows;
 

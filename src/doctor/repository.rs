@@ -1,5 +1,6 @@
 //! What lies in the repository, and what the CI host gives a step.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
@@ -18,12 +19,17 @@ use crate::sys::{fs, process};
 
 const AREA: &str = "repository";
 
-/// The bundle, git, and the workflows.
-pub(super) async fn look(ctx: &Ctx, request: &Request, checks: &mut Checks) {
+/// The bundle, git, and the workflows, whose environments are returned.
+pub(super) async fn look(
+    ctx: &Ctx,
+    request: &Request,
+    checks: &mut Checks,
+) -> BTreeMap<String, bool> {
     targets(ctx, &request.bundle, checks);
     match Git::of(&ctx.env, &request.bundle).await {
         Err(error) => {
             checks.failed((AREA, "git"), &error, "install git, and run this in a repository");
+            BTreeMap::new()
         }
         Ok(git) => {
             match git.is_shallow().await {
@@ -38,6 +44,7 @@ pub(super) async fn look(ctx: &Ctx, request: &Request, checks: &mut Checks) {
             let uses = pins(git.root(), checks);
             tags(ctx, &uses, checks).await;
             gates::look(ctx, &uses.environments, checks).await;
+            uses.environments
         }
     }
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 
 use super::check::Checks;
-use super::{data, repository};
+use super::{data, federation, repository};
 use crate::config::Config;
 use crate::databricks::Settings;
 use crate::report::{Outcome, Report};
@@ -26,9 +26,10 @@ impl step::Request for Request {
 
 pub async fn run(ctx: Ctx, request: Request) -> Result<Outcome> {
     let mut checks = Checks::default();
-    repository::look(&ctx, &request, &mut checks).await;
+    let environments = repository::look(&ctx, &request, &mut checks).await;
     repository::tools(&ctx, &request, &mut checks).await;
     repository::host(&ctx, &mut checks);
+    federation::look(&ctx, &environments, &mut checks).await;
     if identity(&ctx, &mut checks).await {
         let answers = data::warehouse(&ctx, &mut checks).await;
         if !checks.has_bad("repository") {

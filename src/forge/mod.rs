@@ -180,15 +180,15 @@ impl Forge {
         }
     }
 
-    /// What GitHub asks before a job runs in an environment; none where it is not
+    /// What the host asks before a job runs in an environment; none where it is not
     /// there.
     ///
     /// # Errors
-    /// When it cannot be asked, or this is not GitHub.
+    /// When it cannot be asked.
     pub async fn gate(&self, environment: &str) -> Result<Option<Gate>> {
         match self {
             Self::GitHub(github) => github.gate(environment).await,
-            Self::Azure(_) => anyhow::bail!("only GitHub's environments are known"),
+            Self::Azure(azure) => azure.gate(environment).await,
         }
     }
 

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::hosts::{github_answer, serve};
+use crate::hosts::{ISSUER, SUBJECT, azure_answer, github_answer, serve};
 use crate::init::{init, repository};
 use crate::support::{Served, git, lakegate, text};
 
@@ -51,15 +51,41 @@ async fn environments_are_looked_at_as_a_step_on_github() {
     let home = started(dir.path());
     github_at(dir.path());
     let (address, _) = serve(github_answer).await;
+    let served = Served::for_pipelines(&dir.path().join("workspace"), ISSUER, SUBJECT).await;
     let mut command = lakegate();
-    command.env("HOME", dir.path()).env("GITHUB_API_URL", address);
+    command.env("HOME", dir.path()).env("GITHUB_API_URL", &address);
+    command.envs([("DATABRICKS_AUTH_TYPE", "github-oidc"), ("DATABRICKS_HOST", &*served.host)]);
+    command.env("ACTIONS_ID_TOKEN_REQUEST_URL", format!("{address}/oidc"));
+    command.env("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "x");
     command.envs([("GITHUB_ACTIONS", "true"), ("GITHUB_REPOSITORY", "acme/flights")]);
     command.env("GITHUB_TOKEN", "ghs_token_value");
     let (_, told) = doctor(command, &home);
     assert!(finding(&told, "environment prod-release").1.contains("`lakegate init` tells which"));
     assert!(finding(&told, "environment prod:").0.contains("any branch"));
+    let (said, hint) = finding(&told, "subject: `repo:acme/flights`: the job is in no environment");
+    assert!(said.contains("`prod-model`") && hint.contains("`environment: <target>`"), "{said}");
     let all = told.to_string();
     assert!(all.contains("1 may agree") && !all.contains("prod-model:"), "{told:#}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn environments_are_looked_at_as_a_step_on_azure() {
+    let dir = tempfile::tempdir().unwrap();
+    let home = repository(dir.path());
+    assert_eq!(init(&home, &["--host=azure", "--test-target=local"]).0, 0);
+    git(&home, &["add", "-A"]);
+    git(&home, &["commit", "-qm", "feat: start"]);
+    let (address, _) = serve(azure_answer).await;
+    let mut command = lakegate();
+    command.env("HOME", dir.path()).env("SYSTEM_COLLECTIONURI", &address);
+    command.envs([("TF_BUILD", "True"), ("SYSTEM_TEAMPROJECT", "ml")]);
+    command.env("SYSTEM_ACCESSTOKEN", "job-token");
+    let (_, told) = doctor(command, &home);
+    assert!(finding(&told, "environment prod-release: is not there").1.contains("must agree"));
+    let (said, hint) = finding(&told, "environment prod-model");
+    assert!(said.contains("agree with himself") && hint.contains("their own runs"), "{said}");
+    // Nobody waits where main is deployed to, which is not there either.
+    assert!(finding(&told, "environment staging").0.contains("is not there"));
 }
 
 #[test]

@@ -367,6 +367,20 @@ fn azure_tickets(world: &mut World, path: &str, body: &Value) -> Option<Response
         value.extend(world.approved.iter().map(|run| approval(*run, "ann@x", &now)));
         return reply(&json!({ "count": value.len(), "value": value }));
     }
+    if path.ends_with("/distributedtask/environments") {
+        let named = |(at, name): (usize, &str)| json!({ "id": at, "name": name });
+        let all = ["prod", "prod-model", "prod-release-old"].into_iter().enumerate().map(named);
+        return reply(&json!({ "value": all.collect::<Vec<_>>() }));
+    }
+    if path.ends_with("/checks/configurations") {
+        // Of whichever environment: one that people agree to, among themselves.
+        let approval = json!({ "type": { "name": "Approval" }, "settings": {
+            "approvers": [{ "id": "a" }, { "id": "b" }], "requesterCannotBeApprover": false } });
+        let branches = json!({ "type": { "name": "Task Check" }, "settings": {
+            "definitionRef": { "name": "evaluatebranchProtection" },
+            "inputs": { "allowedBranches": "refs/heads/main" } } });
+        return reply(&json!({ "value": [approval, branches] }));
+    }
     if path.ends_with("/wiql") {
         let query = body["query"].as_str()?;
         let open = |ticket: &&Value| {

@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Mutex;
 
+pub use oidc::Claims;
+
 use super::Masker;
 use super::error::Error;
 use super::http::no_client;
@@ -99,7 +101,6 @@ impl Authenticator {
     async fn mint(&self) -> Result<Minted, Error> {
         let settings = &self.settings;
         let mask = |secret: &Secret| self.mask(secret);
-        let client = || https::client().map_err(no_client);
         let grant = match settings.auth {
             AuthType::Pat => Granted {
                 token: self.required(settings.token.as_ref(), "a token")?.clone(),
@@ -117,11 +118,7 @@ impl Authenticator {
             | AuthType::EnvOidc
             | AuthType::FileOidc => {
                 let client = client()?;
-                let endpoint = oauth::token_endpoint(&client, settings).await?;
-                let audience =
-                    settings.token_audience.clone().unwrap_or_else(|| endpoint.to_string());
-                let id_token = oidc::id_token(&client, settings, &audience).await?;
-                mask(&id_token);
+                let (endpoint, id_token) = self.identity(&client).await?;
                 oauth::exchange(&client, settings, endpoint, &id_token).await?
             }
             AuthType::AzureClientSecret => {
@@ -137,9 +134,39 @@ impl Authenticator {
         Ok(minted(grant, None))
     }
 
+    /// What proves to the workspace which job this is, and where that is traded.
+    async fn identity(&self, client: &reqwest::Client) -> Result<(reqwest::Url, Secret), Error> {
+        let settings = &self.settings;
+        let endpoint = oauth::token_endpoint(client, settings).await?;
+        let audience = settings.token_audience.clone().unwrap_or_else(|| endpoint.to_string());
+        let id_token = oidc::id_token(client, settings, &audience).await?;
+        self.mask(&id_token);
+        Ok((endpoint, id_token))
+    }
+
+    /// What the CI host vouches for, where it does; nothing is traded.
+    pub(super) async fn presented(&self) -> Result<Option<Claims>, Error> {
+        if !self.settings.auth.is_federated() {
+            return Ok(None);
+        }
+        let client = client()?;
+        let (_, id_token) = self.identity(&client).await?;
+        let claims = oidc::claims(&id_token);
+        claims.map(Some).ok_or_else(|| {
+            sign_in_error(
+                &self.settings,
+                "the identity token tells no issuer, subject and audience",
+            )
+        })
+    }
+
     fn required<'a, T>(&self, value: Option<&'a T>, name: &str) -> Result<&'a T, Error> {
         value.ok_or_else(|| sign_in_error(&self.settings, format!("{name} is not set")))
     }
+}
+
+fn client() -> Result<reqwest::Client, Error> {
+    https::client().map_err(|error| no_client(&error))
 }
 
 fn minted(grant: Granted, management: Option<Secret>) -> Minted {

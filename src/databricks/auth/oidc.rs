@@ -12,7 +12,8 @@ use crate::names::Secret;
 use crate::sys::fs;
 
 /// What a federation policy looks at.
-pub(super) struct Claims {
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claims {
     pub iss: String,
     pub sub: String,
     pub aud: String,
@@ -109,7 +110,7 @@ fn variable<'a>(settings: &'a Settings, name: &str) -> Result<&'a str, Error> {
     })
 }
 
-/// The claims of a token, unverified: for error messages only.
+/// The claims of a token, unverified: to be told only.
 pub(super) fn claims(token: &Secret) -> Option<Claims> {
     let payload = token.expose().split('.').nth(1)?;
     let claims: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).ok()?).ok()?;

@@ -1,5 +1,6 @@
 //! Azure DevOps: work items, pipeline runs, and what concerns the repository.
 
+mod gates;
 mod repository;
 
 use std::collections::BTreeMap;
@@ -10,7 +11,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::{Given, Ticket};
+use super::Ticket;
 use crate::databricks::Masker;
 use crate::names::Secret;
 use crate::report::{Fault, FaultKind};
@@ -106,33 +107,9 @@ impl Azure {
         })
     }
 
-    pub(in crate::forge) async fn approvals(&self, run: &str) -> Result<Vec<Given>> {
-        let mut url = self.url(&["pipelines", "approvals"]);
-        url.query_pairs_mut()
-            .append_pair("$expand", "steps")
-            .append_pair("state", "approved")
-            .append_pair("top", "1000");
-        let answer: Result<Value, _> =
-            self.call(Class::Read, Method::GET, url, "application/json", &Value::Null).await;
-        let answer = answer.map_err(|error| told("read the approvals", &error))?;
-        let listed = |value: &Value| value.as_array().cloned().unwrap_or_default();
-        let own = |approval: &Value| match &approval["pipeline"]["owner"]["id"] {
-            Value::Number(id) => id.to_string() == run,
-            Value::String(id) => id == run,
-            _ => false,
-        };
-        let steps = listed(&answer["value"]).into_iter().filter(own);
-        let steps = steps.flat_map(|approval| listed(&approval["steps"]));
-        let given = steps.filter(|step| step["status"] == "approved").filter_map(|step| {
-            let text = |value: &Value| value.as_str().map(str::to_owned);
-            Some(Given {
-                who: text(&step["actualApprover"]["uniqueName"])
-                    .or_else(|| text(&step["actualApprover"]["displayName"]))?,
-                at: text(&step["lastModifiedOn"]),
-                comment: text(&step["comment"]).unwrap_or_default(),
-            })
-        });
-        Ok(given.collect())
+    async fn read(&self, url: Url, what: &str) -> Result<Value> {
+        let answer = self.call(Class::Read, Method::GET, url, "application/json", &Value::Null);
+        answer.await.map_err(|error| told(what, &error))
     }
 
     /// The open work item with this mark.

@@ -24,12 +24,6 @@ impl Azure {
         Ok(self.url(&[&["git", "repositories", repository], rest].concat()))
     }
 
-    async fn read(&self, url: reqwest::Url, what: &str) -> Result<Value> {
-        let answer: Result<Value, _> =
-            self.call(Class::Read, Method::GET, url, JSON, &Value::Null).await;
-        answer.map_err(|error| told(what, &error))
-    }
-
     pub(in crate::forge) async fn status(
         &self,
         commit: &str,

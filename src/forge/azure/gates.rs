@@ -1,0 +1,76 @@
+//! Approvals and checks: who agreed, and who must.
+
+use anyhow::Result;
+use serde_json::Value;
+
+use super::Azure;
+use crate::forge::{Gate, Given};
+
+/// The check that lets some branches in only; its name is the same in every language.
+const BRANCH_CONTROL: &str = "evaluatebranchProtection";
+
+fn listed(value: &Value) -> impl Iterator<Item = Value> + use<> {
+    value.as_array().cloned().unwrap_or_default().into_iter()
+}
+
+impl Azure {
+    /// What is checked before a job runs in an environment; none where it is not there.
+    pub(in crate::forge) async fn gate(&self, environment: &str) -> Result<Option<Gate>> {
+        let mut url = self.url(&["distributedtask", "environments"]);
+        url.query_pairs_mut().append_pair("name", environment);
+        let found = self.read(url, "read the environments").await?;
+        // The question is for names like it.
+        let is_it = |one: &Value| {
+            one["name"].as_str().is_some_and(|name| name.eq_ignore_ascii_case(environment))
+        };
+        let Some(found) = listed(&found["value"]).find(is_it) else { return Ok(None) };
+        let mut url = self.url(&["pipelines", "checks", "configurations"]);
+        url.set_query(Some("api-version=7.1-preview.1"));
+        url.query_pairs_mut()
+            .append_pair("resourceType", "environment")
+            .append_pair("resourceId", &found["id"].to_string())
+            .append_pair("$expand", "settings");
+        let checks = self.read(url, "read the environment's checks").await?;
+        let checks: Vec<Value> =
+            listed(&checks["value"]).filter(|check| check["isDisabled"] != true).collect();
+        let approvals: Vec<&Value> =
+            checks.iter().filter(|check| check["type"]["name"] == "Approval").collect();
+        let approvers =
+            |check: &&Value| check["settings"]["approvers"].as_array().map_or(0, Vec::len);
+        Ok(Some(Gate {
+            reviewers: approvals.iter().map(approvers).sum(),
+            prevents_self_review: approvals
+                .iter()
+                .any(|check| check["settings"]["requesterCannotBeApprover"] == true),
+            has_branches: checks
+                .iter()
+                .any(|check| check["settings"]["definitionRef"]["name"] == BRANCH_CONTROL),
+        }))
+    }
+
+    pub(in crate::forge) async fn approvals(&self, run: &str) -> Result<Vec<Given>> {
+        let mut url = self.url(&["pipelines", "approvals"]);
+        url.query_pairs_mut()
+            .append_pair("$expand", "steps")
+            .append_pair("state", "approved")
+            .append_pair("top", "1000");
+        let answer = self.read(url, "read the approvals").await?;
+        let own = |approval: &Value| match &approval["pipeline"]["owner"]["id"] {
+            Value::Number(id) => id.to_string() == run,
+            Value::String(id) => id == run,
+            _ => false,
+        };
+        let steps = listed(&answer["value"]).filter(own);
+        let steps = steps.flat_map(|approval| listed(&approval["steps"]));
+        let given = steps.filter(|step| step["status"] == "approved").filter_map(|step| {
+            let text = |value: &Value| value.as_str().map(str::to_owned);
+            Some(Given {
+                who: text(&step["actualApprover"]["uniqueName"])
+                    .or_else(|| text(&step["actualApprover"]["displayName"]))?,
+                at: text(&step["lastModifiedOn"]),
+                comment: text(&step["comment"]).unwrap_or_default(),
+            })
+        });
+        Ok(given.collect())
+    }
+}
