@@ -27,9 +27,7 @@ pub(super) async fn of_model(ctx: &Ctx, model: &ModelName, checks: &mut Checks) 
         checks.unknown(
             what,
             format!("MANAGE on `{model}` not seen; its owner needs none"),
-            format!(
-                "GRANT MANAGE ON FUNCTION {model} TO …; training needs CREATE MODEL on its schema"
-            ),
+            "grant MANAGE on it; training needs CREATE MODEL on its schema",
         );
     }
 }
