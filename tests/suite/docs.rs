@@ -11,12 +11,12 @@ use serde_json::Value;
 use crate::actions::linted;
 use crate::agent::expand;
 use crate::init::{read_as_github_does, repository};
-use crate::support::{git, root};
+use crate::support::{Served, git, root};
 
 /// Every page, by its path in the repository.
 fn pages() -> Vec<(PathBuf, String)> {
     let mut found = Vec::new();
-    for folder in ["", "docs", "docs/reference", "actions", "tasks"] {
+    for folder in ["", "docs", "docs/reference", "docs/tables", "actions", "tasks"] {
         let mut all: Vec<PathBuf> = Vec::new();
         for entry in std::fs::read_dir(root().join(folder)).unwrap() {
             let path = entry.unwrap().path();
@@ -226,6 +226,25 @@ fn every_policy_and_every_workflow_is_valid() {
     git(&home, &["commit", "-qm", "x"]);
     linted(&home, "jactionlint", &["--shellcheck=", "--profile=correctness"]);
     assert_eq!(read_as_github_does(&workflows), steps);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_question_to_a_table_is_answered() {
+    let dir = tempfile::tempdir().unwrap();
+    let served = Served::start(dir.path());
+    for (name, _, columns) in lakegate::record::TABLES {
+        let columns: Vec<String> =
+            columns.iter().map(|(column, kind, _)| format!("`{column}` {kind}")).collect();
+        let made = format!("CREATE TABLE main.default.{name} ({})", columns.join(", "));
+        served.sql(&made).await;
+    }
+    let questions = blocks("sql");
+    assert!(questions.len() >= lakegate::record::TABLES.len());
+    for (place, text) in questions {
+        let asked = lakegate::databricks::sql::Statement::new(&text);
+        let answer = served.client().sql("local", &asked).await;
+        assert!(answer.is_ok_and(|answer| answer.rows.is_empty()), "{place}");
+    }
 }
 
 /// What the programs can say.

@@ -148,7 +148,7 @@ pub(super) fn files() -> Result<Vec<(String, String)>> {
         files.push((format!("tasks/{name}/inputs.json"), azure::inputs(step)?));
     }
     files.push(("tasks/vss-extension.json".to_owned(), azure::extension(&steps)?));
-    files.push(("docs/tables.md".to_owned(), tables::page()));
+    files.extend(tables::pages());
     #[cfg(feature = "local")]
     {
         files.extend(crate::init::shared()?);

@@ -1,16 +1,134 @@
-//! The page of the lakehouse tables, from the rows' own definitions.
+//! The pages of the lakehouse tables, from the rows' own definitions.
 
 use std::fmt::Write as _;
 
 use crate::record::TABLES;
 
-pub(super) fn page() -> String {
-    let mut out = "# Tables\n\nWith `record.schema`, every command records what it did, in Delta tables of that schema. They are made when they are\nneeded, rows are only added, and a repetition adds none: rows are merged by `event_id`.\n".to_owned();
+/// What a table is asked: the command that writes it, the question, the statement.
+struct Asked {
+    table: &'static str,
+    by: &'static str,
+    question: &'static str,
+    statement: &'static str,
+}
+
+const ASKED: [Asked; 8] = [
+    Asked {
+        table: "merge_tests",
+        by: "merge-test",
+        question: "How many runs pass, by month?",
+        statement: "\
+SELECT substr(at, 1, 7) AS month, count(*) AS runs,
+       avg(CASE WHEN verdict = 'pass' THEN 1.0 ELSE 0.0 END) AS passed
+FROM merge_tests
+GROUP BY substr(at, 1, 7)
+ORDER BY month",
+    },
+    Asked {
+        table: "deployments",
+        by: "bundle-deploy",
+        question: "What runs where, and since when?",
+        statement: "\
+SELECT workspace, target, bundle, release, commit_id, actor, at
+FROM (SELECT *, row_number() OVER (PARTITION BY workspace, target, bundle ORDER BY at DESC) AS place
+      FROM deployments) AS newest
+WHERE place = 1 AND kind <> 'destroy'",
+    },
+    Asked {
+        table: "gate_results",
+        by: "model-gate",
+        question: "Which rules reject most?",
+        statement: "\
+SELECT model, kind, rule, count(DISTINCT evidence) AS rejected
+FROM gate_results
+WHERE rule_verdict = 'fail'
+GROUP BY model, kind, rule
+ORDER BY rejected DESC",
+    },
+    Asked {
+        table: "sign_offs",
+        by: "model-promote",
+        question: "Who agreed to which version, and who overruled a gate?",
+        statement: "\
+SELECT model, version, kind, who, source, reason, at
+FROM sign_offs
+WHERE kind IN ('approval', 'override')
+ORDER BY at",
+    },
+    Asked {
+        table: "promotions",
+        by: "model-promote",
+        question: "Which version was the champion, from when to when?",
+        statement: "\
+SELECT model, to_version AS version, at AS since,
+       lead(at) OVER (PARTITION BY model ORDER BY at) AS until, actor, reason
+FROM promotions
+WHERE phase = 'outcome' AND alias = 'champion'
+ORDER BY model, at",
+    },
+    Asked {
+        table: "promotion_fences",
+        by: "model-promote",
+        question: "Who moves an alias at this moment?",
+        statement: "\
+SELECT model, alias, holder, epoch
+FROM promotion_fences
+WHERE lease_until > unix_millis(current_timestamp())",
+    },
+    Asked {
+        table: "drift_results",
+        by: "drift-check",
+        question: "Which columns drift most often?",
+        statement: "\
+SELECT current, column_name, count(*) AS checks,
+       sum(CASE WHEN drifted THEN 1 ELSE 0 END) AS drifted, max(effect) AS largest
+FROM drift_results
+GROUP BY current, column_name
+HAVING sum(CASE WHEN drifted THEN 1 ELSE 0 END) > 0
+ORDER BY drifted DESC",
+    },
+    Asked {
+        table: "drift_decisions",
+        by: "drift-check",
+        question: "What did drift lead to?",
+        statement: "\
+SELECT window_id, state, reaction, target, reason, run_url, at
+FROM drift_decisions
+WHERE phase = 'outcome' AND state IN ('drift', 'broken')
+ORDER BY at DESC",
+    },
+];
+
+/// A page of all, and one for each, by their paths.
+pub(super) fn pages() -> Vec<(String, String)> {
+    let mut all = "# Tables\n\nWith `record.schema`, every command records what it did, in Delta tables of that schema. They are made when they are\nneeded, rows are only added, and a repetition adds none: rows are merged by `event_id`.\n\n| table | written by | |\n|---|---|---|\n".to_owned();
+    let mut pages = Vec::new();
     for (name, about, columns) in TABLES {
-        _ = writeln!(out, "\n## {name}\n\n{about}\n\n| column | type | |\n|---|---|---|");
+        let mut page = format!("# {name}\n\n{about}\n");
+        if let Some(asked) = ASKED.iter().find(|asked| asked.table == name) {
+            let Asked { by, question, statement, .. } = asked;
+            _ = writeln!(all, "| [`{name}`](tables/{name}.md) | [`{by}`]({by}.md) | {about} |");
+            _ = writeln!(page, "\nWritten by [`{by}`](../{by}.md). {question}");
+            _ = writeln!(page, "\n```sql\n{statement}\n```");
+        }
+        _ = writeln!(page, "\n| column | type | |\n|---|---|---|");
         for (column, kind, about) in columns {
-            _ = writeln!(out, "| `{column}` | {kind} | {about} |");
+            _ = writeln!(page, "| `{column}` | {kind} | {about} |");
+        }
+        pages.push((format!("docs/tables/{name}.md"), page));
+    }
+    pages.push(("docs/tables.md".to_owned(), all));
+    pages
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_table_is_asked_something() {
+        for (name, ..) in TABLES {
+            assert!(ASKED.iter().any(|asked| asked.table == name), "{name}");
         }
     }
-    out
 }
