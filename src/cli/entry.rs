@@ -254,8 +254,10 @@ where
             let request = request(step.own, &config)?;
             Ok((config, request))
         });
+        let about = asked.as_ref().ok().and_then(|(_, request)| request.about());
+        let stem = super::publish::stem(command, about);
         if !asked.as_ref().is_ok_and(|(_, request)| request.reads_reports()) {
-            step.publishing.clear(command)?;
+            step.publishing.clear(&stem)?;
         }
         let (config, request) = asked?;
         let needed = request.needs_workspace();
@@ -270,7 +272,7 @@ where
         };
         let outcome = feature(ctx, request).await;
         connected.close().await;
-        step.publishing.publish(&host, &outcome?, colour)
+        step.publishing.publish(&host, &stem, &outcome?, colour)
     };
     settle(&host, work.await)
 }

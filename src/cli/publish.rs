@@ -31,10 +31,10 @@ pub(super) struct Publishing {
 impl Publishing {
     /// Takes an earlier run's files away: after a failure, they would be taken
     /// for this run's. A plan stays, as the next run is to apply it.
-    pub(super) fn clear(&self, command: &str) -> Result<()> {
+    pub(super) fn clear(&self, stem: &str) -> Result<()> {
         for (name, is_folder, _) in fs::entries(&self.report_dir)?.unwrap_or_default() {
-            let own = name.strip_prefix(command).is_some_and(|rest| rest.starts_with('.'));
-            if own && !is_folder && !name.ends_with(".plan.json") {
+            let rest = name.strip_prefix(stem).and_then(|rest| rest.strip_prefix('.'));
+            if rest.is_some_and(is_taken_away) && !is_folder {
                 fs::remove(self.report_dir.join(name))?;
             }
         }
@@ -43,9 +43,15 @@ impl Publishing {
 
     /// Publishes and returns the exit code. Outputs are set whatever the
     /// verdict: a failed step is when people need them.
-    pub(super) fn publish(&self, host: &Host, outcome: &Outcome, colour: bool) -> Result<u8> {
+    pub(super) fn publish(
+        &self,
+        host: &Host,
+        stem: &str,
+        outcome: &Outcome,
+        colour: bool,
+    ) -> Result<u8> {
         let report = &outcome.report;
-        let path = self.report_dir.join(format!("{}.html", report.command));
+        let path = self.place(host, &format!("{stem}.html"))?;
         fs::write_atomic(&path, report.html()?)?;
         let junit = path.with_extension("junit.xml");
         fs::write_atomic(&junit, report.junit()?)?;
@@ -57,7 +63,7 @@ impl Publishing {
         ];
         outputs.extend(outcome.outputs.iter().cloned());
         if let Some(document) = &outcome.document {
-            let path = self.report_dir.join(format!("{}.{}.json", report.command, document.name));
+            let path = self.place(host, &format!("{stem}.{}.json", document.name))?;
             fs::write_atomic(&path, serde_json::to_string_pretty(&document.content)?)?;
             outputs.push((document.name.to_owned(), path.display().to_string()));
         }
@@ -87,5 +93,53 @@ impl Publishing {
             host.succeed_with_issues(&report.reason);
         }
         Ok(code)
+    }
+
+    /// Other steps of a CI job work in other folders than this one.
+    fn place(&self, host: &Host, name: &str) -> Result<PathBuf> {
+        let path = self.report_dir.join(name);
+        match host.dialect() {
+            Dialect::Terminal => Ok(path),
+            Dialect::GitHub | Dialect::Azure => Ok(std::path::absolute(path)?),
+        }
+    }
+}
+
+/// Whether a file is one of a report, by what follows the report's name. A plan is
+/// not: the next run is to apply it.
+fn is_taken_away(rest: &str) -> bool {
+    match rest.strip_suffix(".json") {
+        Some(document) => document != "plan" && !document.contains('.'),
+        None => matches!(rest, "html" | "junit.xml"),
+    }
+}
+
+/// How the reports of a step are named: those of another job go by its name.
+pub(super) fn stem(command: &str, about: Option<&str>) -> String {
+    let Some(about) = about else { return command.to_owned() };
+    let plain = |char: char| if char.is_alphanumeric() || "-_".contains(char) { char } else { '-' };
+    let about: String = about.chars().map(plain).take(80).collect();
+    format!("{command}.{about}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_takes_only_its_own_reports_away() {
+        for (rest, expected) in [
+            ("html", true),
+            ("junit.xml", true),
+            ("evidence.json", true),
+            ("plan.json", false),
+            ("train.html", false),
+            ("train.result.json", false),
+        ] {
+            assert_eq!(is_taken_away(rest), expected, "{rest}");
+        }
+        assert_eq!(stem("model-gate", None), "model-gate");
+        assert_eq!(stem("job-run", Some("train")), "job-run.train");
+        assert_eq!(stem("job-run", Some("../[dev] x.y")), "job-run.----dev--x-y");
     }
 }

@@ -19,7 +19,11 @@ pub struct Request {
     pub order: Order,
 }
 
-impl step::Request for Request {}
+impl step::Request for Request {
+    fn about(&self) -> Option<&str> {
+        Some(&self.job)
+    }
+}
 
 pub async fn run(ctx: Ctx, request: Request) -> Result<Outcome> {
     let job = checkout::find_job(&ctx, &request.job, request.target.as_deref()).await?;

@@ -66,6 +66,12 @@ pub trait Request {
     fn reads_reports(&self) -> bool {
         false
     }
+
+    /// What tells its reports from those of other steps, where a CI job may have
+    /// several of the command.
+    fn about(&self) -> Option<&str> {
+        None
+    }
 }
 
 /// Turns true once, when the step was asked to end.

@@ -499,6 +499,10 @@ fn a_retried_step_finds_its_own_run() {
         ]);
         let output = within(Duration::from_secs(60), &mut command);
         let result: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        // Steps of a CI job work in folders of their own.
+        let report = Path::new(result["outputs"]["report"].as_str().unwrap());
+        assert!(report.is_absolute() && report.ends_with(".lakegate/reports/job-run.hello.html"));
+        assert!(report.is_file());
         result["outputs"]["run-id"].as_str().unwrap().to_owned()
     };
     assert_eq!(run_id("1"), run_id("1"));
