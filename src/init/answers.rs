@@ -67,6 +67,7 @@ pub(super) fn of(choices: &Choices, facts: &Facts, sources: &Sources) -> Result<
         embedded: choices.workspace == Some(On::Embedded),
         main: main_branch.unwrap_or_else(|| "main".to_owned()),
         python: choices.python.clone().unwrap_or_else(|| "3.12".to_owned()),
+        runner: runner(choices)?,
         folder: facts.folder.clone(),
         secrets,
         group: facts.group.clone(),
@@ -79,6 +80,15 @@ pub(super) fn of(choices: &Choices, facts: &Facts, sources: &Sources) -> Result<
             None => adopt::Loop::default(),
         },
     })
+}
+
+fn runner(choices: &Choices) -> Result<Option<String>> {
+    let Some(runner) = choices.runner.as_deref().map(str::trim) else { return Ok(None) };
+    if runner.trim_matches([',', ' ']).is_empty() || runner.contains("${{") {
+        let message = format!("--runner `{runner}` names nobody");
+        return Err(Fault::usage(message).hint("labels, an image, or a pool").into());
+    }
+    Ok(Some(runner.to_owned()))
 }
 
 fn form(choices: &Choices, has_secrets: bool) -> Result<Form> {

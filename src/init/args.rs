@@ -94,6 +94,10 @@ pub(super) struct Choices {
     #[arg(long, value_name = "VERSION")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) python: Option<String>,
+    /// Who runs the jobs: labels of runners, joined by commas, or an image or pool of Azure's agents (default: ubuntu-latest)
+    #[arg(long, value_name = "NAME")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) runner: Option<String>,
     /// What the project has beside the usual loop
     #[arg(long, value_enum)]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -118,6 +122,7 @@ impl Choices {
             production_target: self.production_target.or(other.production_target),
             jobs: Chosen::together(other.jobs, self.jobs),
             python: self.python.or(other.python),
+            runner: self.runner.or(other.runner),
             with: self.with.or(other.with),
         }
     }

@@ -8,7 +8,7 @@ use minijinja::value::{Serde, Value};
 
 use super::adopt::{Loop, Targets};
 use super::facts::Secrets;
-use super::render::{Ci, Form, Templates};
+use super::render::{Ci, Form, Templates, scalar};
 use crate::starter::FINE_TUNING_POLICIES;
 
 /// Everything that the workflows depend on.
@@ -21,6 +21,8 @@ pub(super) struct Answers {
     pub(super) embedded: bool,
     pub(super) main: String,
     pub(super) python: String,
+    /// Whoever runs the jobs, where that is not the host's own Linux.
+    pub(super) runner: Option<String>,
     /// From the repository's root to the bundle; empty at the root.
     pub(super) folder: String,
     /// Those that the repository has already, instead of a federation.
@@ -99,6 +101,39 @@ pub(super) fn workflows(templates: &Templates, answers: &Answers) -> Result<Vec<
     Ok(files)
 }
 
+const HOSTED: &str = "ubuntu-latest";
+
+fn each(runner: &str) -> Vec<&str> {
+    runner.split(',').map(str::trim).filter(|label| !label.is_empty()).collect()
+}
+
+/// A runner of GitHub: one label, or all that it must have.
+fn labels(runner: &str) -> String {
+    match &each(runner)[..] {
+        [one] => scalar(one),
+        all => {
+            format!("[{}]", all.iter().map(|label| scalar(label)).collect::<Vec<_>>().join(", "))
+        }
+    }
+}
+
+/// The same for a workflow that is called, within single quotes of YAML.
+fn labels_as_json(runner: &str) -> String {
+    let json = match &each(runner)[..] {
+        [one] => serde_json::json!(one),
+        all => serde_json::json!(all),
+    };
+    json.to_string().replace('\'', "''")
+}
+
+/// Agents of Azure: an image of its own, or a pool.
+fn agents(runner: &str) -> String {
+    let is_image = ["ubuntu-", "windows-", "macos-", "macOS-"];
+    let key =
+        if is_image.iter().any(|start| runner.starts_with(start)) { "vmImage" } else { "name" };
+    format!("{key}: {}", scalar(runner))
+}
+
 /// What every workflow depends on.
 fn values(answers: &Answers) -> Value {
     let Targets { test, staging, production } = &answers.targets;
@@ -109,7 +144,10 @@ fn values(answers: &Answers) -> Value {
         test_target => test,
         staging_target => staging,
         production_target => production,
-        runner => "ubuntu-latest",
+        runner => answers.runner.as_deref().map_or_else(|| HOSTED.to_owned(), labels),
+        own_runner => answers.runner.as_deref().map(labels_as_json),
+        agents => agents(answers.runner.as_deref().unwrap_or(HOSTED)),
+        own_agents => answers.runner.is_some(),
         pool => (),
         alone => false,
         artifact => "$(artifact)",
@@ -184,5 +222,21 @@ fn of_loop(jobs: &Loop) -> Value {
     context! {
         jobs => Value::from(Serde(&jobs.steps)),
         score => jobs.score.as_ref().map(|job| Value::from(Serde(job))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runners_are_named_as_each_host_does() {
+        assert_eq!(labels("ubuntu-24.04"), "ubuntu-24.04");
+        assert_eq!(labels("self-hosted, linux"), "[self-hosted, linux]");
+        assert_eq!(labels("a: b"), "\"a: b\"");
+        assert_eq!(labels_as_json("big"), "\"big\"");
+        assert_eq!(labels_as_json("it's,linux"), r#"["it''s","linux"]"#);
+        assert_eq!(agents("ubuntu-24.04"), "vmImage: ubuntu-24.04");
+        assert_eq!(agents("our pool"), "name: our pool");
     }
 }
