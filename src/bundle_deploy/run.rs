@@ -14,7 +14,7 @@ use super::tell::{row, write_row};
 use crate::bundle::{self, Bundle, Deployed, Lock, Plan};
 use crate::checkout::BundleChoice;
 use crate::config::{Deploy, DeployEngine, Release};
-use crate::deployment::{self, How, Prepared, Store, releases};
+use crate::deployment::{self, How, Known, Prepared, Store, releases};
 use crate::names::{SchemaName, Sha256};
 use crate::report::{
     Document, Fault, FaultKind, Finding, Outcome, Report, Severity, Verdict, counted,
@@ -101,6 +101,8 @@ pub(super) struct Work<'a> {
     pub(super) source: Source,
     engine: Chosen,
     kind: &'static str,
+    /// As it was read before the lock: a plan can go by it.
+    known: Option<Known>,
 }
 
 impl<'a> Work<'a> {
@@ -110,14 +112,13 @@ impl<'a> Work<'a> {
         source: Source,
         kind: &'static str,
     ) -> Result<Self> {
-        let store = Store::new(&ctx.client, &source.bundle);
-        let (state, remembered) = tokio::try_join!(store.state(), store.remembered())?;
+        let (state, remembered) = deployment::known(ctx, &source.bundle).await?;
         confirm_owner(ctx, request, &source.bundle, remembered.repository(&state))?;
         let has_wheels = source.release.is_some() && !source.bundle.artifacts.is_empty();
         let wanted = request.wanted.engine;
         let engine = engine::choose(ctx, wanted, &request.policy, &state, has_wheels).await?;
         ctx.host.progress(&format!("engine: {}", engine.told()));
-        Ok(Self { ctx, request, source, engine, kind })
+        Ok(Self { ctx, request, source, engine, kind, known: Some((state, remembered)) })
     }
 
     fn is_rollback(&self) -> bool {
@@ -134,13 +135,13 @@ impl<'a> Work<'a> {
     }
 
     /// What would change. Only the native engine can carry it out afterwards.
-    async fn prepare(&mut self) -> Result<(Plan, Option<Prepared>)> {
+    async fn prepare(&mut self, known: Option<Known>) -> Result<(Plan, Option<Prepared>)> {
         match &self.engine.engine {
             Engine::Cli(cli) => Ok((self.planned(cli).await?.plan, None)),
             Engine::Native => {
                 let root = root(&self.source).clone();
                 let mut prepared =
-                    deployment::prepare(self.ctx, &mut self.source.bundle, &root).await?;
+                    deployment::prepare(self.ctx, &mut self.source.bundle, &root, known).await?;
                 prepared.plan.release = self.release_digest();
                 Ok((prepared.plan.clone(), Some(prepared)))
             }
@@ -157,7 +158,8 @@ impl<'a> Work<'a> {
     }
 
     async fn plan(&mut self) -> Result<Outcome> {
-        let (plan, _) = self.prepare().await?;
+        let known = self.known.take();
+        let (plan, _) = self.prepare(known).await?;
         let mut report = self.report(&plan, "Plan");
         let violations = self.violations(&plan);
         let (verdict, reason) = match violations.len() {
@@ -223,7 +225,7 @@ impl<'a> Work<'a> {
         store: &Store<'_>,
         lock: &Lock,
     ) -> Result<Applied> {
-        let (plan, prepared) = self.prepare().await?;
+        let (plan, prepared) = self.prepare(None).await?;
         let mut prepared = prepared.context("the native engine prepares what it plans")?;
         if let Some(approved) = approved {
             check_fresh(approved, &plan)?;
@@ -308,8 +310,7 @@ async fn destroy(ctx: &Ctx, request: &Request) -> Result<Outcome> {
     let wanted = &request.wanted;
     let source = Source::open(ctx, wanted).await?;
     let bundle = &source.bundle;
-    let store = Store::new(&ctx.client, bundle);
-    let (state, remembered) = tokio::try_join!(store.state(), store.remembered())?;
+    let (state, remembered) = deployment::known(ctx, bundle).await?;
     confirm_owner(ctx, request, bundle, remembered.repository(&state))?;
     let policy = |plan: &Plan| {
         policy::violations(plan, &request.policy.policy_of(&plan.target), &request.agreed)

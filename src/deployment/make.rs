@@ -40,7 +40,10 @@ pub async fn removal(ctx: &Ctx, bundle: &Bundle) -> Result<Prepared> {
 }
 
 /// What the workspace keeps of the last deployment.
-async fn known(ctx: &Ctx, bundle: &Bundle) -> Result<(State, Remembered)> {
+pub type Known = (State, Remembered);
+
+/// Reads it.
+pub async fn known(ctx: &Ctx, bundle: &Bundle) -> Result<Known> {
     let store = Store::new(&ctx.client, bundle);
     tokio::try_join!(store.state(), store.remembered())
 }
@@ -48,7 +51,7 @@ async fn known(ctx: &Ctx, bundle: &Bundle) -> Result<(State, Remembered)> {
 async fn compare(
     ctx: &Ctx,
     bundle: &Bundle,
-    (state, remembered): (State, Remembered),
+    (state, remembered): Known,
     files: FileDigests,
     locals: Locals,
 ) -> Result<Prepared> {
@@ -120,8 +123,14 @@ async fn there(ctx: &Ctx, files: &FileDigests) -> Result<FileDigests> {
     Ok(FileDigests(found.into_iter().flatten().collect()))
 }
 
-/// Builds the artifacts, looks at what is deployed, and plans.
-pub async fn prepare(ctx: &Ctx, bundle: &mut Bundle, root: &Path) -> Result<Prepared> {
+/// Builds the artifacts, looks at what is deployed, and plans. What was known
+/// `before` is not read again; under a lock it must be.
+pub async fn prepare(
+    ctx: &Ctx,
+    bundle: &mut Bundle,
+    root: &Path,
+    before: Option<Known>,
+) -> Result<Prepared> {
     if let Some(path) = checkout::outside(&bundle.sync) {
         let message = format!("sync.paths: `{path}` lies outside the bundle's folder");
         return Err(Fault::usage(message)
@@ -144,7 +153,13 @@ pub async fn prepare(ctx: &Ctx, bundle: &mut Bundle, root: &Path) -> Result<Prep
     // Files are read while the workspace answers.
     let hashing = tokio::task::spawn_blocking(move || anyhow::Ok((digests(&locals)?, locals)));
     let hashed = async { hashing.await.context("hash the bundle's files")? };
-    let (known, (digests, locals)) = tokio::try_join!(known(ctx, bundle), hashed)?;
+    let read = async {
+        match before {
+            Some(known) => Ok(known),
+            None => known(ctx, bundle).await,
+        }
+    };
+    let (known, (digests, locals)) = tokio::try_join!(read, hashed)?;
     compare(ctx, bundle, known, digests, locals).await
 }
 

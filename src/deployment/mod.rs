@@ -14,7 +14,7 @@ mod store;
 pub use artifacts::build as build_artifacts;
 pub use cli::{Cli, Planned};
 pub use look::{Found, look};
-pub use make::{Locals, Prepared, prepare, removal};
+pub use make::{Known, Locals, Prepared, known, prepare, removal};
 pub use store::Store;
 
 use anyhow::{Context as _, Result};

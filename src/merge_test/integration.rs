@@ -178,7 +178,7 @@ impl Trial<'_> {
     ) -> Result<State> {
         let ctx = self.ctx;
         ctx.host.progress(&format!("deploy a copy of {} to {}", bundle.name, bundle.root_path));
-        let mut prepared = deployment::prepare(ctx, bundle, self.root).await?;
+        let mut prepared = deployment::prepare(ctx, bundle, self.root, None).await?;
         let how = How { is_copy: true, ..How::default() };
         deployment::carry_out(ctx, bundle, &mut prepared, store, lock, how).await?;
         Ok(prepared.state)
