@@ -31,14 +31,24 @@ pub fn read_text_if_exists(path: impl AsRef<Path>) -> Result<Option<String>> {
 /// Writes the whole file or nothing: a temporary file beside it, synced, then
 /// renamed over it. Missing parent folders are made.
 pub fn write_atomic(path: impl AsRef<Path>, bytes: impl AsRef<[u8]>) -> Result<()> {
-    let path = path.as_ref();
+    replace(path.as_ref(), bytes.as_ref(), true)
+}
+
+/// The same for what can be made again: it need not outlast the machine's power.
+pub fn write_passing(path: impl AsRef<Path>, bytes: impl AsRef<[u8]>) -> Result<()> {
+    replace(path.as_ref(), bytes.as_ref(), false)
+}
+
+fn replace(path: &Path, bytes: &[u8], lasts: bool) -> Result<()> {
     let write = || -> std::io::Result<()> {
         let parent =
             path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
         std::fs::create_dir_all(parent)?;
         let mut file = tempfile::NamedTempFile::new_in(parent)?;
-        file.write_all(bytes.as_ref())?;
-        file.as_file().sync_all()?;
+        file.write_all(bytes)?;
+        if lasts {
+            file.as_file().sync_all()?;
+        }
         make_readable(file.path())?;
         file.persist(path)?;
         Ok(())
