@@ -204,9 +204,31 @@ async fn carries_a_change_to_production(args: &[&str], after: impl FnOnce(&World
     after(&world, &served);
 }
 
+/// A version that a rule turns down is not promoted, and the run says which rule.
+fn is_rejected(world: &World<'_>) {
+    let policy = world.home.join("lakegate.yml");
+    let own = std::fs::read_to_string(&policy).unwrap();
+    assert!(own.contains("roc_auc, min: 0.6"));
+    std::fs::write(&policy, own.replace("roc_auc, min: 0.6", "roc_auc, min: 0.99")).unwrap();
+    git(world.home, &["commit", "-qam", "feat: ask for more"]);
+    let (passed, lines) = world.run("schedule", "production", &["-j", "promote"]);
+    assert!(!passed);
+    let ended = ends(&lines);
+    assert!(ended.contains(&("train".to_owned(), "failure".to_owned())), "{ended:?}");
+    assert!(!ended.contains(&("promote".to_owned(), "success".to_owned())), "{ended:?}");
+    let error = lines.iter().find(|line| {
+        let told = line["raw"].as_str().or(line["msg"].as_str()).unwrap_or_default();
+        line["command"] == "error" && told.contains("roc_auc")
+    });
+    assert!(error.is_some(), "{}", said(&lines));
+    git(world.home, &["revert", "-n", "HEAD"]);
+    git(world.home, &["commit", "-qm", "fix: ask for less"]);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn four_workflows_carry_a_change_to_production() {
     carries_a_change_to_production(&["--test-target=local"], |world, served| {
+        is_rejected(world);
         let mut refresh = served.command();
         refresh.args(["job-run", "refresh_features", "--target=prod", "-p", "months=7"]);
         let refreshed = within(Duration::from_secs(120), refresh.current_dir(world.home));
