@@ -150,9 +150,6 @@ pub struct Remembered {
     /// Which release was deployed, if it was one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     release: Option<Deployed>,
-    /// The repository whose pipeline deployed, where one did.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    repository: Option<String>,
     /// What was uploaded, if it was not another tool that did it.
     #[serde(default)]
     files: Option<FileDigests>,
@@ -178,18 +175,7 @@ impl Remembered {
         release: Option<Deployed>,
     ) -> Self {
         let lineage = state.lineage.clone();
-        Self { lineage, serial: state.serial, release, repository: None, files, resources }
-    }
-
-    /// As deployed from `repository`, or from where it was deployed `before`.
-    pub fn in_repository(mut self, repository: Option<&str>, before: &Self) -> Self {
-        self.repository = repository.or(before.repository.as_deref()).map(str::to_owned);
-        self
-    }
-
-    /// The repository that this deployment belongs to, whoever changed it since.
-    pub fn repository(&self, state: &State) -> Option<&str> {
-        self.repository.as_deref().filter(|_| self.lineage == state.lineage)
+        Self { lineage, serial: state.serial, release, files, resources }
     }
 
     fn is_about(&self, state: &State) -> bool {

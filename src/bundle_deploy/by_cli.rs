@@ -35,9 +35,11 @@ impl Work<'_> {
         // The CLI takes the lock for itself, so that what stands beside its state
         // is noted before and after.
         let step_key = self.request.wanted.step_key.as_deref();
-        if self.source.release.is_some() {
-            deployment::under_lock(ctx, bundle, step_key, async |_, _| self.begin().await).await?;
-        }
+        let begin = async |store: &Store<'_>, _: &Lock| {
+            self.claim().await?.make(store).await?;
+            self.begin().await
+        };
+        deployment::under_lock(ctx, bundle, step_key, begin).await?;
         let store = Store::new(&ctx.client, bundle);
         if own.is_none() {
             // It will plan anew: what that comes to must be what was looked at.

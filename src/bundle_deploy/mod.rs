@@ -5,6 +5,7 @@ mod approved;
 mod args;
 mod by_cli;
 mod engine;
+mod owner;
 mod policy;
 mod run;
 mod show;

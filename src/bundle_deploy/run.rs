@@ -7,18 +7,17 @@ use serde_json::json;
 
 use super::approved::check_fresh;
 use super::engine::{self, Chosen, Engine};
+use super::owner::Claim;
 use super::policy::{self, Agreed};
 use super::show;
 use super::source::{Source, root};
 use super::tell::{row, write_row};
-use crate::bundle::{self, Bundle, Deployed, Lock, Plan};
+use crate::bundle::{self, Deployed, Lock, Plan};
 use crate::checkout::BundleChoice;
 use crate::config::{Deploy, DeployEngine, Release};
 use crate::deployment::{self, How, Known, Prepared, Store, releases};
 use crate::names::{SchemaName, Sha256};
-use crate::report::{
-    Document, Fault, FaultKind, Finding, Outcome, Report, Severity, Verdict, counted,
-};
+use crate::report::{Document, Fault, Finding, Outcome, Report, Severity, Verdict, counted};
 use crate::step::{self, Ctx};
 use crate::sys::fs;
 
@@ -112,13 +111,18 @@ impl<'a> Work<'a> {
         source: Source,
         kind: &'static str,
     ) -> Result<Self> {
-        let (state, remembered) = deployment::known(ctx, &source.bundle).await?;
-        confirm_owner(ctx, request, &source.bundle, remembered.repository(&state))?;
+        let (known, claim) = tokio::try_join!(
+            deployment::known(ctx, &source.bundle),
+            Claim::check(ctx, &request.policy, &source.bundle)
+        )?;
+        if let Some(owner) = claim.told() {
+            ctx.host.progress(&format!("this is the deployment of the repository `{owner}`"));
+        }
         let has_wheels = source.release.is_some() && !source.bundle.artifacts.is_empty();
         let wanted = request.wanted.engine;
-        let engine = engine::choose(ctx, wanted, &request.policy, &state, has_wheels).await?;
+        let engine = engine::choose(ctx, wanted, &request.policy, &known.0, has_wheels).await?;
         ctx.host.progress(&format!("engine: {}", engine.told()));
-        Ok(Self { ctx, request, source, engine, kind, known: Some((state, remembered)) })
+        Ok(Self { ctx, request, source, engine, kind, known: Some(known) })
     }
 
     fn is_rollback(&self) -> bool {
@@ -225,6 +229,7 @@ impl<'a> Work<'a> {
         store: &Store<'_>,
         lock: &Lock,
     ) -> Result<Applied> {
+        let claim = self.claim().await?;
         let (plan, prepared) = self.prepare(None).await?;
         let mut prepared = prepared.context("the native engine prepares what it plans")?;
         if let Some(approved) = approved {
@@ -236,6 +241,7 @@ impl<'a> Work<'a> {
         let is_other =
             release.as_ref().map(|release| release.digest) != present.map(|release| release.digest);
         if violations.is_empty() {
+            claim.make(store).await?;
             if !plan.is_empty() || is_other {
                 self.begin().await?;
                 let bundle = &self.source.bundle;
@@ -245,6 +251,11 @@ impl<'a> Work<'a> {
             self.finish().await?;
         }
         Ok(Applied { plan, violations })
+    }
+
+    /// Under the lock: whoever was there first has written it.
+    pub(super) async fn claim(&self) -> Result<Claim> {
+        Claim::check(self.ctx, &self.request.policy, &self.source.bundle).await
     }
 
     /// What is about to be deployed can be left, and deployed again.
@@ -275,30 +286,6 @@ pub(super) struct Applied {
     pub(super) violations: Vec<Finding>,
 }
 
-/// Two repositories that call their bundle alike would undo each other's work, in a
-/// workspace that they share.
-fn confirm_owner(
-    ctx: &Ctx,
-    request: &Request,
-    bundle: &Bundle,
-    owner: Option<&str>,
-) -> Result<(), Fault> {
-    let (Some(owner), Some(here)) = (owner, ctx.context.repository.as_deref()) else {
-        return Ok(());
-    };
-    let known = request.policy.renamed_from.iter().map(String::as_str);
-    if known.chain([here]).any(|name| name.eq_ignore_ascii_case(owner)) {
-        return Ok(());
-    }
-    let Bundle { name, target, .. } = bundle;
-    let message = format!(
-        "`{name}` was deployed to {target} by the repository `{owner}`, this runs in `{here}`"
-    );
-    Err(Fault::new(FaultKind::Conflict, message).hint(
-        "give one of the bundles another name; where the repository was renamed: `deploy.renamed_from`",
-    ))
-}
-
 fn read_plan(path: &Path) -> Result<Plan> {
     let text = fs::read_text(path)?;
     serde_json::from_str(&text).map_err(|error| {
@@ -310,13 +297,15 @@ async fn destroy(ctx: &Ctx, request: &Request) -> Result<Outcome> {
     let wanted = &request.wanted;
     let source = Source::open(ctx, wanted).await?;
     let bundle = &source.bundle;
-    let (state, remembered) = deployment::known(ctx, bundle).await?;
-    confirm_owner(ctx, request, bundle, remembered.repository(&state))?;
     let policy = |plan: &Plan| {
         policy::violations(plan, &request.policy.policy_of(&plan.target), &request.agreed)
     };
     let step_key = wanted.step_key.as_deref();
-    let removed = deployment::remove(ctx, bundle, step_key, |plan| policy(plan).is_empty()).await?;
+    let agree = async |plan: &Plan| {
+        Claim::check(ctx, &request.policy, bundle).await?;
+        Ok(policy(plan).is_empty())
+    };
+    let removed = deployment::remove(ctx, bundle, step_key, agree).await?;
     let Some(removal) = removed else {
         // What holds data is named, also when everything is to go.
         let plan = deployment::removal(ctx, bundle).await?.plan;
@@ -359,6 +348,9 @@ async fn status(ctx: &Ctx, wanted: &Wanted) -> Result<Outcome> {
     }
     report.fact("serial", found.state.serial.to_string());
     report.fact("deployed by", found.state.cli_version.clone());
+    if let Some(owner) = store.owner().await? {
+        report.fact("repository", owner);
+    }
     if let Some(lock) = store.holder().await? {
         report.fact("locked by", format!("{} since {}", lock.user, lock.acquisition_time));
     }

@@ -44,7 +44,7 @@ pub async fn carry_out(
     lock: &Lock,
     how: How,
 ) -> Result<()> {
-    let Prepared { plan, state, remotes, locals, remembered: before } = prepared;
+    let Prepared { plan, state, remotes, locals, .. } = prepared;
     let read = |path: &str| -> Result<Vec<u8>> {
         let bytes = fs::read(locals.get(path).with_context(|| format!("find `{path}`"))?)?;
         if plan.files.0.get(path) != Some(&Sha256::of(&bytes)) {
@@ -64,8 +64,7 @@ pub async fn carry_out(
     applying.run(store).await?;
     store.confirm(lock).await?;
     let resources = apply::read_back(ctx, plan, state).await?;
-    let remembered = Remembered::new(state, Some(plan.files.clone()), resources, how.release)
-        .in_repository(ctx.context.repository.as_deref(), before);
+    let remembered = Remembered::new(state, Some(plan.files.clone()), resources, how.release);
     store.remember(&remembered).await?;
     store.save_metadata(bundle, state, &plan.files, &ctx.context).await
 }
@@ -99,7 +98,7 @@ pub async fn remember(
     plan: &bundle::Plan,
     release: Option<Deployed>,
 ) -> Result<()> {
-    let Found { state, remotes, remembered: before } = look(ctx, bundle).await?;
+    let Found { state, remotes, .. } = look(ctx, bundle).await?;
     let is_first = plan.serial == 0;
     if !is_first && state.lineage != plan.lineage || state.serial > plan.serial + 1 {
         let message = "another deployment came between: what is there now is not what was planned";
@@ -122,8 +121,7 @@ pub async fn remember(
         let bytes = ctx.client.workspace_read(&path).await?;
         files.0.extend(bytes.map(|bytes| (path, Sha256::of(bytes))));
     }
-    let remembered = Remembered::new(&state, Some(files), resources.collect(), release)
-        .in_repository(ctx.context.repository.as_deref(), &before);
+    let remembered = Remembered::new(&state, Some(files), resources.collect(), release);
     store.remember(&remembered).await
 }
 
@@ -133,14 +131,14 @@ pub async fn remove(
     ctx: &Ctx,
     bundle: &Bundle,
     step_key: Option<&str>,
-    agree: impl Fn(&bundle::Plan) -> bool,
+    agree: impl AsyncFn(&bundle::Plan) -> Result<bool>,
 ) -> Result<Option<Prepared>> {
     let me = ctx.client.me().await?;
     let store = Store::new(&ctx.client, bundle);
     let lock = store.lock(ctx, step_key, &me.user_name).await?;
     let work = async {
         let mut removal = removal(ctx, bundle).await?;
-        if !agree(&removal.plan) {
+        if !agree(&removal.plan).await? {
             return Ok(None);
         }
         take_away(ctx, bundle, &mut removal, false).await?;

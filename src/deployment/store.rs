@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use anyhow::{Context as _, Result};
+use serde::{Deserialize, Serialize};
 
 use crate::bundle::{self, Bundle, FileDigests, Lock, LockRun, Remembered, State};
 use crate::databricks::Client;
@@ -18,6 +19,12 @@ use crate::sys::clock;
 pub struct Store<'a> {
     client: &'a Client,
     folder: String,
+}
+
+/// `state/owner.json`.
+#[derive(Debug, Serialize, Deserialize)]
+struct Owner {
+    repository: String,
 }
 
 impl<'a> Store<'a> {
@@ -61,6 +68,24 @@ impl<'a> Store<'a> {
         self.write("lakegate.json", serde_json::to_vec(known)?)
             .await
             .context("save what was read back")
+    }
+
+    /// The repository whose pipelines deploy here, where one has claimed it.
+    pub async fn owner(&self) -> Result<Option<String>> {
+        let found = self.client.workspace_read(&self.path("owner.json")).await;
+        let Some(bytes) = found.context("read whose deployment it is")? else { return Ok(None) };
+        let owner: Owner = serde_json::from_slice(&bytes).map_err(|error| {
+            let message = format!("read `{}`: {error}", self.path("owner.json"));
+            Fault::new(FaultKind::Integrity, message)
+                .hint("it says whose deployment this is; remove it where that is known")
+        })?;
+        Ok(Some(owner.repository))
+    }
+
+    pub async fn claim(&self, repository: &str) -> Result<()> {
+        let owner = Owner { repository: repository.to_owned() };
+        let written = self.write("owner.json", serde_json::to_vec(&owner)?).await;
+        written.context("note whose deployment it is")
     }
 
     /// What a deployment was about to make when it was killed.

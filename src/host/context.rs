@@ -10,6 +10,8 @@ use crate::sys::Env;
 pub struct Context {
     pub host: &'static str,
     pub repository: Option<String>,
+    /// The same, told from repositories of that name in other projects.
+    pub origin: Option<String>,
     pub commit: Option<String>,
     pub branch: Option<String>,
     pub run_id: Option<String>,
@@ -68,6 +70,7 @@ fn github(env: &Env, event: Option<&serde_json::Value>) -> Context {
     Context {
         host: "github",
         repository: owned(env.get("GITHUB_REPOSITORY")),
+        origin: owned(env.get("GITHUB_REPOSITORY")),
         // On a merge request GITHUB_SHA is a merge that no branch holds.
         commit: owned(at("/head/sha").or(env.get("GITHUB_SHA"))),
         branch: owned(env.get("GITHUB_HEAD_REF").or(env.get("GITHUB_REF_NAME"))),
@@ -105,6 +108,7 @@ fn azure(env: &Env) -> Context {
     Context {
         host: "azure",
         repository: owned(env.get("BUILD_REPOSITORY_NAME")),
+        origin: origin_at_azure(env),
         commit: owned(
             env.get("SYSTEM_PULLREQUEST_SOURCECOMMITID").or(env.get("BUILD_SOURCEVERSION")),
         ),
@@ -125,6 +129,26 @@ fn azure(env: &Env) -> Context {
         // Approvals name people by their mail address, too.
         actor: owned(env.get("BUILD_REQUESTEDFOREMAIL").or(env.get("BUILD_REQUESTEDFOR"))),
         run_url: url(),
+    }
+}
+
+/// `acme/ml/flights`; a repository elsewhere has a whole name of its own.
+fn origin_at_azure(env: &Env) -> Option<String> {
+    let name = env.get("BUILD_REPOSITORY_NAME")?;
+    let place = || {
+        let project = env.get("SYSTEM_TEAMPROJECT")?;
+        Some(format!("{}/{project}/{name}", organisation(env)?))
+    };
+    if name.contains('/') { Some(name.to_owned()) } else { place() }
+}
+
+/// The organisation of Azure DevOps: of `https://dev.azure.com/acme/`, or of
+/// `https://acme.visualstudio.com/`.
+pub fn organisation(env: &Env) -> Option<String> {
+    let address = url::Url::parse(env.get("SYSTEM_COLLECTIONURI")?).ok()?;
+    match address.host_str()?.strip_suffix(".visualstudio.com") {
+        Some(name) => Some(name.to_owned()),
+        None => Some(address.path().trim_matches('/').to_owned()),
     }
 }
 

@@ -8,7 +8,7 @@ mod dialect;
 mod limits;
 pub mod relay;
 
-pub use context::Context;
+pub use context::{Context, organisation};
 pub use dialect::Dialect;
 
 use std::io::Write;

@@ -97,6 +97,7 @@ fn the_layers_point_one_way() {
                 "facts.rs",
                 "integration.rs",
                 "monitor.rs",
+                "owner.rs",
                 "pack.rs",
                 "publish.rs",
                 "react.rs",
