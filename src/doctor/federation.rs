@@ -5,82 +5,86 @@ use std::collections::BTreeMap;
 
 use super::check::Checks;
 use crate::databricks::Claims;
-use crate::host::Dialect;
+use crate::host::{Dialect, organisation};
 use crate::step::Ctx;
 use crate::sys::Env;
 
 const WHAT: (&str, &str) = ("CI host", "subject");
 
-/// `environments` are those that workflows of ours name.
-pub(super) async fn look(ctx: &Ctx, environments: &BTreeMap<String, bool>, checks: &mut Checks) {
+/// `environments` are those that workflows of ours name; `is_in` is whether the workspace
+/// let this job in, whatever it presents.
+pub(super) async fn look(
+    ctx: &Ctx,
+    environments: &BTreeMap<String, bool>,
+    is_in: bool,
+    checks: &mut Checks,
+) {
     if ctx.client.is_nowhere() || ctx.host.dialect() == Dialect::Terminal {
         return;
     }
     // Why there is no token is told where the identity is looked at.
     let Ok(Some(claims)) = ctx.client.presented().await else { return };
-    match ctx.host.dialect() {
-        Dialect::GitHub => of_github(&claims, environments, checks),
-        Dialect::Azure => of_azure(&claims, &ctx.env, checks),
-        Dialect::Terminal => {}
+    let said = match ctx.host.dialect() {
+        Dialect::GitHub => of_github(&claims.sub, environments),
+        Dialect::Azure => of_azure(&claims.sub, &ctx.env),
+        Dialect::Terminal => None,
+    };
+    tell(&claims, said, is_in, checks);
+}
+
+/// What is odd about a subject, and the way out.
+type Odd = Option<(String, &'static str)>;
+
+fn tell(claims: &Claims, odd: Odd, is_in: bool, checks: &mut Checks) {
+    let presented = format!("`{}`, audience `{}`", claims.sub, claims.aud);
+    match odd {
+        None => checks.good(WHAT, presented),
+        // A policy may be for whatever it is.
+        Some((odd, _)) if is_in => checks.good(WHAT, format!("{presented}; {odd}")),
+        Some((odd, fix)) => checks.bad(WHAT, format!("{presented}: {odd}"), fix),
     }
 }
 
 /// `repo:acme/flights:environment:prod` is what `init` prints policies for.
-fn of_github(claims: &Claims, environments: &BTreeMap<String, bool>, checks: &mut Checks) {
-    let presented = format!("`{}`", claims.sub);
-    let known =
-        || environments.keys().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-    match claims.sub.split_once(":environment:") {
-        Some((_, name)) if environments.contains_key(name) => {
-            checks.good(WHAT, format!("{presented}, audience `{}`", claims.aud));
-        }
-        Some((_, name)) => checks.unknown(
-            WHAT,
-            format!(
-                "{presented}: no workflow of Lakegate names the environment `{name}`, but {}",
-                known()
-            ),
-            "look from a job whose environment is that of the target",
-        ),
-        None if claims.sub.starts_with("repo:") => checks.bad(
-            WHAT,
-            format!("{presented}: the job is in no environment, and policies are for {}", known()),
-            "`environment: <target>` at the job; `lakegate init` prints the policy of each",
-        ),
-        None => checks.unknown(
-            WHAT,
-            format!("{presented} is a form that the organisation made"),
-            "the federation policy must have this very subject",
-        ),
+fn of_github(subject: &str, environments: &BTreeMap<String, bool>) -> Odd {
+    let names: Vec<String> = environments.keys().map(|name| format!("`{name}`")).collect();
+    let known = match &names[..] {
+        [] => String::new(),
+        names => format!("; those of the workflows are {}", names.join(", ")),
+    };
+    if let Some((_, name)) = subject.split_once(":environment:") {
+        let is_odd = !environments.is_empty() && !environments.contains_key(name);
+        return is_odd.then(|| {
+            let odd = format!("no workflow of Lakegate names the environment `{name}`{known}");
+            (odd, "look from a job whose environment is that of the target")
+        });
     }
+    let is_plain = subject.contains(":ref:") || subject.ends_with(":pull_request");
+    Some(if subject.starts_with("repo:") && is_plain {
+        let odd = format!("the job is in no environment{known}");
+        (odd, "`environment: <target>` at the job; `lakegate init` prints the policy of each")
+    } else {
+        let odd = "a form that the organisation made".to_owned();
+        (odd, "the federation policy must have this very subject")
+    })
 }
 
-/// `p://acme/ml/flights`, or `sc://acme/ml/connection` by a service connection.
-fn of_azure(claims: &Claims, env: &Env, checks: &mut Checks) {
-    let presented = format!("`{}`", claims.sub);
-    let Some(expected) = subject_of_azure(env) else {
-        return checks.good(WHAT, format!("{presented}, audience `{}`", claims.aud));
+/// `p://acme/ml/flights`, or by a service connection `sc://acme/ml/connection`, or one
+/// of Entra's own.
+fn of_azure(subject: &str, env: &Env) -> Odd {
+    let expected = subject_of_azure(env)?;
+    let (own, all) = (subject.to_lowercase(), expected.to_lowercase());
+    let is_it = match expected.ends_with('/') {
+        true => own.starts_with(&all) || own.starts_with("/eid1/"),
+        false => own == all,
     };
-    if claims.sub.to_lowercase().starts_with(&expected.to_lowercase()) {
-        checks.good(WHAT, format!("{presented}, audience `{}`", claims.aud));
-    } else {
-        checks.bad(
-            WHAT,
-            format!("{presented} is presented, where `{expected}` would be expected"),
-            "the federation policy must have the subject that is presented",
-        );
-    }
+    let fix = "the federation policy must have the subject that is presented";
+    (!is_it).then(|| (format!("`{expected}` would be expected"), fix))
 }
 
 /// The subject of this pipeline; of a service connection, how it begins.
 fn subject_of_azure(env: &Env) -> Option<String> {
-    let collection = env.get("SYSTEM_COLLECTIONURI")?;
-    let address = url::Url::parse(collection).ok()?;
-    let path = address.path().trim_matches('/').to_owned();
-    let organisation = match address.host_str()?.strip_suffix(".visualstudio.com") {
-        Some(name) => name.to_owned(),
-        None => path,
-    };
+    let organisation = organisation(env)?;
     let project = env.get("SYSTEM_TEAMPROJECT")?;
     if env.get("LAKEGATE_SERVICE_CONNECTION").is_some_and(|id| !id.is_empty()) {
         return Some(format!("sc://{organisation}/{project}/"));
@@ -94,37 +98,34 @@ mod tests {
     use super::*;
     use crate::report::{Report, Severity};
 
-    fn said(look: impl FnOnce(&mut Checks)) -> Option<(Severity, String)> {
+    fn said(sub: &str, odd: Odd, is_in: bool) -> Option<(Severity, String)> {
+        let claims = Claims { iss: "i".into(), sub: sub.into(), aud: "a".into() };
         let mut checks = Checks::default();
-        look(&mut checks);
+        tell(&claims, odd, is_in, &mut checks);
         let report = checks.conclude(Report::new("doctor", "x"));
         report.findings.into_iter().next().map(|finding| (finding.severity, finding.title))
-    }
-
-    fn of(sub: &str) -> Claims {
-        Claims { iss: "i".into(), sub: sub.into(), aud: "a".into() }
     }
 
     #[test]
     fn a_job_of_github_is_in_an_environment_that_has_a_policy() {
         let environments = BTreeMap::from([("prod".to_owned(), true)]);
-        let look = |sub: &str| said(|checks| of_github(&of(sub), &environments, checks));
-        assert_eq!(look("repo:acme/flights:environment:prod"), None);
-        assert_eq!(look("repo:acme@1/flights@2:environment:prod"), None);
-        for (sub, severity, words) in [
-            (
-                "repo:acme/flights:environment:site",
-                Severity::Notice,
-                "names the environment `site`",
-            ),
-            ("repo:acme/flights:ref:refs/heads/main", Severity::Error, "policies are for `prod`"),
-            ("repo:acme/flights:pull_request", Severity::Error, "is in no environment"),
-            ("workflow:production", Severity::Notice, "that the organisation made"),
+        let look = |sub: &str, is_in| said(sub, of_github(sub, &environments), is_in);
+        assert_eq!(look("repo:acme/flights:environment:prod", false), None);
+        assert_eq!(look("repo:acme@1/flights@2:environment:prod", false), None);
+        for (sub, words) in [
+            ("repo:acme/flights:environment:site", "names the environment `site`"),
+            ("repo:acme/flights:ref:refs/heads/main", "those of the workflows are `prod`"),
+            ("repo:acme/flights:pull_request", "is in no environment"),
+            ("repo:acme/flights:job_workflow_ref:x", "that the organisation made"),
         ] {
-            let (found, title) = look(sub).unwrap();
-            assert_eq!(found, severity, "{sub}");
+            let (found, title) = look(sub, false).unwrap();
+            assert_eq!(found, Severity::Error, "{sub}");
             assert!(title.contains(words) && title.contains(sub), "{title}");
+            // Whoever is let in has a policy that fits.
+            assert_eq!(look(sub, true), None, "{sub}");
         }
+        let anywhere = of_github("repo:acme/flights:environment:prod", &BTreeMap::new());
+        assert_eq!(anywhere, None);
     }
 
     #[test]
@@ -133,20 +134,24 @@ mod tests {
             let mut env = Env::from([
                 ("SYSTEM_COLLECTIONURI", "https://dev.azure.com/acme/"),
                 ("SYSTEM_TEAMPROJECT", "ml"),
-                ("BUILD_DEFINITIONNAME", "flights production"),
+                ("BUILD_DEFINITIONNAME", "flights"),
             ]);
             more.iter().for_each(|(name, value)| env.set(*name, *value));
             env
         };
-        let look = |sub: &str, env: &Env| said(|checks| of_azure(&of(sub), env, checks));
-        assert_eq!(look("p://acme/ml/flights production", &env(&[])), None);
-        let (severity, title) = look("p://acme/ml/staging", &env(&[])).unwrap();
-        assert_eq!(severity, Severity::Error);
-        assert!(title.contains("`p://acme/ml/flights production` would be expected"), "{title}");
+        let look = |sub: &str, env: &Env| said(sub, of_azure(sub, env), false);
+        assert_eq!(look("p://acme/ml/flights", &env(&[])), None);
+        for other in ["p://acme/ml/flights-staging", "p://acme/ml/staging"] {
+            let (severity, title) = look(other, &env(&[])).unwrap();
+            assert_eq!(severity, Severity::Error);
+            assert!(title.contains("`p://acme/ml/flights` would be expected"), "{title}");
+        }
         let connection = env(&[("LAKEGATE_SERVICE_CONNECTION", "7")]);
-        assert_eq!(look("sc://acme/ml/databricks", &connection), None);
-        assert!(look("p://acme/ml/flights production", &connection).is_some());
+        for own in ["sc://acme/ml/databricks", "/eid1/c/pub/t/abc/a/def/sc/org/7"] {
+            assert_eq!(look(own, &connection), None, "{own}");
+        }
+        assert!(look("p://acme/ml/flights", &connection).is_some());
         let old = env(&[("SYSTEM_COLLECTIONURI", "https://acme.visualstudio.com/")]);
-        assert_eq!(look("p://acme/ml/flights production", &old), None);
+        assert_eq!(look("p://acme/ml/flights", &old), None);
     }
 }

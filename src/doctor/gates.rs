@@ -26,12 +26,9 @@ pub(super) fn environments(workflow: &Value) -> BTreeMap<String, bool> {
         Some(called) => of_called(called, job),
         None => of_steps(job, &job["steps"]).into_iter().collect(),
     });
-    let stages = workflow["stages"].as_array().into_iter().flatten();
-    let jobs = stages.flat_map(|stage| stage["jobs"].as_array().into_iter().flatten());
-    let of_azure = jobs.filter_map(|job| {
-        of_steps(job, job.pointer("/strategy/runOnce/deploy/steps").unwrap_or(&Value::Null))
-    });
-    let named = of_github.chain(of_azure).chain(of_extended(&workflow["extends"]));
+    let extends = &workflow["extends"];
+    let of_azure = of_azure(workflow).into_iter().chain(of_template(extends, Level::Pipeline));
+    let named = of_github.chain(of_azure);
     named.filter(|name| !name.contains("${{")).map(|name| (name, is_scheduled)).collect()
 }
 
@@ -40,6 +37,7 @@ fn of_steps(job: &Value, steps: &Value) -> Option<String> {
     let is_ours = |step: &Value| {
         step["uses"].as_str().is_some_and(|uses| uses.starts_with(SUITE))
             || step["task"].as_str().is_some_and(|task| task.starts_with("Lakegate"))
+            || step["template"].as_str().is_some_and(|name| name.ends_with("@lakegate"))
     };
     let environment = &job["environment"];
     let name = environment.as_str().or(environment["name"].as_str())?;
@@ -59,15 +57,47 @@ fn of_called(called: &str, job: &Value) -> Vec<String> {
     }
 }
 
-/// Those of a pipeline that extends one of the suite; jobs of Azure that deploy
-/// nothing have none.
-fn of_extended(extends: &Value) -> Option<String> {
-    let target = extends["parameters"]["target"].as_str()?;
-    let name = extends["template"].as_str()?.strip_suffix("@lakegate")?.rsplit('/').next()?;
-    match name {
-        "production.yml" => Some(format!("{target}-model")),
-        "release.yml" => Some(format!("{target}-release")),
-        "staging.yml" => Some(target.to_owned()),
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Level {
+    Pipeline,
+    Job,
+}
+
+fn list(value: &Value) -> impl Iterator<Item = &Value> {
+    value.as_array().into_iter().flatten()
+}
+
+/// Those of a pipeline of Azure: of jobs that deploy, and of templates of the suite in
+/// place of stages, of jobs, or of a job's steps.
+fn of_azure(pipeline: &Value) -> Vec<String> {
+    let of_job = |job: &Value| match job["template"].is_string() {
+        true => of_template(job, Level::Job),
+        false => {
+            let steps = job.pointer("/strategy/runOnce/deploy/steps").unwrap_or(&Value::Null);
+            of_steps(job, steps)
+        }
+    };
+    let of_stage = |stage: &Value| -> Vec<String> {
+        let own = of_template(stage, Level::Pipeline).into_iter();
+        own.chain(list(&stage["jobs"]).filter_map(of_job)).collect()
+    };
+    let of_jobs = list(&pipeline["jobs"]).filter_map(of_job);
+    list(&pipeline["stages"]).flat_map(of_stage).chain(of_jobs).collect()
+}
+
+/// That of a template of the suite; jobs of Azure that deploy nothing have none.
+fn of_template(used: &Value, level: Level) -> Option<String> {
+    let target = used["parameters"]["target"].as_str()?;
+    let path = used["template"].as_str()?.strip_suffix("@lakegate")?;
+    let name = path.rsplit('/').next()?;
+    match (level, name) {
+        (Level::Pipeline, "production.yml") | (Level::Job, "promote.yml") => {
+            Some(format!("{target}-model"))
+        }
+        (Level::Pipeline, "release.yml") | (Level::Job, "deploy.yml") => {
+            Some(format!("{target}-release"))
+        }
+        (_, "staging.yml") => Some(target.to_owned()),
         _ => None,
     }
 }
@@ -90,6 +120,12 @@ pub(super) async fn look(ctx: &Ctx, environments: &BTreeMap<String, bool>, check
     for (name, is_scheduled) in environments {
         let what = format!("environment {name}");
         match forge.gate(name).await {
+            // A list leaves out what the token may not see.
+            Ok(None) if ctx.host.dialect() == Dialect::Azure => checks.unknown(
+                (AREA, &what),
+                "is not there, or the build service may not read it",
+                "make it, with whoever must agree and its branches, or let the build service read it",
+            ),
             Ok(gate) => judge((AREA, &what), (name, *is_scheduled), gate, checks),
             Err(error) => checks.unknown(
                 (AREA, &what),

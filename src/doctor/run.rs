@@ -29,8 +29,9 @@ pub async fn run(ctx: Ctx, request: Request) -> Result<Outcome> {
     let environments = repository::look(&ctx, &request, &mut checks).await;
     repository::tools(&ctx, &request, &mut checks).await;
     repository::host(&ctx, &mut checks);
-    federation::look(&ctx, &environments, &mut checks).await;
-    if identity(&ctx, &mut checks).await {
+    let is_in = identity(&ctx, &mut checks).await;
+    federation::look(&ctx, &environments, is_in, &mut checks).await;
+    if is_in {
         let answers = data::warehouse(&ctx, &mut checks).await;
         if !checks.has_bad("repository") {
             data::deployment(&ctx, &request, &mut checks).await;

@@ -13,6 +13,14 @@ fn listed(value: &Value) -> impl Iterator<Item = Value> + use<> {
     value.as_array().cloned().unwrap_or_default().into_iter()
 }
 
+/// Whether a check lets some branches in only.
+fn narrows(settings: &Value) -> bool {
+    let allowed = settings["inputs"]["allowedBranches"].as_str().unwrap_or("*");
+    let mut each = allowed.split(',').map(str::trim);
+    settings["definitionRef"]["name"] == BRANCH_CONTROL
+        && !each.any(|branch| matches!(branch, "" | "*" | "refs/*" | "refs/heads/*"))
+}
+
 impl Azure {
     /// What is checked before a job runs in an environment; none where it is not there.
     pub(in crate::forge) async fn gate(&self, environment: &str) -> Result<Option<Gate>> {
@@ -42,9 +50,7 @@ impl Azure {
             prevents_self_review: approvals
                 .iter()
                 .any(|check| check["settings"]["requesterCannotBeApprover"] == true),
-            has_branches: checks
-                .iter()
-                .any(|check| check["settings"]["definitionRef"]["name"] == BRANCH_CONTROL),
+            has_branches: checks.iter().any(|check| narrows(&check["settings"])),
         }))
     }
 
@@ -72,5 +78,25 @@ impl Azure {
             })
         });
         Ok(given.collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_check_that_lets_every_branch_in_is_none() {
+        let check = |name: &str, branches: &str| {
+            let inputs = serde_json::json!({ "allowedBranches": branches });
+            serde_json::json!({ "definitionRef": { "name": name }, "inputs": inputs })
+        };
+        assert!(narrows(&check(BRANCH_CONTROL, "refs/heads/main")));
+        assert!(narrows(&check(BRANCH_CONTROL, "refs/heads/main, refs/heads/release/*")));
+        for open in ["*", "", "refs/heads/main, refs/heads/*"] {
+            assert!(!narrows(&check(BRANCH_CONTROL, open)), "{open}");
+        }
+        assert!(!narrows(&check("other", "refs/heads/main")));
+        assert!(!narrows(&serde_json::json!({ "definitionRef": { "name": BRANCH_CONTROL } })));
     }
 }
