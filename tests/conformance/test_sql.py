@@ -37,6 +37,20 @@ def test_rows_are_inserted_updated_deleted_and_merged(schema, run_sql):
     assert rows_of() == [["1", "one"], ["2", "B"], ["4", None], ["9", "nine"]]
 
 
+def test_each_change_has_a_time_of_its_own(schema, run_sql):
+    table = f"{schema}.t"
+    run_sql(f"CREATE TABLE {table} AS SELECT 1 AS id, current_timestamp() AS at")
+    seen = set()
+    for _ in range(3):
+        assert rows(run_sql(f"UPDATE {table} SET at = current_timestamp()")) == [["1"]]
+        [[at]] = rows(run_sql(f"SELECT at FROM {table}"))
+        seen.add(at)
+    merge = f"MERGE INTO {table} t USING (SELECT 1 AS id) s ON t.id = s.id WHEN MATCHED THEN UPDATE SET at = current_timestamp()"
+    run_sql(merge)
+    [[at]] = rows(run_sql(f"SELECT at FROM {table}"))
+    assert len(seen | {at}) == 4
+
+
 def test_a_table_can_be_read_as_it_was(schema, run_sql):
     table = f"{schema}.t"
     run_sql(f"CREATE TABLE {table} AS SELECT 1 AS id")

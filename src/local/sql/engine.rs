@@ -89,7 +89,7 @@ pub(crate) struct Engine {
     pub(super) statements: Statements,
     /// What sessions start from: to gather all functions takes longer than most statements.
     queries: OnceLock<SessionState>,
-    writes: OnceLock<Arc<SessionState>>,
+    writes: OnceLock<SessionContext>,
     /// One writer per table: statements queue instead of conflicting.
     writers: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
 }
@@ -121,7 +121,8 @@ impl Engine {
 
     /// For operations on a table's log.
     pub(super) fn writes(&self) -> Arc<SessionState> {
-        self.writes.get_or_init(|| Arc::new(create_session().state())).clone()
+        // Each operation has a time of its own, which it takes for now.
+        Arc::new(self.writes.get_or_init(|| create_session().into_inner()).state())
     }
 
     pub(super) fn writer(&self, table: &str) -> Arc<tokio::sync::Mutex<()>> {
