@@ -106,7 +106,22 @@ async fn of_run(ctx: &Ctx, statement: &Statement, host: &str) -> Result<Vec<Appr
         comment: given.comment,
         source: host.to_owned(),
     };
-    Ok(given.into_iter().map(approval).collect())
+    let judged: jiff::Timestamp = statement.at.parse().context("the evidence's time")?;
+    let (seen, unseen): (Vec<_>, Vec<_>) =
+        given.into_iter().map(approval).partition(|given| is_seen(given, judged));
+    for Approval { who, .. } in &unseen {
+        let who = who.as_deref().unwrap_or_default();
+        ctx.host.progress(&format!(
+            "what {who} approved is not counted: it was before the model was judged"
+        ));
+    }
+    Ok(seen)
+}
+
+/// Whether there was something to see when somebody agreed: Azure asks for approvals
+/// before a stage begins, which may judge the model itself. Clocks differ a little.
+fn is_seen(given: &Approval, judged: jiff::Timestamp) -> bool {
+    given.at.is_none_or(|at| at >= judged - jiff::SignedDuration::from_secs(60))
 }
 
 /// Writes down what people said, once each.
@@ -165,4 +180,27 @@ pub(super) async fn caller(ctx: &Ctx) -> Result<String> {
 pub(super) fn no_record() -> Fault {
     Fault::usage("nothing is recorded, so that no approval can be")
         .hint("set `record.schema` in lakegate.yml")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_agreed_to_unseen_does_not_count() {
+        let judged: jiff::Timestamp = "2026-05-01T12:00:00Z".parse().unwrap();
+        let given = |at: Option<&str>| {
+            let at = at.map(|at| at.parse().unwrap());
+            let approval = Approval {
+                who: Some("eve".into()),
+                at,
+                comment: String::new(),
+                source: "azure".into(),
+            };
+            is_seen(&approval, judged)
+        };
+        assert!(given(None) && given(Some("2026-05-01T12:00:01Z")));
+        assert!(given(Some("2026-05-01T11:59:30Z")), "clocks differ");
+        assert!(!given(Some("2026-05-01T11:40:00Z")));
+    }
 }
