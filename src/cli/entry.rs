@@ -254,12 +254,17 @@ where
             let request = request(step.own, &config)?;
             Ok((config, request))
         });
-        let about = asked.as_ref().ok().and_then(|(_, request)| request.about());
-        let stem = super::publish::stem(command, about);
-        if !asked.as_ref().is_ok_and(|(_, request)| request.reads_reports()) {
+        let (config, request) = match asked {
+            Ok(asked) => asked,
+            Err(error) => {
+                step.publishing.clear_all(command)?;
+                return Err(error);
+            }
+        };
+        let stem = super::publish::stem(command, request.about());
+        if !request.reads_reports() {
             step.publishing.clear(&stem)?;
         }
-        let (config, request) = asked?;
         let needed = request.needs_workspace();
         let connected = step.connection.connect(&config, env, &host, needed).await?;
         let ctx = Ctx {

@@ -7,6 +7,7 @@ use anyhow::Result;
 use super::exit::{self, FailOn};
 use super::{manifests, stdout};
 use crate::host::{Dialect, Host};
+use crate::names::Sha256;
 use crate::report::{Finding, Outcome, Severity, Verdict};
 use crate::sys::fs;
 
@@ -32,9 +33,23 @@ impl Publishing {
     /// Takes an earlier run's files away: after a failure, they would be taken
     /// for this run's. A plan stays, as the next run is to apply it.
     pub(super) fn clear(&self, stem: &str) -> Result<()> {
-        for (name, is_folder, _) in fs::entries(&self.report_dir)?.unwrap_or_default() {
+        self.clear_those(|name| {
             let rest = name.strip_prefix(stem).and_then(|rest| rest.strip_prefix('.'));
-            if rest.is_some_and(is_taken_away) && !is_folder {
+            rest.is_some_and(is_taken_away)
+        })
+    }
+
+    /// The same for all steps of a command, where it is not known which one this is.
+    pub(super) fn clear_all(&self, command: &str) -> Result<()> {
+        self.clear_those(|name| {
+            let own = name.strip_prefix(command).is_some_and(|rest| rest.starts_with('.'));
+            own && !name.ends_with(".plan.json")
+        })
+    }
+
+    fn clear_those(&self, is_own: impl Fn(&str) -> bool) -> Result<()> {
+        for (name, is_folder, _) in fs::entries(&self.report_dir)?.unwrap_or_default() {
+            if is_own(&name) && !is_folder {
                 fs::remove(self.report_dir.join(name))?;
             }
         }
@@ -114,12 +129,18 @@ fn is_taken_away(rest: &str) -> bool {
     }
 }
 
-/// How the reports of a step are named: those of another job go by its name.
+/// How the reports of a step are named: those of another job go by its name, which
+/// may be any, and longer than files may be called.
 pub(super) fn stem(command: &str, about: Option<&str>) -> String {
+    const LONGEST: usize = 100;
     let Some(about) = about else { return command.to_owned() };
-    let plain = |char: char| if char.is_alphanumeric() || "-_".contains(char) { char } else { '-' };
-    let about: String = about.chars().map(plain).take(80).collect();
-    format!("{command}.{about}")
+    let is_plain = |char: char| char.is_ascii_alphanumeric() || "-_".contains(char);
+    let name: String =
+        about.chars().map(|char| if is_plain(char) { char } else { '-' }).take(LONGEST).collect();
+    if name == about {
+        return format!("{command}.{name}");
+    }
+    format!("{command}.{name}-{}", Sha256::of(about).short())
 }
 
 #[cfg(test)]
@@ -140,6 +161,14 @@ mod tests {
         }
         assert_eq!(stem("model-gate", None), "model-gate");
         assert_eq!(stem("job-run", Some("train")), "job-run.train");
-        assert_eq!(stem("job-run", Some("../[dev] x.y")), "job-run.----dev--x-y");
+        let others = ["../[dev] x.y", "..-[dev] x.y", &"列".repeat(200)].map(|name| {
+            let stem = stem("job-run", Some(name));
+            assert!(
+                stem.len() < 160 && !stem["job-run.".len()..].contains(['.', '/', ' ']),
+                "{stem}"
+            );
+            stem
+        });
+        assert_ne!(others[0], others[1]);
     }
 }

@@ -237,14 +237,44 @@ async fn every_question_to_a_table_is_answered() {
             columns.iter().map(|(column, kind, _)| format!("`{column}` {kind}")).collect();
         let made = format!("CREATE TABLE main.default.{name} ({})", columns.join(", "));
         served.sql(&made).await;
+        // Two rows a day apart, of all that a question may ask for.
+        let cells = |day: u32| {
+            let cell = |(column, kind, _): &(&str, &str, &str)| match (*column, *kind) {
+                ("at", _) => format!("'2026-05-0{day}T00:00:00Z'"),
+                ("phase", _) => "'outcome'".to_owned(),
+                ("alias", _) => "'champion'".to_owned(),
+                ("state", _) => "'drift'".to_owned(),
+                ("rule_verdict", _) => "'fail'".to_owned(),
+                ("verdict", _) => format!("'{}'", if day == 1 { "pass" } else { "fail" }),
+                ("kind", _) => "'approval'".to_owned(),
+                ("lease_until", _) => "9999999999999".to_owned(),
+                (_, "STRING") => "'x'".to_owned(),
+                (_, "BOOLEAN") => "true".to_owned(),
+                _ => day.to_string(),
+            };
+            format!("({})", columns_of(name).iter().map(cell).collect::<Vec<_>>().join(", "))
+        };
+        let filled = format!("INSERT INTO main.default.{name} VALUES {}, {}", cells(1), cells(2));
+        served.sql(&filled).await;
     }
     let questions = blocks("sql");
     assert!(questions.len() >= lakegate::record::TABLES.len());
+    let mut answers = String::new();
     for (place, text) in questions {
         let asked = lakegate::databricks::sql::Statement::new(&text);
         let answer = served.client().sql("local", &asked).await;
-        assert!(answer.is_ok_and(|answer| answer.rows.is_empty()), "{place}");
+        answers.push_str(&format!("{}\n", place.split(':').next().unwrap()));
+        for row in answer.unwrap_or_else(|error| panic!("{place}: {error}")).rows {
+            let cells = row.into_iter().map(|cell| cell.unwrap_or_else(|| "-".to_owned()));
+            answers.push_str(&format!("  {}\n", cells.collect::<Vec<_>>().join(" | ")));
+        }
     }
+    insta::assert_snapshot!(answers);
+}
+
+fn columns_of(table: &str) -> &'static [lakegate::record::Column] {
+    let found = lakegate::record::TABLES.into_iter().find(|(name, ..)| *name == table);
+    found.unwrap().2
 }
 
 /// What the programs can say.

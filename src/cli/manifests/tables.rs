@@ -7,7 +7,7 @@ use crate::record::TABLES;
 /// What a table is asked: the command that writes it, the question, the statement.
 struct Asked {
     table: &'static str,
-    by: &'static str,
+    by: &'static [&'static str],
     question: &'static str,
     statement: &'static str,
 }
@@ -15,7 +15,7 @@ struct Asked {
 const ASKED: [Asked; 8] = [
     Asked {
         table: "merge_tests",
-        by: "merge-test",
+        by: &["merge-test"],
         question: "How many runs pass, by month?",
         statement: "\
 SELECT substr(at, 1, 7) AS month, count(*) AS runs,
@@ -26,7 +26,7 @@ ORDER BY month",
     },
     Asked {
         table: "deployments",
-        by: "bundle-deploy",
+        by: &["bundle-deploy"],
         question: "What runs where, and since when?",
         statement: "\
 SELECT workspace, target, bundle, release, commit_id, actor, at
@@ -36,7 +36,7 @@ WHERE place = 1 AND kind <> 'destroy'",
     },
     Asked {
         table: "gate_results",
-        by: "model-gate",
+        by: &["model-gate"],
         question: "Which rules reject most?",
         statement: "\
 SELECT model, kind, rule, count(DISTINCT evidence) AS rejected
@@ -47,7 +47,7 @@ ORDER BY rejected DESC",
     },
     Asked {
         table: "sign_offs",
-        by: "model-promote",
+        by: &["model-promote"],
         question: "Who agreed to which version, and who overruled a gate?",
         statement: "\
 SELECT model, version, kind, who, source, reason, at
@@ -57,8 +57,8 @@ ORDER BY at",
     },
     Asked {
         table: "promotions",
-        by: "model-promote",
-        question: "Which version was the champion, from when to when?",
+        by: &["model-promote", "drift-check"],
+        question: "Which version had the alias, from when to when? (`champion` is that of `promotion.alias`.)",
         statement: "\
 SELECT model, to_version AS version, at AS since,
        lead(at) OVER (PARTITION BY model ORDER BY at) AS until, actor, reason
@@ -68,7 +68,7 @@ ORDER BY model, at",
     },
     Asked {
         table: "promotion_fences",
-        by: "model-promote",
+        by: &["model-promote", "drift-check"],
         question: "Who moves an alias at this moment?",
         statement: "\
 SELECT model, alias, holder, epoch
@@ -77,7 +77,7 @@ WHERE lease_until > unix_millis(current_timestamp())",
     },
     Asked {
         table: "drift_results",
-        by: "drift-check",
+        by: &["drift-check"],
         question: "Which columns drift most often?",
         statement: "\
 SELECT current, column_name, count(*) AS checks,
@@ -89,7 +89,7 @@ ORDER BY drifted DESC",
     },
     Asked {
         table: "drift_decisions",
-        by: "drift-check",
+        by: &["drift-check"],
         question: "What did drift lead to?",
         statement: "\
 SELECT window_id, state, reaction, target, reason, run_url, at
@@ -107,8 +107,12 @@ pub(super) fn pages() -> Vec<(String, String)> {
         let mut page = format!("# {name}\n\n{about}\n");
         if let Some(asked) = ASKED.iter().find(|asked| asked.table == name) {
             let Asked { by, question, statement, .. } = asked;
-            _ = writeln!(all, "| [`{name}`](tables/{name}.md) | [`{by}`]({by}.md) | {about} |");
-            _ = writeln!(page, "\nWritten by [`{by}`](../{by}.md). {question}");
+            let links = |up: &str| {
+                let links = by.iter().map(|by| format!("[`{by}`]({up}{by}.md)"));
+                links.collect::<Vec<_>>().join(" and ")
+            };
+            _ = writeln!(all, "| [`{name}`](tables/{name}.md) | {} | {about} |", links(""));
+            _ = writeln!(page, "\nWritten by {}. {question}", links("../"));
             _ = writeln!(page, "\n```sql\n{statement}\n```");
         }
         _ = writeln!(page, "\n| column | type | |\n|---|---|---|");
