@@ -72,14 +72,20 @@ fn named(targets: &[String], names: &[&str]) -> Option<String> {
 /// deploy releases.
 pub(super) type Roles = [Option<String>; 3];
 
+/// Instead of a target: nothing is deployed there. A target of this name is one.
+pub(super) const NONE: &str = "none";
+
 /// The targets that were named, else those that the bundle shows.
 pub(super) fn roles(targets: &[String], default: Option<String>, asked: Roles) -> Roles {
     let [test, staging, production] = asked;
-    let production = production.or_else(|| named(targets, &PRODUCTION));
+    let or = |asked: Option<String>, shown: &[&str]| match asked {
+        Some(name) => Some(name).filter(|name| name != NONE || targets.contains(name)),
+        None => named(targets, shown),
+    };
+    let production = or(production, &PRODUCTION);
     let default = default.filter(|target| Some(target) != production.as_ref());
     let test = test.or(default).or_else(|| named(targets, &["dev", "test", "local"]));
-    let staging = staging.or_else(|| named(targets, &["staging", "stage", "test"]));
-    [test, staging, production]
+    [test, or(staging, &["staging", "stage", "test"]), production]
 }
 
 pub(super) fn targets(
@@ -87,7 +93,8 @@ pub(super) fn targets(
     default: Option<String>,
     asked: Roles,
 ) -> Result<Targets, String> {
-    for name in asked.iter().flatten() {
+    let [test, others @ ..] = &asked;
+    for name in test.iter().chain(others.iter().flatten().filter(|name| *name != NONE)) {
         if !targets.contains(name) {
             return Err(format!("the bundle has no target `{name}`: {}", targets.join(", ")));
         }
@@ -247,8 +254,8 @@ mod tests {
     #[test]
     fn targets_are_known_by_their_usual_names() {
         let all = ["dev", "staging", "prod"].map(str::to_owned);
-        const NONE: Roles = [None, None, None];
-        let found = targets(&all, Some("dev".into()), NONE).unwrap();
+        const OPEN: Roles = [None, None, None];
+        let found = targets(&all, Some("dev".into()), OPEN).unwrap();
         assert_eq!(
             found,
             Targets {
@@ -262,15 +269,21 @@ mod tests {
             targets(&all, None, [None, None, Some(live)]).unwrap_err().contains("no target `live`")
         );
         let other = ["a".to_owned()];
-        assert!(targets(&other, None, NONE).unwrap_err().contains("--test-target"));
+        assert!(targets(&other, None, OPEN).unwrap_err().contains("--test-target"));
         // Never in production, though it is the default.
-        let found = targets(&all, Some("prod".into()), NONE).unwrap();
+        let found = targets(&all, Some("prod".into()), OPEN).unwrap();
         assert_eq!(found.test, "dev");
         let prod = "prod".to_owned();
         let refused = targets(&all, None, [Some(prod), None, None]).unwrap_err();
         assert!(refused.contains("tested in production"), "{refused}");
+        let none = || Some(NONE.to_owned());
+        let found = targets(&all, Some("dev".into()), [None, none(), none()]).unwrap();
+        assert_eq!((found.staging, found.production), (None, None));
+        assert!(
+            targets(&all, None, [none(), None, None]).unwrap_err().contains("no target `none`")
+        );
         let number = ["1.10".to_owned()];
-        assert!(targets(&number, Some("1.10".into()), NONE).unwrap_err().contains("rename"));
+        assert!(targets(&number, Some("1.10".into()), OPEN).unwrap_err().contains("rename"));
     }
 
     #[test]

@@ -88,6 +88,10 @@ fn runner(choices: &Choices) -> Result<Option<String>> {
         let message = format!("--runner `{runner}` names nobody");
         return Err(Fault::usage(message).hint("labels, an image, or a pool").into());
     }
+    if choices.host == Some(Where::Azure) && runner.contains(',') {
+        let message = format!("--runner `{runner}`: Azure's agents are an image or one pool");
+        return Err(Fault::usage(message).into());
+    }
     Ok(Some(runner.to_owned()))
 }
 

@@ -78,11 +78,11 @@ pub(super) struct Choices {
     #[arg(long, value_name = "TARGET")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) test_target: Option<String>,
-    /// The target that the main branch is deployed to (default: staging)
+    /// The target that the main branch is deployed to, or none (default: staging)
     #[arg(long, value_name = "TARGET")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) staging_target: Option<String>,
-    /// The target that releases are deployed to (default: prod, production)
+    /// The target that releases are deployed to, or none (default: prod, production)
     #[arg(long, value_name = "TARGET")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) production_target: Option<String>,

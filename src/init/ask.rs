@@ -3,7 +3,7 @@
 use anyhow::Result;
 use clap::ValueEnum;
 
-use super::adopt::Roles;
+use super::adopt::{NONE, Roles};
 use super::args::{Choices, On, Where, Workflows};
 use crate::host::Host;
 
@@ -41,30 +41,34 @@ pub(super) fn fill_targets(
         (&mut choices.staging_target, "Which target is the main branch deployed to?"),
         (&mut choices.production_target, "Which target are releases deployed to?"),
     ];
-    for ((choice, question), shown) in open.into_iter().zip(shown) {
+    // Nothing is deployed to a workspace that ends with its job.
+    let count = if choices.workspace == Some(On::Embedded) { 1 } else { open.len() };
+    for (at, ((choice, question), shown)) in open.into_iter().zip(shown).take(count).enumerate() {
         if choice.is_none() {
-            *choice = name(question, names, shown.as_deref(), host, read)?;
+            let none = (at > 0).then_some(NONE);
+            *choice = name(question, (names, none), shown.as_deref(), host, read)?;
         }
     }
     Ok(())
 }
 
-/// One of some names; nothing typed is the default, which may be none of them.
+/// One of some names, or the word for none of them; nothing typed is the default.
 fn name(
     question: &str,
-    names: &[String],
+    (names, none): (&[String], Option<&str>),
     default: Option<&str>,
     host: &Host,
     read: Answers<'_>,
 ) -> Result<Option<String>> {
-    host.say(&format!("{question} ({})", names.join(", ")));
+    let all: Vec<&str> = names.iter().map(String::as_str).chain(none).collect();
+    host.say(&format!("{question} ({})", all.join(", ")));
     loop {
-        host.say(&format!("[{}]", default.unwrap_or("none")));
+        host.say(&format!("[{}]", default.or(none).unwrap_or_default()));
         let typed = read()?;
         match typed.trim() {
             // What the bundle shows is found again, also when it is renamed.
             "" => return Ok(None),
-            typed if names.iter().any(|name| name == typed) => return Ok(Some(typed.to_owned())),
+            typed if all.contains(&typed) => return Ok(Some(typed.to_owned())),
             typed => host.say(&format!("`{typed}` is none of these")),
         }
     }
@@ -131,15 +135,21 @@ mod tests {
     fn a_bundle_of_several_targets_is_asked_about() {
         let host = Host::detect(std::sync::Arc::new(Env::default()), std::io::sink());
         let names = ["dev", "south", "prod"].map(str::to_owned);
-        let mut typed: VecDeque<&str> = ["nort\n", "south\n", "\n"].into();
+        let mut typed: VecDeque<&str> = ["none\n", "south\n", "none\n"].into();
         let mut choices =
             Choices { production_target: Some("prod".to_owned()), ..Choices::default() };
         let shown = [Some("dev".to_owned()), None, Some("prod".to_owned())];
         let mut read = || Ok(typed.pop_front().unwrap().to_owned());
         fill_targets(&mut choices, &names, &shown, &host, &mut read).unwrap();
-        assert_eq!(choices.roles(), [Some("south".into()), None, Some("prod".into())]);
+        assert_eq!(choices.roles(), ["south", NONE, "prod"].map(|name| Some(name.to_owned())));
         let mut none = || -> Result<String> { panic!("nothing is open") };
         fill_targets(&mut Choices::default(), &names[..1], &shown, &host, &mut none).unwrap();
+        let mut embedded = Choices {
+            workspace: Some(On::Embedded),
+            test_target: Some("dev".to_owned()),
+            ..Choices::default()
+        };
+        fill_targets(&mut embedded, &names, &shown, &host, &mut none).unwrap();
     }
 
     #[test]

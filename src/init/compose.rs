@@ -126,11 +126,15 @@ fn labels_as_json(runner: &str) -> String {
     json.to_string().replace('\'', "''")
 }
 
-/// Agents of Azure: an image of its own, or a pool.
+/// Agents of Azure: an image that it has, or a pool.
 fn agents(runner: &str) -> String {
-    let is_image = ["ubuntu-", "windows-", "macos-", "macOS-"];
-    let key =
-        if is_image.iter().any(|start| runner.starts_with(start)) { "vmImage" } else { "name" };
+    let is_version = |version: &str| {
+        version == "latest" || version.chars().all(|char| char.is_ascii_digit() || char == '.')
+    };
+    let is_image = runner.split_once('-').is_some_and(|(system, version)| {
+        ["ubuntu", "windows", "macos", "macOS"].contains(&system) && is_version(version)
+    });
+    let key = if is_image { "vmImage" } else { "name" };
     format!("{key}: {}", scalar(runner))
 }
 
@@ -150,6 +154,7 @@ fn values(answers: &Answers) -> Value {
         own_agents => answers.runner.is_some(),
         pool => (),
         alone => false,
+        suffix => "",
         artifact => "$(artifact)",
         digest => "$(digest)",
         config => (),
@@ -237,6 +242,8 @@ mod tests {
         assert_eq!(labels_as_json("big"), "\"big\"");
         assert_eq!(labels_as_json("it's,linux"), r#"["it''s","linux"]"#);
         assert_eq!(agents("ubuntu-24.04"), "vmImage: ubuntu-24.04");
+        assert_eq!(agents("windows-2022"), "vmImage: windows-2022");
         assert_eq!(agents("our pool"), "name: our pool");
+        assert_eq!(agents("ubuntu-agents"), "name: ubuntu-agents");
     }
 }

@@ -50,6 +50,11 @@ fn left_out(answers: &Answers) -> Vec<String> {
             quoted(answers.unused.iter().map(String::as_str))
         ));
     }
+    if let Some(runner) = &answers.runner {
+        lines.push(format!(
+            "merge requests run on `{runner}`, too: on machines of your own that outlive a job, whoever may open one leaves there what the next job meets"
+        ));
+    }
     if targets.staging.is_none() {
         lines.push("no target is called staging: nothing is deployed from the main branch; name it with --staging-target".to_owned());
     }

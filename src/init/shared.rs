@@ -13,7 +13,7 @@ use super::render::{Ci, Form, Templates};
 use crate::names::camel;
 
 /// A parameter of Azure's templates.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Copy, Serialize)]
 struct Parameter {
     name: &'static str,
     words: &'static str,
@@ -32,7 +32,7 @@ const fn parameter(
 }
 
 /// All of them, in the order in which they are declared.
-const PARAMETERS: [Parameter; 16] = [
+const PARAMETERS: [Parameter; 17] = [
     parameter("target", "string", None, "The target; its variable group is lakegate-<target>"),
     parameter(
         "version",
@@ -82,6 +82,12 @@ const PARAMETERS: [Parameter; 16] = [
     parameter("pool", "object", Some("{vmImage: ubuntu-latest}"), "The agents"),
     parameter("folder", "string", Some("."), "The folder of databricks.yml"),
     parameter("config", "string", Some("lakegate.yml"), "The configuration file"),
+    parameter(
+        "suffix",
+        "string",
+        Some("''"),
+        "Behind the names of what it publishes, where a run has several of its kind, each in a stage of its own",
+    ),
     parameter("dependsOn", "object", Some("[]"), "The jobs that come first"),
     parameter("condition", "string", Some("succeeded()"), "When the job runs"),
 ];
@@ -109,6 +115,8 @@ struct Part {
     about: &'static str,
     /// What its steps are told.
     told: Told,
+    /// Whether somebody may have to agree before it.
+    waits: bool,
     /// Variables that its job has beyond those of the sign-in: the name, and the parameter.
     handed: &'static [(&'static str, &'static str)],
 }
@@ -121,6 +129,7 @@ const PARTS: [Part; 8] = [
         block: "test",
         about: "Tests a merge request: unit tests on the agent, then the jobs that it touches.",
         told: &["python", "folder"],
+        waits: false,
         handed: &[],
     },
     Part {
@@ -129,6 +138,7 @@ const PARTS: [Part; 8] = [
         block: "deploy",
         about: "Plans and deploys what came to the main branch.",
         told: &["target", "python", "folder"],
+        waits: true,
         handed: &[],
     },
     Part {
@@ -137,6 +147,7 @@ const PARTS: [Part; 8] = [
         block: "build",
         about: "Packs a tested commit; `pack.manifest_digest` and `handover.artifact` are its outputs.",
         told: &["version", "python", "folder"],
+        waits: false,
         handed: &[],
     },
     Part {
@@ -145,6 +156,7 @@ const PARTS: [Part; 8] = [
         block: "deploy",
         about: "Proves every byte of a release, and deploys it.",
         told: &["target", "artifact", "digest", "folder"],
+        waits: true,
         handed: &[("artifact", "artifact"), ("digest", "digest")],
     },
     Part {
@@ -153,6 +165,7 @@ const PARTS: [Part; 8] = [
         block: "train",
         about: "Refreshes features, trains and judges; `handover.artifact` is the evidence.",
         told: &["featuresJob", "trainJob", "evaluateJob", "checkJob", "folder"],
+        waits: false,
         handed: &[TARGET],
     },
     Part {
@@ -161,6 +174,7 @@ const PARTS: [Part; 8] = [
         block: "promote",
         about: "Moves the alias to the version of the evidence.",
         told: &["artifact"],
+        waits: true,
         handed: &[TARGET, ("artifact", "artifact")],
     },
     Part {
@@ -169,6 +183,7 @@ const PARTS: [Part; 8] = [
         block: "score",
         about: "Scores with the champion.",
         told: &["scoreJob"],
+        waits: false,
         handed: &[TARGET],
     },
     Part {
@@ -177,14 +192,34 @@ const PARTS: [Part; 8] = [
         block: "watch",
         about: "Compares the features with the baseline.",
         told: &["folder"],
+        waits: false,
         handed: &[TARGET],
     },
 ];
 
 /// The parameters of these names, in their own order.
 fn parameters(names: &[&str]) -> Value {
-    let of_these = |parameter: &&Parameter| names.contains(&parameter.name);
-    let found: Vec<&Parameter> = PARAMETERS.iter().filter(of_these).collect();
+    let of_these = |parameter: &Parameter| names.contains(&parameter.name);
+    let found: Vec<Parameter> = PARAMETERS.into_iter().filter(of_these).collect();
+    Value::from(Serde(&found))
+}
+
+/// The same for one job: a part that is there to score has a job that does.
+fn parameters_of(part: &Part, names: &[&str]) -> Value {
+    let own = |mut parameter: Parameter| {
+        match parameter.name {
+            "scoreJob" => {
+                parameter.default = None;
+                parameter.words = "The key of the job that scores with the champion";
+            }
+            // Whatever somebody says, it is for those who come after what went well.
+            "condition" if part.waits => parameter.default = Some("'true'"),
+            _ => {}
+        }
+        parameter
+    };
+    let of_these = |parameter: &Parameter| names.contains(&parameter.name);
+    let found: Vec<Parameter> = PARAMETERS.into_iter().filter(of_these).map(own).collect();
     Value::from(Serde(&found))
 }
 
@@ -220,7 +255,13 @@ fn job(templates: &Templates, part: &Part) -> Result<String> {
         context! { name => *name, value => input(Ci::Azure, parameter) }
     };
     let handed: Value = part.handed.iter().map(variable).collect();
-    let own = context! { alone => true, handed => handed };
+    let condition = input(Ci::Azure, "condition");
+    let own = context! {
+        alone => true,
+        handed => handed,
+        suffix => input(Ci::Azure, "suffix"),
+        condition => if part.waits { format!("and(succeeded(), {condition})") } else { condition },
+    };
     let values = context! { ..own, ..values(Ci::Azure) };
     let body = templates.block(part.template, part.block, &values)?;
     file(templates, part, "jobs", &told, &body)
@@ -230,6 +271,7 @@ fn steps(templates: &Templates, part: &Part) -> Result<String> {
     let given = context! {
         artifact => input(Ci::Azure, "artifact"),
         digest => input(Ci::Azure, "digest"),
+        suffix => input(Ci::Azure, "suffix"),
     };
     let values = context! { ..given, ..values(Ci::Azure) };
     let body = templates.block(part.template, &format!("{}_steps", part.block), &values)?;
@@ -243,10 +285,13 @@ fn file(
     told: &[&str],
     body: &str,
 ) -> Result<String> {
+    let publishes = body.contains("parameters.suffix");
+    let told: Vec<&str> = told.iter().copied().chain(publishes.then_some("suffix")).collect();
     templates.part(&context! {
         about => part.about,
         level => level,
-        parameters => parameters(told),
+        waits => part.waits,
+        parameters => parameters_of(part, &told),
         body => body,
     })
 }
@@ -293,6 +338,7 @@ fn inputs(ci: Ci) -> Value {
     context! {
         embedded => false,
         alone => false,
+        suffix => "",
         artifact => "$(artifact)",
         digest => "$(digest)",
         main => "the main branch",

@@ -130,7 +130,7 @@ pub(crate) fn combinations() -> Vec<(Option<&'static str>, Vec<&'static str>)> {
         }
     }
     all.push((None, vec!["--main=trunk", "--python=3.11", "--test-target=staging"]));
-    let own = ["--runner=self-hosted,linux", "--test-target=local"];
+    let own = ["--runner=self-hosted", "--test-target=local"];
     all.push((None, own.to_vec()));
     all.push((None, own.iter().copied().chain(["--workflows=call"]).collect()));
     all
