@@ -41,9 +41,11 @@ impl Claim {
         ))
     }
 
-    /// Whose deployment it is, for those who are in no repository.
-    pub(super) fn told(&self) -> Option<&str> {
-        self.owner.as_deref().filter(|_| self.here.is_none())
+    /// Says whose deployment it is to those who are in no repository.
+    pub(super) fn tell(&self, ctx: &Ctx) {
+        if let (Some(owner), None) = (&self.owner, &self.here) {
+            ctx.host.progress(&format!("this is the deployment of the repository `{owner}`"));
+        }
     }
 
     /// Notes that this repository deploys here, before it makes anything.

@@ -115,9 +115,7 @@ impl<'a> Work<'a> {
             deployment::known(ctx, &source.bundle),
             Claim::check(ctx, &request.policy, &source.bundle)
         )?;
-        if let Some(owner) = claim.told() {
-            ctx.host.progress(&format!("this is the deployment of the repository `{owner}`"));
-        }
+        claim.tell(ctx);
         let has_wheels = source.release.is_some() && !source.bundle.artifacts.is_empty();
         let wanted = request.wanted.engine;
         let engine = engine::choose(ctx, wanted, &request.policy, &known.0, has_wheels).await?;
@@ -302,7 +300,7 @@ async fn destroy(ctx: &Ctx, request: &Request) -> Result<Outcome> {
     };
     let step_key = wanted.step_key.as_deref();
     let agree = async |plan: &Plan| {
-        Claim::check(ctx, &request.policy, bundle).await?;
+        Claim::check(ctx, &request.policy, bundle).await?.tell(ctx);
         Ok(policy(plan).is_empty())
     };
     let removed = deployment::remove(ctx, bundle, step_key, agree).await?;
@@ -342,15 +340,15 @@ async fn status(ctx: &Ctx, wanted: &Wanted) -> Result<Outcome> {
     let title = format!("{} at {}", bundle.name, bundle.target);
     let mut report = Report::new("bundle-deploy", title);
     report.fact("workspace", ctx.client.host());
+    if let Some(owner) = store.owner().await? {
+        report.fact("repository", owner);
+    }
     if found.state.serial == 0 && found.state.state.is_empty() {
         return Ok(Outcome::new(report.concluded(Verdict::Pass, "nothing is deployed here"))
             .output("deployed", "false"));
     }
     report.fact("serial", found.state.serial.to_string());
     report.fact("deployed by", found.state.cli_version.clone());
-    if let Some(owner) = store.owner().await? {
-        report.fact("repository", owner);
-    }
     if let Some(lock) = store.holder().await? {
         report.fact("locked by", format!("{} since {}", lock.user, lock.acquisition_time));
     }

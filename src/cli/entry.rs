@@ -254,17 +254,13 @@ where
             let request = request(step.own, &config)?;
             Ok((config, request))
         });
-        let (config, request) = match asked {
-            Ok(asked) => asked,
-            Err(error) => {
-                step.publishing.clear_all(command)?;
-                return Err(error);
-            }
-        };
-        let stem = super::publish::stem(command, request.about());
-        if !request.reads_reports() {
+        // Where it is not known what a step is about, nothing of others is taken away.
+        let about = asked.as_ref().ok().and_then(|(_, request)| request.about());
+        let stem = super::publish::stem(command, about);
+        if !asked.as_ref().is_ok_and(|(_, request)| request.reads_reports()) {
             step.publishing.clear(&stem)?;
         }
+        let (config, request) = asked?;
         let needed = request.needs_workspace();
         let connected = step.connection.connect(&config, env, &host, needed).await?;
         let ctx = Ctx {

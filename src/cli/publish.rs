@@ -33,23 +33,9 @@ impl Publishing {
     /// Takes an earlier run's files away: after a failure, they would be taken
     /// for this run's. A plan stays, as the next run is to apply it.
     pub(super) fn clear(&self, stem: &str) -> Result<()> {
-        self.clear_those(|name| {
-            let rest = name.strip_prefix(stem).and_then(|rest| rest.strip_prefix('.'));
-            rest.is_some_and(is_taken_away)
-        })
-    }
-
-    /// The same for all steps of a command, where it is not known which one this is.
-    pub(super) fn clear_all(&self, command: &str) -> Result<()> {
-        self.clear_those(|name| {
-            let own = name.strip_prefix(command).is_some_and(|rest| rest.starts_with('.'));
-            own && !name.ends_with(".plan.json")
-        })
-    }
-
-    fn clear_those(&self, is_own: impl Fn(&str) -> bool) -> Result<()> {
         for (name, is_folder, _) in fs::entries(&self.report_dir)?.unwrap_or_default() {
-            if is_own(&name) && !is_folder {
+            let rest = name.strip_prefix(stem).and_then(|rest| rest.strip_prefix('.'));
+            if rest.is_some_and(is_taken_away) && !is_folder {
                 fs::remove(self.report_dir.join(name))?;
             }
         }

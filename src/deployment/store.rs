@@ -137,7 +137,7 @@ impl<'a> Store<'a> {
         let context = &ctx.context;
         let run = context.run_id.as_ref().map(|id| LockRun {
             host: context.host.to_owned(),
-            repository: context.repository.clone().unwrap_or_default(),
+            repository: context.origin.clone().unwrap_or_default(),
             id: id.clone(),
         });
         let lock = Lock {
@@ -194,7 +194,7 @@ impl<'a> Store<'a> {
     async fn is_over(&self, ctx: &Ctx, holder: &Lock) -> bool {
         let Some(run) = &holder.run else { return false };
         let here = &ctx.context;
-        if run.host != here.host || Some(&run.repository) != here.repository.as_ref() {
+        if run.host != here.host || Some(&run.repository) != here.origin.as_ref() {
             return false;
         }
         // Another attempt or step of this very run may hold it.

@@ -16,6 +16,8 @@ pub struct Context {
     pub branch: Option<String>,
     pub run_id: Option<String>,
     pub attempt: Option<String>,
+    /// What begins once whoever must agree has: a job of GitHub, a stage of Azure.
+    pub stage: Option<String>,
     /// The step's own key within the run.
     pub step: Option<String>,
     /// The machine that the step runs on: jobs of one matrix have no other
@@ -76,6 +78,7 @@ fn github(env: &Env, event: Option<&serde_json::Value>) -> Context {
         branch: owned(env.get("GITHUB_HEAD_REF").or(env.get("GITHUB_REF_NAME"))),
         run_id: owned(env.get("GITHUB_RUN_ID")),
         attempt: owned(env.get("GITHUB_RUN_ATTEMPT")),
+        stage: owned(env.get("GITHUB_JOB")),
         step: step_key(&[env.get("GITHUB_JOB"), env.get("GITHUB_ACTION")]),
         runner: owned(env.get("RUNNER_NAME")),
         merge_request: number,
@@ -115,6 +118,7 @@ fn azure(env: &Env) -> Context {
         branch: source.map(|branch| branch.trim_start_matches("refs/heads/").to_owned()),
         run_id: owned(env.get("BUILD_BUILDID")),
         attempt: owned(env.get("SYSTEM_JOBATTEMPT")),
+        stage: owned(env.get("SYSTEM_STAGENAME")),
         step: step_key(&[
             env.get("SYSTEM_STAGENAME"),
             env.get("SYSTEM_JOBNAME"),
@@ -132,23 +136,33 @@ fn azure(env: &Env) -> Context {
     }
 }
 
-/// `acme/ml/flights`; a repository elsewhere has a whole name of its own.
+/// `acme/ml/flights` of `https://acme@dev.azure.com/acme/ml/_git/flights`: a pipeline may
+/// build a repository of another project. One elsewhere has a whole name of its own.
 fn origin_at_azure(env: &Env) -> Option<String> {
     let name = env.get("BUILD_REPOSITORY_NAME")?;
-    let place = || {
-        let project = env.get("SYSTEM_TEAMPROJECT")?;
-        Some(format!("{}/{project}/{name}", organisation(env)?))
+    let address = env.get("BUILD_REPOSITORY_URI").and_then(|uri| url::Url::parse(uri).ok());
+    let path: Vec<&str> = address.iter().filter_map(url::Url::path_segments).flatten().collect();
+    let Some(at) = path.iter().position(|part| *part == "_git") else {
+        return Some(name.to_owned());
     };
-    if name.contains('/') { Some(name.to_owned()) } else { place() }
+    let repository = path.get(at + 1)?;
+    let organisation = address.as_ref().and_then(organisation_of)?;
+    let own = |part: &&&str| **part != organisation && **part != "DefaultCollection";
+    // Without one, the project is called as its repository is.
+    let project = path[..at].iter().rfind(own).unwrap_or(repository);
+    Some(format!("{organisation}/{project}/{repository}"))
 }
 
 /// The organisation of Azure DevOps: of `https://dev.azure.com/acme/`, or of
 /// `https://acme.visualstudio.com/`.
 pub fn organisation(env: &Env) -> Option<String> {
-    let address = url::Url::parse(env.get("SYSTEM_COLLECTIONURI")?).ok()?;
+    organisation_of(&url::Url::parse(env.get("SYSTEM_COLLECTIONURI")?).ok()?)
+}
+
+fn organisation_of(address: &url::Url) -> Option<String> {
     match address.host_str()?.strip_suffix(".visualstudio.com") {
         Some(name) => Some(name.to_owned()),
-        None => Some(address.path().trim_matches('/').to_owned()),
+        None => Some(address.path_segments()?.next()?.to_owned()),
     }
 }
 

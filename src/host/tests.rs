@@ -178,3 +178,26 @@ proptest! {
         prop_assert!(command.starts_with("##vso[task.setvariable variable=run_url;isOutput=true]"));
     }
 }
+
+#[test]
+fn a_repository_of_azure_is_told_from_its_namesakes() {
+    let origin = |name: &str, uri: &str| {
+        let env = Env::from([
+            ("TF_BUILD", "True"),
+            ("BUILD_REPOSITORY_NAME", name),
+            ("BUILD_REPOSITORY_URI", uri),
+            ("SYSTEM_TEAMPROJECT", "pipelines"),
+        ]);
+        Context::read(&env, None).origin.unwrap()
+    };
+    for (uri, expected) in [
+        ("https://acme@dev.azure.com/acme/ml/_git/flights", "acme/ml/flights"),
+        ("https://dev.azure.com/acme/_git/flights", "acme/flights/flights"),
+        ("https://acme.visualstudio.com/ml/_git/flights", "acme/ml/flights"),
+        ("https://acme.visualstudio.com/DefaultCollection/ml/_git/flights", "acme/ml/flights"),
+        ("", "flights"),
+    ] {
+        assert_eq!(origin("flights", uri), expected, "{uri}");
+    }
+    assert_eq!(origin("acme/flights", "https://github.com/acme/flights"), "acme/flights");
+}

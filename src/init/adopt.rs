@@ -83,7 +83,10 @@ pub(super) fn roles(targets: &[String], default: Option<String>, asked: Roles) -
         None => named(targets, shown),
     };
     let production = or(production, &PRODUCTION);
-    let default = default.filter(|target| Some(target) != production.as_ref());
+    // Whatever is said of production, nothing is tested in a target of its name.
+    let is_production =
+        |name: &String| PRODUCTION.contains(&name.as_str()) || Some(name) == production.as_ref();
+    let default = default.filter(|target| !is_production(target));
     let test = test.or(default).or_else(|| named(targets, &["dev", "test", "local"]));
     [test, or(staging, &["staging", "stage", "test"]), production]
 }
@@ -102,7 +105,7 @@ pub(super) fn targets(
     let [test, staging, production] = roles(targets, default, asked);
     let test =
         test.ok_or("which target are merge requests tested in? name it with --test-target")?;
-    if Some(&test) == production.as_ref() {
+    if Some(&test) == production.as_ref() || PRODUCTION.contains(&test.as_str()) {
         return Err(format!(
             "merge requests would be tested in production, `{test}`: name another target with --test-target"
         ));
@@ -279,6 +282,8 @@ mod tests {
         let none = || Some(NONE.to_owned());
         let found = targets(&all, Some("dev".into()), [None, none(), none()]).unwrap();
         assert_eq!((found.staging, found.production), (None, None));
+        let found = targets(&all, Some("prod".into()), [None, None, none()]).unwrap();
+        assert_eq!((found.test.as_str(), found.production), ("dev", None));
         assert!(
             targets(&all, None, [none(), None, None]).unwrap_err().contains("no target `none`")
         );

@@ -66,8 +66,7 @@ fn name(
         host.say(&format!("[{}]", default.or(none).unwrap_or_default()));
         let typed = read()?;
         match typed.trim() {
-            // What the bundle shows is found again, also when it is renamed.
-            "" => return Ok(None),
+            "" => return Ok(default.or(none).map(str::to_owned)),
             typed if all.contains(&typed) => return Ok(Some(typed.to_owned())),
             typed => host.say(&format!("`{typed}` is none of these")),
         }
@@ -142,6 +141,12 @@ mod tests {
         let mut read = || Ok(typed.pop_front().unwrap().to_owned());
         fill_targets(&mut choices, &names, &shown, &host, &mut read).unwrap();
         assert_eq!(choices.roles(), ["south", NONE, "prod"].map(|name| Some(name.to_owned())));
+        // What was shown and taken is what it stays.
+        let mut typed: VecDeque<&str> = ["\n", "\n", "none\n"].into();
+        let mut read = || Ok(typed.pop_front().unwrap().to_owned());
+        let mut choices = Choices::default();
+        fill_targets(&mut choices, &names, &shown, &host, &mut read).unwrap();
+        assert_eq!(choices.roles(), ["dev", NONE, NONE].map(|name| Some(name.to_owned())));
         let mut none = || -> Result<String> { panic!("nothing is open") };
         fill_targets(&mut Choices::default(), &names[..1], &shown, &host, &mut none).unwrap();
         let mut embedded = Choices {

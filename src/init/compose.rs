@@ -154,6 +154,7 @@ fn values(answers: &Answers) -> Value {
         own_agents => answers.runner.is_some(),
         pool => (),
         alone => false,
+        fresh => true,
         suffix => "",
         artifact => "$(artifact)",
         digest => "$(digest)",

@@ -56,10 +56,10 @@ fn left_out(answers: &Answers) -> Vec<String> {
         ));
     }
     if targets.staging.is_none() {
-        lines.push("no target is called staging: nothing is deployed from the main branch; name it with --staging-target".to_owned());
+        lines.push("no target is staging: nothing is deployed from the main branch; name it with --staging-target".to_owned());
     }
     if targets.production.is_none() {
-        lines.push("no target is called prod or production: there is no workflow for releases, nor for production; name it with --production-target".to_owned());
+        lines.push("no target is production: there is no workflow for releases, nor for production; name it with --production-target".to_owned());
         return lines;
     }
     let jobs = answers.jobs.steps.iter().chain(&answers.jobs.score);

@@ -268,7 +268,9 @@ fn job(templates: &Templates, part: &Part) -> Result<String> {
 }
 
 fn steps(templates: &Templates, part: &Part) -> Result<String> {
+    // Steps of others come before these, and leave something for them.
     let given = context! {
+        fresh => false,
         artifact => input(Ci::Azure, "artifact"),
         digest => input(Ci::Azure, "digest"),
         suffix => input(Ci::Azure, "suffix"),
@@ -291,6 +293,7 @@ fn file(
         about => part.about,
         level => level,
         waits => part.waits,
+        signs_in => part.block != "build",
         parameters => parameters_of(part, &told),
         body => body,
     })
@@ -338,6 +341,7 @@ fn inputs(ci: Ci) -> Value {
     context! {
         embedded => false,
         alone => false,
+        fresh => true,
         suffix => "",
         artifact => "$(artifact)",
         digest => "$(digest)",

@@ -217,6 +217,7 @@ fn sealed(
         commit: context.commit.clone(),
         repository: context.repository.clone(),
         run_url: context.run_url.clone(),
+        stage: context.stage.clone(),
         actor: context.actor.clone(),
     });
     (evidence, decision)

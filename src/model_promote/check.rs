@@ -113,6 +113,7 @@ mod tests {
             commit: None,
             repository: Some("team/flights".into()),
             run_url: None,
+            stage: None,
             actor: None,
         })
     }

@@ -97,18 +97,30 @@ async fn of_run(ctx: &Ctx, statement: &Statement, host: &str) -> Result<Vec<Appr
         let fault = Fault::new(FaultKind::Integrity, message);
         return Err(fault.hint("judge and promote in one run, with the sign-off between").into());
     }
+    // Whoever must agree is asked before a job of GitHub begins, or a stage of Azure.
+    if statement.stage.is_some() && statement.stage == context.stage {
+        let message = "the model was judged in the very job that people agreed to before it began";
+        let fault = Fault::new(FaultKind::Integrity, message);
+        return Err(fault
+            .hint("judge in a job (on Azure in a stage) of its own, before the one that promotes")
+            .into());
+    }
     let run = context.run_id.as_deref().context("the run has no number")?;
     let forge = Forge::new(context, &ctx.env, &ctx.masker())?;
     let given = forge.approvals(run).await?;
-    let approval = |given: crate::forge::Given| Approval {
-        who: Some(given.who),
-        at: given.at.and_then(|at| at.parse().ok()),
-        comment: given.comment,
-        source: host.to_owned(),
+    let approval = |given: crate::forge::Given| -> Result<Approval> {
+        let at = given.at.as_deref().map(str::parse).transpose();
+        Ok(Approval {
+            who: Some(given.who),
+            at: at.context("the time of an approval")?,
+            comment: given.comment,
+            source: host.to_owned(),
+        })
     };
     let judged: jiff::Timestamp = statement.at.parse().context("the evidence's time")?;
+    let given = given.into_iter().map(approval).collect::<Result<Vec<_>>>()?;
     let (seen, unseen): (Vec<_>, Vec<_>) =
-        given.into_iter().map(approval).partition(|given| is_seen(given, judged));
+        given.into_iter().partition(|given| is_seen(given, judged));
     for Approval { who, .. } in &unseen {
         let who = who.as_deref().unwrap_or_default();
         ctx.host.progress(&format!(
@@ -118,10 +130,9 @@ async fn of_run(ctx: &Ctx, statement: &Statement, host: &str) -> Result<Vec<Appr
     Ok(seen)
 }
 
-/// Whether there was something to see when somebody agreed: Azure asks for approvals
-/// before a stage begins, which may judge the model itself. Clocks differ a little.
+/// Whether there was something to see when somebody agreed. Clocks differ a little.
 fn is_seen(given: &Approval, judged: jiff::Timestamp) -> bool {
-    given.at.is_none_or(|at| at >= judged - jiff::SignedDuration::from_secs(60))
+    given.at.is_none_or(|at| at >= judged - jiff::SignedDuration::from_secs(5))
 }
 
 /// Writes down what people said, once each.
@@ -200,7 +211,7 @@ mod tests {
             is_seen(&approval, judged)
         };
         assert!(given(None) && given(Some("2026-05-01T12:00:01Z")));
-        assert!(given(Some("2026-05-01T11:59:30Z")), "clocks differ");
-        assert!(!given(Some("2026-05-01T11:40:00Z")));
+        assert!(given(Some("2026-05-01T11:59:57Z")), "clocks differ");
+        assert!(!given(Some("2026-05-01T11:59:30Z")));
     }
 }

@@ -41,6 +41,9 @@ pub struct Statement {
     pub commit: Option<String>,
     pub repository: Option<String>,
     pub run_url: Option<String>,
+    /// The job or stage of that run that judged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stage: Option<String>,
     pub actor: Option<String>,
 }
 

@@ -225,6 +225,43 @@ async fn a_deployment_belongs_to_one_repository() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn whoever_comes_first_has_the_deployment() {
+    let http = reqwest::Client::new();
+    let fault = async |world: &World, rule: Value| {
+        let set = http.post(format!("{}/__lakegate/faults", world.served.host));
+        let set = set.bearer_auth(&world.served.token).json(&rule).send().await.unwrap();
+        assert!(set.status().is_success());
+    };
+    let apply = |world: &World, repository: &str| {
+        let mut command = world.served.command();
+        command.args(["bundle-deploy", "apply"]).current_dir(&world.home);
+        command.env("GITHUB_ACTIONS", "true").env("GITHUB_REPOSITORY", repository);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    };
+    let ended = |child: std::process::Child| {
+        let output = child.wait_with_output().unwrap();
+        (output.status.code().unwrap(), text(&output.stdout) + &text(&output.stderr))
+    };
+    // A deployment that failed midway is nobody else's.
+    let world = World::new();
+    fault(&world, json!({ "path": "/api/2.2/jobs/create", "status": 400 })).await;
+    assert_ne!(ended(apply(&world, "acme/north")).0, 0);
+    let (code, said) = ended(apply(&world, "acme/south"));
+    assert!(code == 4 && said.contains("`acme/north`"), "{said}");
+    assert_eq!(ended(apply(&world, "acme/north")).0, 0);
+
+    // South has looked, and waits for who it is; North comes in between.
+    let world = World::new();
+    let me = json!({ "path": "/api/2.0/preview/scim/v2/Me", "offset": 1, "latency_ms": 6000 });
+    fault(&world, me).await;
+    let south = apply(&world, "acme/south");
+    tokio::time::sleep(std::time::Duration::from_millis(2500)).await;
+    assert_eq!(ended(apply(&world, "acme/north")).0, 0);
+    let (code, said) = ended(south);
+    assert!(code == 4 && said.contains("`acme/north`"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_policy_decides_what_goes() {
     let world = World::new();
     world.applied(&["apply"]);

@@ -107,6 +107,7 @@ impl World {
             commit: None,
             repository: None,
             run_url: None,
+            stage: None,
             actor: None,
         });
         let path = self.dir.path().join(format!("{candidate}.evidence.json"));

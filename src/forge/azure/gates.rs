@@ -16,9 +16,10 @@ fn listed(value: &Value) -> impl Iterator<Item = Value> + use<> {
 /// Whether a check lets some branches in only.
 fn narrows(settings: &Value) -> bool {
     let allowed = settings["inputs"]["allowedBranches"].as_str().unwrap_or("*");
-    let mut each = allowed.split(',').map(str::trim);
+    let is_open = |branch: &str| matches!(branch.trim(), "" | "*" | "refs/*" | "refs/heads/*");
+    let are_protected = settings["inputs"]["ensureProtectionOfBranch"].as_str() == Some("true");
     settings["definitionRef"]["name"] == BRANCH_CONTROL
-        && !each.any(|branch| matches!(branch, "" | "*" | "refs/*" | "refs/heads/*"))
+        && (are_protected || !allowed.split(',').any(is_open))
 }
 
 impl Azure {
@@ -96,6 +97,9 @@ mod tests {
         for open in ["*", "", "refs/heads/main, refs/heads/*"] {
             assert!(!narrows(&check(BRANCH_CONTROL, open)), "{open}");
         }
+        let mut guarded = check(BRANCH_CONTROL, "*");
+        guarded["inputs"]["ensureProtectionOfBranch"] = "true".into();
+        assert!(narrows(&guarded));
         assert!(!narrows(&check("other", "refs/heads/main")));
         assert!(!narrows(&serde_json::json!({ "definitionRef": { "name": BRANCH_CONTROL } })));
     }
