@@ -115,8 +115,8 @@ impl Predictions {
 }
 
 impl Predictions {
-    /// The metrics that go by alarms or by losses alone, of rows that count once; the
-    /// alarms are counted once for all of them, where one is asked for. Nothing for others.
+    /// The metrics that go by alarms, by losses or by the order, of rows that count once;
+    /// the alarms are counted once for all of them, where one is asked for. Nothing for others.
     pub(super) fn plainly<'a>(
         &'a self,
         counts: &'a [[u8; 1]],
@@ -129,7 +129,7 @@ impl Predictions {
             if goes_by_alarms(metric) {
                 return Some(confusion.metric(metric, &self.settings));
             }
-            self.mean_loss(metric)
+            self.ranked_once(metric, || *confusion).or_else(|| self.mean_loss(metric))
         }
     }
 }

@@ -7,67 +7,145 @@ pub(super) const LAST: u8 = 1;
 /// No other row has its score.
 pub(super) const ALONE: u8 = 2;
 
-/// The digits by which entries are sorted, from the lowest: where they begin.
-const DIGITS: [u32; 3] = [32, 43, 54];
-const DIGIT: usize = 1 << 11;
-
 /// A place of the axis above a row's number.
 type Entry = u64;
 
+/// How many entries of a stretch are sorted within the nearer caches.
+const NEAR: usize = 1 << 10;
+/// Stretches are at most as many as can be written to side by side.
+const MOST_STRETCHES: u32 = 11;
+/// Below this, comparing is faster than counting.
+const FEW: usize = 1 << 8;
+const MOST_DIGIT: u32 = 11;
+
 /// Rows by falling score, equal ones by their number, and the mark of each place.
 /// At most 2^32 rows.
+///
+/// The axis is cut into stretches, so that what lies in one is sorted where it is
+/// near, and the whole is moved once.
 pub(super) fn by_falling_score(scores: &[f64]) -> (Vec<u32>, Vec<u8>) {
-    let mut entries = placed(scores);
-    let score = |entry: Entry| scores[entry as u32 as usize];
-    // Places are fewer than numbers: of those that share one, the scores decide.
-    for equal in entries.chunk_by_mut(|a, b| a >> 32 == b >> 32).filter(|equal| equal.len() > 1) {
-        equal.sort_unstable_by_key(|entry| (!keys::of_float(score(*entry)), *entry));
+    let axis = Axis::of(scores);
+    let (mut entries, ends) = axis.stretches(scores);
+    let mut order = Vec::with_capacity(scores.len());
+    let mut marks = Vec::with_capacity(scores.len());
+    let mut scratch = Vec::new();
+    let mut begin = 0;
+    for end in ends {
+        let stretch = &mut entries[begin..end];
+        begin = end;
+        sort(stretch, axis.below, &mut scratch);
+        rank(stretch, scores);
+        mark(stretch, scores, &mut marks);
+        order.extend(stretch.iter().map(|entry| *entry as u32));
     }
-    let mut marks = Vec::with_capacity(entries.len());
+    (order, marks)
+}
+
+/// Places are fewer than numbers: of those that share one, the scores decide.
+fn rank(stretch: &mut [Entry], scores: &[f64]) {
+    let is_shared = |equal: &&mut [Entry]| equal.len() > 1;
+    for equal in stretch.chunk_by_mut(|a, b| a >> 32 == b >> 32).filter(is_shared) {
+        equal.sort_unstable_by_key(|entry| {
+            (!keys::of_float(scores[*entry as u32 as usize]), *entry)
+        });
+    }
+}
+
+/// No score lies in two stretches.
+fn mark(stretch: &[Entry], scores: &[f64], marks: &mut Vec<u8>) {
+    let score = |entry: Entry| scores[entry as u32 as usize];
     let mut after_last = true;
-    for (at, entry) in entries.iter().enumerate() {
+    for (at, entry) in stretch.iter().enumerate() {
         let is_same = |next: &Entry| next >> 32 == entry >> 32 && score(*next) == score(*entry);
-        let is_last = !entries.get(at + 1).is_some_and(is_same);
+        let is_last = !stretch.get(at + 1).is_some_and(is_same);
         let is_alone = is_last && after_last;
         after_last = is_last;
         marks.push((u8::from(is_last) * LAST) | (u8::from(is_alone) * ALONE));
     }
-    (entries.into_iter().map(|entry| entry as u32).collect(), marks)
 }
 
-/// Rows by their place on an axis from the highest score to the lowest, which has
-/// 2^32 of them. Rounding keeps the order, so that scores of different places are
-/// in theirs.
-fn placed(scores: &[f64]) -> Vec<Entry> {
-    let span = |(least, most): (f64, f64), score: &f64| (least.min(*score), most.max(*score));
-    let (least, most) = scores.iter().fold((f64::INFINITY, f64::NEG_INFINITY), span);
-    let scale = f64::from(u32::MAX) / (most - least);
-    // Without a width, all share one place.
-    let scale = if scale.is_finite() && most.is_finite() { scale } else { 0.0 };
-    let place = |score: f64| if scale > 0.0 { ((most - score) * scale) as u32 } else { 0 };
-    let mut sizes = [[0_u32; DIGIT]; DIGITS.len()];
-    let mut entries: Vec<Entry> = Vec::with_capacity(scores.len());
-    for (row, score) in scores.iter().enumerate() {
-        let entry = Entry::from(place(*score)) << 32 | row as Entry;
-        for (sizes, digit) in sizes.iter_mut().zip(DIGITS) {
-            sizes[(entry >> digit) as usize % DIGIT] += 1;
-        }
-        entries.push(entry);
+/// An axis from the highest score to the lowest, which has 2^32 places. Rounding keeps
+/// the order, so that scores of different places are in theirs.
+struct Axis {
+    most: f64,
+    scale: f64,
+    /// The bits of a place within its stretch.
+    below: u32,
+}
+
+impl Axis {
+    fn of(scores: &[f64]) -> Self {
+        let span = |(least, most): (f64, f64), score: &f64| (least.min(*score), most.max(*score));
+        let (least, most) = scores.iter().fold((f64::INFINITY, f64::NEG_INFINITY), span);
+        let scale = f64::from(u32::MAX) / (most - least);
+        // Without a width, all share one place.
+        let scale = if scale.is_finite() && most.is_finite() { scale } else { 0.0 };
+        let stretches = (scores.len() / NEAR).max(1).ilog2().min(MOST_STRETCHES);
+        Self { most, scale, below: u32::BITS - stretches }
     }
-    let mut other = vec![0; entries.len()];
-    for (sizes, digit) in sizes.iter_mut().zip(DIGITS) {
-        let mut next = 0;
-        for size in &mut *sizes {
-            (*size, next) = (next, next + *size);
+
+    fn place(&self, score: f64) -> u32 {
+        if self.scale > 0.0 { ((self.most - score) * self.scale) as u32 } else { 0 }
+    }
+
+    fn stretch(&self, score: f64) -> usize {
+        (u64::from(self.place(score)) >> self.below) as usize
+    }
+
+    /// Rows stretch by stretch, in the order of the rows, and where each one ends.
+    fn stretches(&self, scores: &[f64]) -> (Vec<Entry>, Vec<usize>) {
+        let mut next = vec![0_usize; 1 << (u32::BITS - self.below)];
+        for score in scores {
+            next[self.stretch(*score)] += 1;
         }
-        for entry in &entries {
-            let slot = &mut sizes[(entry >> digit) as usize % DIGIT];
-            other[*slot as usize] = *entry;
+        let mut begin = 0;
+        for size in &mut next {
+            (*size, begin) = (begin, begin + *size);
+        }
+        let mut entries: Vec<Entry> = vec![0; scores.len()];
+        for (row, score) in scores.iter().enumerate() {
+            let slot = &mut next[self.stretch(*score)];
+            entries[*slot] = Entry::from(self.place(*score)) << 32 | row as Entry;
             *slot += 1;
         }
-        std::mem::swap(&mut entries, &mut other);
+        (entries, next)
     }
-    entries
+}
+
+/// By the places' lower bits, of which there are `below`; rows of one place stay in
+/// their order.
+fn sort(stretch: &mut [Entry], below: u32, scratch: &mut Vec<Entry>) {
+    if stretch.len() <= FEW {
+        return stretch.sort_unstable();
+    }
+    scratch.resize(stretch.len().max(scratch.len()), 0);
+    let other = &mut scratch[..stretch.len()];
+    let (mut from, mut to) = (stretch, other);
+    let digits = below.div_ceil(MOST_DIGIT);
+    let width = below.div_ceil(digits);
+    let mut all = [0_u32; 1 << MOST_DIGIT];
+    for digit in 0..digits {
+        let shift = 32 + digit * width;
+        let mask = (1 << width.min(below - digit * width)) - 1;
+        let next = &mut all[..=mask];
+        next.fill(0);
+        for entry in from.iter() {
+            next[(entry >> shift) as usize & mask] += 1;
+        }
+        let mut begin = 0;
+        for size in &mut *next {
+            (*size, begin) = (begin, begin + *size);
+        }
+        for entry in from.iter() {
+            let slot = &mut next[(entry >> shift) as usize & mask];
+            to[*slot as usize] = *entry;
+            *slot += 1;
+        }
+        std::mem::swap(&mut from, &mut to);
+    }
+    if digits % 2 == 1 {
+        to.copy_from_slice(from);
+    }
 }
 
 #[cfg(test)]
@@ -113,5 +191,9 @@ mod tests {
     fn one_score_and_none_are_orders_too() {
         check(&[]);
         check(&vec![0.25; 3000]);
+        // Many stretches, and one that holds nearly all.
+        let lot = |row: u64| crate::stats::lot(5, row) as f64 / u64::MAX as f64;
+        check(&(0..100_000).map(lot).collect::<Vec<_>>());
+        check(&(0..100_000).map(|row| lot(row).powi(30)).collect::<Vec<_>>());
     }
 }

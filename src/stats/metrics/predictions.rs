@@ -151,9 +151,11 @@ impl Predictions {
     pub(super) fn whole<const N: usize>(&self, metric: Metric, counts: &[[u8; N]]) -> [f64; N] {
         match metric {
             Metric::RocAuc if self.counts_whole() => self.walked(0, counts).area,
-            Metric::RocAuc => self.roc_auc(counts),
-            Metric::PrAuc => self.average_precision(counts),
-            Metric::LiftAtTop | Metric::RecallAtTop => self.at_top(metric, counts),
+            Metric::RocAuc => self.roc_auc(Some(counts)),
+            Metric::PrAuc => self.average_precision(Some(counts)),
+            Metric::LiftAtTop | Metric::RecallAtTop => {
+                self.at_top(metric, Some(counts), &self.confusion(counts))
+            }
             Metric::CalibrationError => self.calibration_error(counts),
             _ => self.metric_of(metric, &self.confusion(counts)),
         }

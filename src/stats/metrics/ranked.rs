@@ -1,5 +1,6 @@
 //! Metrics of the order that scores give the rows.
 
+use super::confusion::Confusion;
 use super::order::{ALONE, LAST};
 use super::{Metric, Predictions};
 
@@ -37,18 +38,19 @@ pub(super) struct Walked<const N: usize> {
 // the wider instructions around it.
 impl Predictions {
     /// Goes along the distinct scores, from the highest, with the positives and
-    /// negatives of each, as long as `step` asks for more.
+    /// negatives of each, as long as `step` asks for more. Without counts every row
+    /// counts once, and none is looked up.
     #[inline(always)]
     fn steps<const N: usize>(
         &self,
-        counts: &[[u8; N]],
+        counts: Option<&[[u8; N]]>,
         mut step: impl FnMut(&[f64; N], &[f64; N]) -> bool,
     ) {
         let (mut positives, mut negatives) = ([0.0; N], [0.0; N]);
         for (at, (row, mark)) in self.order.iter().zip(&self.marks).enumerate() {
             let row = *row as usize;
             let (label, weight) = (self.ranked_label(at), self.weight(row));
-            let here = &counts[row];
+            let here = counts.map_or([1; N], |counts| counts[row]);
             for lane in 0..N {
                 let count = f64::from(here[lane]) * weight;
                 positives[lane] += count * label;
@@ -142,9 +144,24 @@ impl Predictions {
         *pairs = Pairs { above, below, higher, equal };
     }
 
+    /// Metrics of the order, of rows that count once.
+    pub(super) fn ranked_once(
+        &self,
+        metric: Metric,
+        confusion: impl FnOnce() -> Confusion,
+    ) -> Option<f64> {
+        let [value] = match metric {
+            Metric::RocAuc => self.roc_auc(None),
+            Metric::PrAuc => self.average_precision(None),
+            Metric::LiftAtTop | Metric::RecallAtTop => self.at_top(metric, None, &[confusion()]),
+            _ => return None,
+        };
+        Some(value)
+    }
+
     /// The chance that a positive scores above a negative; ties count half
     /// (Hanley and McNeil 1982).
-    pub(super) fn roc_auc<const N: usize>(&self, counts: &[[u8; N]]) -> [f64; N] {
+    pub(super) fn roc_auc<const N: usize>(&self, counts: Option<&[[u8; N]]>) -> [f64; N] {
         let (mut above, mut area, mut below) = ([0.0; N], [0.0; N], [0.0; N]);
         self.steps(counts, |positives, negatives| {
             for lane in 0..N {
@@ -158,7 +175,7 @@ impl Predictions {
     }
 
     /// `sum (R_n - R_(n-1)) P_n` over falling thresholds.
-    pub(super) fn average_precision<const N: usize>(&self, counts: &[[u8; N]]) -> [f64; N] {
+    pub(super) fn average_precision<const N: usize>(&self, counts: Option<&[[u8; N]]>) -> [f64; N] {
         let (mut hits, mut seen, mut sum) = ([0.0; N], [0.0; N], [0.0; N]);
         self.steps(counts, |positives, negatives| {
             for lane in 0..N {
@@ -175,8 +192,13 @@ impl Predictions {
 
     /// Recall and lift among the highest scores; of those that are equal at the
     /// end of the share, each counts by the part that fits.
-    pub(super) fn at_top<const N: usize>(&self, metric: Metric, counts: &[[u8; N]]) -> [f64; N] {
-        let totals = self.confusion(counts).map(|all| [all.hits + all.missed, all.rows()]);
+    pub(super) fn at_top<const N: usize>(
+        &self,
+        metric: Metric,
+        counts: Option<&[[u8; N]]>,
+        confusion: &[Confusion; N],
+    ) -> [f64; N] {
+        let totals = confusion.each_ref().map(|all| [all.hits + all.missed, all.rows()]);
         let room = totals.map(|[_, rows]| self.settings.top * rows);
         let (mut hits, mut seen) = ([0.0; N], [0.0; N]);
         self.steps(counts, |positives, negatives| {
