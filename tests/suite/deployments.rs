@@ -252,7 +252,7 @@ async fn whoever_comes_first_has_the_deployment() {
 
     // South has looked, and waits for who it is; North comes in between.
     let world = World::new();
-    let me = json!({ "path": "/api/2.0/preview/scim/v2/Me", "offset": 1, "latency_ms": 6000 });
+    let me = json!({ "path": "/api/2.0/preview/scim/v2/Me", "offset": 1, "latency_ms": 15_000 });
     fault(&world, me).await;
     let south = apply(&world, "acme/south");
     tokio::time::sleep(std::time::Duration::from_millis(2500)).await;
