@@ -54,6 +54,8 @@ pub struct Given {
     /// RFC 3339; GitHub does not tell it.
     pub at: Option<String>,
     pub comment: String,
+    /// What it was for, where the host tells it.
+    pub environments: Vec<String>,
 }
 
 /// What stands before the jobs of an environment.

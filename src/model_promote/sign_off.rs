@@ -3,7 +3,7 @@
 use anyhow::{Context as _, Result};
 
 use crate::config::{ApprovalSource, SignOff};
-use crate::forge::Forge;
+use crate::forge::{Forge, Given};
 use crate::names::{SchemaName, Sha256};
 use crate::record::evidence::{Evidence, Statement};
 use crate::record::statement::Parameter;
@@ -107,8 +107,10 @@ async fn of_run(ctx: &Ctx, statement: &Statement, host: &str) -> Result<Vec<Appr
     }
     let run = context.run_id.as_deref().context("the run has no number")?;
     let forge = Forge::new(context, &ctx.env, &ctx.masker())?;
-    let given = forge.approvals(run).await?;
-    let approval = |given: crate::forge::Given| -> Result<Approval> {
+    let own = environment(ctx).await;
+    let mut given = forge.approvals(run).await?;
+    given.retain(|given| is_for(given, own.as_deref()));
+    let approval = |given: Given| -> Result<Approval> {
         let at = given.at.as_deref().map(str::parse).transpose();
         Ok(Approval {
             who: Some(given.who),
@@ -128,6 +130,21 @@ async fn of_run(ctx: &Ctx, statement: &Statement, host: &str) -> Result<Vec<Appr
         ));
     }
     Ok(seen)
+}
+
+/// The environment of this job, as its identity token tells it: nothing else does.
+async fn environment(ctx: &Ctx) -> Option<String> {
+    let claims = ctx.client.presented().await.ok().flatten()?;
+    claims.sub.split_once(":environment:").map(|(_, name)| name.to_owned())
+}
+
+/// Whether a review is one of this job's environment, where both are told: a run may
+/// have others.
+fn is_for(given: &Given, environment: Option<&str>) -> bool {
+    environment.is_none_or(|own| {
+        given.environments.is_empty()
+            || given.environments.iter().any(|name| name.eq_ignore_ascii_case(own))
+    })
 }
 
 /// Whether there was something to see when somebody agreed. Clocks differ a little.
@@ -196,6 +213,21 @@ pub(super) fn no_record() -> Fault {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_review_of_another_environment_is_for_something_else() {
+        let given = |names: &[&str]| Given {
+            who: "eve".into(),
+            at: None,
+            comment: String::new(),
+            environments: names.iter().map(|name| (*name).to_owned()).collect(),
+        };
+        let own = Some("prod-model");
+        assert!(is_for(&given(&["Prod-Model"]), own) && is_for(&given(&["a", "prod-model"]), own));
+        assert!(!is_for(&given(&["prod-release"]), own));
+        // Azure names none, and a job without an identity token does not know its own.
+        assert!(is_for(&given(&[]), own) && is_for(&given(&["prod-release"]), None));
+    }
 
     #[test]
     fn what_was_agreed_to_unseen_does_not_count() {

@@ -219,7 +219,10 @@ fn github_tickets(
             Some(StatusCode::NO_CONTENT.into_response())
         }
         ("GET", ["actions", "runs", _, "approvals"]) => {
-            let review = |state: &str, who: &str| json!({ "state": state, "comment": "ok", "user": { "login": who } });
+            let review = |state: &str, who: &str| {
+                json!({ "state": state, "comment": "ok", "user": { "login": who },
+                "environments": [{ "name": "prod-model" }] })
+            };
             reply(&json!([review("approved", "eve"), review("rejected", "bob")]))
         }
         ("GET", ["environments", name]) => environment(name),

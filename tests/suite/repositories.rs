@@ -261,7 +261,13 @@ async fn a_path_before_the_api_is_kept() {
 
 async fn reviews(github: &Forge) {
     let given = github.approvals("7").await.unwrap();
-    assert_eq!(given, [Given { who: "eve".into(), at: None, comment: "ok".into() }]);
+    let expected = Given {
+        who: "eve".into(),
+        at: None,
+        comment: "ok".into(),
+        environments: vec!["prod-model".into()],
+    };
+    assert_eq!(given, [expected]);
     let gate = github.gate("prod-model").await.unwrap();
     let wanted = Gate { reviewers: 1, prevents_self_review: true, has_branches: true };
     assert_eq!(gate, Some(wanted));

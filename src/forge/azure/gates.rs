@@ -76,6 +76,7 @@ impl Azure {
                     .or_else(|| text(&step["actualApprover"]["displayName"]))?,
                 at: text(&step["lastModifiedOn"]),
                 comment: text(&step["comment"]).unwrap_or_default(),
+                environments: Vec::new(),
             })
         });
         Ok(given.collect())

@@ -125,6 +125,12 @@ impl GitHub {
             #[serde(default)]
             comment: String,
             user: Option<User>,
+            #[serde(default)]
+            environments: Vec<Reviewed>,
+        }
+        #[derive(Deserialize)]
+        struct Reviewed {
+            name: String,
         }
         #[derive(Deserialize)]
         struct User {
@@ -135,7 +141,9 @@ impl GitHub {
         let found = found.map_err(|error| refused("read the approvals", "actions: read", error))?;
         let approved = found.into_iter().filter(|review| review.state == "approved");
         let given = approved.filter_map(|review| {
-            Some(Given { who: review.user?.login, at: None, comment: review.comment })
+            let environments = review.environments.into_iter().map(|one| one.name).collect();
+            let who = review.user?.login;
+            Some(Given { who, at: None, comment: review.comment, environments })
         });
         Ok(given.collect())
     }
