@@ -198,15 +198,15 @@ const PARTS: [Part; 8] = [
 ];
 
 /// The parameters of these names, in their own order.
-fn parameters(names: &[&str]) -> Value {
+fn parameters(names: &[&str], own: impl Fn(Parameter) -> Parameter) -> Value {
     let of_these = |parameter: &Parameter| names.contains(&parameter.name);
-    let found: Vec<Parameter> = PARAMETERS.into_iter().filter(of_these).collect();
+    let found: Vec<Parameter> = PARAMETERS.into_iter().filter(of_these).map(own).collect();
     Value::from(Serde(&found))
 }
 
 /// The same for one job: a part that is there to score has a job that does.
 fn parameters_of(part: &Part, names: &[&str]) -> Value {
-    let own = |mut parameter: Parameter| {
+    parameters(names, |mut parameter| {
         match parameter.name {
             "scoreJob" => {
                 parameter.default = None;
@@ -217,10 +217,7 @@ fn parameters_of(part: &Part, names: &[&str]) -> Value {
             _ => {}
         }
         parameter
-    };
-    let of_these = |parameter: &Parameter| names.contains(&parameter.name);
-    let found: Vec<Parameter> = PARAMETERS.into_iter().filter(of_these).map(own).collect();
-    Value::from(Serde(&found))
+    })
 }
 
 /// The workflows of this repository that others call, by their path in it.
@@ -233,7 +230,7 @@ pub fn shared() -> Result<Vec<(String, String)>> {
         let templates = Templates::new(ci, Form::Shared, None)?;
         for (name, template, told) in WHOLE {
             let told = [told, &["pool", "folder", "config"]].concat();
-            let own = context! { whole => template, parameters => parameters(&told) };
+            let own = context! { whole => template, parameters => parameters(&told, |own| own) };
             let path = format!("{}/{name}.yml", ci.shared_folder());
             files.push((path, templates.workflow(template, &context! { ..own, ..values(ci) })?));
         }
