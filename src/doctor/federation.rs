@@ -86,7 +86,7 @@ fn of_azure(subject: &str, env: &Env) -> Odd {
 fn subject_of_azure(env: &Env) -> Option<String> {
     let organisation = organisation(env)?;
     let project = env.get("SYSTEM_TEAMPROJECT")?;
-    if env.get("LAKEGATE_SERVICE_CONNECTION").is_some_and(|id| !id.is_empty()) {
+    if env.get("LAKEGATE_SERVICE_CONNECTION").is_some() {
         return Some(format!("sc://{organisation}/{project}/"));
     }
     let pipeline = env.get("BUILD_DEFINITIONNAME")?;

@@ -33,7 +33,6 @@ pub(super) fn environments(workflow: &Value) -> BTreeMap<String, bool> {
 }
 
 fn of_steps(job: &Value, steps: &Value) -> Option<String> {
-    let mut steps = steps.as_array().into_iter().flatten();
     let is_ours = |step: &Value| {
         step["uses"].as_str().is_some_and(|uses| uses.starts_with(SUITE))
             || step["task"].as_str().is_some_and(|task| task.starts_with("Lakegate"))
@@ -41,7 +40,7 @@ fn of_steps(job: &Value, steps: &Value) -> Option<String> {
     };
     let environment = &job["environment"];
     let name = environment.as_str().or(environment["name"].as_str())?;
-    steps.any(is_ours).then(|| name.to_owned())
+    list(steps).any(is_ours).then(|| name.to_owned())
 }
 
 /// Those of a workflow of the suite, which its input `target` names.
@@ -57,8 +56,10 @@ fn of_called(called: &str, job: &Value) -> Vec<String> {
     }
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
+/// What a template stands in place of.
+#[derive(Clone, Copy)]
 enum Level {
+    /// A whole pipeline, or its stages.
     Pipeline,
     Job,
 }
@@ -208,6 +209,26 @@ mod tests {
             "schedules: [{{cron: x}}]\nstages: [{{stage: a, jobs: [{{deployment: a, environment: prod-model, {ours}}}, {{job: b}}, {{deployment: c, environment: site}}]}}]"
         );
         assert_eq!(found(&text), [("prod-model".to_owned(), true)]);
+        let jobs = |name: &str| {
+            format!(
+                "[{{template: pipelines/jobs/{name}.yml@lakegate, parameters: {{target: live}}}}]"
+            )
+        };
+        let steps = "[{template: pipelines/steps/promote.yml@lakegate}]";
+        for (text, environment) in [
+            (format!("jobs: {}", jobs("promote")), "live-model"),
+            (format!("stages: [{{stage: a, jobs: {}}}]", jobs("deploy")), "live-release"),
+            (format!("stages: {}", jobs("staging").replace("jobs/", "")), "live"),
+            (
+                format!(
+                    "jobs: [{{deployment: a, environment: own, strategy: {{runOnce: {{deploy: {{steps: {steps}}}}}}}}}]"
+                ),
+                "own",
+            ),
+        ] {
+            assert_eq!(names(found(&text)), [environment], "{text}");
+        }
+        assert!(found(&format!("jobs: {}", jobs("train"))).is_empty());
         for (name, environment) in [
             ("release", Some("live-release")),
             ("production", Some("live-model")),

@@ -71,7 +71,7 @@ async fn azure_devops(client: &reqwest::Client, settings: &Settings) -> Result<S
         sign_in_error(settings, "SYSTEM_ACCESSTOKEN is not set: map it in the step, `env: {SYSTEM_ACCESSTOKEN: $(System.AccessToken)}`")
     })?;
     // With it, the token is about the connection and not about the pipeline.
-    let connection = settings.env.get("LAKEGATE_SERVICE_CONNECTION").filter(|id| !id.is_empty());
+    let connection = settings.env.get("LAKEGATE_SERVICE_CONNECTION");
     let asked: Vec<_> = connection.into_iter().map(|id| ("serviceConnectionId", id)).collect();
     let url = format!(
         "{}/{}/_apis/distributedtask/hubs/{}/plans/{}/jobs/{}/oidctoken?api-version=7.2-preview.1",
