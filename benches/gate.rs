@@ -144,9 +144,10 @@ fn work(mode: &str, file: &str) {
     }
     let rows = labels.len();
     let settings = Settings::default();
+    let again = labels.clone();
     let (a, b) = rayon::join(
-        || Model::of_scores(Predictions::new(labels.clone(), a, settings)),
-        || Model::of_scores(Predictions::new(labels.clone(), b, settings)),
+        || Model::of_scores(Predictions::new(labels, a, settings)),
+        || Model::of_scores(Predictions::new(again, b, settings)),
     );
     if mode == "metrics" {
         let all: Vec<Measure> =

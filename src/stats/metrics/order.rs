@@ -7,8 +7,12 @@ pub(super) const LAST: u8 = 1;
 /// No other row has its score.
 pub(super) const ALONE: u8 = 2;
 
-/// A place of the axis above a row's number.
+/// A place of the axis, then whether the row is a positive, then its number.
 type Entry = u64;
+
+const PLACE_BITS: u32 = 31;
+const PLACE: u32 = Entry::BITS - PLACE_BITS;
+const POSITIVE: u32 = u32::BITS;
 
 /// How many entries of a stretch are sorted within the nearer caches.
 const NEAR: usize = 1 << 10;
@@ -18,53 +22,78 @@ const MOST_STRETCHES: u32 = 11;
 const FEW: usize = 1 << 8;
 const MOST_DIGIT: u32 = 11;
 
-/// Rows by falling score, equal ones by their number, and the mark of each place.
-/// At most 2^32 rows.
+/// Rows by falling score, equal ones by their number.
+pub(super) struct Ranked {
+    pub(super) order: Vec<u32>,
+    /// The mark of each place.
+    pub(super) marks: Vec<u8>,
+    /// Of each place, all bits where the row's label is 1.
+    pub(super) positives: Vec<u8>,
+}
+
+/// As many labels as scores, at most 2^32.
 ///
 /// The axis is cut into stretches, so that what lies in one is sorted where it is
 /// near, and the whole is moved once.
-pub(super) fn by_falling_score(scores: &[f64]) -> (Vec<u32>, Vec<u8>) {
+pub(super) fn by_falling_score(scores: &[f64], labels: &[f64]) -> Ranked {
     let axis = Axis::of(scores);
-    let (mut entries, ends) = axis.stretches(scores);
+    let (mut entries, ends) = axis.stretches(scores, labels);
     let mut order = Vec::with_capacity(scores.len());
-    let mut marks = Vec::with_capacity(scores.len());
+    let mut marks = vec![LAST | ALONE; scores.len()];
+    let mut positives = Vec::with_capacity(scores.len());
     let mut scratch = Vec::new();
     let mut begin = 0;
     for end in ends {
         let stretch = &mut entries[begin..end];
-        begin = end;
         sort(stretch, axis.below, &mut scratch);
-        rank(stretch, scores);
-        mark(stretch, scores, &mut marks);
-        order.extend(stretch.iter().map(|entry| *entry as u32));
+        part_equals(stretch, scores, &mut marks[begin..end]);
+        order.extend(stretch.iter().map(|entry| row(*entry)));
+        positives.extend(stretch.iter().map(|entry| mask(entry >> POSITIVE & 1 == 1)));
+        begin = end;
     }
-    (order, marks)
+    Ranked { order, marks, positives }
 }
 
-/// Places are fewer than numbers: of those that share one, the scores decide.
-fn rank(stretch: &mut [Entry], scores: &[f64]) {
-    let is_shared = |equal: &&mut [Entry]| equal.len() > 1;
-    for equal in stretch.chunk_by_mut(|a, b| a >> 32 == b >> 32).filter(is_shared) {
-        equal.sort_unstable_by_key(|entry| {
-            (!keys::of_float(scores[*entry as u32 as usize]), *entry)
-        });
+/// All bits, or none.
+pub(super) fn mask(is_set: bool) -> u8 {
+    0_u8.wrapping_sub(u8::from(is_set))
+}
+
+fn row(entry: Entry) -> u32 {
+    entry as u32
+}
+
+/// Places are fewer than numbers: of those that share one, the scores decide. No
+/// score lies in two stretches.
+fn part_equals(stretch: &mut [Entry], scores: &[f64], marks: &mut [u8]) {
+    let share = |a: Entry, b: Entry| a >> PLACE == b >> PLACE;
+    let mut end = 0;
+    while end < stretch.len() {
+        let begin = end;
+        end += 1;
+        while end < stretch.len() && share(stretch[begin], stretch[end]) {
+            end += 1;
+        }
+        if end - begin > 1 {
+            rank(&mut stretch[begin..end], scores, &mut marks[begin..end]);
+        }
     }
 }
 
-/// No score lies in two stretches.
-fn mark(stretch: &[Entry], scores: &[f64], marks: &mut Vec<u8>) {
-    let score = |entry: Entry| scores[entry as u32 as usize];
+/// Of rows that share a place.
+fn rank(equal: &mut [Entry], scores: &[f64], marks: &mut [u8]) {
+    let score = |entry: Entry| scores[row(entry) as usize];
+    equal.sort_unstable_by_key(|entry| (!keys::of_float(score(*entry)), row(*entry)));
     let mut after_last = true;
-    for (at, entry) in stretch.iter().enumerate() {
-        let is_same = |next: &Entry| next >> 32 == entry >> 32 && score(*next) == score(*entry);
-        let is_last = !stretch.get(at + 1).is_some_and(is_same);
+    for (at, mark) in marks.iter_mut().enumerate() {
+        let is_last = !equal.get(at + 1).is_some_and(|next| score(*next) == score(equal[at]));
         let is_alone = is_last && after_last;
         after_last = is_last;
-        marks.push((u8::from(is_last) * LAST) | (u8::from(is_alone) * ALONE));
+        *mark = (u8::from(is_last) * LAST) | (u8::from(is_alone) * ALONE);
     }
 }
 
-/// An axis from the highest score to the lowest, which has 2^32 places. Rounding keeps
+/// An axis from the highest score to the lowest, which has 2^31 places. Rounding keeps
 /// the order, so that scores of different places are in theirs.
 struct Axis {
     most: f64,
@@ -77,11 +106,11 @@ impl Axis {
     fn of(scores: &[f64]) -> Self {
         let span = |(least, most): (f64, f64), score: &f64| (least.min(*score), most.max(*score));
         let (least, most) = scores.iter().fold((f64::INFINITY, f64::NEG_INFINITY), span);
-        let scale = f64::from(u32::MAX) / (most - least);
+        let scale = f64::from(u32::MAX >> (u32::BITS - PLACE_BITS)) / (most - least);
         // Without a width, all share one place.
         let scale = if scale.is_finite() && most.is_finite() { scale } else { 0.0 };
         let stretches = (scores.len() / NEAR).max(1).ilog2().min(MOST_STRETCHES);
-        Self { most, scale, below: u32::BITS - stretches }
+        Self { most, scale, below: PLACE_BITS - stretches }
     }
 
     fn place(&self, score: f64) -> u32 {
@@ -89,12 +118,12 @@ impl Axis {
     }
 
     fn stretch(&self, score: f64) -> usize {
-        (u64::from(self.place(score)) >> self.below) as usize
+        self.place(score) as usize >> self.below
     }
 
     /// Rows stretch by stretch, in the order of the rows, and where each one ends.
-    fn stretches(&self, scores: &[f64]) -> (Vec<Entry>, Vec<usize>) {
-        let mut next = vec![0_usize; 1 << (u32::BITS - self.below)];
+    fn stretches(&self, scores: &[f64], labels: &[f64]) -> (Vec<Entry>, Vec<usize>) {
+        let mut next = vec![0_usize; 1 << (PLACE_BITS - self.below)];
         for score in scores {
             next[self.stretch(*score)] += 1;
         }
@@ -103,9 +132,11 @@ impl Axis {
             (*size, begin) = (begin, begin + *size);
         }
         let mut entries: Vec<Entry> = vec![0; scores.len()];
-        for (row, score) in scores.iter().enumerate() {
-            let slot = &mut next[self.stretch(*score)];
-            entries[*slot] = Entry::from(self.place(*score)) << 32 | row as Entry;
+        for (row, (score, label)) in scores.iter().zip(labels).enumerate() {
+            let place = self.place(*score);
+            let slot = &mut next[place as usize >> self.below];
+            let positive = Entry::from(*label == 1.0) << POSITIVE;
+            entries[*slot] = Entry::from(place) << PLACE | positive | row as Entry;
             *slot += 1;
         }
         (entries, next)
@@ -125,7 +156,7 @@ fn sort(stretch: &mut [Entry], below: u32, scratch: &mut Vec<Entry>) {
     let width = below.div_ceil(digits);
     let mut all = [0_u32; 1 << MOST_DIGIT];
     for digit in 0..digits {
-        let shift = 32 + digit * width;
+        let shift = PLACE + digit * width;
         let mask = (1 << width.min(below - digit * width)) - 1;
         let next = &mut all[..=mask];
         next.fill(0);
@@ -155,10 +186,13 @@ mod tests {
 
     /// What is true of any way to sort.
     fn check(scores: &[f64]) {
-        let (order, marks) = by_falling_score(scores);
+        let labels: Vec<f64> = (0..scores.len()).map(|row| [0.0, 1.0, 0.5][row % 3]).collect();
+        let Ranked { order, marks, positives } = by_falling_score(scores, &labels);
         let key = |row: u32| (std::cmp::Reverse(keys::of_float(scores[row as usize])), row);
         assert!(order.is_sorted_by(|a, b| key(*a) < key(*b)));
         assert_eq!(order.len(), scores.len());
+        let positive = |row: &u32| mask(labels[*row as usize] == 1.0);
+        assert!(positives.iter().copied().eq(order.iter().map(positive)));
         for (at, mark) in marks.iter().enumerate() {
             let score = |at: usize| order.get(at).map(|row| scores[*row as usize]);
             let last = score(at) != score(at + 1);

@@ -1,6 +1,6 @@
 //! Labels and the scores or numbers that one model gave the rows.
 
-use super::order::{LAST, by_falling_score};
+use super::order::{LAST, Ranked, by_falling_score, mask};
 use super::{Metric, Ready, Settings, calibration, errors};
 
 /// Labels and one model's predictions, prepared so that each metric is one
@@ -17,8 +17,8 @@ pub struct Predictions {
     /// In that order: whether the next row has another score, and whether
     /// no row has the same.
     pub(super) marks: Vec<u8>,
-    /// In that order, for labels of 0 and 1: all bits of a positive are set. As a
-    /// mask, it needs no branch that is half wrong.
+    /// In that order: all bits of a positive are set. As a mask, it needs no branch
+    /// that is half wrong.
     pub(super) ranked_positives: Vec<u8>,
     /// In that order, for labels that are probabilities.
     pub(super) ranked_labels: Vec<f64>,
@@ -40,19 +40,14 @@ impl Predictions {
 
     /// The same where the model itself says which rows are positive.
     pub fn with_alarms(labels: Vec<f64>, scores: Vec<f64>, alarms: Vec<bool>) -> Self {
-        let (order, marks) = by_falling_score(&scores);
-        let mask = |is_set: bool| if is_set { u8::MAX } else { 0 };
-        let rows = labels.iter().zip(&alarms);
-        let masks: Vec<[u8; 2]> =
-            rows.map(|(label, alarm)| [mask(*label == 1.0), mask(*alarm)]).collect();
-        let hard = labels.iter().all(|label| *label == 0.0 || *label == 1.0);
-        let (mut ranked_positives, mut ranked_labels) = (Vec::new(), Vec::new());
-        if hard {
-            let positives = Bits::of(labels.iter().map(|label| *label == 1.0));
-            ranked_positives.extend(order.iter().map(|row| mask(positives.is_set(*row))));
-        } else {
-            ranked_labels = super::taken(&labels, &order);
-        }
+        let Ranked { order, marks, positives } = by_falling_score(&scores, &labels);
+        let mut hard = true;
+        let masks_of = |(label, alarm): (&f64, &bool)| {
+            hard &= *label == 0.0 || *label == 1.0;
+            [mask(*label == 1.0), mask(*alarm)]
+        };
+        let masks: Vec<[u8; 2]> = labels.iter().zip(&alarms).map(masks_of).collect();
+        let ranked_labels = if hard { Vec::new() } else { super::taken(&labels, &order) };
         let settings = Settings::default();
         Self {
             labels,
@@ -60,7 +55,7 @@ impl Predictions {
             weights: None,
             order,
             marks,
-            ranked_positives,
+            ranked_positives: positives,
             ranked_labels,
             masks,
             alarms,
@@ -188,15 +183,26 @@ impl Predictions {
 
     /// The mean of the rows' losses, of metrics that are one, without keeping any.
     pub(super) fn mean_loss(&self, metric: Metric) -> Option<f64> {
+        // Of many rows, a call for each is felt.
+        match metric {
+            Metric::LogLoss if self.counts_whole() => return Some(self.log_loss_of_products()),
+            Metric::Brier => return Some(self.mean_of(calibration::squared)),
+            _ => {}
+        }
         let loss = calibration::loss(metric).or_else(|| errors::loss(metric))?;
+        let quantile = self.settings.quantile;
+        let mean = self.mean_of(|label, score| loss(label, score, quantile));
+        Some(if metric == Metric::Rmse { mean.sqrt() } else { mean })
+    }
+
+    fn mean_of(&self, loss: impl Fn(f64, f64) -> f64) -> f64 {
         let (mut sum, mut total) = (0.0, 0.0);
         for (row, (label, score)) in self.labels.iter().zip(&self.scores).enumerate() {
             let weight = self.weight(row);
-            sum += weight * loss(*label, *score, self.settings.quantile);
+            sum += weight * loss(*label, *score);
             total += weight;
         }
-        let mean: f64 = sum / total;
-        Some(if metric == Metric::Rmse { mean.sqrt() } else { mean })
+        sum / total
     }
 
     pub fn weights(&self) -> Option<&[f64]> {
@@ -210,23 +216,5 @@ impl Predictions {
 
     pub(super) fn weight(&self, row: usize) -> f64 {
         self.weights.as_ref().map_or(1.0, |weights| weights[row])
-    }
-}
-
-/// A bit for each row: of many rows, bytes would not stay in the nearer caches.
-struct Bits(Vec<u64>);
-
-impl Bits {
-    fn of(rows: impl ExactSizeIterator<Item = bool>) -> Self {
-        let mut bits = vec![0; rows.len().div_ceil(64)];
-        for (row, is_set) in rows.enumerate() {
-            bits[row / 64] |= u64::from(is_set) << (row % 64);
-        }
-        Self(bits)
-    }
-
-    fn is_set(&self, row: u32) -> bool {
-        let row = row as usize;
-        self.0[row / 64] >> (row % 64) & 1 == 1
     }
 }
