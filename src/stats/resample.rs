@@ -100,7 +100,7 @@ impl Units {
     /// a generator of its own: who draws it does not matter.
     pub fn draw<'d>(&self, seed: u64, number: u32, room: &'d mut Drawn) -> &'d [Counts] {
         let seed = seed ^ (u64::from(number) << 32).wrapping_add(0x9e37_79b9);
-        room.units.clear();
+        // Each unit is drawn anew.
         room.units.resize(self.count, [0; LANES]);
         Arch::new().dispatch(Drawing { of: self, poisson: Poisson::seeded(seed), room });
         self.spread(room)
@@ -108,11 +108,12 @@ impl Units {
 
     /// All rows but those of every `groups`-th unit, from the one at `first` on.
     pub fn leave_out<'d>(&self, first: u32, groups: u32, room: &'d mut Drawn) -> &'d [Counts] {
+        let of_group = |group: u32| -> Counts {
+            std::array::from_fn(|lane| u8::from(group as usize != first as usize + lane))
+        };
+        let of_groups: Vec<Counts> = (0..groups.max(1)).map(of_group).collect();
         room.units.clear();
-        room.units.extend((0..self.count as u64).map(|unit| {
-            let group = unit % u64::from(groups.max(1));
-            std::array::from_fn(|lane| u8::from(group != u64::from(first) + lane as u64))
-        }));
+        room.units.extend(of_groups.iter().cycle().take(self.count));
         self.spread(room)
     }
 

@@ -4,8 +4,8 @@ use super::confusion::Confusion;
 use super::order::{ALONE, LAST};
 use super::{Metric, Predictions};
 
-/// Rows whose counts are fetched before any of them is looked at: they lie all
-/// over the memory, and fetches that follow each other closely overlap.
+/// Rows whose counts are fetched while those before are looked at: they lie all
+/// over the memory, and are waited for together.
 const AHEAD: usize = 64;
 
 /// What has come by on a walk along falling scores.
@@ -32,6 +32,42 @@ pub(super) struct Walked<const N: usize> {
     pub(super) first: [[u32; N]; 2],
     /// Of all rows.
     pub(super) all: [[u32; N]; 2],
+}
+
+#[inline(always)]
+fn fetch<const N: usize>(into: &mut [[u8; N]; AHEAD], rows: &[u32], counts: &[[u8; N]]) {
+    for (slot, row) in into.iter_mut().zip(rows) {
+        *slot = counts[*row as usize];
+    }
+}
+
+/// Positives, negatives and pairs among some rows, of which no two have one score;
+/// so few pairs fit into 32 bits. The next ones are fetched meanwhile.
+#[inline(always)]
+fn block_of_alone<const N: usize>(
+    block: &[[u8; N]; AHEAD],
+    masks: &[u8],
+    counts: &[[u8; N]],
+    (rows, coming): (&[u32], &mut [[u8; N]; AHEAD]),
+) -> [[u32; N]; 3] {
+    let (mut positives, mut negatives) = ([0u32; N], [0u32; N]);
+    let mut pairs = [0u32; N];
+    for (at, mask) in masks.iter().enumerate() {
+        if at < rows.len() {
+            coming[at] = counts[rows[at] as usize];
+        }
+        let here = &block[at];
+        for lane in 0..N {
+            pairs[lane] += u32::from(here[lane] & !mask) * positives[lane];
+        }
+        for lane in 0..N {
+            positives[lane] += u32::from(here[lane] & mask);
+        }
+        for lane in 0..N {
+            negatives[lane] += u32::from(here[lane] & !mask);
+        }
+    }
+    [positives, negatives, pairs]
 }
 
 // Loops are written out where it matters: a closure in one is compiled without
@@ -93,29 +129,17 @@ impl Predictions {
         // Copies stay in registers.
         let Pairs { mut above, mut below, mut higher, mut equal } = *pairs;
         let (mut positives, mut negatives) = ([0u32; N], [0u32; N]);
-        let mut fetched = [[0; N]; AHEAD];
-        let marks = self.marks[places.clone()].chunks(AHEAD);
-        let masks = self.ranked_positives[places.clone()].chunks(AHEAD);
-        for ((rows, marks), masks) in self.order[places].chunks(AHEAD).zip(marks).zip(masks) {
-            for (slot, row) in fetched.iter_mut().zip(rows) {
-                *slot = counts[*row as usize];
-            }
+        let mut coming = [[0; N]; AHEAD];
+        fetch(&mut coming, &self.order[places.clone()], counts);
+        for begin in places.clone().step_by(AHEAD) {
+            let end = places.end.min(begin + AHEAD);
+            let (marks, masks) = (&self.marks[begin..end], &self.ranked_positives[begin..end]);
+            let later = &self.order[end..places.end];
+            let fetched = coming;
             // Mostly no two scores are equal: a row then is below all that came before.
             if marks.iter().all(|mark| mark & ALONE != 0) {
-                // Of these rows alone: so few pairs fit into 32 bits.
-                let (mut positives, mut negatives) = ([0u32; N], [0u32; N]);
-                let mut pairs = [0u32; N];
-                for (here, mask) in fetched.iter().zip(masks) {
-                    for lane in 0..N {
-                        pairs[lane] += u32::from(here[lane] & !mask) * positives[lane];
-                    }
-                    for lane in 0..N {
-                        positives[lane] += u32::from(here[lane] & mask);
-                    }
-                    for lane in 0..N {
-                        negatives[lane] += u32::from(here[lane] & !mask);
-                    }
-                }
+                let next = (later, &mut coming);
+                let [positives, negatives, pairs] = block_of_alone(&fetched, masks, counts, next);
                 for lane in 0..N {
                     let before = u64::from(negatives[lane]) * u64::from(above[lane]);
                     higher[lane] += before + u64::from(pairs[lane]);
@@ -124,6 +148,7 @@ impl Predictions {
                 }
                 continue;
             }
+            fetch(&mut coming, later, counts);
             for ((here, mark), mask) in fetched.iter().zip(marks).zip(masks) {
                 for lane in 0..N {
                     positives[lane] += u32::from(here[lane] & mask);
@@ -181,9 +206,8 @@ impl Predictions {
             for lane in 0..N {
                 hits[lane] += positives[lane];
                 seen[lane] += positives[lane] + negatives[lane];
-                if positives[lane] > 0.0 {
-                    sum[lane] += positives[lane] * hits[lane] / seen[lane];
-                }
+                // Where nothing counts yet, there are no hits either; a branch would be half wrong.
+                sum[lane] += positives[lane] * hits[lane] / seen[lane].max(f64::MIN_POSITIVE);
             }
             true
         });
