@@ -35,8 +35,8 @@ pub struct Prepared {
 /// What removing everything that is deployed would do.
 pub async fn removal(ctx: &Ctx, bundle: &Bundle) -> Result<Prepared> {
     let empty = Bundle { resources: BTreeMap::new(), ..bundle.clone() };
-    let known = known(ctx, bundle).await?;
-    compare(ctx, &empty, known, FileDigests::default(), Locals::new()).await
+    let found = look(ctx, known(ctx, bundle).await?).await?;
+    compare(ctx, &empty, found, FileDigests::default(), Locals::new()).await
 }
 
 /// What the workspace keeps of the last deployment.
@@ -48,14 +48,19 @@ pub async fn known(ctx: &Ctx, bundle: &Bundle) -> Result<Known> {
     tokio::try_join!(store.state(), store.remembered())
 }
 
+/// Looks at what was deployed.
+async fn look(ctx: &Ctx, known: Known) -> Result<(Known, Remotes)> {
+    let remotes = remote::look(&ctx.client, &known.0).await?;
+    Ok((known, remotes))
+}
+
 async fn compare(
     ctx: &Ctx,
     bundle: &Bundle,
-    (state, remembered): Known,
+    ((state, remembered), remotes): (Known, Remotes),
     files: FileDigests,
     locals: Locals,
 ) -> Result<Prepared> {
-    let remotes = remote::look(&ctx.client, &state).await?;
     let uploaded = uploaded(ctx, &state, &remembered, &files).await?;
     let standing =
         Standing { state: &state, remotes: &remotes, remembered: &remembered, uploaded: &uploaded };
@@ -153,14 +158,15 @@ pub async fn prepare(
     // Files are read while the workspace answers.
     let hashing = tokio::task::spawn_blocking(move || anyhow::Ok((digests(&locals)?, locals)));
     let hashed = async { hashing.await.context("hash the bundle's files")? };
-    let read = async {
-        match before {
-            Some(known) => Ok(known),
-            None => known(ctx, bundle).await,
-        }
+    let look = async {
+        let known = match before {
+            Some(known) => known,
+            None => known(ctx, bundle).await?,
+        };
+        look(ctx, known).await
     };
-    let (known, (digests, locals)) = tokio::try_join!(read, hashed)?;
-    compare(ctx, bundle, known, digests, locals).await
+    let (found, (digests, locals)) = tokio::try_join!(look, hashed)?;
+    compare(ctx, bundle, found, digests, locals).await
 }
 
 /// Dashboards are files of the bundle.
