@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use anyhow::{Result, ensure};
 
 use super::relay;
+use crate::names::camel;
 use crate::report::{Finding, Severity};
 use crate::sys::Env;
 
@@ -117,11 +118,10 @@ fn is_output_name(name: &str) -> bool {
 }
 
 pub(super) fn azure_output(name: &str, value: &str) -> String {
-    // Azure variable names are joined by dots and read as shell names later.
-    let name = name.replace('-', "_");
+    // As inputs are named: letters and digits alone are a name there.
     format!(
         "##vso[task.setvariable variable={};isOutput=true]{}",
-        azure_property(&name),
+        azure_property(&camel(name)),
         azure_data(value)
     )
 }

@@ -175,7 +175,7 @@ proptest! {
         let data = command.split_once(']').unwrap().1;
         let decoded = data.replace("%0D", "\r").replace("%0A", "\n").replace("%AZP25", "%");
         prop_assert_eq!(decoded, value);
-        prop_assert!(command.starts_with("##vso[task.setvariable variable=run_url;isOutput=true]"));
+        prop_assert!(command.starts_with("##vso[task.setvariable variable=runUrl;isOutput=true]"));
     }
 }
 

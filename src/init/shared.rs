@@ -145,7 +145,7 @@ const PARTS: [Part; 8] = [
         name: "release",
         template: "release.yml",
         block: "build",
-        about: "Packs a tested commit; `pack.manifest_digest` and `handover.artifact` are its outputs.",
+        about: "Packs a tested commit; `pack.manifestDigest` and `handover.artifact` are its outputs.",
         told: &["version", "python", "folder"],
         waits: false,
         handed: &[],

@@ -413,9 +413,33 @@ fn a_task_hands_inputs_over_and_results_back() {
     assert_eq!(forged, 1);
 }
 
+/// What `tasks.schema.json` of azure-pipelines-task-lib knows, of what we use.
+const OF_A_TASK: [&str; 16] = [
+    "$schema",
+    "id",
+    "name",
+    "friendlyName",
+    "description",
+    "author",
+    "helpMarkDown",
+    "category",
+    "visibility",
+    "version",
+    "minimumAgentVersion",
+    "instanceNameFormat",
+    "groups",
+    "inputs",
+    "OutputVariables",
+    "execution",
+];
+
 /// The schema that Azure's own tools hold a task to, in its essentials.
 #[test]
 fn tasks_have_the_form_that_azure_takes() {
+    let is_name = |name: &str| {
+        name.starts_with(|char: char| char.is_ascii_lowercase())
+            && name.chars().all(|char| char.is_ascii_alphanumeric())
+    };
     for entry in std::fs::read_dir(root().join("tasks")).unwrap() {
         let path = entry.unwrap().path();
         if !path.is_dir() {
@@ -426,6 +450,13 @@ fn tasks_have_the_form_that_azure_takes() {
                 .unwrap();
         let name = task["name"].as_str().unwrap();
         assert!(name.chars().all(|char| char.is_ascii_alphanumeric()), "{name}");
+        for key in task.as_object().unwrap().keys() {
+            assert!(OF_A_TASK.contains(&key.as_str()), "{name} {key}");
+        }
+        assert!(task["friendlyName"].as_str().unwrap().len() <= 40, "{name}");
+        for output in task["OutputVariables"].as_array().unwrap() {
+            assert!(is_name(output["name"].as_str().unwrap()), "{name} {output}");
+        }
         assert!(task["instanceNameFormat"].as_str().unwrap().len() < 60);
         assert!(uuid::Uuid::parse_str(task["id"].as_str().unwrap()).is_ok());
         let groups: Vec<&str> = task["groups"]
@@ -436,11 +467,7 @@ fn tasks_have_the_form_that_azure_takes() {
             .collect();
         for input in task["inputs"].as_array().unwrap() {
             let own = input["name"].as_str().unwrap();
-            assert!(
-                own.starts_with(|char: char| char.is_ascii_lowercase())
-                    && own.chars().all(|char| char.is_ascii_alphanumeric()),
-                "{name} {own}"
-            );
+            assert!(is_name(own), "{name} {own}");
             assert!(input["label"].is_string() && input["type"].is_string(), "{name} {own}");
             // The agent hands defaults over, and makes a path of what is blank.
             let default = input["defaultValue"].as_str().unwrap();

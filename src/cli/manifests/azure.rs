@@ -102,7 +102,7 @@ pub(super) fn task(step: &Step) -> Result<String> {
     let outputs: Vec<Value> = step
         .outputs
         .iter()
-        .map(|(name, help)| json!({ "name": name.replace('-', "_"), "description": help }))
+        .map(|(name, help)| json!({ "name": camel(name), "description": help }))
         .collect();
     let handler = json!({ "target": "shim.js", "argumentFormat": "" });
     let task = json!({
@@ -124,7 +124,7 @@ pub(super) fn task(step: &Step) -> Result<String> {
             { "name": "delivery", "displayName": "Delivery", "isExpanded": false },
         ],
         "inputs": inputs,
-        "outputVariables": outputs,
+        "OutputVariables": outputs,
         "execution": { "Node20_1": handler, "Node24": handler },
     });
     Ok(serde_json::to_string_pretty(&task)? + "\n")
