@@ -20,6 +20,8 @@ pub(crate) struct World {
     pub(crate) calls: Vec<String>,
     pub(crate) statuses: Vec<Value>,
     pub(crate) refs: BTreeMap<String, String>,
+    /// The commits of annotated tags.
+    pub(crate) tags: BTreeMap<String, String>,
     pub(crate) releases: Vec<Value>,
     pub(crate) files: Vec<Vec<u8>>,
     pub(crate) comments: Vec<Value>,
@@ -27,6 +29,8 @@ pub(crate) struct World {
     pub(crate) tickets: Vec<Value>,
     /// Writes are answered and then lost.
     pub(crate) denies: bool,
+    /// Work items are those of the Scrum process.
+    pub(crate) scrum: bool,
     pub(crate) address: String,
     /// Runs of Azure DevOps that somebody approved.
     pub(crate) approved: Vec<u64>,
@@ -50,7 +54,9 @@ pub(crate) async fn serve(answer: Answer) -> (String, Shared) {
         let json = serde_json::from_slice(&body).unwrap_or_default();
         let mut world = world.lock().unwrap();
         world.calls.push(format!("{method} {}", uri.path()));
-        if world.denies && method != Method::GET {
+        // That a right is missing, Azure Repos tells of names in an answer of its own.
+        let is_told = uri.path().ends_with("/_apis/git/repositories/repo/refs");
+        if world.denies && method != Method::GET && !is_told {
             let refusal = json!({ "message": "Resource not accessible by integration" });
             return (StatusCode::FORBIDDEN, Json(refusal)).into_response();
         }
@@ -139,7 +145,11 @@ pub(crate) fn github_answer(
         }
         ("GET", ["git", "ref", rest @ ..]) => {
             let sha = world.refs.get(&format!("refs/{}", rest.join("/")))?;
-            reply(&json!({ "object": { "sha": sha } }))
+            let kind = if world.tags.contains_key(sha) { "tag" } else { "commit" };
+            reply(&json!({ "object": { "sha": sha, "type": kind } }))
+        }
+        ("GET", ["git", "tags", sha]) => {
+            reply(&json!({ "object": { "sha": world.tags.get(*sha)?, "type": "commit" } }))
         }
         ("POST", ["git", "refs"]) => {
             let name = body["ref"].as_str()?.to_owned();
@@ -295,20 +305,33 @@ pub(crate) fn azure_answer(
     if uri.path().ends_with("/oidctoken") {
         return reply(&json!({ "oidcToken": identity(world) }));
     }
+    let asked = |name: &str| {
+        let pairs = url::form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes());
+        pairs.into_iter().find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
+    };
+    assert!(asked("api-version").is_some_and(|version| version.starts_with("7.1")), "{uri}");
     let Some((_, path)) = uri.path().split_once("/_apis/git/repositories/repo/") else {
+        for (of, name, value) in [
+            ("/pipelines/approvals", "$expand", "steps"),
+            ("/checks/configurations", "$expand", "settings"),
+        ] {
+            assert!(!uri.path().ends_with(of) || asked(name).as_deref() == Some(value), "{uri}");
+        }
         return azure_tickets(world, uri.path(), body);
     };
     let parts: Vec<&str> = path.split('/').collect();
     match (method.as_str(), &parts[..]) {
         ("GET", ["commits", sha, "statuses"]) => {
             let own = world.statuses.iter().filter(|status| status["on"] == *sha);
-            reply(&json!({ "value": own.collect::<Vec<_>>() }))
+            azure_list(own.cloned())
         }
         ("POST", ["commits", on, "statuses"]) | ("POST", ["pullRequests", on, "statuses"]) => {
             let mut status = body.clone();
             status["on"] = json!(on);
-            status["id"] = json!(world.statuses.len());
-            status["creationDate"] = json!("2026-01-01");
+            let count = world.statuses.len();
+            let fraction = if count.is_multiple_of(2) { "" } else { ".5" };
+            status["id"] = json!(count + 1);
+            status["creationDate"] = json!(format!("2026-01-01T00:00:{:02}{fraction}Z", count / 2));
             world.statuses.push(status.clone());
             reply(&status)
         }
@@ -319,37 +342,79 @@ pub(crate) fn azure_answer(
         }
         ("GET", ["pullRequests", on, "statuses"]) => {
             let own = world.statuses.iter().filter(|status| status["on"] == *on);
-            reply(&json!({ "value": own.collect::<Vec<_>>() }))
+            azure_list(own.cloned())
         }
-        ("GET", ["refs"]) => {
-            let refs = world.refs.iter().map(|(name, id)| json!({ "name": name, "objectId": id }));
-            reply(&json!({ "value": refs.collect::<Vec<_>>() }))
+        ("GET", ["pullRequests", "7", "iterations"]) => {
+            let iteration = |id: u64, commit: &str| json!({ "id": id, "sourceRefCommit": { "commitId": commit } });
+            azure_list([iteration(1, "before"), iteration(2, "head"), iteration(3, "later")])
         }
-        ("POST", ["refs"]) => {
-            let name = body[0]["name"].as_str()?.to_owned();
-            world.refs.insert(name, body[0]["newObjectId"].as_str()?.to_owned());
-            reply(&json!({ "value": [{ "success": true }] }))
-        }
-        ("GET", ["pullRequests", "7", "threads"]) => reply(&json!({ "value": world.threads })),
+        (_, ["refs"]) => azure_names(world, &asked, body),
+        _ => azure_threads(world, (method, &parts), body),
+    }
+}
+
+fn azure_names(
+    world: &mut World,
+    asked: &dyn Fn(&str) -> Option<String>,
+    body: &Value,
+) -> Option<Response> {
+    if body.is_null() {
+        assert_eq!(asked("peelTags").as_deref(), Some("true"));
+        let filter = format!("refs/{}", asked("filter").unwrap_or_default());
+        let refs = world.refs.iter().filter(|(name, _)| name.starts_with(&filter));
+        let told = |(name, id): (&String, &String)| match world.tags.get(id) {
+            None => json!({ "name": name, "objectId": id }),
+            Some(of) => json!({ "name": name, "objectId": id, "peeledObjectId": of }),
+        };
+        return azure_list(refs.map(told));
+    }
+    let name = body[0]["name"].as_str()?.to_owned();
+    let status = match () {
+        () if world.denies => "createBranchPermissionRequired",
+        () if world.refs.contains_key(&name) => "staleOldObjectId",
+        () => "succeeded",
+    };
+    let is_made = status == "succeeded";
+    if is_made {
+        world.refs.insert(name.clone(), body[0]["newObjectId"].as_str()?.to_owned());
+    }
+    azure_list([json!({ "name": name, "success": is_made, "updateStatus": status })])
+}
+
+fn azure_threads(
+    world: &mut World,
+    (method, parts): (&Method, &[&str]),
+    body: &Value,
+) -> Option<Response> {
+    match (method.as_str(), parts) {
+        ("GET", ["pullRequests", "7", "threads"]) => azure_list(world.threads.clone()),
         ("POST", ["pullRequests", "7", "threads"]) => {
             let mut thread = body.clone();
-            thread["id"] = json!(world.threads.len());
+            thread["id"] = json!(world.threads.len() + 1);
             thread["comments"][0]["id"] = json!(1);
             world.threads.push(thread.clone());
             reply(&thread)
         }
         ("PATCH", ["pullRequests", "7", "threads", id]) => {
-            let thread = &mut world.threads[id.parse::<usize>().ok()?];
+            let thread = &mut world.threads[id.parse::<usize>().ok()? - 1];
             thread["status"] = body["status"].clone();
             reply(thread)
         }
         ("PATCH", ["pullRequests", "7", "threads", id, "comments", "1"]) => {
-            let thread = &mut world.threads[id.parse::<usize>().ok()?];
-            thread["comments"][0]["content"] = body["content"].clone();
-            reply(thread)
+            let comment = &mut world.threads[id.parse::<usize>().ok()? - 1]["comments"][0];
+            if comment["author"]["uniqueName"] == "eve@x" {
+                return Some((StatusCode::FORBIDDEN, Json(json!({}))).into_response());
+            }
+            comment["content"] = body["content"].clone();
+            reply(comment)
         }
         _ => None,
     }
+}
+
+fn azure_list(items: impl IntoIterator<Item = Value>) -> Option<Response> {
+    let value: Vec<Value> = items.into_iter().collect();
+    reply(&json!({ "count": value.len(), "value": value }))
 }
 
 /// Work items, pipelines that are started, and approvals of a run.
@@ -394,7 +459,11 @@ fn azure_tickets(world: &mut World, path: &str, body: &Value) -> Option<Response
             world.tickets.iter().filter(open).map(|ticket| json!({ "id": ticket["id"] })).collect();
         return reply(&json!({ "workItems": items }));
     }
-    let is_new = path.ends_with("/$Issue");
+    if world.scrum && path.ends_with("/$Issue") {
+        let refusal = json!({ "message": "VS402323: Work item type Issue does not exist" });
+        return Some((StatusCode::NOT_FOUND, Json(refusal)).into_response());
+    }
+    let is_new = path.ends_with("/$Issue") || path.ends_with("/$Task");
     let at = if is_new {
         let id = world.tickets.len() + 1;
         world.tickets.push(json!({ "id": id, "System.State": "To Do" }));

@@ -132,6 +132,42 @@ async fn names(forge: &Forge, world: &Shared) {
 }
 
 #[tokio::test]
+async fn an_annotated_tag_names_its_commit() {
+    const TAG: &str = "cccccccccccccccccccccccccccccccccccccccc";
+    for (forge, world) in both().await {
+        {
+            let mut world = world.lock().unwrap();
+            world.refs.insert("refs/tags/v2".into(), TAG.into());
+            world.tags.insert(TAG.into(), A.into());
+        }
+        forge.name("refs/tags/v2", A).await.unwrap();
+        let error = forge.name("refs/tags/v2", B).await.unwrap_err();
+        assert!(error.to_string().contains(&format!("is commit {A} already")), "{error}");
+        assert!(world.lock().unwrap().calls.iter().all(|call| call.starts_with("GET")));
+    }
+}
+
+#[tokio::test]
+async fn a_merge_request_is_judged_by_its_newest_changes() {
+    let (address, world) = serve(azure_answer).await;
+    let azure = forge("azure", &address);
+    azure.set_status("head", Some(7), &told(State::Success)).await.unwrap();
+    azure.set_status("gone", Some(7), &told(State::Success)).await.unwrap();
+    let world = world.lock().unwrap();
+    let iterations = world.statuses.iter().map(|status| status["iterationId"].as_u64());
+    assert_eq!(iterations.collect::<Vec<_>>(), [Some(2), None]);
+    // The repository may be one of another project: its id stands for itself.
+    assert!(world.calls.iter().all(|call| call.contains(" /_apis/git/")), "{:?}", world.calls);
+}
+
+#[tokio::test]
+async fn processes_without_issues_have_tasks() {
+    let (address, world) = serve(azure_answer).await;
+    world.lock().unwrap().scrum = true;
+    tickets(&forge("azure", &address), &world).await;
+}
+
+#[tokio::test]
 async fn there_is_one_comment_whatever_others_write() {
     for (forge, world) in both().await {
         comments(&forge, &world).await;
@@ -147,10 +183,13 @@ async fn comments(forge: &Forge, world: &Shared) {
             world.comments.push(json!({ "id": id, "html_url": "https://x.test/c", "body": body,
                     "user": { "login": "eve" } }));
         }
+        let comment = json!({ "id": 1, "author": { "uniqueName": "eve@x" },
+            "content": "<!-- lakegate:merge-test -->\nevil" });
+        world.threads.push(json!({ "id": 1, "comments": [comment], "status": "active" }));
     }
     let count = |world: &Shared| {
         let world = world.lock().unwrap();
-        (world.comments.len().max(120) - 120) + world.threads.len()
+        world.comments.len() - 120 + world.threads.len() - 1
     };
     let first = forge.comment(7, "merge-test", "red", false).await.unwrap();
     let again = forge.comment(7, "merge-test", "green", true).await.unwrap();
@@ -160,7 +199,8 @@ async fn comments(forge: &Forge, world: &Shared) {
     assert_eq!(count(world), 2);
     let world = world.lock().unwrap();
     assert!(world.comments[3]["body"].as_str().unwrap().ends_with("evil"));
-    if let Some(thread) = world.threads.first() {
+    assert!(world.threads[0]["comments"][0]["content"].as_str().unwrap().ends_with("evil"));
+    if let Some(thread) = world.threads.get(1) {
         assert_eq!(thread["status"], "closed");
         assert!(thread["comments"][0]["content"].as_str().unwrap().ends_with("green"));
     }

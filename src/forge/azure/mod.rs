@@ -48,6 +48,11 @@ struct Reference {
 /// States that processes call finished, the usual one first.
 const FINISHED: [&str; 3] = ["Closed", "Done", "Completed"];
 
+/// Types of work items; the Scrum process has no issues.
+const TYPES: [&str; 2] = ["Issue", "Task"];
+
+const RIGHT: &str = "the build service's identity needs the right to do this in the project";
+
 impl Azure {
     pub(in crate::forge) fn new(env: &Env, masker: &Masker) -> Result<Self, Fault> {
         let needed =
@@ -75,12 +80,16 @@ impl Azure {
     }
 
     fn url(&self, path: &[&str]) -> Url {
+        called(self.project.clone(), path)
+    }
+
+    /// Beside the projects: a repository's id stands for itself, whichever it is in.
+    fn collection_url(&self, path: &[&str]) -> Url {
         let mut url = self.project.clone();
         if let Ok(mut segments) = url.path_segments_mut() {
-            segments.push("_apis").extend(path);
+            segments.pop();
         }
-        url.set_query(Some("api-version=7.1"));
-        url
+        called(url, path)
     }
 
     async fn call<T: DeserializeOwned>(
@@ -159,12 +168,25 @@ impl Azure {
         let mut fields = text.to_vec();
         let tags = format!("{}; {}", Ticket::LABEL, Ticket::mark(&ticket.key));
         fields.push(("System.Tags", json!(tags)));
-        let url = self.url(&["wit", "workitems", "$Issue"]);
-        let kind = "application/json-patch+json";
-        let made: Result<Reference, _> =
-            self.call(Class::Unkeyed, Method::POST, url, kind, &patch(&fields)).await;
-        let made = made.map_err(|error| told("make a work item of type Issue", &error))?;
-        Ok(self.address(made.id))
+        let fields = patch(&fields);
+        let mut refused = Vec::new();
+        for name in TYPES {
+            let url = self.url(&["wit", "workitems", &format!("${name}")]);
+            let kind = "application/json-patch+json";
+            let made: Result<Reference, _> =
+                self.call(Class::Unkeyed, Method::POST, url, kind, &fields).await;
+            match made {
+                Ok(made) => return Ok(self.address(made.id)),
+                Err(error) => {
+                    let is_unknown = error.status.is_some_and(|status| status.as_u16() == 404);
+                    refused.push(told(&format!("make a work item of type {name}"), &error));
+                    if !is_unknown {
+                        break;
+                    }
+                }
+            }
+        }
+        Err(refused.swap_remove(0))
     }
 
     pub(in crate::forge) async fn close(&self, key: &str, word: &str) -> Result<Option<String>> {
@@ -204,6 +226,14 @@ impl Azure {
     }
 }
 
+fn called(mut place: Url, path: &[&str]) -> Url {
+    if let Ok(mut segments) = place.path_segments_mut() {
+        segments.push("_apis").extend(path);
+    }
+    place.set_query(Some("api-version=7.1"));
+    place
+}
+
 fn patch(fields: &[(&str, Value)]) -> Value {
     let operation = |(field, value): &(&str, Value)| json!({ "op": "add", "path": format!("/fields/{field}"), "value": value });
     fields.iter().map(operation).collect()
@@ -218,9 +248,7 @@ fn html(markdown: &str) -> String {
 fn told(what: &str, refused: &Refused) -> anyhow::Error {
     let message = format!("{what}: {refused}");
     match refused.status.map(|status| status.as_u16()) {
-        Some(401 | 403) => Fault::new(FaultKind::Usage, message)
-            .hint("the build service's identity needs the right to do this in the project")
-            .into(),
+        Some(401 | 403) => Fault::new(FaultKind::Usage, message).hint(RIGHT).into(),
         Some(400 | 404) => Fault::new(FaultKind::Usage, message).into(),
         _ => Fault::new(FaultKind::Remote, message).into(),
     }

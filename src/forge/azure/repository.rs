@@ -1,10 +1,11 @@
 //! What concerns the repository: statuses, names of commits, threads.
 
 use anyhow::{Context as _, Result};
+use jiff::Timestamp;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::{Azure, told};
+use super::{Azure, RIGHT, told};
 use crate::forge::{State, Status, Told};
 use crate::report::{Fault, FaultKind};
 use crate::sys::git;
@@ -21,7 +22,7 @@ impl Azure {
             Fault::usage("BUILD_REPOSITORY_ID is not set")
                 .hint("this needs a repository of Azure Repos")
         })?;
-        Ok(self.url(&[&["git", "repositories", repository], rest].concat()))
+        Ok(self.collection_url(&[&["git", "repositories", repository], rest].concat()))
     }
 
     pub(in crate::forge) async fn status(
@@ -29,7 +30,8 @@ impl Azure {
         commit: &str,
         name: &str,
     ) -> Result<Option<Status>> {
-        let url = self.git(&["commits", commit, "statuses"])?;
+        let mut url = self.git(&["commits", commit, "statuses"])?;
+        url.query_pairs_mut().append_pair("latestOnly", "true");
         let found = self.read(url, "read the commit's statuses").await?;
         if let Some(found) = newest(&found["value"], name) {
             return Ok(Some(found));
@@ -67,21 +69,35 @@ impl Azure {
             State::Failure => "failed",
         };
         let (genre, name) = say.name.rsplit_once('/').unwrap_or(("lakegate", say.name));
-        let body = json!({
+        let mut body = json!({
             "state": state,
             "description": say.words,
             "context": { "genre": genre, "name": name },
             "targetUrl": say.link,
         });
-        let number = request.map(|number| number.to_string());
-        let url = match number.as_deref() {
-            Some(number) => self.git(&["pullRequests", number, "statuses"])?,
+        let url = match request.map(|number| number.to_string()) {
+            Some(number) => {
+                // Of these changes only: the next ones are not judged by it.
+                if let Some(iteration) = self.iteration(&number, commit).await? {
+                    body["iterationId"] = iteration.into();
+                }
+                self.git(&["pullRequests", &number, "statuses"])?
+            }
             None => self.git(&["commits", commit, "statuses"])?,
         };
         let made: Result<Value, _> =
             self.call(Class::Idempotent, Method::POST, url, JSON, &body).await;
         made.map_err(|error| told("set the status", &error))?;
         Ok(())
+    }
+
+    /// Which of the merge request's pushes a commit came with.
+    async fn iteration(&self, number: &str, commit: &str) -> Result<Option<u64>> {
+        let url = self.git(&["pullRequests", number, "iterations"])?;
+        let found = self.read(url, "read the merge request's iterations").await?;
+        let iterations = found["value"].as_array().into_iter().flatten();
+        let of_commit = iterations.filter(|one| one["sourceRefCommit"]["commitId"] == commit);
+        Ok(of_commit.filter_map(|one| one["id"].as_u64()).max())
     }
 
     /// Gives a commit a name below `refs/`.
@@ -97,21 +113,24 @@ impl Azure {
         if made["value"][0]["success"] == true || self.named(reference, commit).await? {
             return Ok(());
         }
-        let why = made["value"][0]["updateStatus"].as_str().unwrap_or("it was not told why");
-        Err(Fault::new(FaultKind::Conflict, format!("make `{reference}`: {why}")).into())
+        Err(refused(reference, &made["value"][0]).into())
     }
 
     async fn named(&self, reference: &str, commit: &str) -> Result<bool> {
         let mut url = self.git(&["refs"])?;
         let short = reference.strip_prefix("refs/").unwrap_or(reference);
-        url.query_pairs_mut().append_pair("filter", short);
+        url.query_pairs_mut().append_pair("filter", short).append_pair("peelTags", "true");
         let found = self.read(url, &format!("look for `{reference}`")).await?;
         // The filter takes every name that begins so.
         let refs = found["value"].as_array().into_iter().flatten();
         let known = refs.filter(|known| known["name"] == reference);
-        match known.filter_map(|known| known["objectId"].as_str()).next() {
+        // An annotated tag is an object of its own.
+        let commit_of = |known: &Value| {
+            known["peeledObjectId"].as_str().or(known["objectId"].as_str()).map(str::to_owned)
+        };
+        match known.filter_map(commit_of).next() {
             Some(known) if known == commit => Ok(true),
-            Some(known) => Err(git::taken(reference, known, commit).into()),
+            Some(known) => Err(git::taken(reference, &known, commit).into()),
             None => Ok(false),
         }
     }
@@ -131,7 +150,7 @@ impl Azure {
         let content = format!("{mark}\n{body}");
         let found = self.read(self.git(&["pullRequests", &number, "threads"])?, what).await?;
         let threads = found["value"].as_array().into_iter().flatten();
-        let own = threads.filter(|thread| thread["isDeleted"] != true).find(|thread| {
+        let own = threads.filter(|thread| thread["isDeleted"] != true).filter(|thread| {
             let first = &thread["comments"][0];
             first["content"].as_str().is_some_and(|text| text.starts_with(mark))
         });
@@ -144,16 +163,15 @@ impl Azure {
             }
             url.to_string()
         };
-        if let Some(thread) = own
-            && let Some(id) = thread["id"].as_u64()
-        {
+        for thread in own {
+            let Some(id) = thread["id"].as_u64() else { continue };
             let (id, first) = (id.to_string(), thread["comments"][0]["id"].as_u64().unwrap_or(1));
             let path = ["pullRequests", &number, "threads", &id];
             let text = json!({ "content": content });
             let url = self.git(&[&path[..], &["comments", &first.to_string()]].concat())?;
             let changed: Result<Value, _> =
                 self.call(Class::Idempotent, Method::PATCH, url, JSON, &text).await;
-            // Somebody else's comment with our mark cannot be changed: ours comes beside it.
+            // Somebody else's comment with our mark cannot be changed: ours is beside it.
             if changed.is_ok() {
                 let state = json!({ "status": status });
                 let set: Result<Value, _> = self
@@ -176,6 +194,18 @@ impl Azure {
     }
 }
 
+/// Why a name was not given: the answer is HTTP 200 also where a right is missing.
+fn refused(reference: &str, answer: &Value) -> Fault {
+    let why = answer["updateStatus"].as_str().unwrap_or("it was not told why");
+    let more = ["customMessage", "rejectedBy"].map(|field| answer[field].as_str());
+    let more: Vec<&str> = more.into_iter().flatten().filter(|text| !text.is_empty()).collect();
+    let message = format!("make `{reference}`: {}", [&[why], &more[..]].concat().join(", "));
+    if why.ends_with("PermissionRequired") {
+        return Fault::usage(message).hint(RIGHT);
+    }
+    Fault::new(FaultKind::Conflict, message)
+}
+
 /// The newest status of a name: the list has one per update.
 fn newest(list: &Value, name: &str) -> Option<Status> {
     let (genre, short) = name.rsplit_once('/').unwrap_or(("lakegate", name));
@@ -184,7 +214,9 @@ fn newest(list: &Value, name: &str) -> Option<Status> {
         status["context"]["name"] == short && status["context"]["genre"].as_str() == Some(genre)
     });
     let status = own.max_by_key(|status| {
-        (status["creationDate"].as_str().unwrap_or_default().to_owned(), status["id"].as_u64())
+        // Their seconds have fractions of any length, or none.
+        let made = status["creationDate"].as_str().and_then(|at| at.parse::<Timestamp>().ok());
+        (made, status["id"].as_u64())
     })?;
     let state = match status["state"].as_str()? {
         "succeeded" => State::Success,

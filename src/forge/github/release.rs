@@ -22,6 +22,8 @@ struct Reference {
 #[derive(Debug, Deserialize)]
 struct Target {
     sha: String,
+    #[serde(rename = "type")]
+    kind: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -64,13 +66,27 @@ impl GitHub {
         let found: Result<Reference, _> =
             self.api.get(self.route(&format!("git/ref/{short}")), None::<&()>).await;
         match found {
-            Ok(found) if found.object.sha == commit => Ok(true),
-            Ok(found) => Err(git::taken(reference, &found.object.sha, commit).into()),
+            Ok(found) => match self.commit_of(reference, found.object).await? {
+                known if known == commit => Ok(true),
+                known => Err(git::taken(reference, &known, commit).into()),
+            },
             Err(octocrab::Error::GitHub { source, .. }) if source.status_code.as_u16() == 404 => {
                 Ok(false)
             }
             Err(error) => Err(refused(&format!("look for `{reference}`"), "contents: read", error)),
         }
+    }
+
+    /// An annotated tag is an object of its own.
+    async fn commit_of(&self, reference: &str, target: Target) -> Result<String> {
+        if target.kind != "tag" {
+            return Ok(target.sha);
+        }
+        let route = self.route(&format!("git/tags/{}", target.sha));
+        let found: Result<Reference, _> = self.api.get(route, None::<&()>).await;
+        let found = found
+            .map_err(|error| refused(&format!("look at `{reference}`"), "contents: read", error))?;
+        Ok(found.object.sha)
     }
 
     /// A draft, then every file, then the release: nobody sees half of it.
