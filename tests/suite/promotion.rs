@@ -5,6 +5,7 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::StreamExt as _;
 use lakegate::config::Config;
 use lakegate::databricks::unity::Securable;
 use lakegate::host::{Context, Host};
@@ -345,27 +346,21 @@ async fn of_many_promotions_at_once_one_wins() {
 }
 
 /// Eight promoters that start at times of their own: one wins each round, and
-/// the records are what happened. `LAKEGATE_SIMULATE_RACES=ROUNDS` makes more.
+/// the records are what happened. `LAKEGATE_SIMULATE_RACES=ROUNDS,FROM` makes more,
+/// of the seeds from `FROM` on.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn in_every_schedule_one_of_eight_promoters_wins() {
     #[expect(clippy::disallowed_methods, reason = "a switch of this test alone")]
     let asked = std::env::var("LAKEGATE_SIMULATE_RACES");
-    let schedules: u64 = asked.as_ref().map_or(3, |asked| asked.parse().unwrap());
-    // Promoters mostly wait for each other: several workspaces at once.
-    let worlds = if asked.is_ok() { 8 } else { 1 };
-    let mut running = Vec::new();
-    for world in 0..worlds {
-        let seeds: Vec<u64> = (world..schedules).step_by(worlds as usize).collect();
-        running.push(tokio::spawn(async move {
-            // What is written grows with each round, and with it the time of the next.
-            for seeds in seeds.chunks(8) {
-                one_of_eight_wins(seeds).await;
-            }
-        }));
-    }
-    for world in running {
-        world.await.unwrap();
-    }
+    let asked: Option<Vec<u64>> =
+        asked.ok().map(|asked| asked.split(',').map(|part| part.parse().unwrap()).collect());
+    let rounds = asked.as_ref().map_or(3, |asked| asked[0]);
+    let from = asked.as_ref().and_then(|asked| asked.get(1)).copied().unwrap_or(0);
+    let seeds: Vec<u64> = (from..from + rounds).collect();
+    // Promoters mostly wait for each other: several workspaces at once. What is
+    // written grows with each round, and with it the time of the next.
+    let worlds = if asked.is_some() { 8 } else { 1 };
+    futures::stream::iter(seeds.chunks(8)).for_each_concurrent(worlds, one_of_eight_wins).await;
 }
 
 async fn one_of_eight_wins(seeds: &[u64]) {
