@@ -49,6 +49,7 @@ impl Units {
     /// With the number of a stratum for each unit.
     #[must_use]
     pub fn stratified(mut self, of_unit: &[u32]) -> Self {
+        debug_assert_eq!(of_unit.len(), self.count, "each unit has a stratum");
         let most = of_unit.iter().max().map_or(0, |most| *most as usize + 1);
         let mut strata = vec![Vec::new(); most];
         for (unit, stratum) in (0u32..).zip(of_unit) {

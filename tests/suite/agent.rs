@@ -203,7 +203,11 @@ impl Agent<'_> {
             let runtime = value.strip_prefix("$[ stageDependencies.").map(|rest| {
                 let (place, rest) = rest.split_once(".outputs['").unwrap();
                 let name = format!("{place}.{}", rest.trim_end_matches("'] ]"));
-                ran.outputs.get(&name).cloned().unwrap_or_default()
+                let step = &name[..=name.rfind('.').unwrap()];
+                let has_run = ran.outputs.keys().any(|known| known.starts_with(step));
+                let value = ran.outputs.get(&name).cloned();
+                assert!(value.is_some() || !has_run, "the step has no output {name}");
+                value.unwrap_or_default()
             });
             found.insert(word(&item["name"]), runtime.unwrap_or(value));
         }

@@ -106,13 +106,17 @@ mod tests {
             for rows in [1, 15, 16, 17, 1000] {
                 let any = |row, which| lot(which, row) as f64 / u64::MAX as f64;
                 let scores: Vec<f64> = (0..rows).map(|row| of(any(row, 1))).collect();
-                let labels = (0..rows).map(|row| f64::from(any(row, 2) < scores[row as usize]));
-                let predictions =
-                    Predictions::new(labels.collect(), scores.clone(), Settings::default());
-                let together = predictions.log_loss_of_products();
-                let alone = predictions.value(Metric::LogLoss);
-                assert!(alone > 0.0);
-                assert!((together - alone).abs() <= 1e-13 * alone, "{kind} {rows}");
+                let right = |row| f64::from(any(row, 2) < scores[row as usize]);
+                for share_of_wrong in [0.0, 0.5, 1.0] {
+                    let label = |row| (right(row) - f64::from(any(row, 3) < share_of_wrong)).abs();
+                    let labels = (0..rows).map(label).collect();
+                    let predictions = Predictions::new(labels, scores.clone(), Settings::default());
+                    let together = predictions.log_loss_of_products();
+                    let alone = predictions.value(Metric::LogLoss);
+                    assert!(alone > 0.0);
+                    let near = (together - alone).abs() <= 1e-13 * alone;
+                    assert!(near, "{kind} {rows} {share_of_wrong}");
+                }
             }
         }
     }

@@ -222,6 +222,16 @@ mod tests {
     }
 
     #[test]
+    fn stretches_are_sorted_whatever_bits_they_have() {
+        for below in 20..=PLACE_BITS {
+            let place = |row: u64| crate::stats::lot(9, row) & ((1 << below) - 1);
+            let mut stretch: Vec<Entry> = (0..3000).map(|row| place(row) << PLACE | row).collect();
+            sort(&mut stretch, below, &mut Vec::new());
+            assert!(stretch.is_sorted(), "{below}");
+        }
+    }
+
+    #[test]
     fn one_score_and_none_are_orders_too() {
         check(&[]);
         check(&vec![0.25; 3000]);
