@@ -34,6 +34,8 @@ pub(crate) struct World {
     pub(crate) address: String,
     /// Runs of Azure DevOps that somebody approved.
     pub(crate) approved: Vec<u64>,
+    /// Of approvals no run is told.
+    pub(crate) tells_no_run: bool,
     /// Identity tokens that were handed out.
     pub(crate) tokens: usize,
 }
@@ -149,7 +151,9 @@ pub(crate) fn github_answer(
             reply(&json!({ "object": { "sha": sha, "type": kind } }))
         }
         ("GET", ["git", "tags", sha]) => {
-            reply(&json!({ "object": { "sha": world.tags.get(*sha)?, "type": "commit" } }))
+            let of = world.tags.get(*sha)?;
+            let kind = if world.tags.contains_key(of) { "tag" } else { "commit" };
+            reply(&json!({ "object": { "sha": of, "type": kind } }))
         }
         ("POST", ["git", "refs"]) => {
             let name = body["ref"].as_str()?.to_owned();
@@ -322,6 +326,7 @@ pub(crate) fn azure_answer(
     let parts: Vec<&str> = path.split('/').collect();
     match (method.as_str(), &parts[..]) {
         ("GET", ["commits", sha, "statuses"]) => {
+            assert_eq!(asked("latestOnly").as_deref(), Some("true"));
             let own = world.statuses.iter().filter(|status| status["on"] == *sha);
             azure_list(own.cloned())
         }
@@ -362,9 +367,12 @@ fn azure_names(
         assert_eq!(asked("peelTags").as_deref(), Some("true"));
         let filter = format!("refs/{}", asked("filter").unwrap_or_default());
         let refs = world.refs.iter().filter(|(name, _)| name.starts_with(&filter));
-        let told = |(name, id): (&String, &String)| match world.tags.get(id) {
-            None => json!({ "name": name, "objectId": id }),
-            Some(of) => json!({ "name": name, "objectId": id, "peeledObjectId": of }),
+        let told = |(name, id): (&String, &String)| {
+            let tags = std::iter::successors(world.tags.get(id), |of| world.tags.get(*of));
+            match tags.last() {
+                None => json!({ "name": name, "objectId": id }),
+                Some(of) => json!({ "name": name, "objectId": id, "peeledObjectId": of }),
+            }
         };
         return azure_list(refs.map(told));
     }
@@ -417,6 +425,21 @@ fn azure_list(items: impl IntoIterator<Item = Value>) -> Option<Response> {
     reply(&json!({ "count": value.len(), "value": value }))
 }
 
+fn azure_approvals(world: &World) -> Option<Response> {
+    let step = |status: &str, who: &str, at: &str| json!({ "status": status, "actualApprover": { "uniqueName": who }, "comment": "", "lastModifiedOn": at });
+    let approval = |run: u64, who: &str, at: &str| {
+        let steps = [step("approved", who, at), step("pending", "bob@x", at)];
+        json!({ "status": "approved", "pipeline": { "owner": { "id": run } }, "steps": steps })
+    };
+    let (then, now) = ("2026-03-01T00:00:00Z", jiff::Timestamp::now().to_string());
+    let mut value = vec![approval(7, "eve@x", then), approval(8, "mallory@x", then)];
+    value.extend(world.approved.iter().map(|run| approval(*run, "ann@x", &now)));
+    for approval in value.iter_mut().filter(|_| world.tells_no_run) {
+        approval.as_object_mut()?.remove("pipeline");
+    }
+    azure_list(value)
+}
+
 /// Work items, pipelines that are started, and approvals of a run.
 fn azure_tickets(world: &mut World, path: &str, body: &Value) -> Option<Response> {
     if path.ends_with("/runs") {
@@ -425,15 +448,7 @@ fn azure_tickets(world: &mut World, path: &str, body: &Value) -> Option<Response
         return reply(&place);
     }
     if path.ends_with("/pipelines/approvals") && !world.denies {
-        let step = |status: &str, who: &str, at: &str| json!({ "status": status, "actualApprover": { "uniqueName": who }, "comment": "", "lastModifiedOn": at });
-        let approval = |run: u64, who: &str, at: &str| {
-            let steps = [step("approved", who, at), step("pending", "bob@x", at)];
-            json!({ "status": "approved", "pipeline": { "owner": { "id": run } }, "steps": steps })
-        };
-        let (then, now) = ("2026-03-01T00:00:00Z", jiff::Timestamp::now().to_string());
-        let mut value = vec![approval(7, "eve@x", then), approval(8, "mallory@x", then)];
-        value.extend(world.approved.iter().map(|run| approval(*run, "ann@x", &now)));
-        return reply(&json!({ "count": value.len(), "value": value }));
+        return azure_approvals(world);
     }
     if path.ends_with("/distributedtask/environments") && !world.denies {
         let named = |(at, name): (usize, &str)| json!({ "id": at, "name": name });

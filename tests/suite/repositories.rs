@@ -138,7 +138,8 @@ async fn an_annotated_tag_names_its_commit() {
         {
             let mut world = world.lock().unwrap();
             world.refs.insert("refs/tags/v2".into(), TAG.into());
-            world.tags.insert(TAG.into(), A.into());
+            world.tags.insert(TAG.into(), "d".repeat(40));
+            world.tags.insert("d".repeat(40), A.into());
         }
         forge.name("refs/tags/v2", A).await.unwrap();
         let error = forge.name("refs/tags/v2", B).await.unwrap_err();
@@ -152,7 +153,9 @@ async fn a_merge_request_is_judged_by_its_newest_changes() {
     let (address, world) = serve(azure_answer).await;
     let azure = forge("azure", &address);
     azure.set_status("head", Some(7), &told(State::Success)).await.unwrap();
-    azure.set_status("gone", Some(7), &told(State::Success)).await.unwrap();
+    azure.set_status("gone", Some(7), &told(State::Failure)).await.unwrap();
+    let error = azure.set_status("gone", Some(7), &told(State::Success)).await.unwrap_err();
+    assert!(error.to_string().contains("commit gone came with no push"), "{error}");
     let world = world.lock().unwrap();
     let iterations = world.statuses.iter().map(|status| status["iterationId"].as_u64());
     assert_eq!(iterations.collect::<Vec<_>>(), [Some(2), None]);
@@ -331,6 +334,9 @@ async fn approvals_are_those_of_the_run() {
         (given[0].who.as_str(), given[0].at.as_deref()),
         ("eve@x", Some("2026-03-01T00:00:00Z"))
     );
+    world.lock().unwrap().tells_no_run = true;
+    let error = azure.approvals("7").await.unwrap_err();
+    assert!(error.to_string().contains("does not tell which run"), "{error}");
     world.lock().unwrap().denies = true;
     assert!(azure.approvals("7").await.is_err());
     assert!(azure.gate("prod").await.is_err());

@@ -25,6 +25,8 @@ pub struct Azure {
     pub(in crate::forge) project: Url,
     /// The repository's id, where it is one of Azure Repos.
     repository: Option<String>,
+    /// Where people look at the repository.
+    page: Url,
     token: Secret,
 }
 
@@ -76,7 +78,8 @@ impl Azure {
         let client = https::client()
             .map_err(|error| Fault::new(FaultKind::Remote, format!("set up HTTPS: {error}")))?;
         let repository = env.get("BUILD_REPOSITORY_ID").map(str::to_owned);
-        Ok(Self { client, project, repository, token })
+        let page = page(env, &project);
+        Ok(Self { client, project, repository, page, token })
     }
 
     fn url(&self, path: &[&str]) -> Url {
@@ -169,7 +172,6 @@ impl Azure {
         let tags = format!("{}; {}", Ticket::LABEL, Ticket::mark(&ticket.key));
         fields.push(("System.Tags", json!(tags)));
         let fields = patch(&fields);
-        let mut refused = Vec::new();
         for name in TYPES {
             let url = self.url(&["wit", "workitems", &format!("${name}")]);
             let kind = "application/json-patch+json";
@@ -177,16 +179,14 @@ impl Azure {
                 self.call(Class::Unkeyed, Method::POST, url, kind, &fields).await;
             match made {
                 Ok(made) => return Ok(self.address(made.id)),
+                Err(error) if error.status.is_some_and(|status| status.as_u16() == 404) => {}
                 Err(error) => {
-                    let is_unknown = error.status.is_some_and(|status| status.as_u16() == 404);
-                    refused.push(told(&format!("make a work item of type {name}"), &error));
-                    if !is_unknown {
-                        break;
-                    }
+                    return Err(told(&format!("make a work item of type {name}"), &error));
                 }
             }
         }
-        Err(refused.swap_remove(0))
+        let message = format!("the project has no work items of type {}", TYPES.join(" or "));
+        Err(Fault::usage(message).into())
     }
 
     pub(in crate::forge) async fn close(&self, key: &str, word: &str) -> Result<Option<String>> {
@@ -224,6 +224,23 @@ impl Azure {
             format!("the pipeline {id} was started at {}, and told no address", clock::now())
         })
     }
+}
+
+/// A pipeline may build a repository of another project.
+fn page(env: &Env, project: &Url) -> Url {
+    let told = env.get("BUILD_REPOSITORY_URI").and_then(|uri| Url::parse(uri).ok());
+    if let Some(mut told) = told.filter(|told| told.path().contains("/_git/")) {
+        // `https://acme@dev.azure.com/…` is for git.
+        if told.set_username("").is_ok() {
+            return told;
+        }
+    }
+    let mut url = project.clone();
+    if let (Ok(mut segments), Some(id)) = (url.path_segments_mut(), env.get("BUILD_REPOSITORY_ID"))
+    {
+        segments.extend(["_git", id]);
+    }
+    url
 }
 
 fn called(mut place: Url, path: &[&str]) -> Url {

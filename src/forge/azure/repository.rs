@@ -77,8 +77,8 @@ impl Azure {
         });
         let url = match request.map(|number| number.to_string()) {
             Some(number) => {
-                // Of these changes only: the next ones are not judged by it.
-                if let Some(iteration) = self.iteration(&number, commit).await? {
+                // A policy can reset what is said of these changes when others come.
+                if let Some(iteration) = self.iteration(&number, commit, say.state).await? {
                     body["iterationId"] = iteration.into();
                 }
                 self.git(&["pullRequests", &number, "statuses"])?
@@ -91,13 +91,21 @@ impl Azure {
         Ok(())
     }
 
-    /// Which of the merge request's pushes a commit came with.
-    async fn iteration(&self, number: &str, commit: &str) -> Result<Option<u64>> {
+    /// Which of the merge request's pushes a commit came with. Of a success it must be
+    /// known: without, it would hold for every push to come.
+    async fn iteration(&self, number: &str, commit: &str, state: State) -> Result<Option<u64>> {
         let url = self.git(&["pullRequests", number, "iterations"])?;
         let found = self.read(url, "read the merge request's iterations").await?;
         let iterations = found["value"].as_array().into_iter().flatten();
         let of_commit = iterations.filter(|one| one["sourceRefCommit"]["commitId"] == commit);
-        Ok(of_commit.filter_map(|one| one["id"].as_u64()).max())
+        let found = of_commit.filter_map(|one| one["id"].as_u64()).max();
+        if found.is_none() && state == State::Success {
+            let message = format!(
+                "no status was set: commit {commit} came with no push of the merge request"
+            );
+            return Err(Fault::new(FaultKind::Conflict, message).into());
+        }
+        Ok(found)
     }
 
     /// Gives a commit a name below `refs/`.
@@ -155,11 +163,9 @@ impl Azure {
             first["content"].as_str().is_some_and(|text| text.starts_with(mark))
         });
         let place = || {
-            let mut url = self.project.clone();
-            if let (Ok(mut segments), Some(repository)) =
-                (url.path_segments_mut(), &self.repository)
-            {
-                segments.extend(["_git", repository, "pullrequest", &number]);
+            let mut url = self.page.clone();
+            if let Ok(mut segments) = url.path_segments_mut() {
+                segments.extend(["pullrequest", &number]);
             }
             url.to_string()
         };

@@ -14,6 +14,9 @@ use crate::sys::{fs, git, https};
 
 const WRITE: &str = "contents: write";
 
+/// Tags of tags that are followed.
+const MOST_TAGS: usize = 8;
+
 #[derive(Debug, Deserialize)]
 struct Reference {
     object: Target,
@@ -77,16 +80,20 @@ impl GitHub {
         }
     }
 
-    /// An annotated tag is an object of its own.
-    async fn commit_of(&self, reference: &str, target: Target) -> Result<String> {
-        if target.kind != "tag" {
-            return Ok(target.sha);
+    /// An annotated tag is an object of its own, and may be of another one.
+    async fn commit_of(&self, reference: &str, mut target: Target) -> Result<String> {
+        for _ in 0..MOST_TAGS {
+            if target.kind != "tag" {
+                break;
+            }
+            let route = self.route(&format!("git/tags/{}", target.sha));
+            let found: Result<Reference, _> = self.api.get(route, None::<&()>).await;
+            let found = found.map_err(|error| {
+                refused(&format!("look at `{reference}`"), "contents: read", error)
+            })?;
+            target = found.object;
         }
-        let route = self.route(&format!("git/tags/{}", target.sha));
-        let found: Result<Reference, _> = self.api.get(route, None::<&()>).await;
-        let found = found
-            .map_err(|error| refused(&format!("look at `{reference}`"), "contents: read", error))?;
-        Ok(found.object.sha)
+        Ok(target.sha)
     }
 
     /// A draft, then every file, then the release: nobody sees half of it.
