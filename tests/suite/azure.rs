@@ -311,6 +311,7 @@ impl World<'_> {
         std::fs::write(&file, own.replace(from, to)).unwrap();
         git(home, &["commit", "-qam", "fix: a change"]);
         let head = git(home, &["rev-parse", "HEAD"]);
+        self.host.lock().unwrap().pushes.push(head.clone());
         self.agent.machine = of_request(machine(&self.address), head);
         self.run("merge-request")
     }

@@ -19,6 +19,8 @@ use serde_json::{Value, json};
 pub(crate) struct World {
     pub(crate) calls: Vec<String>,
     pub(crate) statuses: Vec<Value>,
+    /// The commits that the merge request's pushes ended with.
+    pub(crate) pushes: Vec<String>,
     pub(crate) refs: BTreeMap<String, String>,
     /// The commits of annotated tags.
     pub(crate) tags: BTreeMap<String, String>,
@@ -350,8 +352,8 @@ pub(crate) fn azure_answer(
             azure_list(own.cloned())
         }
         ("GET", ["pullRequests", "7", "iterations"]) => {
-            let iteration = |id: u64, commit: &str| json!({ "id": id, "sourceRefCommit": { "commitId": commit } });
-            azure_list([iteration(1, "before"), iteration(2, "head"), iteration(3, "later")])
+            let iteration = |(id, commit): (u64, &String)| json!({ "id": id, "sourceRefCommit": { "commitId": commit } });
+            azure_list((1..).zip(&world.pushes).map(iteration))
         }
         (_, ["refs"]) => azure_names(world, &asked, body),
         _ => azure_threads(world, (method, &parts), body),

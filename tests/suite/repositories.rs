@@ -90,7 +90,8 @@ async fn calls_and_answers_are_those_of_githubs_own_description() {
 
 #[tokio::test]
 async fn the_newest_status_counts_and_a_merge_has_that_of_its_request() {
-    for (forge, _) in both().await {
+    for (forge, world) in both().await {
+        world.lock().unwrap().pushes.push("head".into());
         statuses(&forge).await;
     }
 }
@@ -152,6 +153,7 @@ async fn an_annotated_tag_names_its_commit() {
 async fn a_merge_request_is_judged_by_its_newest_changes() {
     let (address, world) = serve(azure_answer).await;
     let azure = forge("azure", &address);
+    world.lock().unwrap().pushes = ["before", "head", "later"].map(str::to_owned).to_vec();
     azure.set_status("head", Some(7), &told(State::Success)).await.unwrap();
     azure.set_status("gone", Some(7), &told(State::Failure)).await.unwrap();
     let error = azure.set_status("gone", Some(7), &told(State::Success)).await.unwrap_err();
