@@ -11,9 +11,10 @@
 //! | `LAKEGATE_BENCH_FILES` | files beside them | 1000 |
 //! | `LAKEGATE_BENCH_MIB` | size of the tree that is packed | 256 |
 //! | `LAKEGATE_BENCH_RUNS` | counted runs of each, after one that is not | 3 |
+//! | `LAKEGATE_BENCH_SERVER` | the binary that serves the workspace to both | `target/release/lakegate` |
 //!
-//! The workspace is served by `target/debug/lakegate`, as `cargo build` makes it,
-//! to both.
+//! `cargo build --release --bin lakegate` makes the server. An unoptimised one is what
+//! both wait for.
 
 #![expect(
     clippy::unwrap_used,
@@ -41,7 +42,7 @@ struct Workspace {
 
 impl Workspace {
     fn serve(dir: &Path) -> Self {
-        let mut serve = Command::new(root().join("target/debug/lakegate"));
+        let mut serve = Command::new(root().join(setting("SERVER", "target/release/lakegate")));
         serve.args(["workspace", "serve", "--dir"]).arg(dir).stdout(Stdio::piped());
         let mut child = serve.spawn().unwrap();
         let mut line = String::new();
