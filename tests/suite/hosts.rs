@@ -18,6 +18,8 @@ use serde_json::{Value, json};
 #[derive(Debug, Default)]
 pub(crate) struct World {
     pub(crate) calls: Vec<String>,
+    /// The same with what was sent and answered: see `tests/ci/azure_described.py`.
+    pub(crate) exchanges: Vec<Value>,
     pub(crate) statuses: Vec<Value>,
     /// The commits that the merge request's pushes ended with.
     pub(crate) pushes: Vec<String>,
@@ -56,17 +58,30 @@ pub(crate) async fn serve(answer: Answer) -> (String, Shared) {
         let is_file = uri.path().starts_with("/files/");
         assert_eq!(headers.contains_key("authorization"), !is_file, "{uri}");
         let json = serde_json::from_slice(&body).unwrap_or_default();
-        let mut world = world.lock().unwrap();
-        world.calls.push(format!("{method} {}", uri.path()));
-        // That a right is missing, Azure Repos tells of names in an answer of its own.
-        let is_told = uri.path().ends_with("/_apis/git/repositories/repo/refs");
-        if world.denies && method != Method::GET && !is_told {
-            let refusal = json!({ "message": "Resource not accessible by integration" });
-            return (StatusCode::FORBIDDEN, Json(refusal)).into_response();
-        }
-        answer(&mut world, &method, &uri, &json, &body).unwrap_or_else(|| {
-            (StatusCode::NOT_FOUND, Json(json!({ "message": "Not Found" }))).into_response()
-        })
+        let answered = {
+            let mut world = world.lock().unwrap();
+            world.calls.push(format!("{method} {}", uri.path()));
+            // That a right is missing, Azure Repos tells of names in an answer of its own.
+            let is_told = uri.path().ends_with("/_apis/git/repositories/repo/refs");
+            if world.denies && method != Method::GET && !is_told {
+                let refusal = json!({ "message": "Resource not accessible by integration" });
+                Some((StatusCode::FORBIDDEN, Json(refusal)).into_response())
+            } else {
+                answer(&mut world, &method, &uri, &json, &body)
+            }
+        };
+        let (head, body) = answered
+            .unwrap_or_else(|| {
+                (StatusCode::NOT_FOUND, Json(json!({ "message": "Not Found" }))).into_response()
+            })
+            .into_parts();
+        let body = axum::body::to_bytes(body, usize::MAX).await.unwrap();
+        world.lock().unwrap().exchanges.push(json!({
+            "method": method.as_str(), "path": uri.path(), "asked": json,
+            "status": head.status.as_u16(),
+            "told": serde_json::from_slice::<Value>(&body).unwrap_or_default(),
+        }));
+        Response::from_parts(head, axum::body::Body::from(body))
     };
     let app = Router::new().fallback(handle).with_state(world.clone());
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -85,6 +100,12 @@ fn identity(world: &mut World) -> String {
     let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
     let claims = json!({ "iss": ISSUER, "sub": SUBJECT, "aud": "api://AzureADTokenExchange" });
     format!("{}.{}.x", part(&json!({ "alg": "RS256" })), part(&claims))
+}
+
+fn without(value: &Value, field: &str) -> Value {
+    let mut shown = value.clone();
+    shown.as_object_mut().unwrap().remove(field);
+    shown
 }
 
 fn reply(value: &Value) -> Option<Response> {
@@ -128,11 +149,7 @@ pub(crate) fn github_answer(
     match (method.as_str(), &parts[..]) {
         ("GET", ["commits", sha, "status"]) => {
             let own = world.statuses.iter().rev().filter(|status| status["sha"] == *sha);
-            let shown = own.map(|status| {
-                let mut shown = status.clone();
-                shown.as_object_mut().unwrap().remove("sha");
-                shown
-            });
+            let shown = own.map(|status| without(status, "sha"));
             reply(&json!({ "statuses": shown.collect::<Vec<_>>() }))
         }
         ("GET", ["commits", _, "check-runs"]) => reply(&json!({ "check_runs": [] })),
@@ -329,8 +346,7 @@ pub(crate) fn azure_answer(
     match (method.as_str(), &parts[..]) {
         ("GET", ["commits", sha, "statuses"]) => {
             assert_eq!(asked("latestOnly").as_deref(), Some("true"));
-            let own = world.statuses.iter().filter(|status| status["on"] == *sha);
-            azure_list(own.cloned())
+            azure_statuses(world, sha)
         }
         ("POST", ["commits", on, "statuses"]) | ("POST", ["pullRequests", on, "statuses"]) => {
             let mut status = body.clone();
@@ -339,18 +355,15 @@ pub(crate) fn azure_answer(
             let fraction = if count.is_multiple_of(2) { "" } else { ".5" };
             status["id"] = json!(count + 1);
             status["creationDate"] = json!(format!("2026-01-01T00:00:{:02}{fraction}Z", count / 2));
-            world.statuses.push(status.clone());
-            reply(&status)
+            world.statuses.push(status);
+            reply(&without(world.statuses.last()?, "on"))
         }
         ("POST", ["pullrequestquery"]) => {
             let commit = body["queries"][0]["items"][0].as_str()?;
             let pull = json!({ "pullRequestId": 7, "status": "completed" });
             reply(&json!({ "results": [{ commit: [pull] }] }))
         }
-        ("GET", ["pullRequests", on, "statuses"]) => {
-            let own = world.statuses.iter().filter(|status| status["on"] == *on);
-            azure_list(own.cloned())
-        }
+        ("GET", ["pullRequests", on, "statuses"]) => azure_statuses(world, on),
         ("GET", ["pullRequests", "7", "iterations"]) => {
             let iteration = |(id, commit): (u64, &String)| json!({ "id": id, "sourceRefCommit": { "commitId": commit } });
             azure_list((1..).zip(&world.pushes).map(iteration))
@@ -358,6 +371,11 @@ pub(crate) fn azure_answer(
         (_, ["refs"]) => azure_names(world, &asked, body),
         _ => azure_threads(world, (method, &parts), body),
     }
+}
+
+fn azure_statuses(world: &World, on: &str) -> Option<Response> {
+    let own = world.statuses.iter().filter(|status| status["on"] == on);
+    azure_list(own.map(|status| without(status, "on")))
 }
 
 fn azure_names(
@@ -497,5 +515,5 @@ fn azure_tickets(world: &mut World, path: &str, body: &Value) -> Option<Response
         }
         world.tickets[at - 1][name] = patch["value"].clone();
     }
-    reply(&world.tickets[at - 1])
+    reply(&json!({ "id": at, "fields": without(&world.tickets[at - 1], "id") }))
 }

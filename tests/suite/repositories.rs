@@ -1,6 +1,7 @@
 //! What concerns a repository, at both hosts.
 
 use std::collections::BTreeMap;
+use std::io::Write as _;
 use std::path::Path;
 use std::process::Stdio;
 use std::sync::Arc;
@@ -11,11 +12,11 @@ use lakegate::host::Context;
 use lakegate::names::Secret;
 use lakegate::report::Fault;
 use lakegate::sys::{Env, fs};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 
 use crate::hosts::{Shared, World, azure_answer, github_answer, serve};
-use crate::support::{cache, has_node, modules, root};
+use crate::support::{cache, has_node, modules, root, text, tool};
 
 fn forge(kind: &'static str, address: &str) -> Forge {
     let env = Env::from([
@@ -86,6 +87,49 @@ async fn calls_and_answers_are_those_of_githubs_own_description() {
     world.lock().unwrap().statuses.push(wrong);
     let error = forge.status("one", NAME).await.unwrap_err();
     assert!(format!("{error:#}").contains("500"), "{error:#}");
+}
+
+/// What `tests/ci/azure_described.py` finds in these exchanges.
+fn differences(exchanges: &[Value]) -> String {
+    let mut check = std::process::Command::new(tool("python"));
+    check.arg(root().join("tests/ci/azure_described.py"));
+    let mut check = check.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let lines: String = exchanges.iter().map(|exchange| format!("{exchange}\n")).collect();
+    check.stdin.take().unwrap().write_all(lines.as_bytes()).unwrap();
+    let output = check.wait_with_output().unwrap();
+    let found = text(&output.stdout).trim().to_owned();
+    assert_eq!(output.status.success(), found.is_empty(), "{:?} {found}", output.status);
+    found
+}
+
+/// The same for Azure DevOps, by the models of Microsoft's own client.
+#[tokio::test]
+async fn calls_and_answers_are_those_of_microsofts_own_client() {
+    let (address, world) = serve(azure_answer).await;
+    let forge = forge("azure", &address);
+    let mut seen = Vec::new();
+    let mut anew = || seen.extend(std::mem::take(&mut *world.lock().unwrap()).exchanges);
+    world.lock().unwrap().pushes.push("head".into());
+    statuses(&forge).await;
+    anew();
+    names(&forge, &world).await;
+    anew();
+    comments(&forge, &world).await;
+    anew();
+    tickets(&forge, &world).await;
+    anew();
+    forge.gate("prod").await.unwrap();
+    anew();
+    assert_eq!(differences(&seen), "");
+
+    // It does find what is wrong.
+    let mut wrong =
+        seen.iter().find(|exchange| exchange["asked"]["state"] == "succeeded").unwrap().clone();
+    wrong["asked"]["stat"] = json!("succeeded");
+    wrong["told"]["creationDate"] = json!("today");
+    let found = differences(&[wrong]);
+    assert!(found.contains("a GitStatus has no `stat`"), "{found}");
+    assert!(found.contains("creationDate is no iso-8601: today"), "{found}");
 }
 
 #[tokio::test]
