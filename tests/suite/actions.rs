@@ -227,6 +227,32 @@ fn archive(at: &Path) -> (String, String, PathBuf) {
 }
 
 #[test]
+fn the_front_door_puts_commands_on_the_path() {
+    let dir = tempfile::tempdir().unwrap();
+    let binaries = Path::new(env!("CARGO_BIN_EXE_lakegate")).parent().unwrap();
+    let run = |commands: &str| {
+        for file in ["path", "output"] {
+            std::fs::write(dir.path().join(file), "").unwrap();
+        }
+        let mut script = Command::new(root().join("actions/setup.sh"));
+        script.env("LAKEGATE_COMMANDS", commands).env("LAKEGATE_BINARY_PATH", binaries);
+        script.env("GITHUB_PATH", dir.path().join("path")).env("RUNNER_TEMP", dir.path());
+        script.env("GITHUB_OUTPUT", dir.path().join("output"));
+        within(Duration::from_secs(60), &mut script)
+    };
+    let output = run("job-run model-gate");
+    assert!(output.status.success(), "{}", text(&output.stdout));
+    let path = std::fs::read_to_string(dir.path().join("path")).unwrap();
+    assert!(Path::new(path.trim()).join("lakegate-job-run").exists(), "{path}");
+    let told = std::fs::read_to_string(dir.path().join("output")).unwrap();
+    assert_eq!(told, format!("folder={path}"));
+    let output = run("job-run modl-gate");
+    let said = text(&output.stderr);
+    assert!(!output.status.success() && said.contains("no 'modl-gate' among"), "{said}");
+    assert_eq!(std::fs::read_to_string(dir.path().join("path")).unwrap(), "");
+}
+
+#[test]
 fn nothing_is_run_that_is_not_the_released_binary() {
     let dir = tempfile::tempdir().unwrap();
     let at = dir.path();
@@ -413,8 +439,9 @@ fn a_task_hands_inputs_over_and_results_back() {
     assert_eq!(forged, 1);
 }
 
-/// What `tasks.schema.json` of azure-pipelines-task-lib knows, of what we use.
-const OF_A_TASK: [&str; 16] = [
+/// What `tasks.schema.json` of azure-pipelines-task-lib knows, of what we use; and
+/// `restrictions`, which is of the guide to tasks and of the agent.
+const OF_A_TASK: [&str; 17] = [
     "$schema",
     "id",
     "name",
@@ -430,6 +457,7 @@ const OF_A_TASK: [&str; 16] = [
     "groups",
     "inputs",
     "OutputVariables",
+    "restrictions",
     "execution",
 ];
 
@@ -454,9 +482,12 @@ fn tasks_have_the_form_that_azure_takes() {
             assert!(OF_A_TASK.contains(&key.as_str()), "{name} {key}");
         }
         assert!(task["friendlyName"].as_str().unwrap().len() <= 40, "{name}");
-        for output in task["OutputVariables"].as_array().unwrap() {
-            assert!(is_name(output["name"].as_str().unwrap()), "{name} {output}");
+        let outputs = task["OutputVariables"].as_array().unwrap();
+        let outputs: Vec<&Value> = outputs.iter().map(|output| &output["name"]).collect();
+        for output in &outputs {
+            assert!(is_name(output.as_str().unwrap()), "{name} {output}");
         }
+        assert_eq!(task["restrictions"]["settableVariables"]["allowed"], json!(outputs), "{name}");
         assert!(task["instanceNameFormat"].as_str().unwrap().len() < 60);
         assert!(uuid::Uuid::parse_str(task["id"].as_str().unwrap()).is_ok());
         let groups: Vec<&str> = task["groups"]

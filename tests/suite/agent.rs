@@ -41,8 +41,10 @@ pub(crate) struct Ran {
     pub(crate) stages: Vec<(String, &'static str)>,
     /// Every `##vso` command: its head, and what follows it.
     pub(crate) commands: Vec<(String, String)>,
+    /// Heads of commands that a step in restricted mode may not give.
+    pub(crate) refused: Vec<String>,
     /// Outputs by `stage.job.step.name`.
-    outputs: Variables,
+    pub(crate) outputs: Variables,
     pub(crate) log: String,
 }
 
@@ -275,7 +277,7 @@ impl Job<'_> {
         if let Some(script) = text("bash") {
             let mut bash = Command::new("bash");
             bash.args(["-c", &script]);
-            return self.process(step, bash, ran);
+            return self.process(step, &Value::Null, bash, ran);
         }
         if let Some(artifact) = text("artifact") {
             let artifact = agent.place.join("artifacts").join(artifact);
@@ -334,11 +336,17 @@ impl Job<'_> {
         if let Some(binaries) = self.agent.machine.get("binaries") {
             node.env("INPUT_BINARYPATH", binaries);
         }
-        self.process(step, node, ran)
+        self.process(step, &manifest["restrictions"], node, ran)
     }
 
-    /// Runs a program as a step, and does what it says to the agent.
-    fn process(&mut self, step: &Value, mut command: Command, ran: &mut Ran) -> &'static str {
+    /// Runs a program as a step, and does what it says to the agent within what it may.
+    fn process(
+        &mut self,
+        step: &Value,
+        restrictions: &Value,
+        mut command: Command,
+        ran: &mut Ran,
+    ) -> &'static str {
         let agent = self.agent;
         let own = step["name"].as_str().or_else(|| step["task"].as_str()).unwrap_or("script");
         for (name, value) in agent.machine.iter().chain(&self.variables) {
@@ -361,6 +369,11 @@ impl Job<'_> {
             // As the agent reads it: anywhere in a line, to the first `]`.
             let Some((_, rest)) = line.split_once("##vso[") else { continue };
             let Some((head, message)) = rest.split_once(']') else { continue };
+            if !may_say(head, &step["target"], restrictions) {
+                assert!(!step["target"].is_null(), "{own} says {head}");
+                ran.refused.push(head.to_owned());
+                continue;
+            }
             if let Some(told) = head.strip_prefix("task.complete result=") {
                 result = match told {
                     "Failed" => "Failed",
@@ -379,6 +392,37 @@ impl Job<'_> {
         }
         result
     }
+}
+
+/// What the agent does in its restricted mode.
+const SAFE: [&str; 10] = [
+    "task.complete",
+    "task.debug",
+    "task.logdetail",
+    "task.logissue",
+    "task.prependpath",
+    "task.setprogress",
+    "task.setsecret",
+    "task.settaskvariable",
+    "task.setvariable",
+    "telemetry.publish",
+];
+
+/// By the step's own words in the pipeline, and by those of its task.
+fn may_say(head: &str, target: &Value, task: &Value) -> bool {
+    let (name, properties) = head.split_once(' ').unwrap_or((head, ""));
+    if target["commands"] == "restricted" && !SAFE.contains(&name) {
+        return false;
+    }
+    let Some(variable) = properties.strip_prefix("variable=") else { return true };
+    let variable = variable.split(';').next();
+    [&target["settableVariables"], &task["settableVariables"]["allowed"]].into_iter().all(|list| {
+        match list {
+            Value::Null => true,
+            none if none == "none" => false,
+            some => items(some).any(|allowed| allowed.as_str() == variable),
+        }
+    })
 }
 
 pub(crate) fn copy(from: &Path, to: &Path) {

@@ -97,6 +97,14 @@ fn findings(files: &[PathBuf]) -> String {
     found
 }
 
+/// Two tables, of which the second has moved.
+fn drifted(at: &Path) {
+    for (name, moved) in [("then.csv", 0), ("now.csv", 5)] {
+        let rows = (0..2000).map(|row| format!("{row},{}\n", row % 10 + moved));
+        std::fs::write(at.join(name), format!("id,x\n{}", rows.collect::<String>())).unwrap();
+    }
+}
+
 /// Our stand-in for the agent is of our own making; this is Microsoft's.
 #[test]
 fn a_task_does_under_microsofts_own_runner_what_it_does_under_ours() {
@@ -104,13 +112,7 @@ fn a_task_does_under_microsofts_own_runner_what_it_does_under_ours() {
         return;
     }
     let dir = tempfile::tempdir().unwrap();
-    let table = |name: &str, moved: usize| {
-        let rows = (0..2000).map(|row| format!("{row},{}\n", row % 10 + moved));
-        std::fs::write(dir.path().join(name), format!("id,x\n{}", rows.collect::<String>()))
-            .unwrap();
-    };
-    table("then.csv", 0);
-    table("now.csv", 5);
+    drifted(dir.path());
     let task = |current: &str, more: &[(&str, &str)]| {
         let binaries = Path::new(env!("CARGO_BIN_EXE_lakegate")).parent().unwrap();
         let own = [
@@ -140,6 +142,47 @@ fn a_task_does_under_microsofts_own_runner_what_it_does_under_ours() {
     assert!(succeeded && said.contains("x drifted"), "{said}");
     let (succeeded, said) = task("now.csv", &[("failOn", "nevr")]);
     assert!(!succeeded && said.contains("nevr"), "{said}");
+}
+
+#[test]
+fn a_restricted_step_keeps_its_result_and_the_outputs_that_it_may_set() {
+    if !has_node("the tasks") {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let home = dir.path().join("repository");
+    let place = dir.path().join("agent");
+    std::fs::create_dir_all(&place).unwrap();
+    std::fs::create_dir(&home).unwrap();
+    drifted(&home);
+    let steps = "steps:
+  - task: LakegateDriftCheck@0
+    name: drift
+    target: {commands: restricted, settableVariables: [verdict]}
+    inputs: {baseline: then.csv, current: now.csv}
+";
+    std::fs::write(home.join("watch.yml"), format!("jobs:\n- job: watch\n  {steps}")).unwrap();
+    git(&home, &["init", "-q"]);
+    git(&home, &["add", "."]);
+    git(&home, &["commit", "-qm", "tables"]);
+    let agent = Agent {
+        extension: extension(),
+        home: &home,
+        place: &place,
+        groups: BTreeMap::new(),
+        machine: machine("http://127.0.0.1:9"),
+        parameters: BTreeMap::new(),
+        skip: &[],
+        builds: 0.into(),
+        approve: Box::new(|_, _| {}),
+    };
+    let ran = agent.run("watch.yml");
+    assert_eq!(ran.results(), ["Failed"], "{}", ran.log);
+    assert!(ran.told("task.logissue type=warning;code=drift/column", "x drifted"), "{}", ran.log);
+    assert_eq!(ran.outputs, strings([("only.watch.drift.verdict", "fail".to_owned())]));
+    for refused in ["task.uploadsummary", "task.setvariable variable=decision;isOutput=true"] {
+        assert!(ran.refused.iter().any(|head| head == refused), "{:?}", ran.refused);
+    }
 }
 
 #[test]

@@ -104,6 +104,7 @@ pub(super) fn task(step: &Step) -> Result<String> {
         .iter()
         .map(|(name, help)| json!({ "name": camel(name), "description": help }))
         .collect();
+    let settable: Vec<String> = step.outputs.iter().map(|(name, _)| camel(name)).collect();
     let handler = json!({ "target": "shim.js", "argumentFormat": "" });
     let task = json!({
         "$schema": "https://raw.githubusercontent.com/Microsoft/azure-pipelines-task-lib/master/tasks.schema.json",
@@ -125,6 +126,8 @@ pub(super) fn task(step: &Step) -> Result<String> {
         ],
         "inputs": inputs,
         "OutputVariables": outputs,
+        // Whatever a line of ours, or of a test, would have the agent set.
+        "restrictions": { "settableVariables": { "allowed": settable } },
         "execution": { "Node20_1": handler, "Node24": handler },
     });
     Ok(serde_json::to_string_pretty(&task)? + "\n")

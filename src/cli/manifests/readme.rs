@@ -17,9 +17,12 @@ pub(super) fn action(step: &Step) -> String {
             format!("      {}: {value}", input.name)
         })
         .collect();
+    // Changes and releases are told from what came before.
+    let depth =
+        if matches!(name, "merge-test" | "release-build") { "      fetch-depth: 0\n" } else { "" };
     _ = writeln!(
         out,
-        "```yaml\npermissions:\n  contents: read\n  id-token: write # to sign in to Databricks without a secret\nsteps:\n  - uses: lakegate/lakegate/actions/{name}@<commit> # the full SHA of a release"
+        "```yaml\npermissions:\n  contents: read\n  id-token: write # to sign in to Databricks without a secret\nsteps:\n  - uses: actions/checkout@<commit>\n    with:\n      persist-credentials: false\n{depth}  - uses: lakegate/lakegate/actions/{name}@<commit> # the full SHA of a release"
     );
     if !example.is_empty() {
         _ = writeln!(out, "    with:\n{}", example.join("\n"));
