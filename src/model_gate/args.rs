@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 
-use super::run::{Judge, Request};
+use super::run::{Champion, Judge, Request};
 use crate::config::Config;
-use crate::names::{Alias, ModelName, SchemaName, Source, VersionRef};
+use crate::names::{ModelName, SchemaName, Source, VersionRef};
 use crate::report::Fault;
 
 /// What it is for, in one line.
@@ -50,9 +50,10 @@ pub struct Args {
     /// The version to judge: a number, an alias, or `latest`
     #[arg(long, env = "LAKEGATE_CANDIDATE", default_value = "latest")]
     candidate: String,
-    /// The alias of the model that it must stand up to
-    #[arg(long, env = "LAKEGATE_CHAMPION", value_name = "ALIAS")]
-    champion: Option<Alias>,
+    /// The version that it must stand up to: a number, an alias, or `none` for a first model
+    /// (default: the holder of promotion.alias, if there is one)
+    #[arg(long, env = "LAKEGATE_CHAMPION", value_name = "VERSION|ALIAS|none")]
+    champion: Option<String>,
     /// The table of predictions, or files of them (default: gate.predictions)
     #[arg(long, env = "LAKEGATE_PREDICTIONS", value_name = "TABLE|PATH")]
     predictions: Option<Source>,
@@ -87,9 +88,10 @@ impl Args {
             (Some(copy), Some(destination)) if copy.from == model => destination.clone(),
             _ => model.clone(),
         };
-        let champion = match self.champion {
-            Some(alias) => alias,
-            None => config.promotion.alias.parse()?,
+        let champion = match self.champion.as_deref() {
+            Some("none") => Champion::None,
+            Some(named) => Champion::Named(named.parse()?),
+            None => Champion::Holder(config.promotion.alias.parse()?),
         };
         let record = config.record.schema.as_deref().map(str::parse::<SchemaName>).transpose()?;
         let judge = Judge {

@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use super::fairness;
 use super::input::Judged;
 use super::parts::Slice;
-use crate::config::{Better, Gate, On, Rule, Test};
+use crate::config::{Better, Gate, Rule, Test};
 use crate::record::evidence::{Answer, Asked, Measured, Scope, finite};
 use crate::stats::bootstrap::{self, Plan};
 use crate::stats::estimate::Estimate;
@@ -35,9 +35,7 @@ pub(super) fn measure(judged: &Judged, policy: &Gate, seed: u64) -> Measured {
         whole: whole.scope(policy, &policy.rules, &all, seed),
         slices: judged.slices.par_iter().map(of_slice).collect(),
         groups: fairness::measure(policy, judged),
-        facts: None,
-        probes: Vec::new(),
-        live: None,
+        ..Measured::default()
     }
 }
 
@@ -106,10 +104,12 @@ impl<'a> Part<'a> {
             let found = if measures.is_empty() { Vec::new() } else { of(&measures) };
             measures.into_iter().zip(found).collect::<BTreeMap<_, _>>()
         };
-        let own = estimated(asked(policy, rules, |rule| rule.on == On::Bound), &|measures| {
+        let own = estimated(asked(policy, rules, Rule::bounds_limits), &|measures| {
             bootstrap::values(candidate, measures, plan)
         });
-        let compared = asked(policy, rules, |rule| rule.compares() && rule.method != Test::Delong);
+        let resampled =
+            |rule: &Rule| rule.compares() && !rule.compares_values() && rule.method != Test::Delong;
+        let compared = asked(policy, rules, resampled);
         let apart = champion.map(|champion| {
             estimated(compared, &|measures| {
                 bootstrap::differences(candidate, champion, measures, plan)
@@ -119,14 +119,14 @@ impl<'a> Part<'a> {
         for (at, rule) in rules.iter().enumerate() {
             let Some((measure, better)) = policy.measure(&rule.metric) else { continue };
             let level = rule.level(policy.confidence);
-            if let (On::Bound, Some(estimate)) = (rule.on, own.get(&measure)) {
+            if let Some(estimate) = own.get(&measure).filter(|_| rule.bounds_limits()) {
                 let limits = [(Asked::Min, rule.min), (Asked::Max, rule.max)];
                 for (of, limit) in limits {
                     let Some(limit) = limit else { continue };
                     answers.push(answer(at, of, estimate, (limit, of == Asked::Min), level));
                 }
             }
-            let Some(champion) = champion else { continue };
+            let Some(champion) = champion.filter(|_| !rule.compares_values()) else { continue };
             let up = better == Better::Higher;
             let estimate = match (rule.method, &candidate.answers, &champion.answers) {
                 (Test::Delong, Answers::Scores(a), Answers::Scores(b)) => {

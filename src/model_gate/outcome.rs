@@ -132,8 +132,8 @@ fn report(evidence: &Evidence, decision: &Decision) -> Report {
         let id = format!("gate/{}", check.kind);
         report.findings.push(Finding::new(Severity::Error, id, check.reason.clone()));
     }
-    for note in &decision.notes {
-        report.findings.push(Finding::new(Severity::Notice, "gate/first-model", note.clone()));
+    for (id, note) in &decision.notes {
+        report.findings.push(Finding::new(Severity::Notice, *id, note.clone()));
     }
     report.concluded(decision.verdict, decision.reason.clone())
 }

@@ -28,7 +28,15 @@ pub(super) fn slices(rows: &RecordBatch, policy: &Gate) -> Result<Vec<Slice>> {
     for name in &wanted.columns {
         let mut values = parts(rows, name)?;
         values.sort_by(|a, b| b.1.len().cmp(&a.1.len()).then_with(|| a.0.cmp(&b.0)));
-        values.truncate(wanted.top);
+        // Rare values are judged together: left out, a bad one would pass.
+        let rest = values.split_off(wanted.top.min(values.len()));
+        if !rest.is_empty() {
+            let count = rest.len();
+            let mut rows: Vec<u32> = rest.into_iter().flat_map(|(_, rows)| rows).collect();
+            rows.sort_unstable();
+            let told = if count == 1 { "another value".into() } else { format!("{count} others") };
+            values.push((told, rows));
+        }
         found.extend(
             values
                 .into_iter()

@@ -34,14 +34,25 @@ pub struct Judge {
     pub model: ModelName,
     /// Nothing means the newest version.
     pub candidate: Option<VersionRef>,
-    pub champion: Alias,
-    /// The model whose alias that is.
+    pub champion: Champion,
+    /// The model that it is a version of.
     pub champion_of: ModelName,
     /// The bundle's target, for the keys of jobs.
     pub target: Option<String>,
     pub policy: Gate,
     pub filter: Option<String>,
     pub record: Option<SchemaName>,
+}
+
+/// What the candidate stands up to.
+#[derive(Debug, Clone)]
+pub enum Champion {
+    /// Whichever holds the alias. Before the first promotion, none does.
+    Holder(Alias),
+    /// This one, which must be there.
+    Named(VersionRef),
+    /// None: whoever asks says that this is the first model.
+    None,
 }
 
 impl Judge {
@@ -73,14 +84,21 @@ async fn judge_version(ctx: Ctx, request: Judge) -> Result<Outcome> {
     // From here on numbers are used, never the alias: it may move meanwhile.
     let candidate = candidate(&ctx.client, &request.model, request.candidate.as_ref()).await?;
     let champion = champion(&ctx.client, &request.champion_of, &request.champion).await?;
-    let champion = champion.filter(|champion| match request.other_model() {
-        None => champion.version != candidate.version,
+    let is_candidate = |champion: &Subject| match request.other_model() {
+        None => champion.version == candidate.version,
         // A copy of the candidate is the candidate.
-        Some(_) => champion.digest != candidate.digest,
-    });
-    let told = champion.as_ref().map(|champion| format!("champion version {}", champion.version));
-    let told = told.unwrap_or("no other champion".into());
+        Some(_) => champion.digest == candidate.digest,
+    };
+    let is_champion = champion.as_ref().is_some_and(is_candidate);
+    let champion = champion.filter(|_| !is_champion);
+    let told = match &champion {
+        Some(champion) => format!("champion version {}", champion.version),
+        None if is_champion => "which is the champion".to_owned(),
+        None => "no champion".to_owned(),
+    };
     ctx.host.progress(&format!("candidate version {}, {told}", candidate.version));
+    // What the policy says in SQL is read before jobs take their hours.
+    frame::columns(policy, champion.is_some())?;
 
     let models = [&request.model, &request.champion_of];
     let versions = (&candidate, champion.as_ref(), models);
@@ -108,6 +126,7 @@ async fn judge_version(ctx: Ctx, request: Judge) -> Result<Outcome> {
     .seed();
     let mut measured =
         judged.as_ref().map(|judged| measure(judged, policy, seed)).unwrap_or_default();
+    measured.is_champion = is_champion;
     besides(&ctx, &request, (&candidate, champion.as_ref()), &mut measured).await?;
     let data = Data {
         source: policy.predictions.clone(),
@@ -291,11 +310,7 @@ async fn candidate(
             .into());
     }
     let version = match version {
-        Some(VersionRef::Version(number)) => *number,
-        Some(VersionRef::Alias(alias)) => {
-            let set = client.alias_get(model, alias).await?;
-            set.ok_or_else(|| Fault::usage(format!("the alias `{alias}` of `{model}` is not set")))?
-        }
+        Some(asked) => version_of(client, model, asked).await?,
         None => {
             let versions = client
                 .model_versions(model)
@@ -311,15 +326,36 @@ async fn candidate(
     Ok(Subject { version, digest: client.ready_digest(model, version).await? })
 }
 
-async fn champion(client: &Client, model: &ModelName, alias: &Alias) -> Result<Option<Subject>> {
-    let set = client
-        .alias_get(model, alias)
-        .await
-        .with_context(|| format!("read the alias `{alias}` of `{model}`"))?;
-    match set {
-        Some(version) => {
-            Ok(Some(Subject { version, digest: client.ready_digest(model, version).await? }))
+async fn version_of(
+    client: &Client,
+    model: &ModelName,
+    asked: &VersionRef,
+) -> Result<ModelVersion> {
+    match asked {
+        VersionRef::Version(number) => Ok(*number),
+        VersionRef::Alias(alias) => {
+            let set = holder(client, model, alias).await?;
+            let unset = || Fault::usage(format!("the alias `{alias}` of `{model}` is not set"));
+            Ok(set.ok_or_else(unset)?)
         }
-        None => Ok(None),
     }
+}
+
+async fn holder(client: &Client, model: &ModelName, alias: &Alias) -> Result<Option<ModelVersion>> {
+    let set = client.alias_get(model, alias).await;
+    set.with_context(|| format!("read the alias `{alias}` of `{model}`"))
+}
+
+async fn champion(client: &Client, model: &ModelName, asked: &Champion) -> Result<Option<Subject>> {
+    let version = match asked {
+        Champion::None => None,
+        Champion::Holder(alias) => holder(client, model, alias).await?,
+        Champion::Named(asked) => Some(version_of(client, model, asked).await?),
+    };
+    Ok(match version {
+        Some(version) => {
+            Some(Subject { version, digest: client.ready_digest(model, version).await? })
+        }
+        None => None,
+    })
 }

@@ -91,6 +91,9 @@ pub struct Measured {
     /// The two models gave the same answer for every row.
     #[serde(default)]
     pub identical: bool,
+    /// The candidate is what it would have to stand up to.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_champion: bool,
     /// Where they were chosen, on rows that were then not judged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub thresholds: Option<Thresholds>,
@@ -297,7 +300,7 @@ pub struct Check {
 }
 
 const STATEMENT: &str = "https://in-toto.io/Statement/v1";
-const PREDICATE: &str = "https://lakegate.dev/model-gate/v2";
+const PREDICATE: &str = "https://lakegate.dev/model-gate/v3";
 
 /// The document as it is written: an in-toto statement, version 1.
 #[derive(Serialize, Deserialize)]

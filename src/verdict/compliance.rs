@@ -17,6 +17,14 @@ pub(super) fn checks(policy: &Compliance, facts: &Facts, at: &str) -> Vec<Check>
     if let Some(most) = policy.max_age_days {
         checks.age(most, facts, at);
     }
+    if policy.pickle != Some(Pickle::Allowed) {
+        let (fits, told) = match &facts.pickles[..] {
+            _ if facts.bytes == 0 => (false, "no file of the version was seen".to_owned()),
+            [] => (true, "none".to_owned()),
+            found => (false, format!("{} runs code when it is read", found.join(", "))),
+        };
+        checks.judge("pickle", fits, told);
+    }
     checks.0
 }
 
@@ -154,15 +162,6 @@ fn contents(policy: &Compliance, facts: &Facts, checks: &mut Checks) {
             format!("not allowed: {}", other.join(", "))
         };
         checks.judge("flavors", fits, told);
-    }
-    if policy.pickle == Some(Pickle::Forbidden) {
-        let found = &facts.pickles;
-        let told = if found.is_empty() {
-            "none".to_owned()
-        } else {
-            format!("{} runs code when it is read", found.join(", "))
-        };
-        checks.judge("pickle", found.is_empty(), told);
     }
     if policy.advisories.is_some() {
         let (fits, told) = match (facts.advisories.as_deref(), facts.unpinned.as_deref()) {
@@ -303,16 +302,20 @@ mod tests {
             inputs: Some(vec!["hour".into(), "sex".into()]),
             has_outputs: true,
             pickles: vec!["model.pkl".into()],
+            bytes: 1,
             datasets: vec!["main.f.features".into()],
             advisories: Some(vec!["numpy 1.20: CVE-2021-41496".into()]),
             commit: Some("abc".into()),
             commit_is_there: Some(true),
             ..Facts::default()
         };
-        let policy = "{description: 10, owner: [team@x.org], tags: {licence: [MIT]}, signature: true, trained_on: [main.f.*], commit_on: main, flavors: [sklearn], max_age_days: 5}";
+        let policy = "{description: 10, owner: [team@x.org], tags: {licence: [MIT]}, signature: true, trained_on: [main.f.*], commit_on: main, flavors: [sklearn], pickle: allowed, max_age_days: 5}";
         for (reason, passes) in verdicts(policy, &facts) {
             assert!(passes, "{reason}");
         }
+        // Unless it is allowed, it is not.
+        let silent = verdicts("{description: 10}", &facts);
+        assert_eq!(silent[1], ("pickle: model.pkl runs code when it is read".into(), false));
         let refused = verdicts(
             "{tags: {licence: [GPL]}, pickle: forbidden, advisories: bad.txt, forbidden_inputs: [sex], max_age_days: 0.5, owner: [me], trained_on: [x]}",
             &facts,

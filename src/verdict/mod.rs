@@ -10,7 +10,7 @@ mod rules;
 pub mod sign_off;
 
 use self::rules::{Corrected, few, scope_checks};
-use crate::config::Gate;
+use crate::config::{Gate, Rule};
 use crate::record::evidence::{Check, Measured};
 use crate::report::Verdict;
 
@@ -21,8 +21,8 @@ pub struct Decision {
     pub verdict: Verdict,
     pub reason: String,
     pub checks: Vec<Check>,
-    /// What the reader must know beside the rules.
-    pub notes: Vec<String>,
+    /// What the reader must know beside the rules, after the name of its finding.
+    pub notes: Vec<(&'static str, String)>,
 }
 
 /// The verdict, from the policy, what was measured and the time of the decision
@@ -48,8 +48,15 @@ pub fn decide(policy: &Gate, measured: &Measured, at: &str) -> Decision {
     if let Some(experiment) = &policy.experiment {
         checks.extend(experiment::checks(experiment, measured.live.as_ref()));
     }
-    let (verdict, reason) = conclude(policy, measured, &checks);
-    Decision { verdict, reason, checks, notes: notes(policy, measured) }
+    let notes = notes(policy, measured);
+    let (verdict, mut reason) = conclude(policy, measured, &checks);
+    if verdict == Verdict::Pass {
+        let mut briefs: Vec<&str> = notes.iter().map(|note| note.brief).collect();
+        briefs.dedup();
+        briefs.into_iter().for_each(|brief| reason.push_str(&format!("; {brief}")));
+    }
+    let notes = notes.into_iter().map(|note| (note.id, note.words)).collect();
+    Decision { verdict, reason, checks, notes }
 }
 
 /// Slices that the policy asks for, and that nobody measured.
@@ -77,31 +84,66 @@ fn unmeasured(policy: &Gate, measured: &Measured) -> Vec<Check> {
     missing.collect()
 }
 
-fn notes(policy: &Gate, measured: &Measured) -> Vec<String> {
+/// What the reader must know beside the rules, by the name of its finding; and the
+/// few words of it that belong beside a pass.
+struct Note {
+    id: &'static str,
+    brief: &'static str,
+    words: String,
+}
+
+fn notes(policy: &Gate, measured: &Measured) -> Vec<Note> {
     let mut notes = Vec::new();
-    if policy.rules.iter().any(|rule| policy.logged.contains_key(&rule.metric)) {
-        notes.push(
-            "metrics that training logged have no interval: how far chance moves them is not known"
-                .to_owned(),
-        );
+    let slices = policy.slices.iter().flat_map(|slices| &slices.rules);
+    let rules = || policy.rules.iter().chain(slices.clone());
+    let is_compared = measured.whole.champion.is_some();
+    if rules().any(|rule| policy.logged.contains_key(&rule.metric)) {
+        notes.push(Note {
+            id: "gate/logged",
+            brief: "metrics as training logged them, without intervals",
+            words:
+                "metrics that training logged have no interval: how far chance moves them is not known"
+                    .to_owned(),
+        });
     }
-    if measured.whole.champion.is_some() {
+    if is_compared && rules().any(Rule::compares_values) {
+        notes.push(Note {
+            id: "gate/values",
+            brief: "compared by values alone",
+            words: "rules with `on: value` compare without an interval: how far chance moves the values is not known"
+                .to_owned(),
+        });
+    }
+    let mut names: Vec<&str> =
+        rules().filter(|rule| rule.compares()).map(|rule| rule.metric.as_str()).collect();
+    names.dedup();
+    if is_compared || names.is_empty() {
         return notes;
     }
-    let slices = policy.slices.iter().flat_map(|slices| &slices.rules);
-    let compared = policy.rules.iter().chain(slices).filter(|rule| rule.compares());
-    let mut names: Vec<&str> = compared.map(|rule| rule.metric.as_str()).collect();
-    names.dedup();
-    let told = |name: &&str| {
-        format!("there is no champion yet: `{name}` was judged by absolute limits only")
+    let (id, brief, why) = if measured.is_champion {
+        (
+            "gate/is-champion",
+            "the champion itself, compared with nothing",
+            "this is the champion itself",
+        )
+    } else {
+        ("gate/first-model", "the first model, compared with nothing", "there is no champion")
     };
-    notes.extend(names.iter().map(told));
+    notes.extend(names.iter().map(|name| {
+        let words = format!("{why}: `{name}` was judged by absolute limits only");
+        Note { id, brief, words }
+    }));
     notes
 }
 
 fn conclude(policy: &Gate, measured: &Measured, checks: &[Check]) -> (Verdict, String) {
     let whole = &measured.whole;
     let worst = checks.iter().map(verdict_of).fold(Verdict::Pass, Verdict::and);
+    if measured.is_champion && !policy.allow_identical {
+        let reason =
+            "this version is the champion itself: there is nothing that it was held against";
+        return (Verdict::Fail, reason.to_owned());
+    }
     if checks.is_empty() {
         let reason = "no rule could be applied: give the first model absolute limits";
         return (Verdict::Fail, reason.to_owned());

@@ -2,7 +2,7 @@
 
 use statrs::distribution::{ContinuousCDF as _, Normal};
 
-use crate::config::{Better, Gate, On, Rule, Test};
+use crate::config::{Better, Gate, Rule, Test};
 use crate::record::evidence::{Answer, Asked, Check, Measured, Scope};
 use crate::report::{Verdict, number};
 
@@ -66,9 +66,10 @@ pub(super) fn scope_checks(
         let limits = [(Asked::Min, rule.min), (Asked::Max, rule.max)];
         for (asked, limit) in limits {
             let Some(limit) = limit else { continue };
-            checks.push(match rule.on {
-                On::Value => question.by_value(asked, limit),
-                On::Bound => question.by_answer(at, asked, limit),
+            checks.push(if rule.bounds_limits() {
+                question.by_answer(at, asked, limit)
+            } else {
+                question.by_value(asked, limit)
             });
         }
         if scope.champion.is_none() {
@@ -82,10 +83,10 @@ pub(super) fn scope_checks(
         if rule.better_than_champion {
             compared.push((Asked::BetterThanChampion, 0.0));
         }
-        let logged = policy.logged.contains_key(&rule.metric);
+        let alone = rule.compares_values() || policy.logged.contains_key(&rule.metric);
         checks.extend(compared.into_iter().map(|(asked, limit)| {
-            if logged {
-                question.by_logged(asked, limit)
+            if alone {
+                question.by_values(asked, limit)
             } else {
                 question.by_answer(at, asked, limit)
             }
@@ -176,8 +177,8 @@ impl Question<'_> {
         format!("{metric} {why}")
     }
 
-    /// Two numbers that training logged, as they are.
-    fn by_logged(&self, asked: Asked, limit: f64) -> Check {
+    /// Two numbers as they are, however far chance moves them.
+    fn by_values(&self, asked: Asked, limit: f64) -> Check {
         let name = self.name(asked, limit);
         let mut check = self.check(name.clone(), limit);
         let (Some(candidate), Some(champion)) = (self.candidate(), self.champion()) else {
@@ -194,15 +195,16 @@ impl Question<'_> {
 
     fn name(&self, asked: Asked, limit: f64) -> String {
         let metric = &self.rule.metric;
-        let bound = if self.rule.on == On::Bound { ", by its bound" } else { "" };
+        let bound = if self.rule.bounds_limits() { ", by its bound" } else { "" };
+        let alone = if self.rule.compares_values() { ", by its value" } else { "" };
         match asked {
             Asked::Min => format!("{metric} min {}{bound}", number(limit)),
             Asked::Max => format!("{metric} max {}{bound}", number(limit)),
             Asked::NotWorseThan => {
                 let margin = self.rule.not_worse_than.map(|margin| margin.to_string());
-                format!("{metric} not worse than {}", margin.unwrap_or_default())
+                format!("{metric} not worse than {}{alone}", margin.unwrap_or_default())
             }
-            Asked::BetterThanChampion => format!("{metric} better than champion"),
+            Asked::BetterThanChampion => format!("{metric} better than champion{alone}"),
         }
     }
 

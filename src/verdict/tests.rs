@@ -91,11 +91,35 @@ fn the_first_model_is_judged_by_absolute_limits_and_it_says_so() {
         AT,
     );
     assert_eq!(decision.verdict, Verdict::Pass);
-    assert!(decision.notes[0].contains("no champion yet"));
+    assert!(decision.notes[0].1.contains("there is no champion"));
+    assert!(decision.reason.ends_with("the first model, compared with nothing"));
     assert_eq!(
         verdict("{metric: roc_auc, not_worse_than: 0.01}", &measured(0.8, None)),
         Verdict::Fail
     );
+}
+
+#[test]
+fn the_champion_itself_is_held_against_nothing() {
+    let mut policy = policy("{metric: roc_auc, min: 0.7, not_worse_than: 0.01}");
+    let itself = Measured { is_champion: true, ..measured(0.8, None) };
+    let decision = decide(&policy, &itself, AT);
+    assert_eq!(decision.verdict, Verdict::Fail);
+    assert!(decision.reason.contains("the champion itself"), "{}", decision.reason);
+    policy.allow_identical = true;
+    let decision = decide(&policy, &itself, AT);
+    assert_eq!(decision.verdict, Verdict::Pass);
+    assert!(decision.reason.contains("compared with nothing"), "{}", decision.reason);
+}
+
+#[test]
+fn a_comparison_of_values_asks_for_no_interval() {
+    let found = measured(0.8, Some((-0.02, 0.01, 0.04)));
+    let better = "{metric: roc_auc, better_than_champion: true";
+    assert_eq!(verdict(&format!("{better}}}"), &found), Verdict::Inconclusive);
+    let decision = decide(&policy(&format!("{better}, on: value}}")), &found, AT);
+    assert_eq!(decision.verdict, Verdict::Pass);
+    assert!(decision.reason.contains("values alone"), "{}", decision.reason);
 }
 
 proptest! {
@@ -248,8 +272,12 @@ fn everything() -> (Gate, Measured) {
         effective: vec![500.0],
     };
     found.groups = vec![vec![group("f"), group("m")]];
-    found.facts =
-        Some(Facts { inputs: Some(vec!["x".into()]), has_outputs: true, ..Facts::default() });
+    found.facts = Some(Facts {
+        inputs: Some(vec!["x".into()]),
+        has_outputs: true,
+        bytes: 1,
+        ..Facts::default()
+    });
     found.probes = vec![Probe { check: "loads".into(), value: Some(1.0), at: AT.into() }];
     (policy, found)
 }

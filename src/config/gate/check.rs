@@ -151,7 +151,7 @@ impl Gate {
         };
         rule.check((&measure, better))?;
         if self.logged.contains_key(&rule.metric) {
-            let plain = rule.on == On::Value && rule.method == Test::Bootstrap;
+            let plain = rule.on != Some(On::Bound) && rule.method == Test::Bootstrap;
             return if plain {
                 Ok(())
             } else {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::names::{Source, TableName};
 
-/// Each key that is given is a check; what is left out is not asked.
+/// Each key that is given is a check; what is left out is not asked, but for `pickle`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Compliance {
@@ -37,7 +37,8 @@ pub struct Compliance {
     /// MLflow's flavors that are allowed.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub flavors: Vec<String>,
-    /// Whether files may be there that run code when they are read.
+    /// Whether files may be there that run code when they are read: they may not where
+    /// nothing is said.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pickle: Option<Pickle>,
     /// A file of the repository with known-bad versions, a line each, such as

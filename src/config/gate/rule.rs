@@ -19,16 +19,16 @@ pub struct Rule {
     /// The candidate's value is at most this.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max: Option<f64>,
-    /// What `min` and `max` look at.
-    #[serde(default)]
-    pub on: On,
-    /// The candidate is worse than the champion by less than this margin, with
-    /// confidence: the bound of the interval decides. A number in the metric's
-    /// unit, or a share of the champion's size such as `2%`.
+    /// What decides: the value, as it is for `min` and `max` where nothing is said, or
+    /// the bound of its interval, as it is for comparisons.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on: Option<On>,
+    /// The candidate is worse than the champion by less than this margin. A number in
+    /// the metric's unit, or a share of the champion's size such as `2%`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<MarginText>")]
     pub not_worse_than: Option<Margin>,
-    /// The candidate is better than the champion, with confidence.
+    /// The candidate is better than the champion.
     #[serde(default)]
     pub better_than_champion: bool,
     /// How the comparison is made.
@@ -91,6 +91,16 @@ impl Rule {
         self.better_than_champion || self.not_worse_than.is_some()
     }
 
+    /// Whether `min` and `max` are held against the end of an interval.
+    pub fn bounds_limits(&self) -> bool {
+        self.on == Some(On::Bound)
+    }
+
+    /// Whether the comparison is of the two values alone.
+    pub fn compares_values(&self) -> bool {
+        self.compares() && self.on == Some(On::Value)
+    }
+
     /// The chance of crossing the end of the interval that decides.
     pub fn level(&self, confidence: f64) -> f64 {
         let outside = 1.0 - self.confidence.unwrap_or(confidence);
@@ -137,6 +147,9 @@ impl Rule {
         }
         if self.method != Test::Bootstrap && !self.compares() {
             return Err("`method` is for comparisons with the champion".into());
+        }
+        if self.method != Test::Bootstrap && self.compares_values() {
+            return Err("`on: value` compares without a method: leave one of them out".into());
         }
         Ok(())
     }

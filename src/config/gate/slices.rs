@@ -17,7 +17,8 @@ pub struct Slices {
     /// Conditions in SQL, by the name of their slice.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub conditions: BTreeMap<String, String>,
-    /// How many values of each column, the most frequent first.
+    /// How many values of each column are a slice of their own, the most frequent
+    /// first; all others are one together.
     #[serde(default = "twenty")]
     pub top: usize,
     /// Fewer rows than this give no answer for a slice.
