@@ -61,15 +61,14 @@ pub struct Request {
     pub record: Option<SchemaName>,
 }
 
-impl step::Request for Request {}
+impl step::Request for Request {
+    fn bears_foreign_code(&self) -> bool {
+        matches!(self.action, Action::Plan | Action::Status)
+    }
+}
 
 pub async fn run(ctx: Ctx, request: Request) -> Result<Outcome> {
     let wanted = &request.wanted;
-    if ctx.context.from_fork && !matches!(request.action, Action::Plan | Action::Status) {
-        return Err(Fault::usage("the code comes from a fork: it is not deployed")
-            .hint("`bundle-deploy plan` shows what it would change")
-            .into());
-    }
     match &request.action {
         Action::Unlock { id } => unlock(&ctx, wanted, id).await,
         Action::Status => status(&ctx, wanted).await,

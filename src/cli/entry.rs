@@ -13,7 +13,7 @@ use super::command::{Alone, Cli, Command, Schema, Step};
 use super::{blank, exit, manifests, stdout};
 use crate::config::{Config, ConfigError};
 use crate::host::{Context, Dialect, Host};
-use crate::report::{Finding, Outcome, Place, Severity};
+use crate::report::{Fault, Finding, Outcome, Place, Severity};
 use crate::step::{self, Cancel, Ctx};
 use crate::sys::{Env, fs, process};
 use crate::{
@@ -261,12 +261,16 @@ where
             step.publishing.clear(&stem)?;
         }
         let (config, request) = asked?;
+        let context = Context::read(env, event(env).as_ref());
+        if context.from_fork && !request.bears_foreign_code() {
+            return Err(foreign(command).into());
+        }
         let needed = request.needs_workspace();
         let connected = step.connection.connect(&config, env, &host, needed).await?;
         let ctx = Ctx {
             env: env.clone(),
             host: host.clone(),
-            context: Context::read(env, event(env).as_ref()),
+            context,
             client: connected.client.clone(),
             warehouse: connected.warehouse.clone(),
             cancel,
@@ -276,6 +280,14 @@ where
         step.publishing.publish(&host, &stem, &outcome?, colour)
     };
     settle(&host, work.await)
+}
+
+fn foreign(command: &str) -> Fault {
+    let message = format!(
+        "the code comes from a fork, or was not merged and runs with the rights of what was: {command} does nothing for it"
+    );
+    Fault::usage(message)
+        .hint("merge-test runs static checks and unit tests of such code, without a token")
 }
 
 /// The event that started a GitHub workflow.

@@ -20,6 +20,13 @@ pub async fn build(ctx: &Ctx, bundle: &Bundle, root: &Path) -> Result<Vec<PathBu
     let mut wheels = Vec::new();
     for artifact in &bundle.artifacts {
         if let Some(command) = &artifact.build {
+            if ctx.context.from_fork {
+                let message = format!(
+                    "artifacts.{}: the code comes from a fork, `{command}` is not run",
+                    artifact.name
+                );
+                return Err(Fault::usage(message).hint("plan it once it is merged").into());
+            }
             ctx.host.progress(&format!("build {}: {command}", artifact.name));
             run(ctx, artifact, command, root).await?;
         }

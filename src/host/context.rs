@@ -53,13 +53,16 @@ fn github(env: &Env, event: Option<&serde_json::Value>) -> Context {
     let pull = event.and_then(|event| event.get("pull_request"));
     let at =
         |path: &str| pull.and_then(|pull| pull.pointer(path)).and_then(serde_json::Value::as_str);
-    let is_pull = env.get("GITHUB_EVENT_NAME").is_some_and(|name| name.starts_with("pull_request"));
+    let event_name = env.get("GITHUB_EVENT_NAME").unwrap_or_default();
+    let is_pull = event_name.starts_with("pull_request");
+    // Code that was not merged, with the rights of what was.
+    let is_above_itself = event_name == "pull_request_target";
     let own = env.get("GITHUB_REPOSITORY");
     let same_repository = at("/head/repo/full_name").is_some_and(|head| Some(head) == own);
     // A workflow that another one started is about that one's code.
     let starter = event.and_then(|event| event.pointer("/workflow_run/head_repository/full_name"));
-    let is_foreign = env.get("GITHUB_EVENT_NAME") == Some("workflow_run")
-        && starter.and_then(serde_json::Value::as_str) != own;
+    let is_foreign =
+        event_name == "workflow_run" && starter.and_then(serde_json::Value::as_str) != own;
     let number = pull.and_then(|pull| pull.get("number")).and_then(serde_json::Value::as_u64);
     let url = || {
         let (server, repository, run) = (
@@ -83,7 +86,7 @@ fn github(env: &Env, event: Option<&serde_json::Value>) -> Context {
         runner: owned(env.get("RUNNER_NAME")),
         merge_request: number,
         base: owned(env.get("GITHUB_BASE_REF")),
-        from_fork: is_pull && !same_repository || is_foreign,
+        from_fork: is_pull && !same_repository || is_above_itself || is_foreign,
         actor: owned(env.get("GITHUB_ACTOR")),
         run_url: url(),
     }

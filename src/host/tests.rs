@@ -112,6 +112,10 @@ fn a_pull_request_from_another_repository_is_a_fork() {
     );
     assert!(Context::read(&env, Some(&event("mallory/flights"))).from_fork);
     assert!(Context::read(&env, None).from_fork, "unknown counts as a fork");
+    // What was not merged, with the rights of what was.
+    let mut above = env.clone();
+    above.set("GITHUB_EVENT_NAME", "pull_request_target");
+    assert!(Context::read(&above, Some(&event("acme/flights"))).from_fork);
 }
 
 #[test]

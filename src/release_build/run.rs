@@ -60,6 +60,10 @@ impl step::Request for Request {
     fn needs_workspace(&self) -> bool {
         matches!(&self.action, Action::Build(build) if build.tested_by == TestedBy::Table)
     }
+
+    fn bears_foreign_code(&self) -> bool {
+        matches!(self.action, Action::Verify { .. })
+    }
 }
 
 pub async fn run(ctx: Ctx, request: Request) -> Result<Outcome> {

@@ -61,6 +61,12 @@ pub trait Request {
         true
     }
 
+    /// Whether it may be done where the code is foreign, of a fork for example,
+    /// whatever rights the step was given.
+    fn bears_foreign_code(&self) -> bool {
+        !self.needs_workspace()
+    }
+
     /// Whether it looks at what an earlier run of the command wrote, which must
     /// stay then.
     fn reads_reports(&self) -> bool {

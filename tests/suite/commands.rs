@@ -614,3 +614,74 @@ async fn log_metric(
     let body = json!({ "run_id": run, "key": key, "value": value, "timestamp": now, "step": 0 });
     post("/api/2.0/mlflow/runs/log-metric", body).await;
 }
+
+/// Every command that acts with rights, at every event that runs code nobody merged.
+#[test]
+fn code_that_nobody_merged_reaches_no_workspace() {
+    let dir = tempfile::tempdir().unwrap();
+    project(dir.path());
+    let write = |name: &str, text: &str| std::fs::write(dir.path().join(name), text).unwrap();
+    let built =
+        "artifacts: {lib: {type: whl, build: 'touch built', files: [{source: dist/*.whl}]}}\n";
+    let bundle = std::fs::read_to_string(dir.path().join("databricks.yml")).unwrap();
+    write("databricks.yml", &(bundle + built));
+    let policy = std::fs::read_to_string(dir.path().join("lakegate.yml")).unwrap();
+    let tests = "promotion: {model: main.default.m}\ntests: {integration: {target: local, variables: {a: '{isolation}'}, jobs: [{job: hello}]}}\n";
+    write("lakegate.yml", &(policy + tests));
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let host = format!("http://{}", listener.local_addr().unwrap());
+    let commands: [&[&str]; 12] = [
+        &["job-run", "hello"],
+        &["model-gate", "--model=main.default.m"],
+        &["model-gate", "verify", "--recompute"],
+        &["model-promote"],
+        &["model-promote", "rollback", "--reason=x"],
+        &["drift-check"],
+        &["release-build"],
+        &["bundle-deploy", "apply"],
+        &["bundle-deploy", "destroy"],
+        &["merge-test", "integration"],
+        &["merge-test", "sweep"],
+        &["merge-test", "clean"],
+    ];
+    let events = [
+        ("pull_request", "eve/flights"),
+        ("pull_request_target", "eve/flights"),
+        ("pull_request_target", "acme/flights"),
+        ("workflow_run", "eve/flights"),
+    ];
+    let run = |event: &str, whose: &str, args: &[&str]| {
+        let from = json!({ "full_name": whose });
+        let told = json!({ "pull_request": { "number": 7, "head": { "sha": "abc", "repo": from } },
+            "workflow_run": { "head_repository": from } });
+        write("event.json", &told.to_string());
+        let mut command = lakegate();
+        command.args(args).current_dir(dir.path());
+        command.env("GITHUB_ACTIONS", "true").env("GITHUB_EVENT_NAME", event);
+        command.env("GITHUB_EVENT_PATH", "event.json").env("GITHUB_REPOSITORY", "acme/flights");
+        command.env("DATABRICKS_HOST", &host).env("DATABRICKS_TOKEN", "dapi_x");
+        let output = command.output().unwrap();
+        (output.status.code().unwrap(), text(&output.stdout) + &text(&output.stderr))
+    };
+    for (event, whose) in events {
+        for args in commands {
+            let (code, said) = run(event, whose, args);
+            assert_eq!(code, 2, "{event} {args:?}: {said}");
+            assert!(said.contains("comes from a fork"), "{event} {args:?}: {said}");
+        }
+    }
+    assert!(listener.accept().is_err(), "somebody asked the workspace");
+}
+
+#[test]
+fn a_plan_of_foreign_code_builds_nothing() {
+    let world = World::new();
+    let built = "artifacts: {lib: {type: whl, build: 'touch built', files: [{source: '*.whl'}]}}\n";
+    world.edit("databricks.yml", "bundle:", &format!("{built}bundle:"));
+    let mut command = world.served.command();
+    command.args(["bundle-deploy", "plan"]).current_dir(world.project());
+    command.env("GITHUB_ACTIONS", "true").env("GITHUB_EVENT_NAME", "pull_request_target");
+    refused(told(&mut command), &["artifacts.lib", "`touch built` is not run"]);
+    assert!(!world.project().join("built").exists());
+}
