@@ -139,6 +139,26 @@ pub struct LockRun {
     pub host: String,
     pub repository: String,
     pub id: String,
+    /// Which attempt at it, and of what.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempt: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stage: Option<String>,
+}
+
+impl LockRun {
+    /// Whether this is an attempt after which `later` was made. GitHub tries a whole
+    /// run again once it is over, Azure a job.
+    pub fn is_before(&self, later: &Self) -> bool {
+        let same_part = self.host == "github" || self.stage.is_some() && self.stage == later.stage;
+        let is_earlier = self.attempt.zip(later.attempt).is_some_and(|(this, later)| this < later);
+        self.is_of(later) && same_part && is_earlier
+    }
+
+    /// Whether both are of one run.
+    pub fn is_of(&self, other: &Self) -> bool {
+        (&self.host, &self.repository, &self.id) == (&other.host, &other.repository, &other.id)
+    }
 }
 
 /// `state/lakegate.json`: what Lakegate knows of the last deployment beside

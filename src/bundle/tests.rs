@@ -272,3 +272,29 @@ proptest! {
         prop_assert_eq!((b, n, a), (before.as_str(), name.as_str(), after.as_str()));
     }
 }
+
+#[test]
+fn an_earlier_attempt_at_the_same_part_of_a_run_is_over() {
+    let run = |host: &str, id: &str, attempt, stage: &str| LockRun {
+        host: host.into(),
+        repository: "acme/flights".into(),
+        id: id.into(),
+        attempt,
+        stage: Some(stage.into()),
+    };
+    let later = run("github", "7", Some(2), "deploy");
+    assert!(run("github", "7", Some(1), "other").is_before(&later));
+    for holder in [
+        run("github", "7", Some(2), "other"),
+        run("github", "7", Some(3), "deploy"),
+        run("github", "7", None, "deploy"),
+        run("github", "6", Some(1), "deploy"),
+        run("azure", "7", Some(1), "deploy"),
+    ] {
+        assert!(!holder.is_before(&later), "{holder:?}");
+    }
+    let later = run("azure", "7", Some(2), "prod");
+    assert!(run("azure", "7", Some(1), "prod").is_before(&later));
+    // Another stage may still be at its first attempt.
+    assert!(!run("azure", "7", Some(1), "staging").is_before(&later));
+}

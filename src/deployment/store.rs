@@ -134,18 +134,12 @@ impl<'a> Store<'a> {
     /// Takes the lock, or says who holds it. A retried step finds its own lock;
     /// one whose CI run is over is taken away from it.
     pub async fn lock(&self, ctx: &Ctx, step_key: Option<&str>, user: &str) -> Result<Lock> {
-        let context = &ctx.context;
-        let run = context.run_id.as_ref().map(|id| LockRun {
-            host: context.host.to_owned(),
-            repository: context.origin.clone().unwrap_or_default(),
-            id: id.clone(),
-        });
         let lock = Lock {
-            id: lock_id(context, step_key),
+            id: lock_id(&ctx.context, step_key),
             acquisition_time: clock::now().to_string(),
             is_forced: false,
             user: user.to_owned(),
-            run,
+            run: run_of(&ctx.context),
         };
         self.client.workspace_mkdirs(&self.folder).await.context("make the state folder")?;
         // Twice: once more after a lock that nobody holds any more was taken away.
@@ -192,16 +186,15 @@ impl<'a> Store<'a> {
 
     /// Whether the CI run that holds a lock has ended. Not known is no.
     async fn is_over(&self, ctx: &Ctx, holder: &Lock) -> bool {
-        let Some(run) = &holder.run else { return false };
-        let here = &ctx.context;
-        if run.host != here.host || Some(&run.repository) != here.origin.as_ref() {
+        let (Some(run), Some(own)) = (&holder.run, run_of(&ctx.context)) else { return false };
+        if (&run.host, &run.repository) != (&own.host, &own.repository) {
             return false;
         }
-        // Another attempt or step of this very run may hold it.
-        if Some(&run.id) == here.run_id.as_ref() {
-            return false;
+        // Another step of this very run may hold it, as long as it is this attempt's.
+        if run.is_of(&own) {
+            return run.is_before(&own);
         }
-        match Forge::new(here, &ctx.env, &ctx.masker()) {
+        match Forge::new(&ctx.context, &ctx.env, &ctx.masker()) {
             Ok(forge) => forge.is_over(&run.id).await.unwrap_or(false),
             Err(_) => false,
         }
@@ -260,6 +253,16 @@ impl<'a> Store<'a> {
 }
 
 /// The same attempt of the same step on the same machine has the same lock.
+fn run_of(context: &Context) -> Option<LockRun> {
+    context.run_id.as_ref().map(|id| LockRun {
+        host: context.host.to_owned(),
+        repository: context.origin.clone().unwrap_or_default(),
+        id: id.clone(),
+        attempt: context.attempt.as_deref().and_then(|attempt| attempt.parse().ok()),
+        stage: context.stage.clone(),
+    })
+}
+
 fn lock_id(context: &Context, step_key: Option<&str>) -> String {
     match (&context.run_id, step_key) {
         (None, None) => uuid::Uuid::new_v4().to_string(),

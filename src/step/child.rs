@@ -14,9 +14,12 @@ use crate::sys::process;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ended {
     Exit(ExitStatus),
-    /// It was killed with everything that it had started.
+    /// It was asked to end, and killed with everything that it had started.
     TimedOut,
 }
+
+/// Who is asked to end gets so long to let go of what it holds, such as a lock.
+const GRACE: Duration = Duration::from_secs(5);
 
 /// What a program left running may hold its output open for so long.
 const LINGER: Duration = Duration::from_secs(5);
@@ -40,6 +43,8 @@ pub async fn follow(ctx: &Ctx, command: &mut Command, limit: Duration) -> Result
         () = ctx.cancel.asked() => Err(Cancel::fault(&format!("run `{program}`"))),
     };
     if !matches!(ended, Ok(Ended::Exit(_))) {
+        group.into_iter().for_each(process::interrupt_group);
+        let _over_or_late = tokio::time::timeout(GRACE, child.wait()).await;
         kill();
     }
     if tokio::time::timeout(LINGER, &mut reading).await.is_err() {

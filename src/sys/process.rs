@@ -72,15 +72,28 @@ pub fn keep_private() {
 /// Kills the process group that `pid` leads. A group that has ended is fine.
 #[cfg(unix)]
 pub fn kill_group(pid: u32) {
+    signal_group(pid, rustix::process::Signal::KILL);
+}
+
+/// Asks the process group that `pid` leads to end, as Ctrl-C does.
+#[cfg(unix)]
+pub fn interrupt_group(pid: u32) {
+    signal_group(pid, rustix::process::Signal::INT);
+}
+
+#[cfg(unix)]
+fn signal_group(pid: u32, signal: rustix::process::Signal) {
     let leader = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw);
     if let Some(leader) = leader {
-        let _gone_already =
-            rustix::process::kill_process_group(leader, rustix::process::Signal::KILL);
+        let _gone_already = rustix::process::kill_process_group(leader, signal);
     }
 }
 
 #[cfg(not(unix))]
 pub fn kill_group(_pid: u32) {}
+
+#[cfg(not(unix))]
+pub fn interrupt_group(_pid: u32) {}
 
 /// Where `program` is on the `PATH`.
 pub fn find(program: &str, env: &Env) -> Option<PathBuf> {
