@@ -73,14 +73,21 @@ impl Rows<'_> {
             // `*` stands for all models together.
             equal(column, self.monitor.model.as_deref().unwrap_or("*"));
         }
-        match self.monitor.slice.as_ref().and_then(|slice| slice.split_once('=')) {
-            Some((key, value)) => {
-                equal("slice_key", key);
-                equal("slice_value", value);
-            }
-            None => found.push("`slice_key` IS NULL".into()),
-        }
+        found.push(self.slice(parameters));
         found
+    }
+
+    fn slice(&self, parameters: &mut Vec<Parameter>) -> String {
+        let Some((key, value)) =
+            self.monitor.slice.as_ref().and_then(|slice| slice.split_once('='))
+        else {
+            return "`slice_key` IS NULL".into();
+        };
+        let at = parameters.len();
+        for (at, value) in (at..).zip([key, value]) {
+            parameters.push(Parameter::new(format!("p{at}"), Some(value.to_owned()), "STRING"));
+        }
+        format!("(`slice_key` = :p{at} AND `slice_value` = :p{})", at + 1)
     }
 
     /// The drift rows, a row per window and column.
@@ -110,12 +117,17 @@ impl Rows<'_> {
     /// The profile rows: counts of rows, of nulls, and the spread.
     pub(super) fn profile(&self, table: &str) -> Statement {
         let mut parameters = Vec::new();
-        // Rows of the baseline belong to no model and to no length of windows.
+        // Rows of the baseline belong to no model and to no length of windows. Where it
+        // has none of the slice, the whole of it stands for that.
+        let slice = self.slice(&mut parameters);
         let current = self.conditions(&mut parameters).join(" AND ");
-        let conditions = [format!("(`log_type` = 'BASELINE' OR ({current}))")];
+        let conditions = [format!(
+            "((`log_type` = 'BASELINE' AND (`slice_key` IS NULL OR {slice})) OR ({current}))"
+        )];
         let columns = [
             self.field("window", "start"),
             quoted("log_type"),
+            quoted("slice_key"),
             quoted("column_name"),
             quoted("count"),
             self.column("num_nulls"),
@@ -180,7 +192,11 @@ fn profiles(answer: &Answer<'_>) -> Result<Profiles> {
             deviation: answer.number(row, "stddev"),
         };
         if answer.cell(row, "log_type") == Some("BASELINE") {
-            found.baseline.insert(column.to_owned(), counted);
+            if answer.cell(row, "slice_key").is_some() {
+                found.baseline.insert(column.to_owned(), counted);
+            } else {
+                found.baseline.entry(column.to_owned()).or_insert(counted);
+            }
         } else {
             let start = time(answer.cell(row, "window_start"))?;
             found.current.insert((start, column.to_owned()), counted);

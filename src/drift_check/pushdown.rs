@@ -118,7 +118,8 @@ fn numbers(from: &From<'_>, number: usize, sql: &str, cut: &Cut) -> String {
     let inner = if from.group.is_some() { "x, g" } else { "x" };
     format!(
         "SELECT {number} AS column_number, {told} AS group_name, CAST(bin AS STRING) AS bin, COUNT(*) AS row_count,\n  \
-         SUM{off} AS total, SUM({off} * {off}) AS squares, MIN(x) AS low, MAX(x) AS high\n\
+         SUM{off} AS total, SUM({off} * {off}) AS squares, MIN(x) AS low, MAX(x) AS high,\n  \
+         COUNT(CASE WHEN x = 0 THEN 1 END) AS zeros\n\
          FROM (SELECT {inner}, CASE\n    WHEN x IS NULL THEN {NULL}\n    WHEN isnan(x) THEN {NAN}\n    \
          WHEN abs(x) = CAST('Infinity' AS DOUBLE) THEN {INFINITE}{steps}\n    ELSE {}\n  \
          END AS bin FROM ({}) AS v) AS b\nGROUP BY {by}bin",
@@ -132,7 +133,7 @@ fn values(from: &From<'_>, number: usize, sql: &str) -> String {
     let [_, told, by] = from.grouped();
     format!(
         "SELECT {number} AS column_number, {told} AS group_name, x AS bin, COUNT(*) AS row_count,\n  \
-         CAST(NULL AS DOUBLE) AS total, CAST(NULL AS DOUBLE) AS squares, CAST(NULL AS DOUBLE) AS low, CAST(NULL AS DOUBLE) AS high\n\
+         CAST(NULL AS DOUBLE) AS total, CAST(NULL AS DOUBLE) AS squares, CAST(NULL AS DOUBLE) AS low, CAST(NULL AS DOUBLE) AS high, CAST(NULL AS BIGINT) AS zeros\n\
          FROM ({}) AS v\nGROUP BY {by}x",
         from.column(sql, "STRING"),
     )
@@ -144,7 +145,7 @@ fn presence(from: &From<'_>, number: usize, sql: &str) -> String {
     let (table, filter) = (from.table, from.filter());
     format!(
         "SELECT {number} AS column_number, {told} AS group_name, bin, COUNT(*) AS row_count,\n  \
-         CAST(NULL AS DOUBLE) AS total, CAST(NULL AS DOUBLE) AS squares, CAST(NULL AS DOUBLE) AS low, CAST(NULL AS DOUBLE) AS high\n\
+         CAST(NULL AS DOUBLE) AS total, CAST(NULL AS DOUBLE) AS squares, CAST(NULL AS DOUBLE) AS low, CAST(NULL AS DOUBLE) AS high, CAST(NULL AS BIGINT) AS zeros\n\
          FROM (SELECT CASE WHEN {sql} IS NULL THEN NULL ELSE 'value' END AS bin{group} FROM {table}{filter}) AS v\nGROUP BY {by}bin",
     )
 }
@@ -197,6 +198,11 @@ pub(super) fn count(from: &From<'_>) -> String {
     }
 }
 
+/// More values than the warehouse is asked to list.
+#[derive(Debug, thiserror::Error)]
+#[error("column `{0}` has over {CATEGORIES} values")]
+pub(super) struct TooMany(String);
+
 /// What a side's statements gave, by column and bin or value.
 pub(super) type Counted = BTreeMap<usize, Vec<Line>>;
 
@@ -208,7 +214,8 @@ pub(super) type Grouped = BTreeMap<Option<String>, Counted>;
 pub(super) struct Line {
     bin: Option<String>,
     rows: u64,
-    numbers: [Option<f64>; 4],
+    /// Total, squares, lowest, highest and zeros.
+    numbers: [Option<f64>; 5],
 }
 
 /// Takes in the rows of an answer.
@@ -221,7 +228,7 @@ pub(super) fn take(grouped: &mut Grouped, rows: Vec<Vec<Option<String>>>) -> Res
         let bin = cells.next().flatten();
         let count = cells.next().flatten().context("a row of the answer has no count")?;
         let count = count.parse().with_context(|| format!("read the count `{count}`"))?;
-        let mut numbers = [None; 4];
+        let mut numbers = [None; 5];
         for (number, cell) in numbers.iter_mut().zip(cells) {
             *number = cell
                 .map(|cell| cell.parse().with_context(|| format!("read `{cell}`")))
@@ -240,10 +247,8 @@ pub(super) fn finish((number, common, cut): Asked<'_>, sides: [&Counted; 2]) -> 
     match (common.measure, cut) {
         (Measure::Categories, _) => {
             let [a, b] = lines.map(categories_of);
-            for side in [&a, &b] {
-                if side.counts.len() > CATEGORIES {
-                    anyhow::bail!("column `{name}` has over {CATEGORIES} values: exclude it");
-                }
+            if [&a, &b].iter().any(|side| side.counts.len() > CATEGORIES) {
+                return Err(TooMany(name.to_owned()).into());
             }
             Ok(categories(name, [&a, &b]))
         }
@@ -317,7 +322,7 @@ fn coarse(cut: &Cut, bins: &[Bin]) -> Vec<u64> {
 
 fn side(name: &str, cut: &Cut, lines: &[Line]) -> Result<(Vec<Bin>, Facts)> {
     let mut bins = vec![Bin::EMPTY; cut.edges.len() + 1];
-    let (mut nulls, mut nans, mut infinities) = (0, 0, 0);
+    let (mut nulls, mut nans, mut infinities, mut zeros) = (0, 0, 0, 0);
     let (mut count, mut sum, mut squares) = (0, 0.0, 0.0);
     for line in lines {
         let bin: i64 = line
@@ -332,13 +337,16 @@ fn side(name: &str, cut: &Cut, lines: &[Line]) -> Result<(Vec<Bin>, Facts)> {
             bin => {
                 let place = usize::try_from(bin).ok().and_then(|at| bins.get_mut(at));
                 let place = place.with_context(|| format!("column `{name}` has no bin {bin}"))?;
-                let [Some(total), Some(of_squares), Some(min), Some(max)] = line.numbers else {
+                let [Some(total), Some(of_squares), Some(min), Some(max), Some(zero)] =
+                    line.numbers
+                else {
                     anyhow::bail!("column `{name}`: a bin of the answer has no sums");
                 };
                 *place = Bin { count: line.rows, sum: total, min, max };
                 count += line.rows;
                 sum += total;
                 squares += of_squares;
+                zeros += zero as u64;
             }
         }
     }
@@ -351,6 +359,7 @@ fn side(name: &str, cut: &Cut, lines: &[Line]) -> Result<(Vec<Bin>, Facts)> {
     let mean = if count == 0 { 0.0 } else { cut.centre + sum / values };
     let mut facts = Facts::of_moments(count, mean, if count == 0 { 0.0 } else { around }, range);
     (facts.nulls, facts.nans, facts.infinities) = (nulls, nans, infinities);
+    facts.zeros = zeros;
     Ok((bins, facts))
 }
 
@@ -396,11 +405,19 @@ mod tests {
         assert!(take(&mut grouped, row(&[None, None, Some("0"), Some("3")])).is_err());
         assert!(take(&mut grouped, row(&[Some("4"), None, Some("0"), Some("many")])).is_err());
         let one = Some("1");
-        take(&mut grouped, row(&[Some("4"), None, Some("9"), Some("3"), one, one, one, one]))
-            .unwrap();
+        let numbers = [Some("4"), None, Some("9"), Some("3"), one, one, one, one, one];
+        take(&mut grouped, row(&numbers)).unwrap();
         let common = common("c", Measure::Numbers(Scale::Float));
         let counted = &grouped[&None];
         let told = finish((4, &common, Some(&cut())), [counted, counted]).unwrap_err().to_string();
         assert!(told.contains("no bin 9"), "{told}");
+        let many: Vec<_> = (0..=CATEGORIES).map(|value| format!("v{value}")).collect();
+        let mut grouped = Grouped::new();
+        for value in &many {
+            take(&mut grouped, row(&[Some("0"), None, Some(value), Some("1")])).unwrap();
+        }
+        let wide = self::common("wide", Measure::Categories);
+        let counted = &grouped[&None];
+        assert!(finish((0, &wide, None), [counted, counted]).unwrap_err().is::<TooMany>());
     }
 }

@@ -81,6 +81,7 @@ pub async fn run(ctx: Ctx, request: Request) -> Result<Outcome> {
         Some(monitor) if request.drift => at_monitor(&ctx, policy, monitor).await?,
         _ => at_rows(&ctx, &request).await?,
     };
+    let newest = newest_window(policy, &scopes);
     let mut decision = decide(policy, &chosen.changes, scopes);
     if !request.drift {
         decision.judge_quality_alone(&chosen.changes, rules);
@@ -91,7 +92,9 @@ pub async fn run(ctx: Ctx, request: Request) -> Result<Outcome> {
     let mut report = report(policy, &decision, &window, &chosen);
     let state = decision.state;
     let kind = if request.drift { "drift" } else { "quality" };
-    let found = Found { state, report: &report, window: &window, baseline: against, kind };
+    // Rows that came since do not make another occasion of the newest window.
+    let occasion = request.window.clone().or(newest).unwrap_or_else(|| window.clone());
+    let found = Found { state, report: &report, window: &occasion, baseline: against, kind };
     // What follows may fail: that is told, and the verdict is kept.
     let (reaction, failed) = match react(&ctx, &request, found).await {
         Ok(reaction) => (reaction, None),
@@ -115,6 +118,17 @@ pub async fn run(ctx: Ctx, request: Request) -> Result<Outcome> {
         report.reason = format!("{}; {told}", report.reason);
     }
     outcome(report, &decision, &chosen, &reaction)
+}
+
+/// The newest window that was compared, of the rows that the policy looks at.
+fn newest_window(policy: &Drift, scopes: &[Scoped]) -> Option<String> {
+    let of = |scoped: &Scoped| match &scoped.scope {
+        Against::Window(name) => Some(name.clone()),
+        _ => None,
+    };
+    let name = scopes.iter().rev().find_map(of)?;
+    let filter = policy.current_where.as_ref().map(|filter| format!(" where {filter}"));
+    Some(format!("{}{}, {name}", policy.current, filter.unwrap_or_default()))
 }
 
 /// What was found, before it is judged.

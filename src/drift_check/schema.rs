@@ -1,8 +1,9 @@
 //! The columns of both sides: which can be compared, and what changed.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field, Schema};
+use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 
 use crate::config::Drift;
 use crate::names::quoted;
@@ -115,6 +116,9 @@ pub(super) fn choose(policy: &Drift, baseline: &Schema, current: &Schema) -> Res
             .hint("hold times to rules of `quality`, such as `fresh_within`"));
         }
     }
+    let fields = baseline.fields().iter().map(|field| field.name());
+    let kept = fields.filter(|name| wanted(name)).filter_map(|name| current.index_of(name).ok());
+    chosen.tell_order(&kept.collect::<Vec<_>>(), current);
     if chosen.common.is_empty() && chosen.changes.is_empty() && chosen.skipped.is_empty() {
         let (a, b) = (&policy.baseline, &policy.current);
         return Err(Fault::usage(format!("`{a}` and `{b}` have no column that can be compared")));
@@ -128,8 +132,19 @@ impl Chosen {
         self.changes.push(Change { column, what, breaks, rule: "drift/schema" });
     }
 
+    /// Whoever reads by position is misled by another order of the columns.
+    fn tell_order(&mut self, places: &[usize], current: &Schema) {
+        if let Some(at) = places.windows(2).position(|pair| pair[0] > pair[1]) {
+            let first = current.field(places[at + 1]).name();
+            self.change(first, "comes earlier than it did".into(), false);
+        }
+    }
+
     fn pair(&mut self, policy: &Drift, then: &Field, now: &Field) -> Result<(), Fault> {
         let (old, new) = (then.data_type(), now.data_type());
+        if now.is_nullable() && !then.is_nullable() {
+            self.change(then.name(), "may be null now, which it could not".into(), false);
+        }
         let derived = policy.derived.iter().find(|derived| derived.name() == then.name());
         let is_points = derived.is_some_and(Derived::is_embedding);
         // A text that is compared by its words is not compared as a whole, too.
@@ -169,7 +184,9 @@ impl Chosen {
             self.common.push(Common { fields: [then.clone(), now.clone()], measure, sql });
         } else if measures == (None, None) {
             if plain(old) != plain(new) {
-                self.change(then.name(), format!("was {old} and is {new}"), true);
+                // Times of another zone are times, told and no fault of the feed.
+                let breaks = !(old.is_temporal() && new.is_temporal());
+                self.change(then.name(), format!("was {old} and is {new}"), breaks);
             }
             self.skipped.push(then.name().clone());
             let fields = [then.clone(), now.clone()];
@@ -189,11 +206,27 @@ fn lengths(data_type: &DataType) -> Option<i32> {
     }
 }
 
-/// Ways to store text are all text.
+/// A type without what only tells how its values are stored: the width of offsets,
+/// the unit of times, the names of lists' elements.
 fn plain(data_type: &DataType) -> DataType {
+    let inner =
+        |field: &Field, name: &str| Arc::new(Field::new(name, plain(field.data_type()), true));
     match data_type {
         DataType::LargeUtf8 | DataType::Utf8View => DataType::Utf8,
+        DataType::LargeBinary | DataType::BinaryView => DataType::Binary,
         DataType::Dictionary(_, values) => plain(values),
+        DataType::Timestamp(_, zone) => DataType::Timestamp(TimeUnit::Second, zone.clone()),
+        DataType::Date64 => DataType::Date32,
+        DataType::Time32(_) | DataType::Time64(_) => DataType::Time64(TimeUnit::Nanosecond),
+        DataType::Duration(_) => DataType::Duration(TimeUnit::Second),
+        DataType::List(of)
+        | DataType::LargeList(of)
+        | DataType::ListView(of)
+        | DataType::LargeListView(of) => DataType::List(inner(of, "item")),
+        DataType::FixedSizeList(of, length) => DataType::FixedSizeList(inner(of, "item"), *length),
+        DataType::Struct(fields) => {
+            DataType::Struct(fields.iter().map(|field| inner(field, field.name())).collect())
+        }
         other => other.clone(),
     }
 }
@@ -240,6 +273,51 @@ mod tests {
         assert!(found.changes.is_empty());
         let found = chosen("", &of(DataType::Date32), &of(DataType::Date32)).unwrap();
         assert_eq!((found.skipped, found.common[0].measure), (vec!["a".into()], Measure::Presence));
+    }
+
+    #[test]
+    fn how_values_are_stored_is_no_change_and_a_zone_breaks_nothing() {
+        let of = |kind: DataType| [("a", kind)];
+        let time = |unit, zone: Option<&str>| DataType::Timestamp(unit, zone.map(Into::into));
+        let list = |name: &str| {
+            DataType::List(Arc::new(Field::new(name, DataType::Float32, name == "item")))
+        };
+        for (then, now) in [
+            (time(TimeUnit::Millisecond, None), time(TimeUnit::Microsecond, None)),
+            (list("item"), list("element")),
+            (list("item"), DataType::new_large_list(DataType::Float32, true)),
+        ] {
+            let found = chosen("", &of(then), &of(now)).unwrap();
+            assert!(found.changes.is_empty(), "{:?}", found.changes);
+        }
+        let naive = of(time(TimeUnit::Second, None));
+        let found = chosen("", &naive, &of(time(TimeUnit::Second, Some("UTC")))).unwrap();
+        assert!(!found.changes[0].breaks, "{:?}", found.changes);
+        let found = chosen("", &naive, &of(list("item"))).unwrap();
+        assert!(found.changes[0].breaks);
+    }
+
+    #[test]
+    fn nulls_that_may_come_and_another_order_are_told() {
+        let policy = crate::config::Config::parse("t", "drift: {baseline: a.csv, current: b.csv}");
+        let policy = policy.unwrap().drift.unwrap();
+        let field = |name: &str, nullable| Field::new(name, DataType::Int64, nullable);
+        let then = Schema::new(vec![field("a", false), field("b", true), field("c", true)]);
+        let now = Schema::new(vec![field("c", true), field("a", true), field("b", false)]);
+        let found = choose(&policy, &then, &now).unwrap();
+        let told: Vec<_> = found
+            .changes
+            .iter()
+            .map(|change| (change.column.as_str(), change.what.as_str(), change.breaks))
+            .collect();
+        assert_eq!(
+            told,
+            [
+                ("a", "may be null now, which it could not", false),
+                ("c", "comes earlier than it did", false),
+            ]
+        );
+        assert!(choose(&policy, &then, &then).unwrap().changes.is_empty());
     }
 
     #[test]

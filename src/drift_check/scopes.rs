@@ -12,7 +12,7 @@ use super::decide::{Against, Scoped};
 use super::schema::{Change, Chosen};
 use crate::config::{Drift, Windows};
 use crate::lake::{Group, Scope, Window};
-use crate::report::Fault;
+use crate::report::{Fault, counted};
 use crate::stats::column::{Column, Kind};
 
 /// How the current rows are cut, if the policy cuts them.
@@ -55,7 +55,13 @@ pub(super) fn pairs(
             pairs.push(against_baseline(against, scope.clone(), scope.clone()));
         }
     }
-    let mut last: Option<&Scope> = None;
+    let mut last: Option<(i64, &Scope)> = None;
+    // Windows of time that are over between one that starts then and a time.
+    let every = policy.windows.as_ref().and_then(Windows::milliseconds);
+    let between = |start: i64, time: i64| -> usize {
+        let passed = every.and_then(|every| time.checked_sub(start)?.checked_div(every));
+        passed.and_then(|passed| usize::try_from(passed - 1).ok()).unwrap_or(0)
+    };
     let mut steps = Vec::new();
     let mut left_out = Vec::new();
     let mut leave_out = |what: String| {
@@ -79,14 +85,16 @@ pub(super) fn pairs(
         // What is not full yet waits for the next check.
         let windows = policy.windows.as_ref();
         let full = windows.and_then(|windows| windows.rows);
-        let over = windows
-            .and_then(Windows::milliseconds)
-            .is_none_or(|every| start.checked_add(every).is_some_and(|end| end <= clock));
+        let over =
+            every.is_none_or(|every| start.checked_add(every).is_some_and(|end| end <= clock));
         if !over || full.is_some_and(|full| *rows < full) {
             leave_out(format!("leave out {name}, which is not full yet ({rows} rows)"));
             continue;
         }
-        if let Some(last) = last {
+        let missing = last.map_or(0, |(before, _)| between(before, start));
+        if missing > 0 {
+            leave_out(format!("have no rows in {} before {name}", counted(missing, "window")));
+        } else if let Some((_, last)) = last {
             steps.push(Pair {
                 scope: Against::Before(name.clone()),
                 before: (1, last.clone()),
@@ -94,7 +102,14 @@ pub(super) fn pairs(
             });
         }
         pairs.push(against_baseline(Against::Window(name), Scope::All, scope.clone()));
-        last = Some(scope);
+        last = Some((start, scope));
+    }
+    if let Some((start, _)) = last {
+        let missing = between(start, clock);
+        if missing > 0 {
+            let name = label(policy, start);
+            leave_out(format!("have no rows in {} since {name}", counted(missing, "window")));
+        }
     }
     pairs.extend(steps);
     (pairs, left_out)
@@ -227,5 +242,44 @@ fn label(policy: &Drift, start: i64) -> String {
         Ok(time) if whole_days => time.to_string().chars().take(10).collect(),
         Ok(time) => time.to_string(),
         Err(_) => start.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DAY: i64 = 86_400_000;
+
+    /// The names of windows that are compared, and what is told beside them.
+    fn compared(starts: &[i64], clock: i64) -> (Vec<String>, Vec<String>) {
+        let text = "drift: {baseline: a.csv, current: b.csv, windows: {column: t, every: 1d}}";
+        let policy = crate::config::Config::parse("t", text).unwrap().drift.unwrap();
+        let now = starts.iter().map(|day| (Scope::Window(day * DAY), 5)).collect();
+        let (pairs, told) = pairs(&policy, &BTreeMap::new(), &now, clock * DAY);
+        let scopes = pairs.into_iter().map(|pair| pair.scope);
+        let name = |scope: Against| match scope {
+            Against::Window(name) => Some(name),
+            Against::Before(name) => Some(format!("before {name}")),
+            _ => None,
+        };
+        (scopes.filter_map(name).collect(), told.into_iter().map(|told| told.what).collect())
+    }
+
+    #[test]
+    fn windows_without_rows_are_told() {
+        let (names, told) = compared(&[0, 1, 2], 3);
+        assert_eq!(names[3..], ["before 1970-01-02", "before 1970-01-03"]);
+        assert_eq!(told, [""; 0]);
+        // The window before is the one before, or none.
+        let (names, told) = compared(&[0, 3, 4], 7);
+        assert_eq!(names[3..], ["before 1970-01-05"]);
+        assert_eq!(
+            told,
+            [
+                "have no rows in 2 windows before 1970-01-04",
+                "have no rows in 2 windows since 1970-01-05"
+            ]
+        );
     }
 }

@@ -67,7 +67,17 @@ pub(super) async fn compare(
         return Ok(asked.then(|| (vec![whole], Vec::new())));
     }
     ctx.host.progress(&format!("the warehouse counts {} and {} rows", rows[0], rows[1]));
-    work.compare(rows).await.map(Some)
+    match work.compare(rows).await {
+        Err(error) if error.is::<pushdown::TooMany>() => {
+            if asked {
+                let fault = Fault::usage(format!("the warehouse lists no such column: {error}"));
+                return Err(fault.hint("exclude it, or set `engine: exact`").into());
+            }
+            ctx.host.progress(&format!("{error}: all rows are read instead"));
+            Ok(None)
+        }
+        compared => compared.map(Some),
+    }
 }
 
 /// What of a policy no SQL counts.

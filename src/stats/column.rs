@@ -1,6 +1,7 @@
 //! One pass over a column of one side: what is counted while its values go by.
 
 use hashbrown::HashMap;
+use hashbrown::hash_map::EntryRef;
 
 use super::embedding::Embedding;
 use super::keys::Scale;
@@ -11,6 +12,8 @@ pub use super::numbers::{Facts, Numbers};
 pub struct Categories {
     pub nulls: u64,
     pub counts: HashMap<Vec<u8>, u64>,
+    /// Bytes of all categories, each once.
+    text: u64,
 }
 
 impl Categories {
@@ -19,8 +22,15 @@ impl Categories {
     }
 
     pub fn push(&mut self, category: &[u8], count: u64) {
-        if count > 0 {
-            *self.counts.entry_ref(category).or_default() += count;
+        if count == 0 {
+            return;
+        }
+        match self.counts.entry_ref(category) {
+            EntryRef::Occupied(mut known) => *known.get_mut() += count,
+            EntryRef::Vacant(place) => {
+                self.text += category.len() as u64;
+                place.insert(count);
+            }
         }
     }
 
@@ -151,14 +161,16 @@ impl Column {
 
     /// About how many bytes its values take.
     pub fn held(&self) -> u64 {
-        /// A short text, its count and its place in the table.
-        const PER_CATEGORY: u64 = 80;
+        /// A text's allocation, its count and its place in the table.
+        const PER_CATEGORY: u64 = 72;
         match self {
             Self::Numbers(numbers) => {
                 let sample = &numbers.sample;
                 sample.keys.len() as u64 * 8 + sample.counted.len() as u64 * 16
             }
-            Self::Categories(categories) => categories.counts.len() as u64 * PER_CATEGORY,
+            Self::Categories(categories) => {
+                categories.counts.len() as u64 * PER_CATEGORY + categories.text
+            }
             Self::Embedding(embedding) => embedding.held(),
             Self::Presence(_) => 0,
         }

@@ -30,7 +30,7 @@ fn same(exact: &Value, counted: &Value, names: &[&str], bins: f64) {
         let (one, other) = (column(exact, name), column(counted, name));
         assert_eq!(one["state"], other["state"], "{name}: {one} {other}");
         for side in ["baseline", "current"] {
-            for fact in ["rows", "nulls", "nans", "infinities", "min", "max", "distinct"] {
+            for fact in ["rows", "nulls", "nans", "infinities", "zeros", "min", "max", "distinct"] {
                 assert_eq!(one[side][fact], other[side][fact], "{name} {side} {fact}");
             }
             for fact in ["mean", "deviation"] {
