@@ -10,8 +10,8 @@
 //! | `LAKEGATE_BENCH_RUNS` | counted runs of each, after one that is not | 3 |
 //! | `LAKEGATE_BENCH_PEERS` | `sklearn` or `none` | `sklearn` |
 //!
-//! scikit-learn's bootstrap is run for 10 replicates and its time beyond the
-//! metrics' is told for 2,000.
+//! The bootstrap of scikit-learn's metrics, by hand and by scipy, is run for 10
+//! replicates and its time beyond the metrics' is told for 2,000.
 
 #![expect(
     clippy::unwrap_used,
@@ -70,10 +70,16 @@ fn bench(rows: &str, runs: usize, peers: bool) {
         let python = environment("sklearn");
         let script = root().join("benches/peers/with_sklearn.py").display().to_string();
         let replicates = PEERS_REPLICATES.to_string();
-        for (name, count) in [("sklearn metrics", "0"), ("sklearn bootstrap", &replicates)] {
-            if small || count == "0" {
-                let words = [python.clone(), script.clone(), file.clone(), count.to_owned()];
-                commands.push((name, words.to_vec()));
+        let replicates = replicates.as_str();
+        let work = [
+            ("sklearn metrics", vec!["0"]),
+            ("sklearn bootstrap", vec![replicates]),
+            ("scipy bootstrap", vec![replicates, "scipy"]),
+        ];
+        for (name, how) in work {
+            if small || how == ["0"] {
+                let words = [python.as_str(), &script, &file].into_iter().chain(how);
+                commands.push((name, words.map(str::to_owned).collect()));
             }
         }
     }
@@ -112,14 +118,14 @@ fn print(rows: &str, commands: &[(&str, Vec<String>)], used: &[Vec<Used>]) {
         Some(middle(at, |used| used.wall))
     };
     println!("\nmetrics over reading: {:.2}", wall("metrics").unwrap() / wall("read").unwrap());
-    if let (Some(ours), Some(theirs), Some(alone)) =
-        (wall("bootstrap"), wall("sklearn bootstrap"), wall("sklearn metrics"))
-    {
+    for peer in ["sklearn bootstrap", "scipy bootstrap"] {
+        let (Some(ours), Some(theirs), Some(alone)) =
+            (wall("bootstrap"), wall(peer), wall("sklearn metrics"))
+        else {
+            continue;
+        };
         let whole = (theirs - alone) * f64::from(RESAMPLES) / f64::from(PEERS_REPLICATES);
-        println!(
-            "{RESAMPLES} replicates by scikit-learn: {whole:.0} s, {:.0} times ours",
-            whole / ours
-        );
+        println!("{RESAMPLES} replicates, {peer}: {whole:.0} s, {:.0} times ours", whole / ours);
     }
 }
 

@@ -1,9 +1,10 @@
-"""All binary metrics of two models with scikit-learn, and some paired bootstrap replicates."""
+"""All binary metrics of two models with scikit-learn, and some paired bootstrap replicates, by hand or by scipy."""
 
 import sys
 
 import numpy as np
 import pyarrow.parquet as pq
+from scipy import stats
 from sklearn import metrics as M
 
 table = pq.read_table(sys.argv[1], columns=["y", "score_a", "score_b"])
@@ -23,13 +24,35 @@ for score in (a, b):
         M.balanced_accuracy_score(y, hard),
         M.matthews_corrcoef(y, hard),
     )
-rng = np.random.default_rng(7)
-n = len(y)
-for _ in range(int(sys.argv[2])):
-    rows = rng.integers(0, n, n)
-    ys, xs, zs = y[rows], a[rows], b[rows]
-    print(
-        M.roc_auc_score(ys, xs) - M.roc_auc_score(ys, zs),
-        M.log_loss(ys, xs) - M.log_loss(ys, zs),
-        M.f1_score(ys, xs >= 0.5) - M.f1_score(ys, zs >= 0.5),
+
+
+def gaps(y, a, b):
+    return np.array(
+        [
+            M.roc_auc_score(y, a) - M.roc_auc_score(y, b),
+            M.log_loss(y, a) - M.log_loss(y, b),
+            M.f1_score(y, a >= 0.5) - M.f1_score(y, b >= 0.5),
+        ]
     )
+
+
+rng = np.random.default_rng(7)
+replicates = int(sys.argv[2])
+if sys.argv[3:] == ["scipy"]:
+    # BCa would leave out one row at a time: as many evaluations as there are rows.
+    print(
+        stats.bootstrap(
+            (y, a, b),
+            gaps,
+            paired=True,
+            vectorized=False,
+            batch=1,
+            n_resamples=replicates,
+            method="percentile",
+            rng=rng,
+        )
+    )
+else:
+    for _ in range(replicates):
+        rows = rng.integers(0, len(y), len(y))
+        print(gaps(y[rows], a[rows], b[rows]))

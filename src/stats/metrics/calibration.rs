@@ -13,14 +13,19 @@ pub(super) fn clipped(probability: f64) -> f64 {
     probability.clamp(CLIP, 1.0 - CLIP)
 }
 
+/// Of a label of 0 or 1; chosen without a branch that is half wrong.
+fn likelihood(label: f64, score: f64) -> f64 {
+    let score = clipped(score);
+    [1.0 - score, score][usize::from(label == 1.0)]
+}
+
 pub(super) fn loss(metric: Metric) -> Option<Loss> {
     match metric {
         Metric::LogLoss => Some(|label, score, _| {
-            let score = clipped(score);
             if label == 0.0 || label == 1.0 {
-                // Of two logarithms one counts; chosen without a branch that is half wrong.
-                return -[1.0 - score, score][usize::from(label == 1.0)].ln();
+                return -likelihood(label, score).ln();
             }
+            let score = clipped(score);
             -(label * score.ln() + (1.0 - label) * (1.0 - score).ln())
         }),
         Metric::Brier => Some(|label, score, _| squared(label, score)),
@@ -53,12 +58,7 @@ impl Predictions {
     pub(super) fn log_loss_of_products(&self) -> f64 {
         let mut sum = 0.0;
         for (labels, scores) in self.labels.chunks(FACTORS).zip(self.scores.chunks(FACTORS)) {
-            let likely = |(label, score): (&f64, &f64)| {
-                let score = clipped(*score);
-                // Chosen without a branch that is half wrong.
-                [1.0 - score, score][usize::from(*label == 1.0)]
-            };
-            let rows = || labels.iter().zip(scores).map(likely);
+            let rows = || labels.iter().zip(scores).map(|(of, score)| likelihood(*of, *score));
             let product: f64 = rows().product();
             sum -= if product < NEAR_ONE { product.ln() } else { rows().map(f64::ln).sum() };
         }
