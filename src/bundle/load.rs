@@ -85,6 +85,7 @@ pub fn load(
     let mode = chosen["mode"].as_str().map(str::to_owned);
     let mut bundle = build(&tree, name, target)?;
     bundle.variables = variables;
+    bundle.foreign = foreign(&tree, &chosen);
     match &around.isolation {
         Some(word) => modes::isolate(&mut bundle, word),
         None => {
@@ -241,6 +242,28 @@ fn fill_in(tree: &mut Value, name: &str, target: &str, around: &Surroundings) {
     }
 }
 
+/// What the bundle asks for that the CLI alone does.
+fn foreign(tree: &Value, chosen: &Value) -> Vec<String> {
+    let kinds = tree["resources"].as_object().into_iter().flatten();
+    let kinds = kinds.filter(|(kind, _)| matches!(resources::kind(ROOT, kind), Ok(None)));
+    let mut found: Vec<String> = kinds.map(|(kind, _)| format!("resources.{kind}")).collect();
+    let keys = tree["experimental"].as_object().into_iter().flatten();
+    found.extend(keys.map(|(key, _)| format!("experimental.{key}")));
+    let presets = ["source_linked_deployment", "artifacts_dynamic_version"];
+    let presets = presets.into_iter().filter(|key| tree["presets"][key] == true);
+    found.extend(presets.map(|key| format!("presets.{key}")));
+    // Another cluster than the jobs name.
+    let clusters = [
+        ("bundle.cluster_id", &tree["bundle"]["cluster_id"]),
+        ("bundle.compute_id", &tree["bundle"]["compute_id"]),
+        ("targets.cluster_id", &chosen["cluster_id"]),
+    ];
+    found.extend(
+        clusters.into_iter().filter(|(_, id)| !id.is_null()).map(|(name, _)| name.to_owned()),
+    );
+    found
+}
+
 /// Replaces references in everything but the targets that were not chosen.
 fn resolve(tree: &Value, variables: &BTreeMap<String, Value>) -> Result<Value, BundleError> {
     let look_up = |name: &str| -> Result<Option<Value>, Unresolved> {
@@ -307,7 +330,7 @@ fn build(tree: &Value, name: String, target: String) -> Result<Bundle, BundleErr
     };
     let mut found = BTreeMap::new();
     for (kind_name, named) in tree["resources"].as_object().into_iter().flatten() {
-        let kind = resources::kind(ROOT, kind_name)?;
+        let Some(kind) = resources::kind(ROOT, kind_name)? else { continue };
         for (key, settings) in named.as_object().into_iter().flatten() {
             let full = format!("{kind_name}.{key}");
             resources::check(ROOT, &full, kind, settings)?;
@@ -325,6 +348,7 @@ fn build(tree: &Value, name: String, target: String) -> Result<Bundle, BundleErr
         artifact_path: text("/workspace/artifact_path"),
         state_path: text("/workspace/state_path"),
         resource_path: text("/workspace/resource_path"),
+        foreign: Vec::new(),
         artifacts: artifacts(tree)?,
         sync: Sync {
             paths: list("/sync/paths"),
@@ -354,6 +378,7 @@ fn resolve_own(bundle: &mut Bundle) -> Result<(), BundleError> {
                 Some(settings) => {
                     found(settings.pointer(&format!("/{}", field.replace('.', "/"))), name)
                 }
+                None if matches!(resources::kind(ROOT, kind), Ok(None)) => Ok(None),
                 None => Err(Unresolved::Unknown { name: format!("{kind}.{other}") }),
             }
         };

@@ -14,6 +14,7 @@ mod merge;
 mod modes;
 mod paths;
 mod plan;
+mod presets;
 mod resources;
 mod sources;
 mod state;
@@ -118,6 +119,8 @@ pub struct Bundle {
     pub sync: Sync,
     /// Who may use the bundle's folders, beside those who deploy it.
     pub folder_permissions: Vec<Value>,
+    /// What it asks for that the CLI alone does, by its places in the files.
+    pub foreign: Vec<String>,
     /// The values of the variables.
     pub variables: BTreeMap<String, Value>,
     /// `jobs.train` and its settings, in the order of the files.

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::presets::Presets;
 use super::{Bundle, BundleError, Kind, Surroundings, full_name};
 
 pub(super) fn apply(
@@ -11,15 +12,18 @@ pub(super) fn apply(
     around: &Surroundings,
 ) -> Result<(), BundleError> {
     match mode {
-        None => Ok(()),
-        Some("development") => develop(bundle, tree, around),
-        Some("production") => produce(bundle, around),
-        Some(other) => Err(BundleError::new(
-            "databricks.yml",
-            format!("targets.{}.mode: `{other}` is not a mode", bundle.target),
-        )
-        .hint("modes are `development` and `production`")),
+        None | Some("development") => {}
+        Some("production") => produce(bundle, around)?,
+        Some(other) => {
+            return Err(BundleError::new(
+                "databricks.yml",
+                format!("targets.{}.mode: `{other}` is not a mode", bundle.target),
+            )
+            .hint("modes are `development` and `production`"));
+        }
     }
+    Presets::of(tree, mode == Some("development"), around)?.apply(bundle);
+    Ok(())
 }
 
 /// Names of a copy, where they are not a variable's to choose.
@@ -91,90 +95,6 @@ fn pause(settings: &mut Value) {
     for timer in ["schedule", "trigger", "continuous"] {
         if settings.get(timer).is_some_and(Value::is_object) {
             settings[timer]["pause_status"] = json!("PAUSED");
-        }
-    }
-}
-
-/// Names that tell whose copy it is, and nothing that runs by itself.
-fn develop(bundle: &mut Bundle, tree: &Value, around: &Surroundings) -> Result<(), BundleError> {
-    let prefix = tree["presets"]["name_prefix"]
-        .as_str()
-        .map_or_else(|| format!("[dev {}] ", around.short_name), str::to_owned);
-    if !prefix.contains(&around.short_name) && !prefix.contains(&around.user) {
-        let message = format!("presets.name_prefix: `{prefix}` does not tell whose copy it is");
-        return Err(BundleError::new("databricks.yml", message)
-            .hint("let it hold ${workspace.current_user.short_name}"));
-    }
-    let identifier = format!("{}_", identifier(&prefix));
-    for resource in bundle.resources.values_mut() {
-        let settings = &mut resource.settings;
-        let name = settings["name"].as_str().unwrap_or_default().to_owned();
-        match resource.kind {
-            Kind::Jobs => {
-                settings["name"] = json!(format!("{prefix}{name}"));
-                settings["tags"]["dev"] = json!(around.short_name);
-                if settings["max_concurrent_runs"].is_null() {
-                    settings["max_concurrent_runs"] = json!(4);
-                }
-                pause(settings);
-            }
-            Kind::Pipelines => {
-                settings["name"] = json!(format!("{prefix}{name}"));
-                settings["tags"]["dev"] = json!(around.short_name);
-                settings["development"] = json!(true);
-            }
-            Kind::Experiments => {
-                let (folder, base) = name.rsplit_once('/').unwrap_or(("", &name));
-                settings["name"] = json!(format!("{folder}/{prefix}{base}"));
-                let tag = json!({ "key": "dev", "value": around.short_name });
-                match settings["tags"].as_array_mut() {
-                    Some(tags) => tags.push(tag),
-                    None => settings["tags"] = json!([tag]),
-                }
-            }
-            Kind::RegisteredModels | Kind::Schemas | Kind::ModelServingEndpoints => {
-                settings["name"] = json!(format!("{identifier}{name}"));
-            }
-            Kind::Dashboards => {
-                let shown = settings["display_name"].as_str().unwrap_or_default();
-                settings["display_name"] = json!(format!("{prefix}{shown}"));
-            }
-            Kind::QualityMonitors => {
-                // A monitor is about the table of its name. Its schedule cannot be
-                // paused, as the CLI sees it: it goes, unless it says that it runs.
-                if settings["schedule"]["pause_status"] != "UNPAUSED"
-                    && let Some(fields) = settings.as_object_mut()
-                {
-                    fields.remove("schedule");
-                }
-            }
-            Kind::Volumes | Kind::Permissions | Kind::Grants => {}
-        }
-    }
-    rename_schemas(bundle, &identifier);
-    Ok(())
-}
-
-/// A prefix in the letters that a name in Unity Catalog may have.
-fn identifier(prefix: &str) -> String {
-    let words = prefix.split(|char: char| !char.is_alphanumeric()).filter(|word| !word.is_empty());
-    words.collect::<Vec<_>>().join("_")
-}
-
-/// Models and volumes follow the schema of the bundle that they live in.
-fn rename_schemas(bundle: &mut Bundle, identifier: &str) {
-    let own: Vec<String> = bundle
-        .resources
-        .values()
-        .filter(|resource| resource.kind == Kind::Schemas)
-        .filter_map(|resource| {
-            Some(resource.settings["name"].as_str()?.strip_prefix(identifier)?.to_owned())
-        })
-        .collect();
-    for resource in bundle.resources.values_mut() {
-        let schema = resource.settings["schema_name"].as_str().unwrap_or_default().to_owned();
-        if own.contains(&schema) {
-            resource.settings["schema_name"] = json!(format!("{identifier}{schema}"));
         }
     }
 }

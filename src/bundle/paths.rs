@@ -1,8 +1,51 @@
 //! Local paths become paths in the workspace.
 
+use std::convert::Infallible;
+
 use serde_json::{Value, json};
 
 use super::{Bundle, BundleError, Kind};
+
+/// Where a task names a file or folder of the bundle.
+const TASK_PATHS: [&str; 4] = [
+    NOTEBOOK_TASK,
+    "/spark_python_task/python_file",
+    "/sql_task/file/path",
+    "/dbt_task/project_directory",
+];
+
+/// Where a pipeline's library does.
+const LIBRARY_PATHS: [&str; 3] = [NOTEBOOK_LIBRARY, "/file/path", "/glob/include"];
+
+/// A notebook is kept without the ending of its file.
+const NOTEBOOK_TASK: &str = "/notebook_task/notebook_path";
+const NOTEBOOK_LIBRARY: &str = "/notebook/path";
+
+/// Every task of a job, and what those run that run another for each of many things.
+fn each_task<E>(
+    settings: &mut Value,
+    act: &mut impl FnMut(&mut Value) -> Result<(), E>,
+) -> Result<(), E> {
+    for task in items(settings, "/tasks") {
+        act(task)?;
+        task.pointer_mut("/for_each_task/task").map_or(Ok(()), &mut *act)?;
+    }
+    Ok(())
+}
+
+/// A local path becomes one below the bundle's files in the workspace.
+fn deployed(value: &mut Value, pointer: &str, files: &str) -> Result<(), String> {
+    if let Some(path) = value.pointer_mut(pointer)
+        && let Some(local) = path.as_str().filter(|path| is_local(path))
+    {
+        let mut local = local_path(local)?;
+        if matches!(pointer, NOTEBOOK_TASK | NOTEBOOK_LIBRARY) {
+            local = local.strip_suffix(".py").map_or(local.clone(), str::to_owned);
+        }
+        *path = json!(format!("{files}/{local}"));
+    }
+    Ok(())
+}
 
 pub(super) fn translate(bundle: &mut Bundle) -> Result<(), BundleError> {
     let (files, wheels) = (bundle.file_path.clone(), format!("{}/.internal", bundle.artifact_path));
@@ -17,43 +60,25 @@ pub(super) fn translate(bundle: &mut Bundle) -> Result<(), BundleError> {
             *path = json!(local_path(local).map_err(fail)?);
         }
         for library in items(&mut resource.settings, "/libraries") {
-            for (pointer, notebook) in
-                [("/notebook/path", true), ("/file/path", false), ("/glob/include", false)]
-            {
-                if let Some(path) = library.pointer_mut(pointer)
-                    && let Some(local) = path.as_str().filter(|path| is_local(path))
-                {
-                    let mut local = local_path(local).map_err(fail)?;
-                    if notebook {
-                        local = local.strip_suffix(".py").map_or(local.clone(), str::to_owned);
-                    }
-                    *path = json!(format!("{files}/{local}"));
-                }
+            for pointer in LIBRARY_PATHS {
+                deployed(library, pointer, &files).map_err(fail)?;
             }
         }
-        for task in items(&mut resource.settings, "/tasks") {
-            for (pointer, notebook) in [
-                ("/notebook_task/notebook_path", true),
-                ("/spark_python_task/python_file", false),
-                ("/sql_task/file/path", false),
-                ("/dbt_task/project_directory", false),
-            ] {
-                if let Some(path) = task.pointer_mut(pointer)
-                    && let Some(local) = path.as_str().filter(|path| is_local(path))
-                {
-                    let mut local = local_path(local).map_err(fail)?;
-                    if notebook {
-                        local = local.strip_suffix(".py").map_or(local.clone(), str::to_owned);
-                    }
-                    *path = json!(format!("{files}/{local}"));
-                }
+        // A job whose code is in git has its paths there.
+        let is_of_git = resource.settings.get("git_source").is_some_and(Value::is_object);
+        let mut task_paths = |task: &mut Value| -> Result<(), String> {
+            for pointer in TASK_PATHS.into_iter().filter(|_| !is_of_git) {
+                deployed(task, pointer, &files)?;
             }
             for library in items(task, "/libraries") {
                 if let Some(wheel) = library["whl"].as_str().filter(|path| is_local(path)) {
                     library["whl"] = json!(wheel_path(&wheels, wheel));
                 }
+                deployed(library, "/requirements", &files)?;
             }
-        }
+            Ok(())
+        };
+        each_task(&mut resource.settings, &mut task_paths).map_err(fail)?;
         for environment in items(&mut resource.settings, "/environments") {
             for dependency in items(environment, "/spec/dependencies") {
                 dependency_path(dependency, &files, &wheels).map_err(fail)?;
@@ -83,26 +108,26 @@ pub(super) fn rebase(part: &mut Value, folder: &str) {
     let pipelines = part.pointer_mut("/resources/pipelines").and_then(Value::as_object_mut);
     for pipeline in pipelines.into_iter().flat_map(|pipelines| pipelines.values_mut()) {
         for library in items(pipeline, "/libraries") {
-            for pointer in ["/notebook/path", "/file/path", "/glob/include"] {
+            for pointer in LIBRARY_PATHS {
                 library.pointer_mut(pointer).into_iter().for_each(prefixed);
             }
         }
     }
     let jobs = part.pointer_mut("/resources/jobs").and_then(Value::as_object_mut);
     for job in jobs.into_iter().flat_map(|jobs| jobs.values_mut()) {
-        for task in items(job, "/tasks") {
-            for pointer in [
-                "/notebook_task/notebook_path",
-                "/spark_python_task/python_file",
-                "/sql_task/file/path",
-                "/dbt_task/project_directory",
-            ] {
+        let is_of_git = job.get("git_source").is_some_and(Value::is_object);
+        let mut of_task = |task: &mut Value| -> Result<(), Infallible> {
+            for pointer in TASK_PATHS.into_iter().filter(|_| !is_of_git) {
                 task.pointer_mut(pointer).into_iter().for_each(prefixed);
             }
-            items(task, "/libraries")
-                .filter_map(|library| library.get_mut("whl"))
-                .for_each(prefixed);
-        }
+            for library in items(task, "/libraries") {
+                for field in ["whl", "requirements"] {
+                    library.get_mut(field).into_iter().for_each(prefixed);
+                }
+            }
+            Ok(())
+        };
+        let Ok(()) = each_task(job, &mut of_task);
         for environment in items(job, "/environments") {
             // A package's name is no path.
             let files = |text: &Value| {
@@ -145,11 +170,11 @@ pub(super) fn name_wheels(bundle: &mut Bundle, built: &[String]) -> Result<(), B
         for environment in items(&mut resource.settings, "/environments") {
             items(environment, "/spec/dependencies").try_for_each(name)?;
         }
-        for task in items(&mut resource.settings, "/tasks") {
+        each_task(&mut resource.settings, &mut |task| {
             items(task, "/libraries")
                 .filter_map(|library| library.get_mut("whl"))
-                .try_for_each(name)?;
-        }
+                .try_for_each(name)
+        })?;
     }
     Ok(())
 }

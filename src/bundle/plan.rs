@@ -65,6 +65,16 @@ pub struct Step {
     pub references: Vec<String>,
 }
 
+impl Step {
+    /// Whether a field, or something in it, changes.
+    pub fn changes_below(&self, field: &str) -> bool {
+        self.changes.iter().any(|change| {
+            let rest = change.path.strip_prefix(field);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+        })
+    }
+}
+
 /// `resources.jobs.train.id` needs `jobs.train`.
 pub(super) fn needed(reference: &str) -> Option<String> {
     let mut parts = reference.strip_prefix("resources.")?.splitn(3, '.');

@@ -297,8 +297,8 @@ const JOB: &[&str] = &[
     "git_source",
 ];
 
-/// Kinds that bundles have and this does not deploy yet.
-const LATER: [&str; 16] = [
+/// Kinds that bundles have and the CLI alone deploys.
+const FOREIGN: [&str; 16] = [
     "models",
     "catalogs",
     "clusters",
@@ -317,16 +317,15 @@ const LATER: [&str; 16] = [
     "job_runs",
 ];
 
-pub(super) fn kind(file: &str, name: &str) -> Result<Kind, BundleError> {
+/// A kind by its name; nothing where the CLI alone deploys it.
+pub(super) fn kind(file: &str, name: &str) -> Result<Option<Kind>, BundleError> {
     if let Some(kind) = Kind::parse(name) {
-        return Ok(kind);
+        return Ok(Some(kind));
+    }
+    if FOREIGN.contains(&name) {
+        return Ok(None);
     }
     let known = Kind::DECLARED.map(Kind::as_str);
-    if LATER.contains(&name) {
-        let message = format!("resources.{name}: this kind is not deployed natively yet");
-        let hint = format!("deployed kinds: {}", known.join(", "));
-        return Err(BundleError::new(file, message).hint(hint));
-    }
     let error =
         BundleError::new(file, format!("resources.{name}: there is no such kind of resource"));
     Err(did_you_mean(error, name, &known))

@@ -125,7 +125,11 @@ fn mistakes_are_named_with_a_way_out() {
     for (root, jobs) in [
         (ROOT.replace("variables:", "varaibles:"), JOBS.to_owned()),
         (ROOT.to_owned(), JOBS.replace("jobs:", "job:")),
-        (ROOT.to_owned(), JOBS.replace("jobs:", "clusters:")),
+        (ROOT.replace("mode: development", "presets: {name_prefx: x}"), JOBS.to_owned()),
+        (
+            ROOT.replace("mode: development", "presets: {trigger_pause_status: paused}"),
+            JOBS.to_owned(),
+        ),
         (ROOT.to_owned(), JOBS.replace(", environment_key: default}", "}")),
         (ROOT.to_owned(), JOBS.replace("environment_key: default}", "environment_key: defautl}")),
         (ROOT.to_owned(), JOBS.replace("tasks:", "taks:")),
@@ -297,4 +301,83 @@ fn an_earlier_attempt_at_the_same_part_of_a_run_is_over() {
     assert!(run("azure", "7", Some(1), "prod").is_before(&later));
     // Another stage may still be at its first attempt.
     assert!(!run("azure", "7", Some(1), "staging").is_before(&later));
+}
+
+#[test]
+fn presets_hold_in_every_mode_and_what_a_resource_says_stays() {
+    let root = ROOT.replace(
+        "mode: development",
+        "presets: {name_prefix: 'team ', tags: {cost: 7, team: ml}, trigger_pause_status: UNPAUSED, jobs_max_concurrent_runs: 3, pipelines_development: true}",
+    );
+    let jobs = JOBS.replace("name: retrain\n", "name: retrain\n      tags: {team: own}\n      max_concurrent_runs: 1\n      schedule: {quartz_cron_expression: '0 0 4 * * ?', timezone_id: UTC, pause_status: PAUSED}\n");
+    let bundle = load(&sources(&root, &jobs), None, &around()).unwrap();
+    let job = |key: &str| &bundle.resources[&format!("jobs.{key}")].settings;
+    assert_eq!(job("train")["name"], "team train-dev");
+    assert_eq!(job("train")["tags"], json!({ "cost": "7", "team": "ml" }));
+    assert_eq!(job("train")["schedule"]["pause_status"], "UNPAUSED");
+    assert_eq!(job("train")["max_concurrent_runs"], 3);
+    assert_eq!(job("retrain")["tags"], json!({ "cost": "7", "team": "own" }));
+    assert_eq!(job("retrain")["schedule"]["pause_status"], "PAUSED");
+    assert_eq!(job("retrain")["max_concurrent_runs"], 1);
+    assert_eq!(bundle.resources["schemas.features"].settings["name"], "teamfeatures");
+}
+
+#[test]
+fn a_development_copy_runs_by_itself_only_where_its_own_trigger_says_so() {
+    let jobs = JOBS.replace("timezone_id: UTC}", "timezone_id: UTC, pause_status: UNPAUSED}");
+    let bundle = load(&sources(ROOT, &jobs), None, &around()).unwrap();
+    let schedule = &bundle.resources["jobs.train"].settings["schedule"];
+    assert_eq!(schedule["pause_status"], "UNPAUSED");
+    let root = ROOT.replace(
+        "mode: development",
+        "mode: development, presets: {trigger_pause_status: UNPAUSED}",
+    );
+    let error = load(&sources(&root, JOBS), None, &around()).unwrap_err();
+    assert!(error.to_string().contains("nothing runs by itself"), "{error}");
+}
+
+#[test]
+fn paths_of_tasks_in_tasks_and_of_requirements_are_translated_and_those_in_git_are_not() {
+    let jobs = r"
+resources:
+  jobs:
+    each:
+      name: each
+      tasks:
+        - task_key: loop
+          for_each_task:
+            inputs: '[1]'
+            task: {task_key: one, notebook_task: {notebook_path: ../ops/one.py}, libraries: [{requirements: ../requirements.txt}]}
+    there:
+      name: there
+      git_source: {git_url: 'https://x.test/a', git_provider: gitHub, git_branch: main}
+      tasks:
+        - {task_key: go, notebook_task: {notebook_path: ops/one}}
+";
+    let bundle = load(&sources(ROOT, jobs), Some("prod"), &around()).unwrap();
+    let task = |job: &str| &bundle.resources[&format!("jobs.{job}")].settings["tasks"][0];
+    let files = &bundle.file_path;
+    let inner = &task("each")["for_each_task"]["task"];
+    assert_eq!(inner["notebook_task"]["notebook_path"], json!(format!("{files}/ops/one")));
+    assert_eq!(inner["libraries"][0]["requirements"], json!(format!("{files}/requirements.txt")));
+    assert_eq!(task("there")["notebook_task"]["notebook_path"], "ops/one");
+}
+
+#[test]
+fn what_the_cli_alone_does_is_named() {
+    let jobs = format!("{JOBS}  apps:\n    ours: {{name: ours}}\n");
+    let root = ROOT.replace(
+        "mode: development",
+        "cluster_id: x, presets: {artifacts_dynamic_version: true}, mode: development",
+    );
+    let root = format!("{root}experimental: {{scripts: {{postdeploy: x}}}}\n");
+    let bundle = load(&sources(&root, &jobs), None, &around()).unwrap();
+    let named = [
+        "resources.apps",
+        "experimental.scripts",
+        "presets.artifacts_dynamic_version",
+        "targets.cluster_id",
+    ];
+    assert_eq!(bundle.foreign, named);
+    assert!(load(&sources(ROOT, JOBS), None, &around()).unwrap().foreign.is_empty());
 }

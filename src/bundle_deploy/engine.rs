@@ -39,13 +39,13 @@ impl Chosen {
 }
 
 /// `has_wheels` says that it is a release with artifacts in it, which the CLI
-/// would build again.
+/// would build again; `is_foreign` that the bundle asks for what the CLI alone does.
 pub(super) async fn choose(
     ctx: &Ctx,
     wanted: DeployEngine,
     policy: &Deploy,
     state: &State,
-    has_wheels: bool,
+    (has_wheels, is_foreign): (bool, bool),
 ) -> Result<Chosen> {
     let native = |why: &str| Chosen { engine: Engine::Native, why: why.to_owned() };
     let ours = state.cli_version.starts_with("lakegate-");
@@ -58,8 +58,10 @@ pub(super) async fn choose(
             return Err(Fault::usage(message).hint("pass --engine native").into());
         }
         DeployEngine::Auto if has_wheels => return Ok(native("the release is built already")),
-        DeployEngine::Auto if state.serial > 0 && ours => return Ok(native("it deployed last")),
-        DeployEngine::Auto if state.serial == 0 && is_embedded(ctx) => {
+        DeployEngine::Auto if state.serial > 0 && ours && !is_foreign => {
+            return Ok(native("it deployed last"));
+        }
+        DeployEngine::Auto if state.serial == 0 && is_embedded(ctx) && !is_foreign => {
             return Ok(native("the workspace is an embedded one"));
         }
         _ => {}

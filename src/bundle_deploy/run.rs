@@ -115,9 +115,11 @@ impl<'a> Work<'a> {
             Claim::check(ctx, &request.policy, &source.bundle)
         )?;
         claim.tell(ctx);
-        let has_wheels = source.release.is_some() && !source.bundle.artifacts.is_empty();
+        let bundle = &source.bundle;
+        let has_wheels = source.release.is_some() && !bundle.artifacts.is_empty();
+        let special = (has_wheels, !bundle.foreign.is_empty());
         let wanted = request.wanted.engine;
-        let engine = engine::choose(ctx, wanted, &request.policy, &known.0, has_wheels).await?;
+        let engine = engine::choose(ctx, wanted, &request.policy, &known.0, special).await?;
         ctx.host.progress(&format!("engine: {}", engine.told()));
         Ok(Self { ctx, request, source, engine, kind, known: Some(known) })
     }

@@ -86,6 +86,14 @@ impl Client {
         call.json(&json!({ "experiment_id": id, "new_name": name }))?.done().await
     }
 
+    /// Sets one tag, of the form `{key, value}`.
+    pub async fn experiment_tag(&self, id: &str, tag: &Value) -> Result<(), Error> {
+        let path = "/api/2.0/mlflow/experiments/set-experiment-tag";
+        let call = self.http.call(Method::POST, path, Class::Idempotent);
+        let body = json!({ "experiment_id": id, "key": tag["key"], "value": tag["value"] });
+        call.json(&body)?.done().await
+    }
+
     pub async fn experiment_delete(&self, id: &str) -> Result<(), Error> {
         let call =
             self.http.call(Method::POST, "/api/2.0/mlflow/experiments/delete", Class::Idempotent);

@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 use super::store::Store;
 use super::{kinds, remote};
 use crate::bundle::{
-    Action, Bundle, FileDigests, Kind, Plan, Remembered, Remotes, ResourceState, Standing, State,
-    Step, ids,
+    self, Action, Bundle, Field, FileDigests, Kind, Plan, Remembered, Remotes, ResourceState,
+    Standing, State, Step, ids,
 };
 use crate::report::{Fault, FaultKind};
 use crate::step::{Cancel, Ctx};
@@ -225,6 +225,11 @@ pub(super) async fn read_back(
             let message = format!("{} is called `{kept}` in the workspace, not `{sent}`", step.key);
             return Err(Fault::new(FaultKind::Integrity, message).into());
         }
+        let kept = unchanged(&step.changes, &found.settings, sent);
+        if !kept.is_empty() {
+            let message = format!("{}: the workspace kept the old {}", step.key, kept.join(", "));
+            return Err(Fault::new(FaultKind::Integrity, message).into());
+        }
         let tasks = |value: &Value| -> Vec<String> {
             let list = value["tasks"].as_array().into_iter().flatten();
             let mut keys: Vec<_> =
@@ -238,4 +243,32 @@ pub(super) async fn read_back(
         }
     }
     Ok(now.into_iter().filter_map(|(key, found)| Some((key, found?.settings))).collect())
+}
+
+/// The fields that were to change, and are in the workspace what they were before.
+fn unchanged(changes: &[Field], found: &Value, sent: &Value) -> Vec<String> {
+    let apart = bundle::differences(found, sent).into_iter();
+    let is_old = |field: &Field| {
+        let is_it = |change: &Field| change.path == field.path && change.old == field.old;
+        !field.old.is_null() && changes.iter().any(is_it)
+    };
+    apart.filter(is_old).map(|field| field.path).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_workspace_did_not_take_is_found() {
+        let old = json!({ "comment": "first", "tags": { "a": "1", "b": "2" }, "name": "x" });
+        let sent = json!({ "tags": { "a": "3", "b": "4" }, "name": "x" });
+        let changes = bundle::differences(&old, &sent);
+        assert_eq!(unchanged(&changes, &sent, &sent), [""; 0]);
+        let half = json!({ "comment": "first", "tags": { "a": "1", "b": "4" }, "name": "x" });
+        assert_eq!(unchanged(&changes, &half, &sent), ["comment", "tags.a"]);
+        // What the service makes of a value in its own way is no refusal.
+        let own = json!({ "tags": { "a": "3.0", "b": "4" }, "name": "x", "id": 7 });
+        assert_eq!(unchanged(&changes, &own, &sent), [""; 0]);
+    }
 }

@@ -33,13 +33,13 @@ pub(super) async fn put(
     }
     match step.kind {
         Kind::Jobs => job(client, known, &settings, taken).await,
-        Kind::Experiments => experiment(client, known, &settings).await,
-        Kind::Schemas => securable(client, Securable::Schema, &settings).await,
-        Kind::Volumes => securable(client, Securable::Volume, &settings).await,
-        Kind::RegisteredModels => securable(client, Securable::Model, &settings).await,
+        Kind::Experiments => experiment(client, known, step, &settings).await,
+        Kind::Schemas => securable(client, Securable::Schema, step, &settings).await,
+        Kind::Volumes => securable(client, Securable::Volume, step, &settings).await,
+        Kind::RegisteredModels => securable(client, Securable::Model, step, &settings).await,
         Kind::QualityMonitors => monitor(client, &settings).await,
         Kind::Pipelines => pipeline(client, known, &settings, taken).await,
-        Kind::ModelServingEndpoints => endpoint(client, &settings).await,
+        Kind::ModelServingEndpoints => endpoint(client, step, &settings).await,
         Kind::Dashboards => dashboard(client, known, &settings, taken).await,
         Kind::Permissions => {
             let object = settings["object_id"].as_str().unwrap_or_default();
@@ -78,10 +78,27 @@ async fn job(
     }
 }
 
-async fn experiment(client: &Client, known: Option<&str>, settings: &Value) -> Result<String> {
+async fn experiment(
+    client: &Client,
+    known: Option<&str>,
+    step: &Step,
+    settings: &Value,
+) -> Result<String> {
     let name = settings["name"].as_str().unwrap_or_default();
+    // Tags may be written as a map, too.
+    let tags = match &settings["tags"] {
+        Value::Object(tags) => {
+            tags.iter().map(|(key, value)| json!({ "key": key, "value": value })).collect()
+        }
+        tags => tags.clone(),
+    };
     if let Some(id) = known {
         client.experiment_rename(id, name).await?;
+        if step.changes_below("tags") {
+            for tag in tags.as_array().into_iter().flatten() {
+                client.experiment_tag(id, tag).await?;
+            }
+        }
         return Ok(id.to_owned());
     }
     if let Some(found) = client.experiment_by_name(name).await? {
@@ -91,24 +108,30 @@ async fn experiment(client: &Client, known: Option<&str>, settings: &Value) -> R
         client.workspace_mkdirs(folder).await?;
     }
     let mut fields = settings.clone();
-    // Tags may be written as a map, too.
-    if let Some(tags) = settings["tags"].as_object() {
-        fields["tags"] =
-            tags.iter().map(|(key, value)| json!({ "key": key, "value": value })).collect();
+    if !tags.is_null() {
+        fields["tags"] = tags;
     }
     Ok(client.experiment_create(&fields).await?)
 }
 
-async fn securable(client: &Client, kind: Securable, settings: &Value) -> Result<String> {
+async fn securable(
+    client: &Client,
+    kind: Securable,
+    step: &Step,
+    settings: &Value,
+) -> Result<String> {
     let full_name = full_name(settings);
     if client.securable_get(kind, &full_name).await?.is_none() {
         client.securable_create(kind, settings).await?;
         return Ok(full_name);
     }
     let mut change = json!({});
-    for field in ["comment", "properties"] {
-        if let Some(value) = settings.get(field) {
-            change[field] = value.clone();
+    for (field, none) in [("comment", json!("")), ("properties", json!({}))] {
+        match settings.get(field) {
+            Some(value) => change[field] = value.clone(),
+            // What is left out of a change stays as it was.
+            None if step.changes_below(field) => change[field] = none,
+            None => {}
         }
     }
     if change.as_object().is_some_and(|fields| !fields.is_empty()) {
@@ -209,7 +232,7 @@ async fn pipeline(
     }
 }
 
-async fn endpoint(client: &Client, settings: &Value) -> Result<String> {
+async fn endpoint(client: &Client, step: &Step, settings: &Value) -> Result<String> {
     let name = settings["name"].as_str().unwrap_or_default();
     let Some(there) = client.endpoint_get(name).await? else {
         client.endpoint_create(settings).await?;
@@ -221,7 +244,9 @@ async fn endpoint(client: &Client, settings: &Value) -> Result<String> {
         client.endpoint_configure(name, "config", config).await?;
         settled(client, name).await?;
     }
-    if let Some(gateway) = settings.get("ai_gateway") {
+    let none = json!({});
+    let gateway = settings.get("ai_gateway");
+    if let Some(gateway) = gateway.or_else(|| step.changes_below("ai_gateway").then_some(&none)) {
         client.endpoint_configure(name, "ai-gateway", gateway).await?;
     }
     let list = |value: &Value| value.as_array().cloned().unwrap_or_default();

@@ -136,6 +136,10 @@ pub async fn prepare(
     root: &Path,
     before: Option<Known>,
 ) -> Result<Prepared> {
+    if let Some(place) = bundle.foreign.first() {
+        let message = format!("{place}: the native engine does not do that");
+        return Err(Fault::usage(message).hint("the databricks CLI does: --engine cli").into());
+    }
     if let Some(path) = checkout::outside(&bundle.sync) {
         let message = format!("sync.paths: `{path}` lies outside the bundle's folder");
         return Err(Fault::usage(message)

@@ -330,6 +330,57 @@ async fn a_lock_is_broken_by_name_only() {
     assert!(code == 2 && told.contains("nobody holds"), "{told}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_lock_of_an_earlier_attempt_is_taken_over() {
+    let world = World::new();
+    world.applied(&["apply"]);
+    let client = world.served.client();
+    let path = "/Workspace/Users/you@lakegate.test/.bundle/flights/dev/state/deploy.lock";
+    for (attempt, code) in [("2", 4), ("3", 0)] {
+        let run = json!({ "Host": "github", "Repository": "acme/flights", "Id": "7", "Attempt": 2, "Stage": "deploy" });
+        let lock = json!({ "ID": "abc", "AcquisitionTime": "2026-01-01T00:00:00Z", "User": "eve", "Run": run });
+        client.workspace_write(path, lock.to_string().into(), true).await.unwrap();
+        let mut command = world.served.command();
+        command.args(["bundle-deploy", "apply"]).current_dir(&world.home);
+        command.env("GITHUB_ACTIONS", "true").env("GITHUB_REPOSITORY", "acme/flights");
+        command.env("GITHUB_RUN_ID", "7").env("GITHUB_RUN_ATTEMPT", attempt);
+        command.env("GITHUB_JOB", "deploy").env("GITHUB_ACTION", "apply");
+        let output = command.output().unwrap();
+        let said = text(&output.stdout);
+        assert_eq!(output.status.code(), Some(code), "{attempt}: {said}");
+        assert_eq!(said.contains("`eve` is broken"), code == 0, "{said}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_bundle_no_longer_says_goes() {
+    let world = World::new();
+    edit(
+        &world.home,
+        "resources:\n",
+        "resources:\n  experiments: {e: {name: /Users/you@lakegate.test/e, tags: [{key: a, value: one}]}}\n",
+    );
+    world.applied(&["apply"]);
+    let client = world.served.client();
+    let comment = async || {
+        let found = client.securable_get(Securable::Schema, "main.flights").await.unwrap();
+        found.unwrap()["comment"].as_str().unwrap_or_default().to_owned()
+    };
+    assert_eq!(comment().await, "first");
+    edit(&world.home, ", comment: first", "");
+    edit(&world.home, "value: one", "value: two");
+    world.applied(&["apply"]);
+    assert_eq!(comment().await, "");
+    let path = "/api/2.0/mlflow/experiments/get-by-name";
+    let ask = reqwest::Client::new().get(format!("{}{path}", world.served.host));
+    let ask = ask.query(&[("experiment_name", "/Users/you@lakegate.test/e")]);
+    let found = ask.bearer_auth(&world.served.token).send().await.unwrap();
+    let found: Value = found.json().await.unwrap();
+    let tags = found["experiment"]["tags"].as_array().unwrap();
+    assert!(tags.contains(&json!({ "key": "a", "value": "two" })), "{found}");
+    assert_eq!(world.applied(&["plan"])["outputs"]["changes"], "false");
+}
+
 /// Killed before and after each request of a first deployment, it comes to the
 /// same end when it is run again.
 #[tokio::test(flavor = "multi_thread")]

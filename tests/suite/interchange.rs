@@ -162,7 +162,10 @@ impl Bench {
 }
 
 const FIXTURES: [(&str, &[&str]); 2] =
-    [("every_kind", &["plain", "dev", "prod"]), ("rules", &["plain", "big", "dev"])];
+    [("every_kind", &["plain", "dev", "prod"]), ("rules", &["plain", "big", "dev", "preset"])];
+
+/// Bundles that are resolved and not deployed.
+const RESOLVED: [(&str, &[&str]); 1] = [("paths", &["plain", "dev"])];
 
 #[test]
 fn what_one_engine_deploys_the_other_plans_as_unchanged() {
@@ -204,7 +207,7 @@ fn what_one_engine_deploys_the_other_plans_as_unchanged() {
 fn both_resolve_a_bundle_alike() {
     let Some(cli) = cli() else { return };
     let mut differences = Vec::new();
-    for (fixture, targets) in FIXTURES {
+    for (fixture, targets) in FIXTURES.into_iter().chain(RESOLVED) {
         let bench = Bench::new(&cli);
         for target in targets {
             let at = bench.bundle(fixture);
