@@ -9,8 +9,8 @@ use super::merge::merge;
 use super::sources::{ROOT, Sources, check_keys, merged};
 use super::variables::{Lookup, given, variables};
 use super::{
-    Artifact, Bundle, BundleError, Resource, Surroundings, Sync, children, defaults, modes, paths,
-    resources,
+    Artifact, Bundle, BundleError, Resource, Surroundings, Sync, children, defaults, foreign,
+    modes, paths, resources,
 };
 use crate::names::is_identifier;
 
@@ -85,7 +85,7 @@ pub fn load(
     let mode = chosen["mode"].as_str().map(str::to_owned);
     let mut bundle = build(&tree, name, target)?;
     bundle.variables = variables;
-    bundle.foreign = foreign(&tree, &chosen);
+    bundle.foreign = foreign::places(&tree, &chosen);
     match &around.isolation {
         Some(word) => modes::isolate(&mut bundle, word),
         None => {
@@ -240,28 +240,6 @@ fn fill_in(tree: &mut Value, name: &str, target: &str, around: &Surroundings) {
             workspace[field] = json!(default);
         }
     }
-}
-
-/// What the bundle asks for that the CLI alone does.
-fn foreign(tree: &Value, chosen: &Value) -> Vec<String> {
-    let kinds = tree["resources"].as_object().into_iter().flatten();
-    let kinds = kinds.filter(|(kind, _)| matches!(resources::kind(ROOT, kind), Ok(None)));
-    let mut found: Vec<String> = kinds.map(|(kind, _)| format!("resources.{kind}")).collect();
-    let keys = tree["experimental"].as_object().into_iter().flatten();
-    found.extend(keys.map(|(key, _)| format!("experimental.{key}")));
-    let presets = ["source_linked_deployment", "artifacts_dynamic_version"];
-    let presets = presets.into_iter().filter(|key| tree["presets"][key] == true);
-    found.extend(presets.map(|key| format!("presets.{key}")));
-    // Another cluster than the jobs name.
-    let clusters = [
-        ("bundle.cluster_id", &tree["bundle"]["cluster_id"]),
-        ("bundle.compute_id", &tree["bundle"]["compute_id"]),
-        ("targets.cluster_id", &chosen["cluster_id"]),
-    ];
-    found.extend(
-        clusters.into_iter().filter(|(_, id)| !id.is_null()).map(|(name, _)| name.to_owned()),
-    );
-    found
 }
 
 /// Replaces references in everything but the targets that were not chosen.

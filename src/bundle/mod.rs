@@ -7,6 +7,7 @@
 mod children;
 mod defaults;
 mod fields;
+mod foreign;
 pub mod ids;
 mod interpolate;
 mod load;
@@ -27,7 +28,8 @@ pub use plan::{Action, Plan, Remote, Remotes, Standing, Step, plan};
 pub use resources::Kind;
 pub use sources::{Sources, definitions};
 pub use state::{
-    Deployed, FileDigests, Lock, LockRun, Remembered, ResourceState, State, metadata, snapshot,
+    Deployed, DeployedBy, FileDigests, Lock, LockRun, Remembered, ResourceState, State, metadata,
+    snapshot,
 };
 pub use variables::{Looked, Lookup};
 

@@ -170,12 +170,29 @@ pub struct Remembered {
     /// Which release was deployed, if it was one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     release: Option<Deployed>,
+    /// Who deployed it, and when.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    by: Option<DeployedBy>,
     /// What was uploaded, if it was not another tool that did it.
     #[serde(default)]
     files: Option<FileDigests>,
     /// Each resource as it was read back.
     #[serde(default)]
     resources: BTreeMap<String, Value>,
+}
+
+/// Whose deployment it was.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeployedBy {
+    /// As the workspace names them.
+    pub user: String,
+    /// Whoever started the CI run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub actor: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run_url: Option<String>,
+    /// RFC 3339.
+    pub at: String,
 }
 
 /// A release that was deployed.
@@ -192,10 +209,10 @@ impl Remembered {
         state: &State,
         files: Option<FileDigests>,
         resources: BTreeMap<String, Value>,
-        release: Option<Deployed>,
+        (release, by): (Option<Deployed>, DeployedBy),
     ) -> Self {
         let lineage = state.lineage.clone();
-        Self { lineage, serial: state.serial, release, files, resources }
+        Self { lineage, serial: state.serial, release, by: Some(by), files, resources }
     }
 
     fn is_about(&self, state: &State) -> bool {
@@ -210,6 +227,11 @@ impl Remembered {
     /// The files that were uploaded; nothing where another tool came between.
     pub fn files(&self, state: &State) -> Option<&FileDigests> {
         self.files.as_ref().filter(|_| self.is_about(state))
+    }
+
+    /// Whose deployment this state is.
+    pub fn by(&self, state: &State) -> Option<&DeployedBy> {
+        self.by.as_ref().filter(|_| self.is_about(state))
     }
 
     /// The release that this state came of.

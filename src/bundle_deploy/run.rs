@@ -349,7 +349,14 @@ async fn status(ctx: &Ctx, wanted: &Wanted) -> Result<Outcome> {
             .output("deployed", "false"));
     }
     report.fact("serial", found.state.serial.to_string());
-    report.fact("deployed by", found.state.cli_version.clone());
+    report.fact("deployed with", found.state.cli_version.clone());
+    if let Some(by) = found.remembered.by(&found.state) {
+        report.fact("deployed by", by.user.clone());
+        report.fact("deployed at", by.at.clone());
+        for (name, told) in [("started by", &by.actor), ("run", &by.run_url)] {
+            told.iter().for_each(|told| report.fact(name, told.clone()));
+        }
+    }
     if let Some(lock) = store.holder().await? {
         report.fact("locked by", format!("{} since {}", lock.user, lock.acquisition_time));
     }

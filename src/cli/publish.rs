@@ -68,6 +68,9 @@ impl Publishing {
             fs::write_atomic(&path, serde_json::to_string_pretty(&document.content)?)?;
             outputs.push((document.name.to_owned(), path.display().to_string()));
         }
+        for (name, bytes) in &outcome.files {
+            fs::write_passing(self.place(host, &format!("{stem}.{name}"))?, bytes)?;
+        }
         for (name, value) in &outputs {
             debug_assert!(
                 manifests::declares(report.command, name),
@@ -109,9 +112,10 @@ impl Publishing {
 /// Whether a file is one of a report, by what follows the report's name. A plan is
 /// not: the next run is to apply it.
 fn is_taken_away(rest: &str) -> bool {
-    match rest.strip_suffix(".json") {
-        Some(document) => document != "plan" && !document.contains('.'),
-        None => matches!(rest, "html" | "junit.xml"),
+    match rest.rsplit_once('.') {
+        Some((document, "json")) => document != "plan" && !document.contains('.'),
+        Some((name, "xml")) => !name.contains('.'),
+        _ => rest == "html",
     }
 }
 
@@ -138,6 +142,8 @@ mod tests {
         for (rest, expected) in [
             ("html", true),
             ("junit.xml", true),
+            ("unit-part.xml", true),
+            ("train.junit.xml", false),
             ("evidence.json", true),
             ("plan.json", false),
             ("train.html", false),

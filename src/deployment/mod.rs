@@ -19,11 +19,12 @@ pub use store::Store;
 
 use anyhow::{Context as _, Result};
 
-use crate::bundle::{self, Bundle, Deployed, Lock, Remembered};
+use crate::bundle::{self, Bundle, Deployed, DeployedBy, Lock, Remembered};
+use crate::host::Context;
 use crate::names::Sha256;
 use crate::report::{Fault, FaultKind};
 use crate::step::Ctx;
-use crate::sys::fs;
+use crate::sys::{clock, fs};
 
 /// What kind of deployment it is.
 #[derive(Debug, Clone, Default)]
@@ -64,7 +65,8 @@ pub async fn carry_out(
     applying.run(store).await?;
     store.confirm(lock).await?;
     let resources = apply::read_back(ctx, plan, state).await?;
-    let remembered = Remembered::new(state, Some(plan.files.clone()), resources, how.release);
+    let whose = (how.release, by(ctx, lock.user.clone()));
+    let remembered = Remembered::new(state, Some(plan.files.clone()), resources, whose);
     store.remember(&remembered).await?;
     store.save_metadata(bundle, state, &plan.files, &ctx.context).await
 }
@@ -121,8 +123,14 @@ pub async fn remember(
         let bytes = ctx.client.workspace_read(&path).await?;
         files.0.extend(bytes.map(|bytes| (path, Sha256::of(bytes))));
     }
-    let remembered = Remembered::new(&state, Some(files), resources.collect(), release);
+    let whose = (release, by(ctx, ctx.client.me().await?.user_name));
+    let remembered = Remembered::new(&state, Some(files), resources.collect(), whose);
     store.remember(&remembered).await
+}
+
+fn by(ctx: &Ctx, user: String) -> DeployedBy {
+    let Context { actor, run_url, .. } = ctx.context.clone();
+    DeployedBy { user, actor, run_url, at: clock::now().to_string() }
 }
 
 /// Removes the resources and the bundle's folder, if the plan made under the

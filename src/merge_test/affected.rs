@@ -195,6 +195,23 @@ fn code_reason(sides: &Sides<'_>, settings: &Value) -> Option<String> {
     None
 }
 
+/// The jobs whose integration tests are not what they were; all of them, where what
+/// they share is not. Both sides are the policy's file.
+pub(super) fn tests_changed(before: &Value, after: &Value) -> Vec<String> {
+    let tests = |file: &Value| file["tests"]["integration"].clone();
+    let (then, now) = (tests(before), tests(after));
+    let shared = |tests: &Value| {
+        let mut rest = tests.clone();
+        rest.as_object_mut().map(|fields| fields.remove("jobs"));
+        rest
+    };
+    let is_shared_changed = shared(&then) != shared(&now);
+    let items = |tests: &Value| tests["jobs"].as_array().cloned().unwrap_or_default();
+    let known = items(&then);
+    let changed = items(&now).into_iter().filter(|job| is_shared_changed || !known.contains(job));
+    changed.filter_map(|job| Some(job["job"].as_str()?.to_owned())).collect()
+}
+
 /// What this program reads, and no job.
 const OWN: [&str; 1] = ["lakegate.yml"];
 

@@ -118,3 +118,20 @@ fn ml_code_is_told_from_operations() {
     assert_eq!(of(&["ops/train.py", "src/a.py"]), CodeKind::Both);
     assert_eq!(of(&["README.md"]), CodeKind::Nothing);
 }
+
+#[test]
+fn a_test_that_changes_runs() {
+    let policy = |text: &str| -> Value { serde_yaml::from_str(text).unwrap() };
+    let of = |jobs: &str, target: &str| {
+        policy(&format!("tests: {{integration: {{target: {target}, jobs: [{jobs}]}}}}"))
+    };
+    let (one, two) = ("{job: a}", "{job: b, expect: [{sql: SELECT 1, equals: 1}]}");
+    let before = of(&format!("{one}, {two}"), "dev");
+    assert_eq!(tests_changed(&before, &before), [""; 0]);
+    let changed = of(&format!("{one}, {}", two.replace("equals: 1", "equals: 2")), "dev");
+    assert_eq!(tests_changed(&before, &changed), ["b"]);
+    assert_eq!(tests_changed(&of(one, "dev"), &before), ["b"]);
+    assert_eq!(tests_changed(&before, &of(&format!("{one}, {two}"), "other")), ["a", "b"]);
+    assert_eq!(tests_changed(&Value::Null, &before), ["a", "b"]);
+    assert_eq!(tests_changed(&before, &Value::Null), [""; 0]);
+}

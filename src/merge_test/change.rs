@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context as _, Result};
+use serde_json::Value;
 
 use super::affected::{self, Affected, Code, Sides};
 use super::imports;
@@ -181,7 +182,33 @@ pub(super) async fn touched(
         let title = "there is nothing to compare with: everything counts as changed";
         report.findings.push(Finding::new(Severity::Notice, "merge/no-base", title));
     }
-    Ok((affected::affected(&sides), kind))
+    let mut touched = affected::affected(&sides);
+    for job in tests_changed(request, git, change, code).await? {
+        let why = format!("its test in `{POLICY}` changed");
+        touched.entry(format!("jobs.{job}")).or_insert(why);
+    }
+    Ok((touched, kind))
+}
+
+const POLICY: &str = "lakegate.yml";
+
+/// The jobs whose tests the change changes: it has to pass these.
+async fn tests_changed(
+    request: &Request,
+    git: &Git<'_>,
+    change: &Change,
+    code: &Code,
+) -> Result<Vec<String>> {
+    let Some(base) = change.base.as_deref().filter(|_| code.changed.iter().any(|it| it == POLICY))
+    else {
+        return Ok(Vec::new());
+    };
+    let then = git.texts(base, |path| path == POLICY).await?.remove(POLICY);
+    let now = fs::read_text_if_exists(&request.bundle.join(POLICY))?;
+    let read = |text: Option<String>| -> Value {
+        text.and_then(|text| serde_yaml::from_str(&text).ok()).unwrap_or_default()
+    };
+    Ok(affected::tests_changed(&read(then), &read(now)))
 }
 
 /// The bundle as it was, and the files it was written in; nothing when it could not be read.

@@ -159,6 +159,7 @@ async fn test(ctx: &Ctx, request: &Request) -> Result<Outcome> {
         Action::Integration => true,
         _ => false,
     };
+    let files = std::mem::take(&mut unit.files);
     let mut tested = integration::Tested::default();
     if wanted && let Some(done) = integrate(ctx, request, &chosen, &mut report).await? {
         let verdict = done.verdict.unwrap_or(Verdict::Inconclusive);
@@ -181,7 +182,7 @@ async fn test(ctx: &Ctx, request: &Request) -> Result<Outcome> {
         jobs: tested.ran,
     };
     finish(ctx, request, &subject, is_dirty, &mut report).await?;
-    Ok(outcome(report, &subject, kind, &touched, &chosen))
+    Ok(Outcome { files, ..outcome(report, &subject, kind, &touched, &chosen) })
 }
 
 /// Whether what lies here is a commit, or what comes of merging it.

@@ -29,6 +29,8 @@ pub(super) struct Tested {
     pub(super) reason: String,
     pub(super) suite: Suite,
     pub(super) changed: Option<f64>,
+    /// What the runners wrote of their tests, by names of files.
+    pub(super) files: Vec<(String, Vec<u8>)>,
 }
 
 /// The lines that changed, by file from the repository's root.
@@ -49,6 +51,8 @@ pub(super) struct UnitTests<'a> {
 struct Left {
     tested: Tested,
     coverage: Option<Result<Coverage, String>>,
+    /// Its results, where they can be read.
+    results: Option<Vec<u8>>,
 }
 
 impl UnitTests<'_> {
@@ -68,9 +72,15 @@ impl UnitTests<'_> {
         // started is killed there.
         let left: Vec<Result<Left>> = futures::stream::iter(runs).buffered(cores).collect().await;
         let left: Vec<Left> = left.into_iter().collect::<Result<_>>()?;
-        let (tested, coverages): (Vec<_>, Vec<_>) =
-            left.into_iter().map(|Left { tested, coverage }| (tested, coverage)).unzip();
-        let mut tested = together(&parts, tested);
+        let (mut all, mut coverages, mut files) = (Vec::new(), Vec::new(), Vec::new());
+        for (part, Left { tested, coverage, results }) in parts.iter().zip(left) {
+            files.extend(results.map(|bytes| (file_of(part.name), bytes)));
+            coverages.push(coverage);
+            all.push(tested);
+        }
+        report.tables.extend(counted_tests(&parts, &all));
+        let mut tested = together(&parts, all);
+        tested.files = files;
         report_failures(&tested.suite, prefix, &unit.folder, report);
         let is_measured = coverages.iter().all(Option::is_some);
         let coverages: Result<Vec<Coverage>, String> = coverages.into_iter().flatten().collect();
@@ -120,7 +130,8 @@ impl UnitTests<'_> {
         let coverage = coverage.is_file().then(|| {
             text(&coverage).and_then(|text| Coverage::parse(&text).map_err(|e| e.to_string()))
         });
-        Ok(Left { tested: judge(ended, suite, unit), coverage })
+        let results = suite.is_ok().then(|| fs::read(&junit)).transpose()?;
+        Ok(Left { tested: judge(ended, suite, unit), coverage, results })
     }
 
     fn report_parts(&self, parts: &[Part<'_>], report: &mut Report) {
@@ -143,6 +154,30 @@ impl UnitTests<'_> {
     }
 }
 
+/// How the results of a part are called beside the report.
+fn file_of(part: &str) -> String {
+    let plain = |char: char| if char.is_ascii_alphanumeric() { char } else { '-' };
+    match part {
+        "" => "unit.xml".to_owned(),
+        name => format!("unit-{}.xml", name.chars().map(plain).collect::<String>()),
+    }
+}
+
+/// How many tests each part has, and what came of them; nothing where there are none.
+fn counted_tests(parts: &[Part<'_>], tested: &[Tested]) -> Option<Table> {
+    let columns = ["part", "tests", "passed", "failed", "skipped", "seconds"];
+    let mut table = Table::new("Unit tests", columns);
+    for (part, Tested { suite, verdict, .. }) in parts.iter().zip(tested) {
+        let name = if part.name.is_empty() { "all" } else { part.name };
+        let counts = [suite.tests, suite.passed(), suite.failed, suite.skipped];
+        let counts = counts.iter().map(u64::to_string);
+        let cells = std::iter::once(name.to_owned()).chain(counts).chain([number(suite.seconds)]);
+        table.row(*verdict, cells);
+    }
+    table.worst_first();
+    tested.iter().any(|own| own.suite.tests > 0).then_some(table)
+}
+
 /// What the parts say together: the worst of them speak.
 fn together(parts: &[Part<'_>], mut tested: Vec<Tested>) -> Tested {
     if parts.len() == 1
@@ -161,7 +196,7 @@ fn together(parts: &[Part<'_>], mut tested: Vec<Tested>) -> Tested {
         Verdict::Pass => format!("{} in {}", counts(&suite), counted(parts.len(), "part")),
         _ => words.join("; "),
     };
-    Tested { verdict: Some(verdict), reason, suite, changed: None }
+    Tested { verdict: Some(verdict), reason, suite, ..Tested::default() }
 }
 
 /// Where the tests write their results.
@@ -294,7 +329,7 @@ fn judge(ended: Ended, suite: Result<Suite, String>, unit: &Unit) -> Tested {
         }
         (Ended::Exit(_), None) => (Verdict::Pass, counts),
     };
-    Tested { verdict: Some(verdict), reason, suite, changed: None }
+    Tested { verdict: Some(verdict), reason, suite, ..Tested::default() }
 }
 
 fn worsen(tested: &mut Tested, verdict: Verdict, why: &str) {

@@ -47,7 +47,7 @@ pub(super) fn rows(evidence: &Evidence) -> Vec<GateRow> {
         rule_verdict: verdict_of(check).as_str(),
         reason: check.reason.clone(),
         verdict: verdict_named(&statement.verdict).as_str(),
-        rows: statement.data.rows,
+        rows: check.rows.unwrap_or(statement.data.rows),
         data_version: statement.data.version,
         run_url: statement.run_url.clone(),
         at: statement.at.clone(),
@@ -83,6 +83,7 @@ fn report(evidence: &Evidence, decision: &Decision) -> Report {
         "model-gate",
         format!("{} version {}", statement.model, statement.candidate.version),
     );
+    report.is_brief = true;
     let champion = statement.champion.as_ref();
     let of = statement.champion_of.as_ref().map(|model| format!(" of {model}"));
     let told = |champion: &Subject| {

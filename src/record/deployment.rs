@@ -48,7 +48,7 @@ impl Row for DeploymentRow {
         ("files", "BIGINT", "files that travelled"),
         ("drifted", "BIGINT", "resources that others had changed"),
         ("engine", "STRING", "`native` or `cli`"),
-        ("actor", "STRING", "who deployed, as the workspace names them"),
+        ("actor", "STRING", "who deployed: whoever started the CI run, or the user of a terminal"),
         ("run_url", "STRING", "the CI run that wrote the row"),
         ("at", "STRING", "when, RFC 3339 in UTC"),
     ];

@@ -285,6 +285,9 @@ pub struct Check {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scope: Option<String>,
     pub metric: String,
+    /// Those that were looked at, where they were counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rows: Option<u64>,
     pub candidate: Option<f64>,
     pub champion: Option<f64>,
     /// What was estimated, its interval, and what it is held against.

@@ -18,6 +18,10 @@ const BLOCK: usize = 512;
 /// The time of every file. Zip files know no earlier year, some tools warn of 1970.
 const TIME: u64 = 315_532_800;
 
+/// No file of a release is larger: each is read as a whole, and its size stands in
+/// eleven octal digits.
+const MOST_BYTES: u64 = 2 << 30;
+
 /// Why an archive is not believed.
 #[derive(Debug, thiserror::Error)]
 pub enum Refusal {
@@ -41,6 +45,8 @@ pub enum Refusal {
     Missing(String),
     #[error("`{path}`: {found} bytes, the manifest says {expected}")]
     Size { path: String, found: u64, expected: u64 },
+    #[error("`{path}` has {size} bytes: no file of a release has more than {MOST_BYTES}")]
+    TooLarge { path: String, size: u64 },
     #[error("`{path}`: mode {found:o}, the manifest says {expected:o}")]
     Mode { path: String, found: u32, expected: u32 },
     #[error("`{path}`: the bytes are not those of the manifest")]
@@ -83,6 +89,9 @@ fn padding(size: u64) -> usize {
 
 fn header(entry: &FileEntry) -> Result<[u8; BLOCK], Refusal> {
     path::check(entry.path.as_bytes())?;
+    if entry.size > MOST_BYTES {
+        return Err(Refusal::TooLarge { path: entry.path.clone(), size: entry.size });
+    }
     let mut block = [0; BLOCK];
     let (prefix, name) = split(&entry.path)?;
     block[..name.len()].copy_from_slice(name.as_bytes());

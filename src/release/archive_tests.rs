@@ -176,3 +176,20 @@ proptest! {
         prop_assert!(unpacked(&bytes, &files).is_err());
     }
 }
+
+#[test]
+fn a_file_that_is_too_large_is_refused_before_it_is_read() {
+    let (tar, mut entries) = packed(&[("a", b"x")]);
+    for size in [MOST_BYTES + 1, 8 << 30, (1 << 36) - 1] {
+        entries[0].size = size;
+        assert!(matches!(
+            append(&mut Vec::new(), &entries[0], b"x"),
+            Err(Refusal::TooLarge { .. })
+        ));
+        let stated = forged(&tar, 0, |block| {
+            block[124..136].copy_from_slice(format!("{size:012o}").as_bytes());
+        });
+        let refused = unpacked(&stated, &entries).unwrap_err();
+        assert!(matches!(refused, Refusal::TooLarge { .. }), "{refused}");
+    }
+}

@@ -142,6 +142,9 @@ pub struct Report {
     pub forests: Vec<Forest>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub curves: Vec<Curves>,
+    /// Its summary is a few lines, whatever the report holds.
+    #[serde(skip)]
+    pub is_brief: bool,
 }
 
 impl Report {
@@ -157,6 +160,7 @@ impl Report {
             charts: Vec::new(),
             forests: Vec::new(),
             curves: Vec::new(),
+            is_brief: false,
         }
     }
 
@@ -209,6 +213,8 @@ pub struct Outcome {
     pub outputs: Vec<(String, String)>,
     /// A machine-readable document to keep: a plan, or a gate's evidence.
     pub document: Option<Document>,
+    /// Other files to keep beside the report, by what follows its name: `unit.xml`.
+    pub files: Vec<(String, Vec<u8>)>,
 }
 
 #[derive(Debug, Clone)]
@@ -220,7 +226,7 @@ pub struct Document {
 
 impl Outcome {
     pub fn new(report: Report) -> Self {
-        Self { report, outputs: Vec::new(), document: None }
+        Self { report, outputs: Vec::new(), document: None, files: Vec::new() }
     }
 
     #[must_use]

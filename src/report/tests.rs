@@ -30,6 +30,26 @@ fn markdown_leads_with_the_verdict() {
 }
 
 #[test]
+fn a_brief_summary_has_few_lines_and_the_worst_of_all() {
+    let mut report = sample();
+    report.is_brief = true;
+    insta::assert_snapshot!(report.markdown());
+    let mut slices = Table::new("Slices", ["rule", "reason"]);
+    for row in 0..100 {
+        let verdict = if row == 70 { Verdict::Fail } else { Verdict::Pass };
+        slices.row(Some(verdict), [format!("slice {row}"), format!("value {row}")]);
+    }
+    report.tables.push(slices);
+    for at in 0..30 {
+        let title = format!("finding {at}");
+        report.findings.push(Finding::new(Severity::Warning, "a/b", title));
+    }
+    let told = report.markdown();
+    assert!(told.lines().count() <= 25, "{told}");
+    assert!(told.contains("slice 70") && told.contains("more stand in the report"), "{told}");
+}
+
+#[test]
 fn plain_text_has_the_verdict_last() {
     insta::assert_snapshot!(sample().plain(false));
 }

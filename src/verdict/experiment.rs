@@ -34,6 +34,7 @@ fn ratio(policy: &Experiment, live: &Live) -> Check {
         kind: "experiment".into(),
         rule: "sample ratio".into(),
         metric: "sample ratio".into(),
+        rows: Some(live.units.iter().sum()),
         p_value: known,
         verdict: if holds { Verdict::Pass } else { Verdict::Fail }.as_str().to_owned(),
         reason: format!(
@@ -55,6 +56,7 @@ fn difference(
         kind: "experiment".into(),
         rule: name.to_owned(),
         metric: rule.outcome.clone(),
+        rows: Some(live.units.iter().sum()),
         limit: Some(limit),
         verdict: Verdict::Fail.as_str().to_owned(),
         reason: format!("the difference of {} is not finite", rule.outcome),

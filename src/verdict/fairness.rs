@@ -197,6 +197,7 @@ fn check(rule: &Fairness, groups: &[Group], limit: Limit, outside: f64) -> Check
         kind: "fairness".into(),
         rule: format!("{measure} by {}: {} {}{bound}", rule.by, limit.name(), number(limit.size())),
         metric: measure.to_owned(),
+        rows: Some(groups.iter().map(|group| group.rows).sum()),
         candidate: pair.map(|pair| pair.apart),
         value: pair.map(|pair| pair.apart),
         low: pair.and_then(|pair| finite(pair.interval()[0])),

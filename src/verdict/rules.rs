@@ -136,6 +136,7 @@ impl Question<'_> {
             rule,
             scope: self.scope.name.clone(),
             metric: self.rule.metric.clone(),
+            rows: (!self.policy.logged.contains_key(&self.rule.metric)).then_some(self.scope.rows),
             candidate: self.candidate(),
             champion: self.champion(),
             limit: Some(limit).filter(|limit| limit.is_finite()),

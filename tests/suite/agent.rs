@@ -299,8 +299,15 @@ impl Job<'_> {
             None => assert!(step.get("checkout").is_some(), "{step}"),
             Some("UsePythonVersion@0") => {}
             Some("PublishTestResults@2") => {
-                let file = step["inputs"]["testResultsFiles"].as_str().unwrap();
-                assert!(agent.home.join(file).is_file(), "{file}");
+                for file in step["inputs"]["testResultsFiles"].as_str().unwrap().lines() {
+                    let (folder, name) = file.trim().rsplit_once('/').unwrap();
+                    let (start, end) = name.split_once('*').unwrap_or((name, ""));
+                    let mut files = std::fs::read_dir(agent.home.join(folder)).unwrap();
+                    let is_it = |name: &str| name.starts_with(start) && name.ends_with(end);
+                    let found =
+                        files.any(|entry| is_it(&entry.unwrap().file_name().display().to_string()));
+                    assert!(found, "{file}");
+                }
             }
             Some(task) => return self.task(task, step, ran),
         }

@@ -33,6 +33,8 @@ pub(crate) struct World {
     pub(crate) tickets: Vec<Value>,
     /// Writes are answered and then lost.
     pub(crate) denies: bool,
+    /// Whose installation of an app the token is.
+    pub(crate) app: Option<String>,
     /// Work items are those of the Scrum process.
     pub(crate) scrum: bool,
     pub(crate) address: String,
@@ -135,6 +137,11 @@ pub(crate) fn github_answer(
     body: &Value,
     bytes: &[u8],
 ) -> Option<Response> {
+    if uri.path() == "/graphql" {
+        assert_eq!(body["query"], "query { viewer { login } }");
+        let login = world.app.as_ref()?;
+        return reply(&json!({ "data": { "viewer": { "login": login } } }));
+    }
     if uri.path() == "/oidc" {
         return reply(&json!({ "value": identity(world) }));
     }
@@ -226,7 +233,8 @@ pub(crate) fn github_answer(
         ("POST", ["issues", "7", "comments"]) => {
             let id = world.comments.len();
             let comment = json!({ "id": id, "html_url": format!("https://x.test/c{id}"),
-                "body": body["body"], "user": { "login": "github-actions[bot]" } });
+                "body": body["body"],
+                "user": { "login": world.app.as_deref().unwrap_or("github-actions[bot]") } });
             world.comments.push(comment.clone());
             created(&comment)
         }

@@ -223,6 +223,13 @@ async fn there_is_one_comment_whatever_others_write() {
     }
 }
 
+#[tokio::test]
+async fn an_app_finds_its_own_comment() {
+    let (address, world) = serve(github_answer).await;
+    world.lock().unwrap().app = Some("acme-ml[bot]".into());
+    comments(&forge("github", &address), &world).await;
+}
+
 async fn comments(forge: &Forge, world: &Shared) {
     {
         let mut world = world.lock().unwrap();

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{GitHub, refused};
 
@@ -51,10 +51,24 @@ impl GitHub {
         Ok(answer.map_err(|error| refused("comment on the merge request", WRITE, error))?.html_url)
     }
 
+    /// Whose name stands at what this token writes. That of an app is told by one of
+    /// GitHub's interfaces, that of a person by both.
+    async fn own_name(&self) -> String {
+        let who: Result<User, _> = self.api.get("/user", None::<&()>).await;
+        if let Ok(user) = who {
+            return user.login;
+        }
+        let asked = json!({ "query": "query { viewer { login } }" });
+        let told: Result<Value, _> = self.api.graphql(&asked).await;
+        let login = told.ok().and_then(|told| {
+            told.pointer("/viewer/login").and_then(Value::as_str).map(str::to_owned)
+        });
+        login.unwrap_or_else(|| WORKFLOW.to_owned())
+    }
+
     /// Anybody can write the mark: only what we wrote ourselves is changed.
     async fn own_comment(&self, request: u64, mark: &str) -> Result<Option<Comment>> {
-        let who: Result<User, _> = self.api.get("/user", None::<&()>).await;
-        let who = who.map_or_else(|_| WORKFLOW.to_owned(), |user| user.login);
+        let who = self.own_name().await;
         let route = self.route(&format!("issues/{request}/comments"));
         for page in 1..=100 {
             let query = [("per_page", "100".to_owned()), ("page", page.to_string())];
