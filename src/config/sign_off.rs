@@ -15,7 +15,8 @@ pub struct SignOff {
     /// workspace's users.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub approvers: Vec<String>,
-    /// Who started the run, or wrote what it runs, does not count.
+    /// Who started the run, registered the version, or (by `github` and `azure`) wrote
+    /// the commit that it runs or opened its merge request, does not count.
     #[serde(default = "yes")]
     pub not_author: bool,
     /// Older approvals do not count, where their age is told.

@@ -182,6 +182,14 @@ impl Forge {
         }
     }
 
+    /// Who wrote a commit, or the merge request that became it.
+    pub async fn authors(&self, commit: &str) -> Result<Vec<String>> {
+        match self {
+            Self::GitHub(github) => github.authors(commit).await,
+            Self::Azure(azure) => azure.authors(commit).await,
+        }
+    }
+
     /// What the host asks before a job runs in an environment; none where it is not
     /// there.
     ///

@@ -118,8 +118,25 @@ async fn checked(ctx: &Ctx, request: &Request, path: &Path, max_age_days: f64) -
         destination: request.copy.as_ref().map(|copy| &copy.to),
         policy: request.policy.as_ref(),
     };
-    check::evidence(&evidence, &now)?;
+    if let Err(fault) = check::evidence(&evidence, &now) {
+        // A refusal stays one where it cannot be written down.
+        if let Err(error) = refused(ctx, request, &evidence, &fault.to_string()).await {
+            ctx.host.progress(&format!("the refusal was not recorded: {error:#}"));
+        }
+        return Err(fault.into());
+    }
     Ok(evidence)
+}
+
+/// Writes down that something was not promoted, and why.
+async fn refused(ctx: &Ctx, request: &Request, evidence: &Evidence, why: &str) -> Result<()> {
+    let said = Approval {
+        who: ctx.context.actor.clone(),
+        at: None,
+        comment: why.to_owned(),
+        source: ctx.context.host.to_owned(),
+    };
+    sign_off::keep(ctx, evidence, request.record.as_ref(), "refusal", &[said]).await
 }
 
 async fn approve(
@@ -157,13 +174,7 @@ async fn promote(ctx: &Ctx, request: &Request, asked: &Promote) -> Result<Outcom
     report.fact("evidence", evidence.digest.chars().take(12).collect::<String>());
     report.fact("digest", statement.candidate.digest.short());
     if let Some((verdict, reason)) = refusal(ctx, request, asked, &evidence, &mut report).await? {
-        let said = Approval {
-            who: ctx.context.actor.clone(),
-            at: None,
-            comment: reason.clone(),
-            source: ctx.context.host.to_owned(),
-        };
-        sign_off::keep(ctx, &evidence, request.record.as_ref(), "refusal", &[said]).await?;
+        refused(ctx, request, &evidence, &reason).await?;
         report.findings.push(Finding::new(Severity::Error, "promote/refused", reason.clone()));
         return Ok(Outcome::new(report.concluded(verdict, reason)));
     }

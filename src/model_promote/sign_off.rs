@@ -33,7 +33,13 @@ pub(super) async fn signed(
         statement.actor.clone(),
         trained_by.and_then(|info| info.created_by),
     ];
-    let authors: Vec<String> = authors.into_iter().flatten().collect();
+    let mut authors: Vec<String> = authors.into_iter().flatten().collect();
+    let of_host = matches!(policy.from, ApprovalSource::Github | ApprovalSource::Azure);
+    if let Some(commit) = statement.commit.as_deref().filter(|_| of_host && policy.not_author) {
+        let forge = Forge::new(&ctx.context, &ctx.env, &ctx.masker())?;
+        let wrote = forge.authors(commit).await;
+        authors.extend(wrote.context("who wrote the change is not known")?);
+    }
     Ok(sign_off::count(policy, approvals, &authors, clock::now()))
 }
 

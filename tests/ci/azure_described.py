@@ -22,6 +22,7 @@ TICKET = "/_apis/wit/workitems"
 THREADS = f"{OF_GIT}/pullRequests/[0-9]+/threads"
 # Method, path, the models' module, what is sent, what is answered.
 CALLS = [
+    ("GET", f"{OF_GIT}/commits/[^/]+", git, None, "GitCommit"),
     ("GET", f"{OF_GIT}/commits/[^/]+/statuses", git, None, "list[GitStatus]"),
     ("POST", f"{OF_GIT}/commits/[^/]+/statuses", git, "GitStatus", "GitStatus"),
     ("GET", f"{OF_GIT}/pullRequests/[0-9]+/statuses", git, None, "list[GitPullRequestStatus]"),

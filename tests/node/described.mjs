@@ -16,6 +16,7 @@ const USED = [
   '/actions/runs/{run_id}/approvals',
   '/actions/workflows/{workflow_id}/dispatches',
   '/commits/{commit_sha}/pulls',
+  '/commits/{ref}',
   '/commits/{ref}/check-runs',
   '/commits/{ref}/status',
   '/environments/{environment_name}',

@@ -159,10 +159,13 @@ pub(crate) fn github_answer(
             let shown = own.map(|status| without(status, "sha"));
             reply(&json!({ "statuses": shown.collect::<Vec<_>>() }))
         }
+        ("GET", ["commits", sha]) => reply(&json!({ "sha": sha, "author": { "login": "dev" },
+            "committer": { "login": "web-flow" }, "commit": { "author": { "email": "dev@x" } } })),
         ("GET", ["commits", _, "check-runs"]) => reply(&json!({ "check_runs": [] })),
         ("GET", ["commits", "merged", "pulls"]) => reply(&json!([
             { "merge_commit_sha": "other", "merged_at": "2026-01-01T00:00:00Z", "head": { "sha": "wrong" } },
-            { "merge_commit_sha": "merged", "merged_at": "2026-01-01T00:00:00Z", "head": { "sha": "head" } },
+            { "merge_commit_sha": "merged", "merged_at": "2026-01-01T00:00:00Z", "head": { "sha": "head" },
+              "user": { "login": "eve" } },
         ])),
         ("GET", ["commits", _, "pulls"]) => reply(&json!([])),
         ("POST", ["statuses", sha]) => {
@@ -356,6 +359,8 @@ pub(crate) fn azure_answer(
             assert_eq!(asked("latestOnly").as_deref(), Some("true"));
             azure_statuses(world, sha)
         }
+        ("GET", ["commits", sha]) => reply(&json!({ "commitId": sha,
+            "author": { "name": "Dev", "email": "dev@x", "date": "2026-01-01T00:00:00Z" } })),
         ("POST", ["commits", on, "statuses"]) | ("POST", ["pullRequests", on, "statuses"]) => {
             let mut status = body.clone();
             status["on"] = json!(on);
@@ -368,7 +373,8 @@ pub(crate) fn azure_answer(
         }
         ("POST", ["pullrequestquery"]) => {
             let commit = body["queries"][0]["items"][0].as_str()?;
-            let pull = json!({ "pullRequestId": 7, "status": "completed" });
+            let pull = json!({ "pullRequestId": 7, "status": "completed",
+                "createdBy": { "uniqueName": "eve@x" } });
             reply(&json!({ "results": [{ commit: [pull] }] }))
         }
         ("GET", ["pullRequests", on, "statuses"]) => azure_statuses(world, on),

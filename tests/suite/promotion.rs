@@ -438,6 +438,97 @@ async fn a_killed_promotion_is_finished_or_undone_by_the_next_one() {
     assert_eq!(world.count("phase = 'outcome' AND to_version = 2").await, 1);
 }
 
+/// Of these requests, every so many is where the mover is killed.
+fn stride() -> usize {
+    #[expect(clippy::disallowed_methods, reason = "a switch of this test alone")]
+    let asked = std::env::var("LAKEGATE_KILL_STRIDE");
+    asked.ok().map_or(11, |text| text.parse().unwrap())
+}
+
+impl World {
+    async fn fault(&self, rule: Option<serde_json::Value>) {
+        let http = reqwest::Client::new();
+        let at = format!("{}/__lakegate/faults", self.served.host);
+        let call = match rule {
+            Some(rule) => http.post(at).json(&rule),
+            None => http.delete(at),
+        };
+        let set = call.bearer_auth(&self.served.token).send().await.unwrap();
+        assert!(set.status().is_success(), "{}", set.text().await.unwrap());
+    }
+
+    /// Kills a command where it hangs, at a request; or tells that it came to its end.
+    async fn killed(&self, arguments: &[&str], at: usize, when: &str) -> bool {
+        let rule = json!({ "path": "/api/*", "when": when, "offset": at, "latency_ms": 60_000 });
+        self.fault(Some(rule)).await;
+        let mut command = self.command(arguments);
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let mut is_over = false;
+        for _ in 0..30 {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            is_over = child.try_wait().unwrap().is_some();
+            if is_over {
+                break;
+            }
+        }
+        if !is_over {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+        self.fault(None).await;
+        !is_over
+    }
+}
+
+/// Killed before and after its requests, a move or a rollback comes to its end when it
+/// is asked for again, once.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_move_that_is_killed_anywhere_converges() {
+    let world = World::with(2).await;
+    assert_eq!(world.promote(1, None).await.0, 0);
+    let (mut at, mut kills, mut moves) = (0, 0, 1);
+    loop {
+        let mut any = false;
+        for when in ["before", "after"] {
+            let evidence = world.evidence_of(2, Some(1), 0.8 + f64::from(moves) / 1e4).await;
+            let promote = ["model-promote", "--evidence", evidence.to_str().unwrap()];
+            let back = ["model-promote", "rollback", "--from=2", "--reason=worse"];
+            for (arguments, champion) in [(&promote[..], 2), (&back[..], 1)] {
+                let was_killed = world.killed(arguments, at, when).await;
+                kills += i32::from(was_killed);
+                any |= was_killed;
+                moves += 1;
+                let (code, said) = world.run(arguments);
+                assert_eq!(code, 0, "{arguments:?} killed {when} request {at}: {said}");
+                assert_eq!(world.alias("champion").await, Some(champion), "{when} {at}");
+                let effects = world.count("phase = 'outcome'").await;
+                assert_eq!(effects, moves as u64, "{arguments:?} {when} {at}");
+                let open = world.count("phase = 'intent'").await;
+                assert_eq!(open, world.count("phase <> 'intent'").await, "{when} {at}");
+            }
+        }
+        if !any {
+            break;
+        }
+        at += stride();
+    }
+    assert!(kills > 4, "{kills}");
+}
+
+/// What is not promoted is written down, also where the evidence does not stand.
+#[tokio::test(flavor = "multi_thread")]
+async fn evidence_that_does_not_stand_leaves_a_refusal() {
+    let world = World::with(1).await;
+    let evidence = world.evidence(1, None).await;
+    let path = "/Models/main/default/model/1/MLmodel";
+    world.served.client().file_write(path, "flavors: other".into()).await.unwrap();
+    let (code, said) = world.run(&["model-promote", "--evidence", evidence.to_str().unwrap()]);
+    assert_eq!(code, 7, "{said}");
+    let rows = world.served.sql("SELECT kind, reason FROM main.default.sign_offs").await;
+    assert_eq!(rows.len(), 1, "{rows:?}");
+    assert_eq!(rows[0][0].as_deref(), Some("refusal"));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn drift_rolls_a_model_back_once_per_window() {
     let world = World::with(3).await;

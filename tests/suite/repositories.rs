@@ -77,6 +77,7 @@ async fn calls_and_answers_are_those_of_githubs_own_description() {
     tickets(&forge, &world).await;
     anew();
     reviews(&forge).await;
+    forge.authors("merged").await.unwrap();
     let dir = tempfile::tempdir().unwrap();
     anew();
     release(&forge, &world, dir.path()).await;
@@ -119,6 +120,7 @@ async fn calls_and_answers_are_those_of_microsofts_own_client() {
     tickets(&forge, &world).await;
     anew();
     forge.gate("prod").await.unwrap();
+    forge.authors("merged").await.unwrap();
     anew();
     assert_eq!(differences(&seen), "");
 
@@ -191,6 +193,14 @@ async fn an_annotated_tag_names_its_commit() {
         assert!(error.to_string().contains(&format!("is commit {A} already")), "{error}");
         assert!(world.lock().unwrap().calls.iter().all(|call| call.starts_with("GET")));
     }
+}
+
+#[tokio::test]
+async fn whoever_wrote_a_change_or_asked_for_its_merge_is_known() {
+    let [(github, _), (azure, _)] = both().await;
+    let names = github.authors("merged").await.unwrap();
+    assert_eq!(names, ["dev", "web-flow", "eve", "dev@x"]);
+    assert_eq!(azure.authors("merged").await.unwrap(), ["dev@x", "eve@x"]);
 }
 
 #[tokio::test]

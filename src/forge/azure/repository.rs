@@ -36,19 +36,35 @@ impl Azure {
         if let Some(found) = newest(&found["value"], name) {
             return Ok(Some(found));
         }
-        let query = json!({ "queries": [{ "type": "lastMergeCommit", "items": [commit] }] });
-        let url = self.git(&["pullrequestquery"])?;
-        let found: Result<Value, _> = self.call(Class::Read, Method::POST, url, JSON, &query).await;
-        let found = found.map_err(|error| told("look for the merge request", &error))?;
-        let pulls = found["results"].as_array().into_iter().flatten();
-        let pulls = pulls.filter_map(|result| result[commit].as_array()).flatten();
-        for pull in pulls.filter(|pull| pull["status"] == "completed") {
+        for pull in self.became(commit).await? {
             let Some(id) = pull["pullRequestId"].as_u64() else { continue };
             let url = self.git(&["pullRequests", &id.to_string(), "statuses"])?;
             let found = self.read(url, "read the merge request's statuses").await?;
             return Ok(newest(&found["value"], name));
         }
         Ok(None)
+    }
+
+    /// The merge requests that became a commit.
+    async fn became(&self, commit: &str) -> Result<Vec<Value>> {
+        let query = json!({ "queries": [{ "type": "lastMergeCommit", "items": [commit] }] });
+        let url = self.git(&["pullrequestquery"])?;
+        let found: Result<Value, _> = self.call(Class::Read, Method::POST, url, JSON, &query).await;
+        let found = found.map_err(|error| told("look for the merge request", &error))?;
+        let pulls = found["results"].as_array().into_iter().flatten();
+        let pulls = pulls.filter_map(|result| result[commit].as_array()).flatten();
+        Ok(pulls.filter(|pull| pull["status"] == "completed").cloned().collect())
+    }
+
+    /// By the addresses in the commit, and the names of those who opened its merge
+    /// request.
+    pub(in crate::forge) async fn authors(&self, commit: &str) -> Result<Vec<String>> {
+        let found = self.read(self.git(&["commits", commit])?, "read the commit").await?;
+        let written = ["author", "committer"].map(|role| found[role]["email"].clone());
+        let pulls = self.became(commit).await?;
+        let opened = pulls.iter().map(|pull| pull["createdBy"]["uniqueName"].clone());
+        let names = written.into_iter().chain(opened);
+        Ok(names.filter_map(|name| name.as_str().map(str::to_owned)).collect())
     }
 
     pub(in crate::forge) async fn is_over(&self, run: &str) -> Result<bool> {

@@ -1,5 +1,6 @@
 //! GitHub: issues, workflows, and what concerns commits.
 
+mod authors;
 mod comment;
 mod release;
 mod status;
