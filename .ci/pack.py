@@ -1,7 +1,8 @@
 """Packs released programs: pack.py FOLDER TARGET OUT
 
-The archive of a platform holds every program of FOLDER and the licences, and is
-the same for the same bytes wherever and whenever it is made. Prints its path.
+Each program of FOLDER has an archive of its own, so that a step fetches what it runs
+and no more. With the licences in it, it is the same for the same bytes wherever and
+whenever it is made. Prints the paths.
 """
 
 import gzip
@@ -31,18 +32,22 @@ def entry(name, data, mode):
     return info, io.BytesIO(data)
 
 
+def pack(path, name, program):
+    with path.open("wb") as file, gzip.GzipFile("", "wb", 9, file, mtime=0) as packed:
+        with tarfile.open(fileobj=packed, mode="w", format=tarfile.USTAR_FORMAT) as archive:
+            for text in TEXTS:
+                archive.addfile(*entry(text, (ROOT / text).read_bytes(), 0o644))
+            archive.addfile(*entry(name, program.read_bytes(), 0o755))
+
+
 def main():
     folder, target, out = pathlib.Path(sys.argv[1]), sys.argv[2], pathlib.Path(sys.argv[3])
     version, names = programs(folder, ".exe" if "windows" in target else "")
     out.mkdir(parents=True, exist_ok=True)
-    path = out / f"lakegate-{version}-{target}.tar.gz"
-    with path.open("wb") as file, gzip.GzipFile("", "wb", 9, file, mtime=0) as packed:
-        with tarfile.open(fileobj=packed, mode="w", format=tarfile.USTAR_FORMAT) as archive:
-            for name in TEXTS:
-                archive.addfile(*entry(name, (ROOT / name).read_bytes(), 0o644))
-            for name in names:
-                archive.addfile(*entry(name, (folder / name).read_bytes(), 0o755))
-    print(path)
+    for name in names:
+        path = out / f"{name.removesuffix('.exe')}-{version}-{target}.tar.gz"
+        pack(path, name, folder / name)
+        print(path)
 
 
 if __name__ == "__main__":

@@ -59,10 +59,10 @@ lakegate_program() {
   done
 
   platform="$(lakegate_platform)" || exit 2
-  archive="lakegate-$LAKEGATE_VERSION-$platform.tar.gz"
+  archive="$name-$LAKEGATE_VERSION-$platform.tar.gz"
   expected="$(awk -v name="$archive" '$2 == name { print $1 }' "$here/checksums.txt")"
   [ -n "$expected" ] ||
-    lakegate_fail "this commit has no released binary for $platform: take the SHA of a release, or give binary-path"
+    lakegate_fail "this commit has no released $name for $platform: take the SHA of a release, or give binary-path"
   # A job's own folder is believed; what other jobs may have written to is not.
   place="${RUNNER_TEMP:-$(mktemp -d)}/lakegate-$LAKEGATE_VERSION-$expected"
   if [ ! -x "$place/$name$ending" ]; then

@@ -6,14 +6,15 @@ here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 # shellcheck source=actions/install.sh
 source "$here/install.sh"
 
-folder=""
+folder="${RUNNER_TEMP:-$(mktemp -d)}/lakegate-commands"
+mkdir -p "$folder"
 for command in ${LAKEGATE_COMMANDS:-$LAKEGATE_ALL_COMMANDS}; do
   case " $LAKEGATE_ALL_COMMANDS " in
     *" $command "*) ;;
     *) lakegate_fail "commands: there is no '$command' among $LAKEGATE_ALL_COMMANDS" ;;
   esac
   program="$(lakegate_program "lakegate-$command")"
-  folder="$(dirname "$program")"
+  cp -f "$program" "$folder/"
 done
 # On Windows, other shells do not know the paths of this one.
 if command -v cygpath >/dev/null; then folder="$(cygpath -w "$folder")"; fi

@@ -56,7 +56,7 @@ def suite(place, binary):
     home, mirror = place / "suite", place / "mirror"
     mirror.mkdir()
     shutil.copytree(ROOT / "actions", home / "actions")
-    archive = mirror / f"lakegate-{version}-{platform.machine()}-unknown-linux-musl.tar.gz"
+    archive = mirror / f"lakegate-job-run-{version}-{platform.machine()}-unknown-linux-musl.tar.gz"
     with tarfile.open(archive, "w:gz", compresslevel=9) as packed:
         packed.add(binary, "lakegate-job-run")
     digest = hashlib.sha256(archive.read_bytes()).hexdigest()

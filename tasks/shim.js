@@ -96,13 +96,13 @@ function fetchArchive(archive, expected, file, version) {
   }
 }
 
-// The folder with the released binaries. What other jobs may have written to is
-// proved anew; only this job's own folder is believed.
-function released(version) {
-  const archive = `lakegate-${version}-${platform()}.tar.gz`;
+// The folder with a released binary. What other jobs may have written to is proved
+// anew; only this job's own folder is believed.
+function released(name, version) {
+  const archive = `${name}-${version}-${platform()}.tar.gz`;
   const sums = fs.readFileSync(path.join(__dirname, 'checksums.txt'), 'utf8').split('\n');
   const line = sums.find((known) => known.endsWith(`  ${archive}`));
-  if (!line) fail(`this task knows no binary for ${platform()}: give its path as binaryPath`);
+  if (!line) fail(`this task knows no released ${name} for ${platform()}: give its path as binaryPath`);
   const expected = line.split(' ')[0];
   const temporary = process.env.AGENT_TEMPDIRECTORY || os.tmpdir();
   const place = path.join(temporary, `lakegate-${version}-${expected}`);
@@ -141,7 +141,7 @@ function program(name, version) {
     if (!fs.existsSync(file)) fail(`binaryPath: '${file}' is not there`);
     return file;
   }
-  const file = path.join(released(version), `${name}${ENDING}`);
+  const file = path.join(released(name, version), `${name}${ENDING}`);
   if (!fs.existsSync(file)) fail(`the released archive holds no ${name}`);
   // A package keeps no file modes, and an archive may have been made without.
   if (ENDING === '') fs.chmodSync(file, 0o755);

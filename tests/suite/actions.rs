@@ -210,7 +210,7 @@ fn install(at: &Path, sums: &str, variables: &[(&str, &str)]) -> Output {
 /// and the file that its program makes when it runs.
 fn archive(at: &Path) -> (String, String, PathBuf) {
     let platform = format!("{}-unknown-linux-musl", std::env::consts::ARCH);
-    let name = format!("lakegate-{}-{platform}.tar.gz", env!("CARGO_PKG_VERSION"));
+    let name = format!("lakegate-job-run-{}-{platform}.tar.gz", env!("CARGO_PKG_VERSION"));
     std::fs::create_dir_all(at.join("mirror/in")).unwrap();
     let mark = at.join("was-run");
     std::fs::write(
@@ -265,7 +265,7 @@ fn nothing_is_run_that_is_not_the_released_binary() {
         assert!(said.contains("::error title=lakegate::") && said.contains(words), "{said}");
         assert!(!at.join("tools").exists(), "something was kept");
     };
-    refused("# none yet\n", &[("LAKEGATE_MIRROR", &mirror)], "no released binary");
+    refused("# none yet\n", &[("LAKEGATE_MIRROR", &mirror)], "has no released lakegate-job-run");
     let wrong = format!("{}  {name}\n", "0".repeat(64));
     refused(&wrong, &[("LAKEGATE_MIRROR", &mirror)], "nothing was run");
     refused(&sums, &[("LAKEGATE_MIRROR", "/nowhere")], "holds no");
@@ -354,7 +354,7 @@ fn a_task_runs_the_released_binary_and_no_other() {
         assert!(said.contains(words), "{said}");
         assert!(!mark.exists());
     };
-    refused("# none yet\n", "mirror", "knows no binary");
+    refused("# none yet\n", "mirror", "knows no released lakegate-job-run");
     refused(&format!("{}  {name}\n", "0".repeat(64)), "mirror", "nothing was run");
     refused(&sums, "nowhere", "holds no");
     refused(&sums, "ftp://x.test", "no https address");

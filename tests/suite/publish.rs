@@ -83,7 +83,7 @@ fn a_release_is_packed_tagged_fetched_and_run() {
     // Built elsewhere, at another time, it is the same archive.
     let again = pack(&home, &programs(&at.join("elsewhere"), ""), TARGETS[0], "again");
     assert!(again.status.success());
-    let name = format!("lakegate-{version}-{}.tar.gz", TARGETS[0]);
+    let name = format!("lakegate-job-run-{version}-{}.tar.gz", TARGETS[0]);
     let bytes = |folder: &str| std::fs::read(home.join(folder).join(&name)).unwrap();
     assert!(bytes("out") == bytes("again"));
     let bare = at.join("bare");
@@ -92,7 +92,8 @@ fn a_release_is_packed_tagged_fetched_and_run() {
     assert!(!lacking.status.success() && text(&lacking.stderr).contains("lakegate-job-run"));
 
     // An action would fetch what is not there.
-    let held = home.join("out").join(format!("lakegate-{version}-{}.tar.gz", TARGETS[3]));
+    let held =
+        home.join("out").join(format!("lakegate-model-gate-{version}-{}.tar.gz", TARGETS[3]));
     std::fs::rename(&held, at.join("held")).unwrap();
     let refused = run(&home, ".ci/tag", &["out"], &path);
     assert_eq!(refused.status.code(), Some(2));
@@ -164,7 +165,7 @@ fn a_workflow_gets_it(at: &Path, home: &Path, tag: &str) {
 /// Published when every file is there, with the words of this version alone.
 fn it_is_published(at: &Path, home: &Path) {
     let path = std::env::var("PATH").unwrap();
-    let name = format!("lakegate-{}-{}.tar.gz", env!("CARGO_PKG_VERSION"), TARGETS[0]);
+    let name = format!("lakegate-job-run-{}-{}.tar.gz", env!("CARGO_PKG_VERSION"), TARGETS[0]);
     let tools = at.join("bin");
     std::fs::create_dir_all(&tools).unwrap();
     let told = at.join("told");
