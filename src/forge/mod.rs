@@ -242,6 +242,15 @@ impl Forge {
         }
     }
 
+    /// Where the published release of a tag can be seen; nothing where there is none, or
+    /// the host keeps none.
+    pub async fn released(&self, tag: &str) -> Result<Option<String>> {
+        match self {
+            Self::GitHub(github) => github.released(tag).await,
+            Self::Azure(_) => Ok(None),
+        }
+    }
+
     /// Puts the files of a published release into a folder.
     ///
     /// # Errors

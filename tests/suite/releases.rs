@@ -326,3 +326,36 @@ async fn a_status_about_other_files_is_no_test() {
         assert_eq!(code, 0, "{said}");
     }
 }
+
+/// The workflow may be started again, also by another run that says other things of
+/// itself: what is published is the release.
+#[tokio::test(flavor = "multi_thread")]
+async fn another_run_finds_the_release_that_is_published() {
+    let dir = tempfile::tempdir().unwrap();
+    let home = repository(dir.path());
+    let (address, world) = serve(github_answer).await;
+    let run = |number: &str| {
+        let mut command = release(&home, &["build", "--publish=host", "--json"]);
+        command.env("GITHUB_ACTIONS", "true").env("GITHUB_REPOSITORY", "acme/flights");
+        command.env("GITHUB_TOKEN", "t").env("GITHUB_API_URL", &address);
+        command.env("GITHUB_SERVER_URL", "https://github.test").env("GITHUB_RUN_ID", number);
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        serde_json::from_slice::<Value>(&output.stdout).unwrap()
+    };
+    let first = run("7");
+    let writes = || {
+        let world = world.lock().unwrap();
+        world.calls.iter().filter(|call| !call.starts_with("GET")).count()
+    };
+    let made = writes();
+    assert!(made > 0);
+    let again = run("8");
+    assert_eq!(writes(), made, "something was written twice");
+    for name in ["version", "tag", "commit", "manifest-digest", "released", "release"] {
+        assert_eq!(first["outputs"][name], again["outputs"][name], "{name}");
+    }
+    let (code, said) =
+        refused(&mut release(&home, &["verify", first["outputs"]["release"].as_str().unwrap()]));
+    assert_eq!(code, 0, "{said}");
+}

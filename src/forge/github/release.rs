@@ -143,17 +143,27 @@ impl GitHub {
         Ok(shown.map_err(|error| refused("publish the release", WRITE, error))?.html_url)
     }
 
-    /// Puts the files of a published release into a folder.
-    pub(in crate::forge) async fn take_release(&self, tag: &str, into: &Path) -> Result<()> {
+    async fn published(&self, tag: &str) -> Result<Option<Release>> {
         let route = self.route(&format!("releases/tags/{tag}"));
         let found: Result<Release, _> = self.api.get(route, None::<&()>).await;
-        let release = match found {
-            Ok(release) => release,
+        match found {
+            Ok(release) => Ok(Some(release)),
             Err(octocrab::Error::GitHub { source, .. }) if source.status_code.as_u16() == 404 => {
-                let message = format!("`{}` has no published release `{tag}`", self.repository);
-                return Err(Fault::usage(message).hint("name its tag, or its folder").into());
+                Ok(None)
             }
-            Err(error) => return Err(refused("read the release", "contents: read", error)),
+            Err(error) => Err(refused("read the release", "contents: read", error)),
+        }
+    }
+
+    pub(in crate::forge) async fn released(&self, tag: &str) -> Result<Option<String>> {
+        Ok(self.published(tag).await?.map(|release| release.html_url))
+    }
+
+    /// Puts the files of a published release into a folder.
+    pub(in crate::forge) async fn take_release(&self, tag: &str, into: &Path) -> Result<()> {
+        let Some(release) = self.published(tag).await? else {
+            let message = format!("`{}` has no published release `{tag}`", self.repository);
+            return Err(Fault::usage(message).hint("name its tag, or its folder").into());
         };
         let client = https::client()?;
         for asset in &release.assets {
