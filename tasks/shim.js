@@ -148,6 +148,34 @@ function program(name, version) {
   return file;
 }
 
+// How many letters have to change.
+function distance(one, other) {
+  let row = [...Array(other.length + 1).keys()];
+  for (let i = 1; i <= one.length; i += 1) {
+    const next = [i];
+    for (let j = 1; j <= other.length; j += 1) {
+      const same = one[i - 1] === other[j - 1] ? 0 : 1;
+      next.push(Math.min(row[j] + 1, next[j - 1] + 1, row[j - 1] + same));
+    }
+    row = next;
+  }
+  return row[other.length];
+}
+
+// A slip in an input's name would leave its default in force, and nobody told.
+function refuseUnknown(inputs) {
+  const own = ['binaryPath', 'mirror', 'workingDirectory', 'serviceConnection'];
+  const known = [...Object.keys(inputs), ...own];
+  for (const variable of Object.keys(process.env)) {
+    const name = variable.replace(/^INPUT_/, '');
+    const same = (input) => input.toUpperCase() === name;
+    if (name === variable || known.some(same) || given(name) === undefined) continue;
+    const near = known.find((input) => distance(input.toUpperCase(), name) <= 2);
+    const hint = near ? `: did you mean '${near}'?` : '';
+    fail(`the task has no input '${name.toLowerCase()}'${hint}`);
+  }
+}
+
 function environment(inputs, flags) {
   const env = {};
   for (const [name, value] of Object.entries(process.env)) {
@@ -184,6 +212,7 @@ function main() {
   const { command, version, inputs, flags } = JSON.parse(
     fs.readFileSync(path.join(__dirname, 'inputs.json'), 'utf8'),
   );
+  refuseUnknown(inputs);
   const cwd =
     given('workingDirectory') || process.env.LAKEGATE_WORKING_DIRECTORY || process.cwd();
   if (!fs.existsSync(cwd)) fail(`workingDirectory: '${cwd}' is not there`);

@@ -120,6 +120,37 @@ pub async fn run(ctx: Ctx, request: Request) -> Result<Outcome> {
     outcome(report, &decision, &chosen, &reaction)
 }
 
+/// What there is to say about sides that share their rows.
+///
+/// # Errors
+/// When both are the same rows: no difference would mean anything.
+fn same_rows(policy: &Drift, baseline: &Opened, current: &Opened) -> Result<Option<Change>, Fault> {
+    let told = |what: String| Change {
+        column: "baseline".into(),
+        what,
+        breaks: false,
+        rule: "drift/sides",
+    };
+    if policy.baseline != policy.current {
+        return Ok(None);
+    }
+    if baseline.identity == current.identity && policy.windows.is_none() {
+        let message = format!("baseline and current are the same rows: {}", current.identity);
+        return Err(Fault::usage(message)
+            .hint("tell them apart by `baseline_where` and `current_where`, or by versions"));
+    }
+    if let (Some(then), Some(now)) = (baseline.version, current.version)
+        && then > now
+    {
+        let what = format!("is version {then}, newer than version {now} that is held against it");
+        return Ok(Some(told(what)));
+    }
+    let is_part = policy.baseline_where.is_none()
+        && policy.current_where.is_some()
+        && baseline.version == current.version;
+    Ok(is_part.then(|| told("holds the current rows, too: a drift of them is told weaker".into())))
+}
+
 /// The newest window that was compared, of the rows that the policy looks at.
 fn newest_window(policy: &Drift, scopes: &[Scoped]) -> Option<String> {
     let of = |scoped: &Scoped| match &scoped.scope {
@@ -159,7 +190,12 @@ async fn at_rows(ctx: &Ctx, request: &Request) -> Result<Looked> {
         return Err(fault.into());
     }
     let (mut chosen, scopes) = match &baseline {
-        Some(baseline) if request.drift => compare(ctx, request, baseline, &current).await?,
+        Some(baseline) if request.drift => {
+            let told = same_rows(policy, baseline, &current)?;
+            let (mut chosen, scopes) = compare(ctx, request, baseline, &current).await?;
+            chosen.changes.extend(told);
+            (chosen, scopes)
+        }
         _ => {
             ctx.host.progress(&format!("check the rules of quality on {}", policy.current));
             let rows = sides::rows(ctx, baseline.as_ref(), &current).await?;

@@ -179,7 +179,13 @@ fn golden_categorical_statistics_of_scipy() {
 
 /// What the golden values were made with.
 fn settings() -> Settings {
-    Settings { beta: 2.0, top: 0.3, costs: [1.0, 5.0], quantile: 0.9, ..Settings::default() }
+    Settings {
+        beta: 2.0,
+        top: 0.3,
+        costs: [[0.0, 1.0], [5.0, 0.0]],
+        quantile: 0.9,
+        ..Settings::default()
+    }
 }
 
 #[test]

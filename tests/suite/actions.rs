@@ -433,6 +433,12 @@ fn a_task_hands_inputs_over_and_results_back() {
     ];
     let commands = run("unit", &told);
     assert!(has(&commands, "task.complete result=Failed", "the verdict is a fail"), "{commands:?}");
+    for (name, words) in [("INPUT_FAILOM", "did you mean 'failOn'?"), ("INPUT_XY", "no input 'xy'")]
+    {
+        let commands = run("unit", &[(name, "never")]);
+        assert_eq!(commands[1].0, "task.complete result=Failed");
+        assert!(commands[1].1.contains(words), "{commands:?}");
+    }
     let commands = run("unit", &[("INPUT_BINARYPATH", "/nowhere")]);
     assert!(has(&commands, "task.complete result=Failed", "is not there"), "{commands:?}");
     let forged = commands.iter().filter(|(head, _)| head.starts_with("task.complete")).count();

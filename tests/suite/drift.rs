@@ -350,10 +350,16 @@ fn nothing_passes_by_silence() {
     tried(&trial(", nulls: 5", 2, "between 0 and 1"));
     tried(&trial(", quality: [{column: x, min: 5, max: 1}]", 2, "can never hold"));
     let mut little = lakegate();
-    little.args(["drift-check", "--memory=1", "--baseline=a.csv", "--current=a.csv"]);
+    little.args(["drift-check", "--memory=1", "--baseline=a.csv", "--current=b.csv"]);
     let dir = tempfile::tempdir().unwrap();
     let many = csv("x,y", (0..100_000).map(|row| format!("{row},{}", row * 7)));
-    std::fs::write(dir.path().join("a.csv"), many).unwrap();
+    for name in ["a.csv", "b.csv"] {
+        std::fs::write(dir.path().join(name), &many).unwrap();
+    }
+    let mut same = lakegate();
+    same.args(["drift-check", "--baseline=a.csv", "--current=a.csv"]);
+    let (code, _, told) = check(&mut same, dir.path());
+    assert!(code == 2 && told.contains("are the same rows: a.csv"), "{told}");
     let (code, _, told) = check(&mut little, dir.path());
     assert!(code == 2 && told.contains("and 0.5 MB are allowed"), "{told}");
     let gone = csv("x,c", (0..1000).map(|row| format!("{},{}", row % 50, row % 2)));
@@ -462,7 +468,8 @@ async fn derived_columns_are_compared_wherever_the_data_lies() {
     assert_eq!(column(&result, "tags[]")["current"]["rows"], 6000);
     assert_eq!(column(&result, "body")["kind"], "presence");
     assert!(told.contains("address.city = Rome"), "{told}");
-    policy("main.default.then", "main.default.then", "");
+    served.sql("CREATE TABLE main.default.again AS SELECT * FROM main.default.then").await;
+    policy("main.default.then", "main.default.again", "");
     let (code, result, told) = run();
     assert_eq!((code, &result["state"]), (0, &Value::from("none")), "{told}");
     policy("main.default.then", "main.default.now", ", engine: warehouse");
@@ -567,10 +574,12 @@ async fn a_delta_folder_is_read_as_its_log_says() {
 async fn a_sample_is_the_same_one_each_time() {
     let dir = tempfile::tempdir().unwrap();
     let rows = csv("x", (0..20_000).map(|row| (row % 97).to_string()));
-    std::fs::write(dir.path().join("a.csv"), &rows).unwrap();
+    for name in ["a.csv", "b.csv"] {
+        std::fs::write(dir.path().join(name), &rows).unwrap();
+    }
     let run = |seed: u32, more: &str| {
         let policy = format!(
-            "drift: {{baseline: a.csv, current: a.csv, sample: {{share: 0.2, seed: {seed}}}{more}}}\n"
+            "drift: {{baseline: a.csv, current: b.csv, sample: {{share: 0.2, seed: {seed}}}{more}}}\n"
         );
         std::fs::write(dir.path().join("lakegate.yml"), policy).unwrap();
         check(lakegate().arg("drift-check"), dir.path())
@@ -589,8 +598,9 @@ async fn a_sample_is_the_same_one_each_time() {
     served
         .sql("CREATE TABLE main.default.t AS SELECT value AS x FROM generate_series(1, 900)")
         .await;
+    served.sql("CREATE TABLE main.default.u AS SELECT * FROM main.default.t").await;
     let policy =
-        "drift: {baseline: main.default.t, current: main.default.t, sample: {share: 0.5}}\n";
+        "drift: {baseline: main.default.t, current: main.default.u, sample: {share: 0.5}}\n";
     std::fs::write(dir.path().join("lakegate.yml"), policy).unwrap();
     let of_table = || check(served.command().arg("drift-check"), dir.path());
     let (_, first, told) = of_table();

@@ -29,12 +29,16 @@ impl Gate {
                 return Err(format!("`{name}` is {share}, it must lie between 0 and 1"));
             }
         }
-        let costs = [self.costs.false_alarm, self.costs.missed];
+        let costs = self.costs.matrix();
         if !(self.beta.is_finite() && self.beta > 0.0) {
             return Err(format!("`beta` is {}, it must be above 0", self.beta));
         }
-        if costs.iter().any(|cost| !cost.is_finite() || *cost < 0.0) {
-            return Err("`costs` must be finite and not negative".into());
+        if !costs.as_flattened().iter().all(|cost| cost.is_finite()) {
+            return Err("`costs` must be finite".into());
+        }
+        // Who mixes them up would be told that errors pay.
+        if costs[0][1] < costs[1][1] || costs[1][0] < costs[0][0] {
+            return Err("`costs`: an error costs no less than being right".into());
         }
         if self.stratify && (self.cluster.is_some() || self.problem != Problem::Binary) {
             return Err("`stratify` is for binary problems without clusters".into());

@@ -249,17 +249,34 @@ pub enum Better {
     Neither,
 }
 
-/// What an error costs, in any unit.
+/// What each kind of row costs, in any unit; what is gained is below zero.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Costs {
     pub false_alarm: f64,
     pub missed: f64,
+    /// A positive that was found.
+    #[serde(default, skip_serializing_if = "is_nothing")]
+    pub hit: f64,
+    /// A negative that was let pass.
+    #[serde(default, skip_serializing_if = "is_nothing")]
+    pub passed: f64,
+}
+
+fn is_nothing(cost: &f64) -> bool {
+    *cost == 0.0
+}
+
+impl Costs {
+    /// By what was said of a row, alarm first, and then by what it is.
+    fn matrix(&self) -> [[f64; 2]; 2] {
+        [[self.hit, self.false_alarm], [self.missed, self.passed]]
+    }
 }
 
 impl Default for Costs {
     fn default() -> Self {
-        Self { false_alarm: 1.0, missed: 1.0 }
+        Self { false_alarm: 1.0, missed: 1.0, hit: 0.0, passed: 0.0 }
     }
 }
 
@@ -310,7 +327,7 @@ impl Gate {
             },
             beta: self.beta,
             top: self.top,
-            costs: [self.costs.false_alarm, self.costs.missed],
+            costs: self.costs.matrix(),
             quantile: self.quantile,
             k: self.k,
         }

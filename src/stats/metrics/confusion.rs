@@ -183,8 +183,9 @@ impl Confusion {
             Metric::Mcc => self.mcc(),
             Metric::CohenKappa => self.kappa(),
             Metric::Cost => {
-                let [false_alarm, missed] = settings.costs;
-                (self.false_alarms * false_alarm + self.missed * missed) / rows
+                let [[hit, false_alarm], [missed, passed]] = settings.costs;
+                let right = self.hits * hit + self.passed * passed;
+                (self.false_alarms * false_alarm + self.missed * missed + right) / rows
             }
             _ => f64::NAN,
         }
@@ -227,6 +228,15 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    #[test]
+    fn what_is_gained_counts_against_what_is_lost() {
+        let confusion = Confusion::of([3, 2], [4, 6]);
+        let costs = [[-10.0, 1.0], [5.0, -0.5]];
+        let settings = Settings { costs, ..Settings::default() };
+        let expected = (3.0 * -10.0 + 2.0 + 5.0 - 4.0 * 0.5) / 10.0;
+        assert_eq!(confusion.metric(Metric::Cost, &settings), expected);
+    }
+
     proptest! {
         #[test]
         fn no_score_is_a_better_threshold_than_the_one_that_is_found(
@@ -240,7 +250,7 @@ mod tests {
             let scores: Vec<f64> = rows.iter().map(|row| f64::from(row.1) / 12.0).collect();
             let weights: Vec<f64> = rows.iter().map(|row| f64::from(row.2)).collect();
             let with = |threshold: f64| {
-                let settings = Settings { threshold, beta: 2.0, costs: [1.0, 5.0], ..Settings::default() };
+                let settings = Settings { threshold, beta: 2.0, costs: [[0.0, 1.0], [5.0, 0.0]], ..Settings::default() };
                 Predictions::new(labels.clone(), scores.clone(), settings).weighing(weights.clone())
             };
             let counted = |label: f64| labels.iter().zip(&weights).any(|(of, weight)| *of == label && *weight > 0.0);

@@ -35,14 +35,22 @@ pub struct Settings {
     pub top: f64,
     /// A number of places.
     pub k: u32,
-    /// Of a false alarm and of a missed positive.
-    pub costs: [f64; 2],
+    /// `[[hit, false alarm], [missed, passed]]`: of a row by what was said of it, and
+    /// what it is.
+    pub costs: [[f64; 2]; 2],
     pub quantile: f64,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { threshold: 0.5, beta: 1.0, top: 0.1, k: 10, costs: [1.0, 1.0], quantile: 0.5 }
+        Self {
+            threshold: 0.5,
+            beta: 1.0,
+            top: 0.1,
+            k: 10,
+            costs: [[0.0, 1.0], [1.0, 0.0]],
+            quantile: 0.5,
+        }
     }
 }
 
