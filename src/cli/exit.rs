@@ -48,7 +48,7 @@ pub(super) fn of_error(error: &anyhow::Error) -> u8 {
     for cause in error.chain() {
         if let Some(fault) = cause.downcast_ref::<Fault>() {
             return match fault.kind {
-                FaultKind::Usage => USAGE,
+                FaultKind::Usage | FaultKind::Data(_) => USAGE,
                 FaultKind::Conflict => CONFLICT,
                 FaultKind::Timeout => TIMEOUT,
                 FaultKind::Integrity => INTEGRITY,

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use arrow::array::{Array as _, ArrayRef, AsArray as _, Float64Array, RecordBatch, UInt32Array};
-use arrow::compute::{cast, concat_batches, filter_record_batch, not, take_record_batch};
-use arrow::datatypes::{DataType, Float64Type, Schema};
+use arrow::compute::{cast, concat_batches, filter_record_batch, max, not, take_record_batch};
+use arrow::datatypes::{DataType, Float64Type, Schema, TimeUnit, TimestampMillisecondType};
 use arrow::row::{OwnedRow, RowConverter, SortField};
 use arrow::util::display::array_value_to_string;
 use rayon::prelude::*;
@@ -14,7 +14,7 @@ use rayon::prelude::*;
 use crate::config::Gate;
 use crate::lake::{Expression, Predicate};
 use crate::names::ModelVersion;
-use crate::report::{Fault, FaultKind};
+use crate::report::Fault;
 
 /// Rows with the candidate's columns, and the same rows with the champion's.
 /// They are in the order of their keys, so that how they arrive changes nothing.
@@ -106,7 +106,7 @@ fn ordered(
             told(rows, key, *first as usize)?
         );
         let hint = "`gate.key` must name the columns that identify a row";
-        return Err(Fault::usage(message).hint(hint).into());
+        return Err(Fault::data("ambiguous", message).hint(hint).into());
     }
     // They are needed to find partners only.
     let kept = if kinds.is_some() { order.as_slice() } else { &[] };
@@ -125,11 +125,12 @@ fn unmatched(sides: [(&RecordBatch, &Vec<OwnedRow>); 2], key: &[String]) -> Resu
             Some(first) => format!("{} (such as {})", missing.len(), told(rows, key, *first)?),
         })
     };
-    let fault = Fault::usage(format!(
+    let message = format!(
         "{} rows of the candidate have no partner among the champion's, {} of the champion's none among the candidate's",
         alone(0)?,
         alone(1)?
-    ));
+    );
+    let fault = Fault::data("mismatch", message);
     Ok(fault.hint("both models must answer the same rows: evaluate them together, or leave rows out with --where"))
 }
 
@@ -145,11 +146,25 @@ pub(super) fn of_version(rows: &RecordBatch, name: &str, version: ModelVersion) 
                 format!("version {said}")
             };
             let message = format!("`{name}` says {said} in some rows, version {version} is judged");
-            let fault = Fault::new(FaultKind::Integrity, message);
+            let fault = Fault::data("mismatch", message);
             return Err(fault.hint("run the evaluation job for this version first").into());
         }
     }
     Ok(())
+}
+
+/// The newest of a column's times, in milliseconds since 1970. One without a zone is
+/// taken as UTC.
+pub(super) fn newest(rows: &RecordBatch, name: &str) -> Result<Option<i64>> {
+    let array = column(rows, name)?;
+    let kind = array.data_type();
+    if !(kind.is_temporal() || kind.is_string()) {
+        let message = format!("column `{name}` is of type {kind}, a time is needed");
+        return Err(Fault::usage(message).into());
+    }
+    let times = cast(&array, &DataType::Timestamp(TimeUnit::Millisecond, None));
+    let times = times.map_err(|error| Fault::usage(format!("column `{name}`: {error}")))?;
+    Ok(max(times.as_primitive::<TimestampMillisecondType>()))
 }
 
 fn told(rows: &RecordBatch, key: &[String], row: usize) -> Result<String> {
@@ -189,6 +204,7 @@ pub(super) fn columns(policy: &Gate, with_champion: bool) -> Result<[Vec<String>
         &policy.cluster,
         &policy.group,
         &policy.scale,
+        &policy.time,
     ];
     ours.extend(alone.into_iter().flatten().cloned());
     ours.extend(policy.candidate_version.clone());

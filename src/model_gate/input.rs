@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use anyhow::Result;
 
-use super::frame::Frame;
+use super::frame::{self, Frame};
 use super::parts::{Slice, numbered, parts, slices};
 use super::reader::{Reader, Who};
 use crate::config::{Choice, Gate, Problem};
@@ -17,6 +17,8 @@ use crate::stats::resample::Units;
 /// Both models' answers for the same rows.
 #[derive(Debug)]
 pub(super) struct Judged {
+    /// The newest of the rows' times, in milliseconds since 1970.
+    pub(super) newest: Option<i64>,
     pub(super) candidate: Model,
     pub(super) champion: Option<Model>,
     pub(super) rows: u64,
@@ -102,7 +104,7 @@ pub(super) fn judge(frame: &Frame, policy: &Gate, with_champion: bool) -> Result
     let count = frame.rows.num_rows();
     if count == 0 {
         let source = policy.predictions.as_ref().map(ToString::to_string).unwrap_or_default();
-        let fault = Fault::usage(format!("`{source}` has no rows to judge"));
+        let fault = Fault::data("no_data", format!("`{source}` has no rows to judge"));
         return Err(fault.hint("run the evaluation job first, or loosen --where").into());
     }
     let chosen = policy.threshold.choice();
@@ -119,14 +121,17 @@ pub(super) fn judge(frame: &Frame, policy: &Gate, with_champion: bool) -> Result
     if let Some((name, clusters)) = drawn.zip(clusters.as_ref())
         && clusters.iter().all(|cluster| *cluster == 0)
     {
-        let fault = Fault::usage(format!("all rows are of one `{name}`, by which they are drawn"));
+        let message = format!("all rows are of one `{name}`, by which they are drawn");
+        let fault = Fault::data("degenerate", message);
         return Err(fault.hint("nothing can be told about others: judge more rows").into());
     }
     let groups = policy.fairness.iter().map(|rule| {
         let groups = parts(&frame.rows, &rule.by)?.into_iter().collect();
         Ok((rule.by.clone(), groups))
     });
+    let newest = policy.time.as_ref().map(|name| frame::newest(&frame.rows, name)).transpose()?;
     Ok(Judged {
+        newest: newest.flatten(),
         candidate,
         champion,
         rows: frame.rows.num_rows() as u64,
@@ -150,7 +155,8 @@ fn choose(
 ) -> Result<(Thresholds, Frame)> {
     let [apart, rest] = frame.split(&choice.condition)?;
     let refused = |message: String| {
-        Fault::usage(message).hint("`gate.threshold.where` sets rows apart, the others are judged")
+        Fault::data("degenerate", message)
+            .hint("`gate.threshold.where` sets rows apart, the others are judged")
     };
     for (part, which) in [(&apart, "no row is"), (&rest, "every row is")] {
         if part.rows.num_rows() == 0 {

@@ -31,6 +31,7 @@ pub(super) fn measure(judged: &Judged, policy: &Gate, seed: u64) -> Measured {
         judged.champion.as_ref().is_some_and(|champion| judged.candidate.answers_as(champion));
     Measured {
         identical,
+        newest: judged.newest,
         thresholds: judged.thresholds.clone(),
         whole: whole.scope(policy, &policy.rules, &all, seed),
         slices: judged.slices.par_iter().map(of_slice).collect(),

@@ -66,10 +66,9 @@ impl<'a> Reader<'a> {
             Problem::Binary => check_labels(&reader.labels, label)?,
             Problem::Ranking => {
                 if let Some(below) = reader.labels.iter().find(|label| **label < 0.0) {
-                    return Err(Fault::usage(format!(
-                        "the label `{label}` holds {below}, a relevance is 0 or more"
-                    ))
-                    .into());
+                    let message =
+                        format!("the label `{label}` holds {below}, a relevance is 0 or more");
+                    return Err(Fault::data("out_of_range", message).into());
                 }
             }
             _ => {}
@@ -114,8 +113,8 @@ impl<'a> Reader<'a> {
         let places: HashMap<&str, u32> = self.classes.iter().map(String::as_str).zip(0..).collect();
         let number = |text: &String| {
             places.get(text.as_str()).copied().ok_or_else(|| {
-                let fault =
-                    Fault::usage(format!("`{name}` holds `{text}`, which is none of the classes"));
+                let message = format!("`{name}` holds `{text}`, which is none of the classes");
+                let fault = Fault::data("unknown_class", message);
                 fault.hint(format!("the classes are {}", self.classes.join(", ")))
             })
         };
@@ -183,10 +182,12 @@ impl<'a> Reader<'a> {
             let scale = numbers(&column(&self.frame.rows, name)?, name)?;
             match scale.iter().find(|scale| **scale <= 0.0) {
                 None => Ok(scale),
-                Some(low) => Err(Fault::usage(format!(
-                    "the scale `{name}` holds {low}, the error of a naive forecast is above 0"
-                ))
-                .into()),
+                Some(low) => {
+                    let message = format!(
+                        "the scale `{name}` holds {low}, the error of a naive forecast is above 0"
+                    );
+                    Err(Fault::data("out_of_range", message).into())
+                }
             }
         });
         let bounds = bounds.as_ref().map(|[low, high]| -> Result<[Vec<f64>; 2]> {
@@ -237,10 +238,11 @@ impl<'a> Reader<'a> {
                 values.iter().flatten().copied().filter(|v| v.is_finite()).collect();
             if known.len() < values.len() {
                 let missing = values.len() - known.len();
-                let fault = Fault::usage(format!(
+                let message = format!(
                     "`measures.{name}` has no finite value in {missing} of {} rows",
                     values.len()
-                ));
+                );
+                let fault = Fault::data("not_finite", message);
                 return Err(fault.hint("leave these rows out with --where, knowingly").into());
             }
             found.insert(name.clone(), Own { values: known, aggregate: measure.aggregate() });
@@ -252,10 +254,12 @@ impl<'a> Reader<'a> {
 fn check_scores(scores: &[f64], name: &str) -> Result<(), Fault> {
     match scores.iter().find(|score| !(0.0..=1.0).contains(*score)) {
         None => Ok(()),
-        Some(outside) => Err(Fault::usage(format!(
-            "column `{name}` holds {outside}, a probability lies between 0 and 1"
-        ))
-        .hint("store the probability of the class")),
+        Some(outside) => {
+            let message =
+                format!("column `{name}` holds {outside}, a probability lies between 0 and 1");
+            let fault = Fault::data("out_of_range", message);
+            Err(fault.hint("store the probability of the class"))
+        }
     }
 }
 
@@ -276,19 +280,19 @@ fn texts(rows: &RecordBatch, name: &str) -> Result<Vec<String>> {
 
 fn missing(array: &ArrayRef, name: &str) -> Fault {
     let (nulls, rows) = (array.null_count(), array.len());
-    Fault::usage(format!("column `{name}` is null in {nulls} of {rows} rows")).hint("a row without a prediction or label cannot be judged: leave it out with --where, knowingly")
+    let message = format!("column `{name}` is null in {nulls} of {rows} rows");
+    Fault::data("missing", message).hint("a row without a prediction or label cannot be judged: leave it out with --where, knowingly")
 }
 
 /// Weights that can be counted.
 fn weights(array: &ArrayRef, name: &str) -> Result<Vec<f64>, Fault> {
     let weights = numbers(array, name)?;
     if let Some(below) = weights.iter().find(|weight| **weight < 0.0) {
-        return Err(Fault::usage(format!(
-            "the weight `{name}` holds {below}, it must be 0 or more"
-        )));
+        let message = format!("the weight `{name}` holds {below}, it must be 0 or more");
+        return Err(Fault::data("out_of_range", message));
     }
     if weights.iter().all(|weight| *weight == 0.0) {
-        return Err(Fault::usage(format!("the weight `{name}` is 0 in every row")));
+        return Err(Fault::data("no_data", format!("the weight `{name}` is 0 in every row")));
     }
     Ok(weights)
 }
@@ -302,26 +306,21 @@ fn numbers(array: &ArrayRef, name: &str) -> Result<Vec<f64>, Fault> {
     let values = found.values().to_vec();
     let bad = values.iter().filter(|value| !value.is_finite()).count();
     if bad > 0 {
-        return Err(Fault::usage(format!(
-            "column `{name}` is not finite in {bad} of {} rows",
-            values.len()
-        )));
+        let message = format!("column `{name}` is not finite in {bad} of {} rows", values.len());
+        return Err(Fault::data("not_finite", message));
     }
     Ok(values)
 }
 
 fn check_labels(labels: &[f64], name: &str) -> Result<(), Fault> {
     if let Some(other) = labels.iter().find(|label| **label != 0.0 && **label != 1.0) {
-        return Err(Fault::usage(format!(
-            "the label `{name}` holds {other}, a binary label is 0 or 1"
-        )));
+        let message = format!("the label `{name}` holds {other}, a binary label is 0 or 1");
+        return Err(Fault::data("out_of_range", message));
     }
     let positives = labels.iter().filter(|label| **label == 1.0).count();
     if positives == 0 || positives == labels.len() {
-        let fault = Fault::usage(format!(
-            "the label `{name}` has a single class in all {} rows",
-            labels.len()
-        ));
+        let message = format!("the label `{name}` has a single class in all {} rows", labels.len());
+        let fault = Fault::data("degenerate", message);
         return Err(fault.hint("nothing can be told apart: judge more rows"));
     }
     Ok(())

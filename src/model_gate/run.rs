@@ -6,15 +6,15 @@ use anyhow::{Context as _, Result};
 use jiff::SignedDuration;
 
 use super::frame::{self, Frame};
-use super::input::judge;
+use super::input::{Judged, judge};
 use super::measure::measure;
 use super::{evaluation, facts, live, outcome, verify};
 use crate::config::Gate;
 use crate::databricks::Client;
 use crate::lake::{self, Asked};
 use crate::names::{Alias, ModelName, ModelVersion, SchemaName, Sha256, Source, VersionRef};
-use crate::record::evidence::{Data, Evidence, Measured, Scope, Statement, Subject};
-use crate::report::{Fault, Outcome};
+use crate::record::evidence::{Data, Evidence, Measured, Scope, Statement, Subject, Unjudged};
+use crate::report::{Fault, FaultKind, Outcome};
 use crate::step::{self, Ctx};
 use crate::sys::clock;
 use crate::verdict::{self, Decision};
@@ -110,11 +110,11 @@ async fn judge_version(ctx: Ctx, request: Judge) -> Result<Outcome> {
             Some(read(&ctx, wanted, champion.is_some()).await?)
         }
     };
-    if let Some(read) = &read {
-        of_versions(policy, &read.frame, &candidate, champion.as_ref())?;
-    }
-    let judged = read.as_ref().map(|read| judge(&read.frame, policy, champion.is_some()));
-    let judged = judged.transpose()?;
+    let judged = read.as_ref().map(|read| {
+        let frame = read.frame.as_ref().map_err(Clone::clone)?;
+        of_versions(policy, frame, &candidate, champion.as_ref())?;
+        judge(frame, policy, champion.is_some())
+    });
     let state = read.as_ref();
     let digest = state.and_then(|read| read.digest);
     let seed = Sha256::of_parts([
@@ -124,8 +124,10 @@ async fn judge_version(ctx: Ctx, request: Judge) -> Result<Outcome> {
         &champion.as_ref().map_or(String::new(), |champion| champion.digest.to_string()),
     ])
     .seed();
-    let mut measured =
-        judged.as_ref().map(|judged| measure(judged, policy, seed)).unwrap_or_default();
+    let (mut measured, judged) = match judged {
+        Some(judged) => measured(judged, policy, seed)?,
+        None => (Measured::default(), None),
+    };
     measured.is_champion = is_champion;
     besides(&ctx, &request, (&candidate, champion.as_ref()), &mut measured).await?;
     let data = Data {
@@ -147,7 +149,7 @@ async fn judge_version(ctx: Ctx, request: Judge) -> Result<Outcome> {
 }
 
 /// Refuses answers of other versions, where the rows tell whose they are.
-fn of_versions(
+pub(super) fn of_versions(
     policy: &Gate,
     frame: &Frame,
     candidate: &Subject,
@@ -242,9 +244,30 @@ fn sealed(
     (evidence, decision)
 }
 
+/// The numbers that the decision is made from. Rows that cannot be judged are no error:
+/// the decision is a no, which stays in the records.
+pub(super) fn measured(
+    judged: Result<Judged>,
+    policy: &Gate,
+    seed: u64,
+) -> Result<(Measured, Option<Judged>)> {
+    let error = match judged {
+        Ok(judged) => return Ok((measure(&judged, policy, seed), Some(judged))),
+        Err(error) => error,
+    };
+    let Some(Fault { kind: FaultKind::Data(code), message, hint }) = Fault::of(&error) else {
+        return Err(error);
+    };
+    let hint = hint.as_ref().map(|hint| format!(" ({hint})"));
+    let why = format!("{message}{}", hint.unwrap_or_default());
+    let unjudged = Unjudged { code: (*code).to_owned(), why };
+    Ok((Measured { unjudged: Some(unjudged), ..Measured::default() }, None))
+}
+
 /// The rows, and what tells their state.
 pub(super) struct Read {
-    pub(super) frame: Frame,
+    /// Or why they are no rows of both models.
+    pub(super) frame: Result<Frame, Fault>,
     identity: String,
     version: Option<u64>,
     pub(super) digest: Option<Sha256>,
@@ -272,7 +295,7 @@ pub(super) async fn read(ctx: &Ctx, wanted: Wanted<'_>, with_champion: bool) -> 
     let (mut identity, version) = (opened.identity, opened.version);
     let apart = policy.champion_predictions.as_ref().filter(|_| with_champion);
     let Some(source) = apart else {
-        let frame = Frame::one(&batches, &policy.key)?;
+        let frame = of_data(Frame::one(&batches, &policy.key))?;
         return Ok(Read {
             frame,
             identity,
@@ -285,11 +308,22 @@ pub(super) async fn read(ctx: &Ctx, wanted: Wanted<'_>, with_champion: bool) -> 
     let opened = lake::open(ctx, source, asked).await?;
     let champion_version = opened.version;
     let others = opened.side.read(ctx.lake_if_any(), &theirs, &opened.grouping).await?;
-    let frame = Frame::two(&batches, &others, &policy.key)?;
+    let frame = of_data(Frame::two(&batches, &others, &policy.key))?;
     let own = opened.side.digest()?.map(|digest| format!(", digest {digest}"));
     let state = format!("{}{}", opened.identity, own.unwrap_or_default());
     identity.push_str(&format!(" and {state}"));
     Ok(Read { frame, identity, version, digest, champion: Some(state), champion_version })
+}
+
+/// Parts what is wrong with the data from all other errors.
+fn of_data(frame: Result<Frame>) -> Result<Result<Frame, Fault>> {
+    match frame {
+        Ok(frame) => Ok(Ok(frame)),
+        Err(error) => match Fault::of(&error) {
+            Some(fault) if matches!(fault.kind, FaultKind::Data(_)) => Ok(Err(fault.clone())),
+            _ => Err(error),
+        },
+    }
 }
 
 /// The version that is judged, and the digest of its files.

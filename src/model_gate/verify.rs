@@ -6,8 +6,7 @@ use std::path::Path;
 use anyhow::Result;
 
 use super::input::judge;
-use super::measure::measure;
-use super::run::{Wanted, read};
+use super::run::{Wanted, measured, of_versions, read};
 use crate::names::AsOf;
 use crate::record::evidence::{Evidence, Measured};
 use crate::report::{Fault, FaultKind, Outcome, Report, Table, Verdict};
@@ -77,11 +76,16 @@ async fn recomputed(ctx: &Ctx, evidence: &Evidence) -> Result<()> {
     if read.champion != data.champion {
         return Err(differs("what the champion's predictions are read from").into());
     }
-    let judged = judge(&read.frame, policy, with_champion)?;
+    let judged = read.frame.map_err(Into::into).and_then(|frame| {
+        of_versions(policy, &frame, &statement.candidate, statement.champion.as_ref())?;
+        judge(&frame, policy, with_champion)
+    });
+    let (again, _) = measured(judged, policy, data.seed)?;
     // What came from elsewhere is what it was at the time.
     let before = &statement.measured;
     let Measured { facts, probes, live, .. } = before.clone();
-    let mut measured = Measured { facts, probes, live, ..measure(&judged, policy, data.seed) };
+    let is_champion = before.is_champion;
+    let mut measured = Measured { facts, probes, live, is_champion, ..again };
     measured.whole.unclear.clone_from(&before.whole.unclear);
     for name in policy.logged.keys() {
         let copy = |from: &BTreeMap<String, f64>, to: &mut BTreeMap<String, f64>| {

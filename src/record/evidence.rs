@@ -94,6 +94,14 @@ pub struct Measured {
     /// The candidate is what it would have to stand up to.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_champion: bool,
+    /// Why the rows could not be judged, where that is so: then nothing below is known
+    /// of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unjudged: Option<Unjudged>,
+    /// The newest of the rows' times, in milliseconds since 1970, where one is asked
+    /// for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub newest: Option<i64>,
     /// Where they were chosen, on rows that were then not judged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub thresholds: Option<Thresholds>,
@@ -114,6 +122,16 @@ pub struct Measured {
     /// What live traffic gave.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub live: Option<Live>,
+}
+
+/// Rows that cannot be judged.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Unjudged {
+    /// `no_data`, `missing`, `not_finite`, `out_of_range`, `unknown_class`,
+    /// `degenerate`, `ambiguous` or `mismatch`.
+    pub code: String,
+    pub why: String,
 }
 
 /// From which score on each model's predictions counted as positive.

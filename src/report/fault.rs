@@ -5,6 +5,9 @@
 pub enum FaultKind {
     /// Wrong flags, files or names: the caller must change something.
     Usage,
+    /// Data that cannot be judged, by the short name of what is wrong with it. Whoever
+    /// judges says no to it.
+    Data(&'static str),
     /// Another actor got there first.
     Conflict,
     Timeout,
@@ -31,6 +34,10 @@ impl Fault {
 
     pub fn usage(message: impl Into<String>) -> Self {
         Self::new(FaultKind::Usage, message)
+    }
+
+    pub fn data(code: &'static str, message: impl Into<String>) -> Self {
+        Self::new(FaultKind::Data(code), message)
     }
 
     /// What to change.

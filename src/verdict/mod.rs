@@ -9,10 +9,12 @@ mod infrastructure;
 mod rules;
 pub mod sign_off;
 
+use jiff::Timestamp;
+
 use self::rules::{Corrected, few, scope_checks};
 use crate::config::{Gate, Rule};
-use crate::record::evidence::{Check, Measured};
-use crate::report::Verdict;
+use crate::record::evidence::{Check, Measured, Unjudged};
+use crate::report::{Verdict, number};
 
 pub use self::document::{in_time, stands};
 
@@ -28,15 +30,13 @@ pub struct Decision {
 /// The verdict, from the policy, what was measured and the time of the decision
 /// (RFC 3339) alone: it can be taken again from the evidence.
 pub fn decide(policy: &Gate, measured: &Measured, at: &str) -> Decision {
-    let corrected = Corrected::new(policy, measured);
-    let mut checks = scope_checks(policy, (&measured.whole, 0), &policy.rules, &corrected);
-    let slices = policy.slices.as_ref();
-    for (at, scope) in measured.slices.iter().enumerate() {
-        let rules = slices.map(|slices| slices.rules.as_slice()).unwrap_or_default();
-        checks.extend(scope_checks(policy, (scope, at + 1), rules, &corrected));
+    let mut checks = match &measured.unjudged {
+        Some(unjudged) => vec![no_rows(unjudged)],
+        None => of_rows(policy, measured),
+    };
+    if let (Some(most), None) = (policy.max_age_days, &measured.unjudged) {
+        checks.push(age(most, measured.newest, at));
     }
-    checks.extend(unmeasured(policy, measured));
-    checks.extend(fairness::checks(policy, measured));
     if let Some(compliance) = &policy.compliance {
         // Facts that nobody collected are not known.
         let facts = measured.facts.clone().unwrap_or_default();
@@ -57,6 +57,55 @@ pub fn decide(policy: &Gate, measured: &Measured, at: &str) -> Decision {
     }
     let notes = notes.into_iter().map(|note| (note.id, note.words)).collect();
     Decision { verdict, reason, checks, notes }
+}
+
+fn of_rows(policy: &Gate, measured: &Measured) -> Vec<Check> {
+    let corrected = Corrected::new(policy, measured);
+    let mut checks = scope_checks(policy, (&measured.whole, 0), &policy.rules, &corrected);
+    let slices = policy.slices.as_ref();
+    for (at, scope) in measured.slices.iter().enumerate() {
+        let rules = slices.map(|slices| slices.rules.as_slice()).unwrap_or_default();
+        checks.extend(scope_checks(policy, (scope, at + 1), rules, &corrected));
+    }
+    checks.extend(unmeasured(policy, measured));
+    checks.extend(fairness::checks(policy, measured));
+    checks
+}
+
+/// Answers of long ago say little of what is judged now.
+fn age(most: f64, newest: Option<i64>, at: &str) -> Check {
+    let newest = newest.and_then(|ms| Timestamp::from_millisecond(ms).ok());
+    let age = newest.zip(at.parse::<Timestamp>().ok());
+    let days = age.map(|(newest, now)| now.duration_since(newest).as_secs_f64() / 86_400.0);
+    // A clock may be a little off; rows from the future are none.
+    let known = days.filter(|days| *days > -1.0 / 144.0);
+    let told = match known {
+        Some(days) => format!("{} days old, {} are allowed", number(days.max(0.0)), number(most)),
+        None => "how old it is cannot be told".to_owned(),
+    };
+    let holds = known.is_some_and(|days| days <= most);
+    Check {
+        kind: "rules".into(),
+        rule: format!("newest row at most {} days old", number(most)),
+        metric: "age_days".into(),
+        candidate: known,
+        limit: Some(most),
+        verdict: if holds { Verdict::Pass } else { Verdict::Fail }.as_str().to_owned(),
+        reason: format!("the newest row: {told}"),
+        ..Check::default()
+    }
+}
+
+/// Of rows that cannot be judged, no rule holds.
+fn no_rows(unjudged: &Unjudged) -> Check {
+    Check {
+        kind: "rules".into(),
+        rule: "the rows can be judged".into(),
+        metric: unjudged.code.clone(),
+        verdict: Verdict::Fail.as_str().to_owned(),
+        reason: format!("{}: {}", unjudged.code, unjudged.why),
+        ..Check::default()
+    }
 }
 
 /// Slices that the policy asks for, and that nobody measured.

@@ -100,6 +100,27 @@ fn the_first_model_is_judged_by_absolute_limits_and_it_says_so() {
 }
 
 #[test]
+fn old_rows_and_rows_that_cannot_be_judged_do_not_pass() {
+    let mut policy = policy("{metric: roc_auc, min: 0.7}");
+    policy.max_age_days = Some(2.0);
+    let day = 86_400_000;
+    let now = AT.parse::<Timestamp>().unwrap().as_millisecond();
+    let of = |newest: Option<i64>| Measured { newest, ..measured(0.8, None) };
+    for (newest, expected) in [
+        (Some(now - day), Verdict::Pass),
+        (Some(now + 60_000), Verdict::Pass),
+        (Some(now - 3 * day), Verdict::Fail),
+        (Some(now + day), Verdict::Fail),
+        (None, Verdict::Fail),
+    ] {
+        assert_eq!(decide(&policy, &of(newest), AT).verdict, expected, "{newest:?}");
+    }
+    let unjudged = Some(Unjudged { code: "not_finite".into(), why: "NaN".into() });
+    let decision = decide(&policy, &Measured { unjudged, ..of(Some(now)) }, AT);
+    assert_eq!((decision.verdict, &*decision.reason), (Verdict::Fail, "not_finite: NaN"));
+}
+
+#[test]
 fn the_champion_itself_is_held_against_nothing() {
     let mut policy = policy("{metric: roc_auc, min: 0.7, not_worse_than: 0.01}");
     let itself = Measured { is_champion: true, ..measured(0.8, None) };

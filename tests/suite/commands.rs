@@ -162,14 +162,26 @@ async fn predictions_that_cannot_be_judged_are_refused() {
     }
     register(&world.served, 1).await;
     let gate = || world.run(&["model-gate", "--model", "main.default.model"]);
-    refused(gate(), &["no rows to judge"]);
+    // A no that stays: it has its evidence, which can be looked at again.
+    let judged = |words: &[&str]| {
+        let (code, said) = gate();
+        assert_eq!(code, 1, "{said}");
+        for word in words {
+            assert!(said.contains(word), "no `{word}` in: {said}");
+        }
+        for again in [&["model-gate", "verify"][..], &["model-gate", "verify", "--recompute"]] {
+            let (code, said) = world.run(again);
+            assert!(code == 0 && said.contains("the gate said fail"), "{said}");
+        }
+    };
+    judged(&["no_data", "no rows to judge"]);
     world.served.sql("INSERT INTO main.default.p VALUES (1, 1, 0.9, 0.1), (2, 1, 0.8, 0.1)").await;
-    refused(gate(), &["single class"]);
+    judged(&["degenerate", "single class"]);
     world.served.sql("INSERT INTO main.default.p VALUES (3, 0, 0.1, 0.1), (3, 0, 0.2, 0.1)").await;
-    refused(gate(), &["repeat the key", "id = 3"]);
+    judged(&["ambiguous", "repeat the key", "id = 3"]);
     world.served.sql("DELETE FROM main.default.p WHERE a = 0.2").await;
     world.served.sql("INSERT INTO main.default.p VALUES (4, 0, 7.5, 0.1)").await;
-    refused(gate(), &["`a` holds 7.5"]);
+    judged(&["out_of_range", "`a` holds 7.5"]);
     world.served.sql("UPDATE main.default.p SET a = 0.3 WHERE id = 4").await;
     assert_eq!(gate().0, 0);
     refused(
@@ -182,6 +194,31 @@ async fn predictions_that_cannot_be_judged_are_refused() {
     );
     world.edit("lakegate.yml", "candidate: a", "candidate: aa");
     refused(gate(), &["has no column `aa`", "did you mean"]);
+}
+
+/// Answers of long ago are no answers, and those of today pass.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_age_of_the_rows_is_looked_at() {
+    let world = predicted().await;
+    let rules = "rules: [{metric: roc_auc, min: 0.5}], time: at, max_age_days: 2";
+    let data = world.project().join("predictions.csv");
+    let rows = std::fs::read_to_string(&data).unwrap();
+    let dated = |time: &str| {
+        let with = rows
+            .lines()
+            .enumerate()
+            .map(|(at, line)| format!("{line},{}\n", if at == 0 { "at" } else { time }));
+        std::fs::write(&data, with.collect::<String>()).unwrap();
+    };
+    dated("2020-01-01T00:00:00Z");
+    let (code, said) = world.gate(rules);
+    assert!(code == 1 && said.contains("2 are allowed"), "{said}");
+    dated(&jiff::Timestamp::now().to_string());
+    let (code, said) = world.gate(rules);
+    assert_eq!(code, 0, "{said}");
+    dated("yesterday");
+    let (code, said) = world.gate(rules);
+    assert!(code == 1 && said.contains("cannot be told"), "{said}");
 }
 
 /// A version with the least that MLflow calls a model.

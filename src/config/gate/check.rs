@@ -73,6 +73,12 @@ impl Gate {
         if let Some(experiment) = &self.experiment {
             experiment.check()?;
         }
+        if self.time.is_some() != self.max_age_days.is_some() {
+            return Err("`time` and `max_age_days` go together".into());
+        }
+        if self.max_age_days.is_some_and(|days| !(days.is_finite() && days > 0.0)) {
+            return Err("`max_age_days` must be a positive number".into());
+        }
         if self.valid_days.is_some_and(|days| !(days > 0.0 && days <= 3650.0)) {
             return Err("`valid_days` must lie between 0 and 3650".into());
         }

@@ -129,6 +129,12 @@ pub struct Gate {
     /// The column of the rows' weights; all count alike without one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weight: Option<String>,
+    /// The column of the rows' times, for `max_age_days`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time: Option<String>,
+    /// The newest row is at most so many days old.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_age_days: Option<f64>,
     /// A column whose equal values belong together, such as a customer: rows of
     /// one are not independent, and are drawn together.
     #[serde(default, skip_serializing_if = "Option::is_none")]
