@@ -1,7 +1,7 @@
 //! Whether the model predicts as well as it did: where labels are there, and
 //! as far as it can be told where they are not.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use anyhow::Result;
 use arrow::array::RecordBatch;
@@ -27,12 +27,22 @@ pub(super) struct Rows {
 /// The labels of a table of their own, by their key.
 pub(super) type Known = HashMap<Vec<String>, String>;
 
+/// Takes in the labels of the rows that are `wanted`; a table of labels may have many
+/// more.
+///
 /// # Errors
-/// When a key stands twice.
-pub(super) fn known(policy: &Performance, batch: &RecordBatch, key: &[String]) -> Result<Known> {
-    let mut found = Known::new();
+/// When a key has two labels.
+pub(super) fn learn(
+    found: &mut Known,
+    policy: &Performance,
+    batch: &RecordBatch,
+    (key, wanted): (&[String], &HashSet<Vec<String>>),
+) -> Result<()> {
     for (key, label) in keys(batch, key)?.into_iter().zip(texts(batch, &policy.label)?) {
         let (Some(key), Some(label)) = (key, label) else { continue };
+        if !wanted.contains(&key) {
+            continue;
+        }
         if let Some(other) = found.insert(key.clone(), label.clone())
             && other != label
         {
@@ -41,7 +51,7 @@ pub(super) fn known(policy: &Performance, batch: &RecordBatch, key: &[String]) -
             return Err(Fault::usage(message).into());
         }
     }
-    Ok(found)
+    Ok(())
 }
 
 /// The key of each row; none where a part of it is null.

@@ -87,20 +87,32 @@ fn labels_that_are_missing_are_no_answer_unless_they_are_too_young() {
     assert!(told[0].1.contains("on the baseline"), "{told:?}");
 }
 
+/// All labels that are there, or those of some rows.
+fn known(policy: &Performance, batch: &RecordBatch, of: &RecordBatch) -> Result<Known> {
+    let key = ["k".to_owned()];
+    let wanted = keys(of, &key)?.into_iter().flatten().collect();
+    let mut found = Known::new();
+    learn(&mut found, policy, batch, (&key, &wanted))?;
+    Ok(found)
+}
+
 #[test]
 fn labels_are_found_by_their_key_and_two_of_them_are_refused() {
     let policy = policy(", labels: {source: l.csv, key: [k]}");
     let own = rows(50, 0.2, |_| true);
-    let found = known(&policy, &own, &["k".into()]).unwrap();
+    let found = known(&policy, &own, &own).unwrap();
     assert_eq!(labels(&policy, &own, Some(&found)).unwrap(), texts(&own, "y").unwrap());
-    let fewer = known(&policy, &own.slice(0, 10), &["k".into()]).unwrap();
+    let fewer = known(&policy, &own.slice(0, 10), &own).unwrap();
+    // Of a table of labels only those are kept that are asked for.
+    assert_eq!(known(&policy, &own, &own.slice(0, 10)).unwrap(), fewer);
     let joined = labels(&policy, &own, Some(&fewer)).unwrap();
     assert_eq!(joined.iter().flatten().count(), 10);
     let other = RecordBatch::try_from_iter([
         ("k", Arc::new(StringArray::from(vec!["1", "1"])) as ArrayRef),
         ("y", Arc::new(StringArray::from(vec!["0", "1"])) as ArrayRef),
     ]);
-    let refused = known(&policy, &other.unwrap(), &["k".into()]).unwrap_err().to_string();
+    let other = other.unwrap();
+    let refused = known(&policy, &other, &other).unwrap_err().to_string();
     assert!(refused.contains("the key `1` has two labels"), "{refused}");
 }
 

@@ -1,6 +1,6 @@
 //! Opens both sides, and reads of them what the comparison and the rules ask for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -11,13 +11,13 @@ use super::compare::{Compared, under};
 use super::compat::nannyml;
 use super::decide::{Against, Scoped};
 use super::frame::features;
-use super::performance::{self, Rows};
+use super::performance::{self, Known, Rows};
 use super::pushdown::From;
 use super::quality::{self, Kept};
 use super::run::Request;
 use super::schema::{Chosen, Common};
 use super::{scopes, together, warehouse};
-use crate::config::{Compat, Drift, Engine, Performance, Problem};
+use crate::config::{Compat, Drift, Engine, Labels, Performance, Problem};
 use crate::lake::parquet::Scratch;
 use crate::lake::{self, Asked, Group, Grouping, Opened, Room, Scope, Side, Wanted, Window};
 use crate::names::Source;
@@ -365,22 +365,39 @@ async fn of_the_model(
             return Err(fault.or_near(missing, known.iter().copied()).into());
         }
     }
+    let drawn =
+        [draw(ctx, opened[0], &names, JUDGED).await?, draw(ctx, opened[1], &names, JUDGED).await?];
     let known = match &wanted.labels {
         None => None,
-        Some(place) => {
-            let (labels, _) = open(ctx, &place.source, None, &policy.without_rows()).await?;
-            let mut names: Vec<&str> = place.key.iter().map(String::as_str).collect();
-            names.push(&wanted.label);
-            let batch = draw(ctx, &labels, &names, usize::MAX).await?;
-            Some(performance::known(wanted, &batch, &place.key)?)
-        }
+        Some(place) => Some(labels_of(ctx, policy, wanted, place, &drawn).await?),
     };
     let mut rows = Vec::new();
-    for opened in opened {
-        let batch = draw(ctx, opened, &names, JUDGED).await?;
+    for batch in drawn {
         let labels = performance::labels(wanted, &batch, known.as_ref())?;
         rows.push(Rows { batch, labels });
     }
     let asked = (clock::now_ms(), policy.min_rows);
     performance::performance(wanted, &features, [&rows[0], &rows[1]], asked)
+}
+
+/// The labels that lie in a place of their own, of the rows that were drawn.
+async fn labels_of(
+    ctx: &Ctx,
+    policy: &Drift,
+    wanted: &Performance,
+    place: &Labels,
+    drawn: &[RecordBatch],
+) -> Result<Known> {
+    let mut keys = HashSet::new();
+    for batch in drawn {
+        keys.extend(performance::keys(batch, &place.key)?.into_iter().flatten());
+    }
+    let (labels, _) = open(ctx, &place.source, None, &policy.without_rows()).await?;
+    let mut names: Vec<&str> = place.key.iter().map(String::as_str).collect();
+    names.push(&wanted.label);
+    let mut known = Known::new();
+    let take =
+        |batch: &RecordBatch| performance::learn(&mut known, wanted, batch, (&place.key, &keys));
+    labels.side.visit(ctx.lake_if_any(), &names, &labels.grouping, take).await?;
+    Ok(known)
 }

@@ -266,17 +266,28 @@ impl Side {
         grouping: &Grouping,
         limit: usize,
     ) -> Result<Drawn> {
-        let mut groups = Groups::new(&[], grouping, &self.derived);
         let mut draw = Draw::new(limit);
+        self.visit(lake, names, grouping, |batch| draw.push(batch)).await?;
+        let places = names.iter().map(|name| self.schema.index_of(name));
+        draw.done(&Arc::new(self.schema.project(&places.collect::<Result<Vec<_>, _>>()?)?))
+    }
+
+    /// Shows the rows that `grouping` lets through, with these columns, in parts.
+    pub async fn visit(
+        &self,
+        lake: Option<Lake<'_>>,
+        names: &[&str],
+        grouping: &Grouping,
+        mut act: impl FnMut(&RecordBatch) -> Result<()>,
+    ) -> Result<()> {
+        let mut groups = Groups::new(&[], grouping, &self.derived);
         let read = self.roots(names.iter().map(|name| (*name).to_owned()), grouping);
         self.each(lake, &read, |batch| {
             let batch = groups.kept(&batch)?;
             let places = names.iter().map(|name| batch.schema().index_of(name));
-            draw.push(&batch.project(&places.collect::<Result<Vec<_>, _>>()?)?)
+            act(&batch.project(&places.collect::<Result<Vec<_>, _>>()?)?)
         })
-        .await?;
-        let places = names.iter().map(|name| self.schema.index_of(name));
-        draw.done(&Arc::new(self.schema.project(&places.collect::<Result<Vec<_>, _>>()?)?))
+        .await
     }
 
     /// The columns that must be read for these and for `grouping`.
