@@ -82,6 +82,9 @@ pub struct Args {
     /// The lock to break, as the refusal tells it
     #[arg(long, env = "LAKEGATE_LOCK_ID", value_name = "ID")]
     lock_id: Option<String>,
+    /// For `plan`: keep a comment with it on the merge request
+    #[arg(long, env = "LAKEGATE_PLAN_COMMENT")]
+    comment: bool,
     /// Tells a retried step from another deployment of the same CI run
     #[arg(long, env = "LAKEGATE_STEP_KEY", value_name = "KEY")]
     step_key: Option<String>,
@@ -113,6 +116,7 @@ impl Args {
             Some(By::Native) => DeployEngine::Native,
         };
         Ok(Request {
+            comment: self.comment,
             action,
             wanted: Wanted {
                 choice: BundleChoice {

@@ -11,7 +11,7 @@ use super::owner::Claim;
 use super::policy::{self, Agreed};
 use super::show;
 use super::source::{Source, root};
-use super::tell::{row, write_row};
+use super::tell::{self, row, write_row};
 use crate::bundle::{self, Deployed, Lock, Plan};
 use crate::checkout::BundleChoice;
 use crate::config::{Deploy, DeployEngine, Release};
@@ -55,6 +55,8 @@ pub struct Wanted {
 #[derive(Debug, Clone)]
 pub struct Request {
     pub action: Action,
+    /// Whether the merge request is told of the plan.
+    pub comment: bool,
     pub wanted: Wanted,
     pub agreed: Agreed,
     pub policy: Deploy,
@@ -172,7 +174,11 @@ impl<'a> Work<'a> {
             }
         };
         report.findings.extend(violations);
-        let outcome = Outcome::new(report.concluded(verdict, reason))
+        let mut report = report.concluded(verdict, reason);
+        if self.request.comment {
+            tell::comment(self.ctx, &plan.target, &mut report).await;
+        }
+        let outcome = Outcome::new(report)
             .output("changes", (!plan.is_empty()).to_string())
             .output("destroys", plan.steps.iter().any(|step| step.action.destroys()).to_string())
             .output("drift", plan.steps.iter().any(|step| !step.drift.is_empty()).to_string());

@@ -1,11 +1,13 @@
-//! The row of the lakehouse that tells of a deployment.
+//! Who is told of a deployment: the lakehouse by a row, the merge request by a comment.
 
 use anyhow::Result;
 
 use crate::bundle::{self, Deployed, Plan};
+use crate::forge::Forge;
 use crate::names::{SchemaName, Sha256};
 use crate::record::DeploymentRow;
-use crate::step::Ctx;
+use crate::report::{Finding, Report, Severity, Verdict};
+use crate::step::{self, Ctx};
 use crate::sys::clock;
 
 pub(super) fn row(
@@ -60,5 +62,21 @@ pub(super) async fn write_row(
     match (schema, ctx.lake_if_any()) {
         (Some(schema), Some(lake)) => lake.record(schema, &[row]).await,
         _ => Ok(()),
+    }
+}
+
+/// One comment for each target. Without the right to write it, the missing one is named.
+pub(super) async fn comment(ctx: &Ctx, target: &str, report: &mut Report) {
+    let Some(number) = ctx.context.merge_request else { return };
+    let told = async {
+        let forge = Forge::new(&ctx.context, &ctx.env, &ctx.masker())?;
+        let is_settled = report.verdict == Verdict::Pass;
+        forge.comment(number, &format!("plan-{target}"), &report.comment(), is_settled).await
+    };
+    if let Err(error) = told.await {
+        let title = format!("the merge request was not told: {error:#}");
+        let mut finding = Finding::new(Severity::Warning, "deploy/untold", title);
+        finding.hint = step::hint_of(&error);
+        report.findings.push(finding);
     }
 }

@@ -18,7 +18,8 @@ pub(super) struct Facts {
     /// From there to the bundle; empty at the root.
     pub(super) folder: String,
     pub(super) main: Option<String>,
-    /// `owner/name`, as the address of the remote has it.
+    /// `owner/name`, as the address of the remote has it; of Azure DevOps,
+    /// `organisation/project`.
     pub(super) repository: Option<String>,
     pub(super) secrets: Option<Secrets>,
     /// The variable group of Azure DevOps that holds them.
@@ -55,15 +56,21 @@ pub(super) async fn gather(env: &Env, dir: &Path) -> Result<Facts> {
     Ok(Facts { root, folder, main, repository, secrets, group, others })
 }
 
-/// The last two parts of an address, in either of git's notations.
+/// The last two parts of an address, in either of git's notations; of one in Azure
+/// DevOps, the organisation and its project.
 fn repository(address: &str) -> Option<String> {
     let rest = address.split_once("://").map_or(address, |(_, rest)| rest);
-    let (_, path) = rest.split_once(['/', ':']).filter(|(host, _)| host.contains('.'))?;
+    let (host, path) = rest.split_once(['/', ':']).filter(|(host, _)| host.contains('.'))?;
     let path = path.trim_end_matches('/').trim_end_matches(".git");
-    match path.split('/').collect::<Vec<_>>()[..] {
-        [owner, name] if !owner.is_empty() && !name.is_empty() => Some(format!("{owner}/{name}")),
-        _ => None,
-    }
+    let host = host.rsplit('@').next().unwrap_or(host);
+    let both = match path.split('/').collect::<Vec<_>>()[..] {
+        ["v3", organisation, project, _] if host == "ssh.dev.azure.com" => [organisation, project],
+        [organisation, project, "_git", _] if host == "dev.azure.com" => [organisation, project],
+        [project, "_git", _] => [host.strip_suffix(".visualstudio.com")?, project],
+        [owner, name] => [owner, name],
+        _ => return None,
+    };
+    both.iter().all(|part| !part.is_empty()).then(|| both.join("/"))
 }
 
 /// The secrets of its workflows, `STAGING_…` and `PROD_…`.
@@ -173,7 +180,11 @@ mod tests {
             ("https://github.com/acme/flights/", Some("acme/flights")),
             ("git@github.com:acme/flights.git", Some("acme/flights")),
             ("ssh://git@github.com/acme/flights", Some("acme/flights")),
-            ("https://dev.azure.com/acme/ml/_git/flights", None),
+            ("https://dev.azure.com/acme/ml/_git/flights", Some("acme/ml")),
+            ("https://acme@dev.azure.com/acme/ml/_git/flights", Some("acme/ml")),
+            ("git@ssh.dev.azure.com:v3/acme/ml/flights", Some("acme/ml")),
+            ("https://acme.visualstudio.com/ml/_git/flights", Some("acme/ml")),
+            ("https://example.test/ml/_git/flights", None),
             ("/srv/flights", None),
             ("../flights.git", None),
             ("https://github.com/", None),

@@ -20,7 +20,7 @@ const OTHER_VARIABLES: &str =
 pub(super) fn steps(answers: &Answers, facts: &Facts, needed: Option<String>) -> Vec<String> {
     let mut lines = match answers.ci {
         Ci::GitHub => github(answers, facts),
-        Ci::Azure => azure(answers),
+        Ci::Azure => azure(answers, facts),
     };
     lines.extend(left_out(answers));
     if let Some(section) = needed {
@@ -156,6 +156,11 @@ fn github(answers: &Answers, facts: &Facts) -> Vec<String> {
     lines.push(format!(
         "  a rule for `{main}`: merge requests only, the check `Test` passed, branches up to date"
     ));
+    if let Some(staging) = &answers.targets.staging {
+        lines.push(format!(
+            "  to tell merge requests what they would change in `{staging}`: an environment `{staging}-plan`, whose identity may only read, and the variable LAKEGATE_PLAN_COMMENT with `true`"
+        ));
+    }
     if answers.secrets.is_none() {
         lines.push("  the service principal of each environment trusts it:".to_owned());
         let repository = facts.repository.as_deref().unwrap_or("<owner>/<repository>");
@@ -173,11 +178,21 @@ fn github(answers: &Answers, facts: &Facts) -> Vec<String> {
     lines
 }
 
-fn azure(answers: &Answers) -> Vec<String> {
+/// The pipelines that sign in.
+fn pipelines(answers: &Answers) -> Vec<&'static str> {
+    let targets = &answers.targets;
+    let mut names = vec!["merge-request"];
+    names.extend(targets.staging.iter().map(|_| "staging"));
+    names.extend(targets.production.iter().flat_map(|_| ["release", "production"]));
+    names
+}
+
+fn azure(answers: &Answers, facts: &Facts) -> Vec<String> {
     let main = &answers.main;
     let mut lines = vec![
         "what is left to do at Azure DevOps:".to_owned(),
-        "  the extension Lakegate in the organisation; one pipeline for each file".to_owned(),
+        "  the extension Lakegate in the organisation; one pipeline for each file, called as it is"
+            .to_owned(),
         format!(
             "  a branch policy of `{main}`: build validation by {}merge-request.yml, which expires when `{main}` is updated (Azure Repos only)",
             answers.prefix()
@@ -215,8 +230,15 @@ fn azure(answers: &Answers) -> Vec<String> {
         lines.push(
             "  the service principal of each group trusts the pipelines that use it:".to_owned(),
         );
-        let subject = "p://<organisation>/<project>/<pipeline>";
-        lines.push(policy(AZURE_ISSUER, AZURE_AUDIENCE, subject));
+        let project = facts.repository.as_deref().unwrap_or("<organisation>/<project>");
+        lines.extend(pipelines(answers).into_iter().map(|name| {
+            let subject = format!("p://{project}/{}{name}", answers.prefix());
+            policy(AZURE_ISSUER, AZURE_AUDIENCE, &subject)
+        }));
+        lines.push(
+            "    (an exchange that fails prints the issuer, with the organisation's id, and the subject)"
+                .to_owned(),
+        );
     }
     if let Some(production) = &answers.targets.production {
         lines.push(format!(

@@ -6,6 +6,7 @@ use std::process::Stdio;
 use lakegate::databricks::unity::Securable;
 use serde_json::{Value, json};
 
+use crate::hosts::{github_answer, serve};
 use crate::support::{Served, git, lakegate, text};
 
 /// A repository whose releases need no verdict.
@@ -379,6 +380,40 @@ async fn what_a_bundle_no_longer_says_goes() {
     let tags = found["experiment"]["tags"].as_array().unwrap();
     assert!(tags.contains(&json!({ "key": "a", "value": "two" })), "{found}");
     assert_eq!(world.applied(&["plan"])["outputs"]["changes"], "false");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_merge_request_is_told_of_the_plan_in_one_comment() {
+    let world = World::new();
+    let (address, host) = serve(github_answer).await;
+    let event = world.home.join("../event.json");
+    let from = json!({ "full_name": "acme/flights" });
+    let pull = json!({ "number": 7, "head": { "sha": "abc", "repo": from } });
+    std::fs::write(&event, json!({ "pull_request": pull }).to_string()).unwrap();
+    let plan = || {
+        let mut command = world.served.command();
+        command.args(["bundle-deploy", "plan", "--comment"]).current_dir(&world.home);
+        command.env("GITHUB_ACTIONS", "true").env("GITHUB_REPOSITORY", "acme/flights");
+        command.env("GITHUB_EVENT_NAME", "pull_request").env("GITHUB_EVENT_PATH", &event);
+        command.env("GITHUB_TOKEN", "t").env("GITHUB_API_URL", &address);
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{}", text(&output.stdout));
+        text(&output.stdout)
+    };
+    plan();
+    edit(&world.home, "name: train, ", "name: trained, ");
+    plan();
+    {
+        let host = host.lock().unwrap();
+        assert_eq!(host.comments.len(), 1);
+        let body = host.comments[0]["body"].as_str().unwrap();
+        assert!(body.starts_with("<!-- lakegate:plan-dev -->"), "{body}");
+        assert!(body.contains("jobs.train") && body.contains("create"), "{body}");
+    }
+    host.lock().unwrap().denies = true;
+    let more = "resources:\n  experiments: {e: {name: /Users/you@lakegate.test/e}}\n";
+    edit(&world.home, "resources:\n", more);
+    assert!(plan().contains("the merge request was not told"));
 }
 
 /// Killed before and after each request of a first deployment, it comes to the

@@ -7,7 +7,7 @@ use super::{Input, Kind, Step, described};
 use crate::names::{Sha256, camel, task_name};
 
 /// Inputs that only some actions look at: the editor shows them for these.
-const OF_ACTIONS: [(&str, &str, &[&str]); 15] = [
+const OF_ACTIONS: [(&str, &str, &[&str]); 16] = [
     ("merge-test", "base", &["run", "unit", "affected", "integration"]),
     ("merge-test", "isolation", &["run", "integration", "clean"]),
     ("merge-test", "keep", &["run", "integration"]),
@@ -18,6 +18,7 @@ const OF_ACTIONS: [(&str, &str, &[&str]); 15] = [
     ("release-build", "release-version", &["build"]),
     ("release-build", "publish", &["build"]),
     ("bundle-deploy", "plan", &["apply"]),
+    ("bundle-deploy", "comment", &["plan"]),
     ("bundle-deploy", "from", &["rollback"]),
     ("bundle-deploy", "lock-id", &["unlock"]),
     ("model-gate", "candidate", &["judge"]),
