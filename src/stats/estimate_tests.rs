@@ -130,3 +130,18 @@ fn tests_without_an_interval_find_a_difference_as_rarely_as_they_say() {
         assert!(share <= 0.10, "{name} {share}");
     }
 }
+
+/// A seed gives the same numbers on any number of cores.
+#[test]
+fn the_number_of_threads_changes_no_bit() {
+    let models = trial(1, 3000, 0.1).map(Model::of_scores);
+    let metrics = [Metric::RocAuc, Metric::LogLoss, Metric::F1, Metric::PrAuc];
+    let on = |threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| format!("{:?}", estimated("bca", &models, &metrics, 7)))
+    };
+    let alone = on(1);
+    assert!(alone.len() > 1000);
+    assert_eq!(alone, on(2));
+    assert_eq!(alone, on(5));
+}

@@ -2,8 +2,12 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::sync::Arc;
 use std::time::Duration;
 
+use arrow::array::{ArrayRef, Float64Array, RecordBatch};
+use parquet::arrow::ArrowWriter;
+use parquet::file::properties::WriterProperties;
 use serde_json::Value;
 
 use crate::support::{Served, cache, lakegate, root, text, within};
@@ -773,6 +777,32 @@ fn neither_the_threads_nor_the_batches_change_a_bit() {
         assert_eq!(code, 0, "{told}");
         result["columns"].to_string()
     };
+    // Columns of Parquet are compared side by side, and their row groups one by one.
+    for (name, moved) in [("then", 0), ("now", 900)] {
+        for group in [20_000, 777] {
+            let column = |step: u32| -> ArrayRef {
+                let values = (0..20_000u32).map(|row| values(row, moved) * f64::from(step + 1));
+                Arc::new(Float64Array::from_iter_values(values))
+            };
+            let columns = (0..6).map(|step| (format!("x{step}"), column(step)));
+            let batch = RecordBatch::try_from_iter(columns).unwrap();
+            let file = dir.path().join(format!("{name}-{group}.parquet"));
+            let file = std::fs::File::create(file).unwrap();
+            let settings =
+                WriterProperties::builder().set_max_row_group_row_count(Some(group)).build();
+            let mut writer = ArrowWriter::try_new(file, batch.schema(), Some(settings)).unwrap();
+            writer.write(&batch).unwrap();
+            writer.close().unwrap();
+        }
+    }
+    let groups = |group: u32| [format!("then-{group}.parquet"), format!("now-{group}.parquet")];
+    let of = |group: u32, threads: &str| {
+        let [then, now] = groups(group);
+        run([&then, &now], threads)
+    };
+    let alone = of(20_000, "1");
+    assert_eq!(alone, of(20_000, "4"));
+    assert_eq!(alone, of(777, "4"));
     let whole = run(["then.csv", "now.csv"], "1");
     assert_eq!(whole, run(["then.csv", "now.csv"], "4"));
     assert_eq!(whole, run(["./then-parts", "./now-parts"], "2"));
