@@ -5,9 +5,11 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 
 use super::run::Publish;
-use crate::checkout::release::{self, Opened};
+use crate::checkout::release;
 use crate::config::release_branch;
 use crate::forge::{Announced, Forge};
+use crate::names::Sha256;
+use crate::release::Manifest;
 use crate::report::{Fault, FaultKind};
 use crate::step::Ctx;
 use crate::sys::fs;
@@ -76,36 +78,49 @@ fn files(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(names.into_iter().map(|(name, _, _)| folder.join(name)).collect())
 }
 
-/// What was published of this tag before, in a folder below `out`, and where it can be
-/// seen; nothing where nothing was.
+/// Takes the place of what was just built: the release that was published of this tag
+/// before, when it is the same. Returns its digest and where it can be seen; nothing
+/// where nothing was published.
 ///
 /// # Errors
-/// When it is of another commit.
-pub(super) async fn published(
+/// When it holds anything else than what was built, but for who built it and what
+/// says that it was tested.
+pub(super) async fn adopt(
     ctx: &Ctx,
-    (tag, commit): (&str, &str),
+    tag: &str,
+    (built, folder): (&Manifest, &Path),
     out: &Path,
-) -> Result<Option<(Opened, PathBuf, String)>> {
+) -> Result<Option<(Sha256, String)>> {
     let forge = Forge::new(&ctx.context, &ctx.env, &ctx.masker())?;
     let Some(link) = forge.released(tag).await? else { return Ok(None) };
-    fs::create_dir_all(out)?;
     let taken = tempfile::tempdir_in(out).context("make a folder for the release")?;
     forge.take_release(tag, taken.path()).await?;
     let opened = release::open(taken.path(), None).context("open the release that is published")?;
-    let manifest = &opened.manifest;
-    if manifest.commit != commit {
-        let message = format!(
-            "the release `{tag}` is published, of commit {}, not {commit}: {link}",
-            manifest.commit
-        );
-        return Err(Fault::new(FaultKind::Conflict, message).into());
+    let differs = |what: String| {
+        let message = format!("the release `{tag}` is published, with another {what}: {link}");
+        Fault::new(FaultKind::Conflict, message)
+            .hint("a version is published once: release this one under another")
+    };
+    let own = Manifest { tested: opened.manifest.tested.clone(), ..built.clone() };
+    if let Some(first) = apart(&own, &opened.manifest)? {
+        return Err(differs(first).into());
     }
-    let folder = out.join(format!("{}-{}", manifest.name, manifest.version));
-    empty(&folder)?;
+    let notes = |folder: &Path| fs::digest(&folder.join(release::NOTES));
+    if notes(taken.path())? != notes(folder)? {
+        return Err(differs("notes".into()).into());
+    }
     for (name, _, _) in fs::entries(taken.path())?.unwrap_or_default() {
-        fs::write_new(folder.join(&name), &fs::read(taken.path().join(&name))?, false)?;
+        fs::write_atomic(folder.join(&name), fs::read(taken.path().join(&name))?)?;
     }
-    Ok(Some((opened, folder, link)))
+    Ok(Some((opened.digest, link)))
+}
+
+/// The first field in which two manifests differ.
+fn apart(one: &Manifest, other: &Manifest) -> Result<Option<String>> {
+    let [one, other] = [serde_json::to_value(one)?, serde_json::to_value(other)?];
+    let fields = one.as_object().into_iter().chain(other.as_object()).flatten();
+    let first = fields.map(|(name, _)| name).find(|name| one.get(name) != other.get(name));
+    Ok(first.cloned())
 }
 
 /// An earlier build's files would be taken for this one's.

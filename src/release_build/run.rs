@@ -10,7 +10,6 @@ use super::pack::{self, Packed, Tree};
 use super::publish::{self, Release as Names};
 use super::tested;
 use crate::bundle;
-use crate::checkout::release::Opened;
 use crate::checkout::{self, release as shelf};
 use crate::config::{Release, TestedBy};
 use crate::names::{SchemaName, Sha256};
@@ -117,22 +116,21 @@ async fn make(ctx: &Ctx, mut build: Build) -> Result<Outcome> {
             .into());
     }
     let Some(chosen) = choose(ctx, &git, &build).await? else { return Ok(nothing_new()) };
-    if build.publish == Publish::Host && ctx.context.host == "github" {
-        let wanted = (chosen.tag.as_str(), chosen.commit.as_str());
-        // Another run may have published it: what is out is the release.
-        if let Some((opened, folder, link)) = publish::published(ctx, wanted, &build.out).await? {
-            let Opened { manifest, digest, .. } = opened;
-            let made = Made::of(manifest, digest, folder);
-            return conclude(&chosen, &made, Some(&link), TestedBy::Checks);
-        }
-    }
     if build.is_default && ctx.context.host == "terminal" {
         build.tested_by = TestedBy::Table;
     }
     let (by, record) = (build.tested_by, build.record.as_ref());
     let tested =
         tested::confirm(ctx, by, &build.policy, record, &chosen.commit, &chosen.tree).await?;
-    let made = assemble(ctx, &git, &build, &chosen, tested).await?;
+    let mut made = assemble(ctx, &git, &build, &chosen, tested).await?;
+    if build.publish == Publish::Host && ctx.context.host == "github" {
+        // Another run may have published it: what is out is the release.
+        let own = (&made.manifest, made.folder.as_path());
+        if let Some((digest, link)) = publish::adopt(ctx, &chosen.tag, own, &build.out).await? {
+            made.digest = digest;
+            return conclude(&chosen, &made, Some(&link), build.tested_by);
+        }
+    }
     let names = Names {
         name: &made.manifest.name,
         version: &chosen.version.to_string(),
@@ -220,17 +218,8 @@ struct Made {
     notes: String,
     folder: PathBuf,
     unresolved: Vec<(String, String)>,
-    /// Nothing where they were counted when it was built.
-    packages: Option<usize>,
+    packages: usize,
     unlocked: Option<String>,
-}
-
-impl Made {
-    /// What is known of one that was made before.
-    fn of(manifest: Manifest, digest: Sha256, folder: PathBuf) -> Self {
-        let (notes, unresolved) = (String::new(), Vec::new());
-        Self { manifest, digest, notes, folder, unresolved, packages: None, unlocked: None }
-    }
 }
 
 async fn assemble(
@@ -292,7 +281,7 @@ async fn assemble(
     let day = chosen.time.get(..10).unwrap_or_default();
     let notes = notes::section(&version, day, &chosen.changes);
     let digest = write(ctx, &folder, &manifest, &notes, chosen, &packages)?;
-    let packages = Some(packages.len());
+    let packages = packages.len();
     Ok(Made { manifest, digest, notes, folder, unresolved, packages, unlocked })
 }
 
@@ -411,16 +400,13 @@ fn conclude(
         table.row(None, [kind, change.subject.clone(), short]);
     }
     report.tables.push(table);
-    let packages = match made.packages {
-        Some(packages) => format!("{packages} packages known"),
-        None => "as it was published".to_owned(),
-    };
     let reason = format!(
-        "{} {}: {} files in {} bytes, {packages}",
+        "{} {}: {} files in {} bytes, {} packages known",
         manifest.name,
         manifest.version,
         manifest.files.len(),
         manifest.archive.size,
+        made.packages,
     );
     Ok(Outcome::new(report.concluded(Verdict::Pass, reason))
         .output("released", "true")

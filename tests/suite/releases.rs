@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use serde_json::Value;
+use lakegate::names::Sha256;
+use serde_json::{Value, json};
 
 use crate::hosts::{github_answer, serve};
 use crate::support::{git, lakegate, text};
@@ -334,12 +335,15 @@ async fn another_run_finds_the_release_that_is_published() {
     let dir = tempfile::tempdir().unwrap();
     let home = repository(dir.path());
     let (address, world) = serve(github_answer).await;
-    let run = |number: &str| {
+    let publishing = |number: &str| {
         let mut command = release(&home, &["build", "--publish=host", "--json"]);
         command.env("GITHUB_ACTIONS", "true").env("GITHUB_REPOSITORY", "acme/flights");
         command.env("GITHUB_TOKEN", "t").env("GITHUB_API_URL", &address);
         command.env("GITHUB_SERVER_URL", "https://github.test").env("GITHUB_RUN_ID", number);
-        let output = command.output().unwrap();
+        command
+    };
+    let run = |number: &str| {
+        let output = publishing(number).output().unwrap();
         assert!(output.status.success(), "{}", text(&output.stderr));
         serde_json::from_slice::<Value>(&output.stdout).unwrap()
     };
@@ -355,7 +359,25 @@ async fn another_run_finds_the_release_that_is_published() {
     for name in ["version", "tag", "commit", "manifest-digest", "released", "release"] {
         assert_eq!(first["outputs"][name], again["outputs"][name], "{name}");
     }
-    let (code, said) =
-        refused(&mut release(&home, &["verify", first["outputs"]["release"].as_str().unwrap()]));
+    let folder = first["outputs"]["release"].as_str().unwrap();
+    let (code, said) = refused(&mut release(&home, &["verify", folder]));
     assert_eq!(code, 0, "{said}");
+    // Somebody put another build in its place, whole in itself.
+    let other = repository(&dir.path().join("other"));
+    std::fs::write(other.join("ops/train.py"), "print('evil')\n").unwrap();
+    git(&other, &["commit", "-qam", "fix: evil"]);
+    let version = first["outputs"]["version"].as_str().unwrap();
+    let forged = build(&other, &["--release-version", version]);
+    let forged = other.join(forged["outputs"]["release"].as_str().unwrap());
+    {
+        let world = &mut *world.lock().unwrap();
+        for asset in world.releases[0]["assets"].as_array_mut().unwrap() {
+            let id = usize::try_from(asset["id"].as_u64().unwrap()).unwrap();
+            world.files[id] = std::fs::read(forged.join(asset["name"].as_str().unwrap())).unwrap();
+            asset["digest"] = json!(format!("sha256:{}", Sha256::of(&world.files[id])));
+            asset["size"] = json!(world.files[id].len());
+        }
+    }
+    let (code, said) = refused(&mut publishing("9"));
+    assert!(code == 4 && said.contains("is published, with another repository"), "{said}");
 }
