@@ -182,10 +182,10 @@ impl Forge {
         }
     }
 
-    /// Who wrote a commit, or the merge request that became it.
-    pub async fn authors(&self, commit: &str) -> Result<Vec<String>> {
+    /// Who wrote what became a commit; nothing where its repository is kept elsewhere.
+    pub async fn authors(&self, commit: &str) -> Result<Option<Vec<String>>> {
         match self {
-            Self::GitHub(github) => github.authors(commit).await,
+            Self::GitHub(github) => github.authors(commit).await.map(Some),
             Self::Azure(azure) => azure.authors(commit).await,
         }
     }

@@ -35,10 +35,14 @@ pub(super) async fn signed(
     ];
     let mut authors: Vec<String> = authors.into_iter().flatten().collect();
     let of_host = matches!(policy.from, ApprovalSource::Github | ApprovalSource::Azure);
-    if let Some(commit) = statement.commit.as_deref().filter(|_| of_host && policy.not_author) {
+    let commit = statement.commit.as_deref().or(ctx.context.commit.as_deref());
+    if let Some(commit) = commit.filter(|_| of_host && policy.not_author) {
         let forge = Forge::new(&ctx.context, &ctx.env, &ctx.masker())?;
-        let wrote = forge.authors(commit).await;
-        authors.extend(wrote.context("who wrote the change is not known")?);
+        let wrote = forge.authors(commit).await.context("who wrote the change is not known")?;
+        if wrote.is_none() {
+            ctx.host.progress("who wrote the change is not known here: its repository is kept by another host, so that `not_author` looks at who started the run alone");
+        }
+        authors.extend(wrote.into_iter().flatten());
     }
     Ok(sign_off::count(policy, approvals, &authors, clock::now()))
 }

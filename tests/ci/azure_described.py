@@ -40,6 +40,7 @@ CALLS = [
         None,
         "list[GitPullRequestIteration]",
     ),
+    ("GET", f"{OF_GIT}/pullRequests/[0-9]+/commits", git, None, "list[GitCommitRef]"),
     ("POST", f"{OF_GIT}/pullrequestquery", git, "GitPullRequestQuery", "GitPullRequestQuery"),
     ("GET", f"{OF_GIT}/refs", git, None, "list[GitRef]"),
     ("POST", f"{OF_GIT}/refs", git, "[GitRefUpdate]", "list[GitRefUpdateResult]"),

@@ -26,6 +26,7 @@ const USED = [
   '/issues/comments/{comment_id}',
   '/issues/{issue_number}',
   '/issues/{issue_number}/comments',
+  '/pulls/{pull_number}/commits',
   '/releases',
   '/releases/assets/{asset_id}',
   '/releases/tags/{tag}',

@@ -163,11 +163,15 @@ pub(crate) fn github_answer(
             "committer": { "login": "web-flow" }, "commit": { "author": { "email": "dev@x" } } })),
         ("GET", ["commits", _, "check-runs"]) => reply(&json!({ "check_runs": [] })),
         ("GET", ["commits", "merged", "pulls"]) => reply(&json!([
-            { "merge_commit_sha": "other", "merged_at": "2026-01-01T00:00:00Z", "head": { "sha": "wrong" } },
-            { "merge_commit_sha": "merged", "merged_at": "2026-01-01T00:00:00Z", "head": { "sha": "head" },
+            { "number": 6, "merge_commit_sha": "other", "merged_at": "2026-01-01T00:00:00Z", "head": { "sha": "wrong" } },
+            { "number": 7, "merge_commit_sha": "merged", "merged_at": "2026-01-01T00:00:00Z", "head": { "sha": "head" },
               "user": { "login": "eve" } },
         ])),
         ("GET", ["commits", _, "pulls"]) => reply(&json!([])),
+        ("GET", ["pulls", "7", "commits"]) => reply(&json!([
+            { "author": { "login": "ann" }, "committer": { "login": "ann" }, "commit": { "author": { "email": "ann@x" } } },
+            { "author": null, "committer": {}, "commit": { "author": { "email": "guest@x" } } },
+        ])),
         ("POST", ["statuses", sha]) => {
             let mut status = body.clone();
             status["sha"] = json!(sha);
@@ -375,9 +379,15 @@ pub(crate) fn azure_answer(
             let commit = body["queries"][0]["items"][0].as_str()?;
             let pull = json!({ "pullRequestId": 7, "status": "completed",
                 "createdBy": { "uniqueName": "eve@x" } });
-            reply(&json!({ "results": [{ commit: [pull] }] }))
+            let pulls = if commit == "merged" { vec![pull] } else { Vec::new() };
+            reply(&json!({ "results": [{ commit: pulls }] }))
         }
         ("GET", ["pullRequests", on, "statuses"]) => azure_statuses(world, on),
+        ("GET", ["pullRequests", "7", "commits"]) => {
+            azure_list(["ann@x", "guest@x"].map(
+                |email| json!({ "author": { "email": email }, "committer": { "email": email } }),
+            ))
+        }
         ("GET", ["pullRequests", "7", "iterations"]) => {
             let iteration = |(id, commit): (u64, &String)| json!({ "id": id, "sourceRefCommit": { "commitId": commit } });
             azure_list((1..).zip(&world.pushes).map(iteration))

@@ -198,9 +198,13 @@ async fn an_annotated_tag_names_its_commit() {
 #[tokio::test]
 async fn whoever_wrote_a_change_or_asked_for_its_merge_is_known() {
     let [(github, _), (azure, _)] = both().await;
-    let names = github.authors("merged").await.unwrap();
-    assert_eq!(names, ["dev", "web-flow", "eve", "dev@x"]);
-    assert_eq!(azure.authors("merged").await.unwrap(), ["dev@x", "eve@x"]);
+    let names = github.authors("merged").await.unwrap().unwrap();
+    assert_eq!(names, ["eve", "ann", "ann@x", "guest@x"]);
+    assert_eq!(azure.authors("merged").await.unwrap().unwrap(), ["ann@x", "eve@x", "guest@x"]);
+    // Without a merge request, those of the commit are.
+    let names = github.authors("alone").await.unwrap().unwrap();
+    assert_eq!(names, ["dev", "web-flow", "dev@x"]);
+    assert_eq!(azure.authors("alone").await.unwrap().unwrap(), ["dev@x"]);
 }
 
 #[tokio::test]

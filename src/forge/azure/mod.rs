@@ -77,7 +77,9 @@ impl Azure {
             .push(needed("SYSTEM_TEAMPROJECT")?);
         let client = https::client()
             .map_err(|error| Fault::new(FaultKind::Remote, format!("set up HTTPS: {error}")))?;
-        let repository = env.get("BUILD_REPOSITORY_ID").map(str::to_owned);
+        // Pipelines run on repositories of other hosts, too.
+        let is_own = env.get("BUILD_REPOSITORY_PROVIDER").is_none_or(|kind| kind == "TfsGit");
+        let repository = env.get("BUILD_REPOSITORY_ID").filter(|_| is_own).map(str::to_owned);
         let page = page(env, &project);
         Ok(Self { client, project, repository, page, token })
     }

@@ -1,5 +1,7 @@
 //! What concerns the repository: statuses, names of commits, threads.
 
+use std::collections::BTreeSet;
+
 use anyhow::{Context as _, Result};
 use jiff::Timestamp;
 use reqwest::Method;
@@ -56,15 +58,32 @@ impl Azure {
         Ok(pulls.filter(|pull| pull["status"] == "completed").cloned().collect())
     }
 
-    /// By the addresses in the commit, and the names of those who opened its merge
-    /// request.
-    pub(in crate::forge) async fn authors(&self, commit: &str) -> Result<Vec<String>> {
-        let found = self.read(self.git(&["commits", commit])?, "read the commit").await?;
-        let written = ["author", "committer"].map(|role| found[role]["email"].clone());
+    /// By the names of those who opened the merge request and the addresses in the
+    /// commits of it, or those in the commit where it came with none. Nothing where the
+    /// repository is kept elsewhere.
+    pub(in crate::forge) async fn authors(&self, commit: &str) -> Result<Option<Vec<String>>> {
+        if self.repository.is_none() {
+            return Ok(None);
+        }
+        let written = |commit: &Value| {
+            ["author", "committer"].map(|role| commit[role]["email"].as_str().map(str::to_owned))
+        };
         let pulls = self.became(commit).await?;
-        let opened = pulls.iter().map(|pull| pull["createdBy"]["uniqueName"].clone());
-        let names = written.into_iter().chain(opened);
-        Ok(names.filter_map(|name| name.as_str().map(str::to_owned)).collect())
+        if pulls.is_empty() {
+            let found = self.read(self.git(&["commits", commit])?, "read the commit").await?;
+            return Ok(Some(written(&found).into_iter().flatten().collect()));
+        }
+        let mut names = BTreeSet::new();
+        for pull in pulls {
+            names.extend(pull["createdBy"]["uniqueName"].as_str().map(str::to_owned));
+            let Some(id) = pull["pullRequestId"].as_u64() else { continue };
+            let mut url = self.git(&["pullRequests", &id.to_string(), "commits"])?;
+            url.query_pairs_mut().append_pair("$top", "1000");
+            let found = self.read(url, "read the merge request's commits").await?;
+            let commits = found["value"].as_array().into_iter().flatten();
+            names.extend(commits.flat_map(written).flatten());
+        }
+        Ok(Some(names.into_iter().collect()))
     }
 
     pub(in crate::forge) async fn is_over(&self, run: &str) -> Result<bool> {

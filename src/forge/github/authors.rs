@@ -1,5 +1,7 @@
 //! Who wrote a commit.
 
+use std::collections::BTreeSet;
+
 use anyhow::Result;
 use serde::Deserialize;
 
@@ -14,7 +16,7 @@ struct Commit {
 
 #[derive(Debug, Deserialize)]
 struct User {
-    login: String,
+    login: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -29,26 +31,56 @@ struct Signature {
 
 #[derive(Debug, Deserialize)]
 struct Pull {
+    number: u64,
     merge_commit_sha: Option<String>,
     user: Option<User>,
 }
 
+impl Commit {
+    /// Whoever has no name on GitHub is told by the address in the commit.
+    fn names(self) -> impl Iterator<Item = String> {
+        let users = [self.author, self.committer].into_iter().flatten();
+        let address = self.commit.author.and_then(|author| author.email);
+        users.filter_map(|user| user.login).chain(address)
+    }
+}
+
 impl GitHub {
-    /// Those who wrote a commit, or the merge request that became it. Whoever has no
-    /// name on GitHub is told by the address in the commit.
+    /// Those who wrote what became a commit: whoever opened its merge request and wrote
+    /// the commits of it, or the commit's own authors where it came with none. Whoever
+    /// merges is no author.
     pub(in crate::forge) async fn authors(&self, commit: &str) -> Result<Vec<String>> {
         let route = self.route(&format!("commits/{commit}"));
-        let found: Result<Commit, _> = self.api.get(&route, None::<&()>).await;
-        let found = found.map_err(|error| refused("read the commit", "contents: read", error))?;
         let pulls: Result<Vec<Pull>, _> = self.api.get(format!("{route}/pulls"), None::<&()>).await;
-        let pulls =
+        let mut pulls =
             pulls.map_err(|error| refused("list merge requests", "pull-requests: read", error))?;
-        let opened = pulls
-            .into_iter()
-            .filter(|pull| pull.merge_commit_sha.as_deref() == Some(commit))
-            .filter_map(|pull| pull.user);
-        let users = [found.author, found.committer].into_iter().flatten().chain(opened);
-        let address = found.commit.author.and_then(|author| author.email);
-        Ok(users.map(|user| user.login).chain(address).collect())
+        pulls.retain(|pull| pull.merge_commit_sha.as_deref() == Some(commit));
+        if pulls.is_empty() {
+            let found: Result<Commit, _> = self.api.get(&route, None::<&()>).await;
+            let found =
+                found.map_err(|error| refused("read the commit", "contents: read", error))?;
+            return Ok(found.names().collect());
+        }
+        let mut names = Vec::new();
+        for Pull { number, user, .. } in pulls {
+            names.extend(user.and_then(|user| user.login));
+            let route = self.route(&format!("pulls/{number}/commits"));
+            // GitHub tells 250 at most.
+            for page in 1..=3 {
+                let query = [("per_page", "100".to_owned()), ("page", page.to_string())];
+                let found: Result<Vec<Commit>, _> = self.api.get(&route, Some(&query)).await;
+                let found = found.map_err(|error| {
+                    refused("list a merge request's commits", "pull-requests: read", error)
+                })?;
+                let is_last = found.len() < 100;
+                names.extend(found.into_iter().flat_map(Commit::names));
+                if is_last {
+                    break;
+                }
+            }
+        }
+        let mut seen = BTreeSet::new();
+        names.retain(|name| seen.insert(name.clone()));
+        Ok(names)
     }
 }
