@@ -44,6 +44,9 @@ impl Frame {
         key: &[String],
     ) -> Result<Self> {
         let ours = joined(ours)?;
+        if ours.num_rows() == 0 {
+            return Err(Fault::data("no_data", "there are no predictions of the candidate").into());
+        }
         // Keys of another type, such as INT beside BIGINT, are the same numbers.
         let kinds = key.iter().map(|name| Ok(column(&ours, name)?.data_type().clone()));
         let kinds: Vec<DataType> = kinds.collect::<Result<_>>()?;
@@ -136,6 +139,9 @@ fn unmatched(sides: [(&RecordBatch, &Vec<OwnedRow>); 2], key: &[String]) -> Resu
 
 /// Refuses answers of another version than the one that is judged.
 pub(super) fn of_version(rows: &RecordBatch, name: &str, version: ModelVersion) -> Result<()> {
+    if rows.num_rows() == 0 {
+        return Ok(());
+    }
     let array = column(rows, name)?;
     for row in 0..rows.num_rows() {
         let said = array_value_to_string(&array, row)?;

@@ -8,6 +8,7 @@ use arrow::array::{BooleanArray, Float64Array, Int64Array, StringArray};
 use serde_json::Value;
 
 use crate::model_gate::{fairness, measure};
+use crate::report::FaultKind;
 use crate::sys::fs;
 use crate::verdict;
 
@@ -329,6 +330,15 @@ fn odd_names_of_classes_have_an_order() {
         vec![("id", ids(&id)), ("y", texts_of(&label))],
     );
     assert_eq!(decision.verdict.as_str(), "pass");
+}
+
+#[test]
+fn no_answers_are_no_answers_of_another_version() {
+    let none = RecordBatch::new_empty(Arc::new(arrow::datatypes::Schema::empty()));
+    let version = crate::names::ModelVersion(7);
+    assert!(crate::model_gate::frame::of_version(&none, "v", version).is_ok());
+    let error = Frame::two(&[], &[none], &["id".to_owned()]).unwrap_err();
+    assert_eq!(Fault::of(&error).unwrap().kind, FaultKind::Data("no_data"));
 }
 
 #[test]

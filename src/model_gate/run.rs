@@ -117,18 +117,13 @@ async fn judge_version(ctx: Ctx, request: Judge) -> Result<Outcome> {
     });
     let state = read.as_ref();
     let digest = state.and_then(|read| read.digest);
-    let seed = Sha256::of_parts([
-        state.map_or("", |read| read.identity.as_str()),
-        &digest.map_or(String::new(), |digest| digest.to_string()),
-        &candidate.digest.to_string(),
-        &champion.as_ref().map_or(String::new(), |champion| champion.digest.to_string()),
-    ])
-    .seed();
+    let seed = seed(state, &candidate, champion.as_ref());
     let (mut measured, judged) = match judged {
         Some(judged) => measured(judged, policy, seed)?,
         None => (Measured::default(), None),
     };
     measured.is_champion = is_champion;
+    measured.is_newest = is_champion && request.candidate.is_none();
     besides(&ctx, &request, (&candidate, champion.as_ref()), &mut measured).await?;
     let data = Data {
         source: policy.predictions.clone(),
@@ -146,6 +141,18 @@ async fn judge_version(ctx: Ctx, request: Judge) -> Result<Outcome> {
         ctx.lake()?.record(schema, &outcome::rows(&evidence)).await?;
     }
     Ok(outcome::outcome(&evidence, &decision, judged.as_ref()))
+}
+
+/// Of the draws: the same for the same rows and models.
+fn seed(read: Option<&Read>, candidate: &Subject, champion: Option<&Subject>) -> u64 {
+    let digest = |digest: Option<Sha256>| digest.map_or(String::new(), |digest| digest.to_string());
+    let parts = [
+        read.map_or("", |read| read.identity.as_str()),
+        &digest(read.and_then(|read| read.digest)),
+        &candidate.digest.to_string(),
+        &digest(champion.map(|champion| champion.digest)),
+    ];
+    Sha256::of_parts(parts).seed()
 }
 
 /// Refuses answers of other versions, where the rows tell whose they are.

@@ -84,16 +84,16 @@ async fn recomputed(ctx: &Ctx, evidence: &Evidence) -> Result<()> {
     // What came from elsewhere is what it was at the time.
     let before = &statement.measured;
     let Measured { facts, probes, live, .. } = before.clone();
-    let is_champion = before.is_champion;
-    let mut measured = Measured { facts, probes, live, is_champion, ..again };
+    let Measured { is_champion, is_newest, .. } = *before;
+    let mut measured = Measured { facts, probes, live, is_champion, is_newest, ..again };
     measured.whole.unclear.clone_from(&before.whole.unclear);
     for name in policy.logged.keys() {
         let copy = |from: &BTreeMap<String, f64>, to: &mut BTreeMap<String, f64>| {
             to.extend(from.get(name).map(|value| (name.clone(), *value)));
         };
         copy(&before.whole.candidate, &mut measured.whole.candidate);
-        if let (Some(from), Some(to)) = (&before.whole.champion, &mut measured.whole.champion) {
-            copy(from, to);
+        if let Some(from) = &before.whole.champion {
+            copy(from, measured.whole.champion.get_or_insert_default());
         }
     }
     if measured != statement.measured {

@@ -258,6 +258,9 @@ async fn overruled(
     if !rule.by.iter().any(|known| known.eq_ignore_ascii_case(&who)) {
         return Ok(Err(format!("; {who} may not overrule it")));
     }
+    if evidence.statement.measured.unjudged.is_some() {
+        return Ok(Err("; what was never measured cannot be overruled".into()));
+    }
     if request.record.is_none() {
         let fault = Fault::usage("an override that nobody records is none");
         return Err(fault.hint("set `record.schema` in lakegate.yml").into());

@@ -94,6 +94,9 @@ pub struct Measured {
     /// The candidate is what it would have to stand up to.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_champion: bool,
+    /// Nobody named the candidate: it is the newest version that there is.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_newest: bool,
     /// Why the rows could not be judged, where that is so: then nothing below is known
     /// of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -34,6 +34,7 @@ pub fn decide(policy: &Gate, measured: &Measured, at: &str) -> Decision {
         Some(unjudged) => vec![no_rows(unjudged)],
         None => of_rows(policy, measured),
     };
+    let is_judged = !checks.is_empty();
     if let (Some(most), None) = (policy.max_age_days, &measured.unjudged) {
         checks.push(age(most, measured.newest, at));
     }
@@ -49,7 +50,7 @@ pub fn decide(policy: &Gate, measured: &Measured, at: &str) -> Decision {
         checks.extend(experiment::checks(experiment, measured.live.as_ref()));
     }
     let notes = notes(policy, measured);
-    let (verdict, mut reason) = conclude(policy, measured, &checks);
+    let (verdict, mut reason) = conclude(policy, measured, &checks, is_judged);
     if verdict == Verdict::Pass {
         let mut briefs: Vec<&str> = notes.iter().map(|note| note.brief).collect();
         briefs.dedup();
@@ -145,6 +146,9 @@ fn notes(policy: &Gate, measured: &Measured) -> Vec<Note> {
     let mut notes = Vec::new();
     let slices = policy.slices.iter().flat_map(|slices| &slices.rules);
     let rules = || policy.rules.iter().chain(slices.clone());
+    if measured.unjudged.is_some() {
+        return notes;
+    }
     let is_compared = measured.whole.champion.is_some();
     if rules().any(|rule| policy.logged.contains_key(&rule.metric)) {
         notes.push(Note {
@@ -185,15 +189,26 @@ fn notes(policy: &Gate, measured: &Measured) -> Vec<Note> {
     notes
 }
 
-fn conclude(policy: &Gate, measured: &Measured, checks: &[Check]) -> (Verdict, String) {
+/// `is_judged` tells whether any rule on the rows could be applied.
+fn conclude(
+    policy: &Gate,
+    measured: &Measured,
+    checks: &[Check],
+    is_judged: bool,
+) -> (Verdict, String) {
     let whole = &measured.whole;
     let worst = checks.iter().map(verdict_of).fold(Verdict::Pass, Verdict::and);
-    if measured.is_champion && !policy.allow_identical {
+    if measured.is_champion && !measured.is_newest && !policy.allow_identical {
         let reason =
             "this version is the champion itself: there is nothing that it was held against";
         return (Verdict::Fail, reason.to_owned());
     }
-    if checks.is_empty() {
+    // That a model is fresh or documented says nothing of how good it is.
+    if checks.is_empty() || (!is_judged && !policy.rules.is_empty()) {
+        if measured.is_champion && measured.is_newest && worst == Verdict::Pass {
+            let reason = "no version is newer than the champion: there is nothing to compare";
+            return (Verdict::Pass, reason.to_owned());
+        }
         let reason = "no rule could be applied: give the first model absolute limits";
         return (Verdict::Fail, reason.to_owned());
     }

@@ -133,6 +133,30 @@ fn the_champion_itself_is_held_against_nothing() {
     assert!(decision.reason.contains("compared with nothing"), "{}", decision.reason);
 }
 
+/// A loop that runs every day meets the champion where nothing was trained since.
+#[test]
+fn where_no_version_is_newer_the_champion_is_held_to_the_limits_alone() {
+    let itself = |value| Measured { is_champion: true, is_newest: true, ..measured(value, None) };
+    let limited = policy("{metric: roc_auc, min: 0.7, not_worse_than: 0.01}");
+    assert_eq!(decide(&limited, &itself(0.8), AT).verdict, Verdict::Pass);
+    assert_eq!(decide(&limited, &itself(0.6), AT).verdict, Verdict::Fail);
+    let compared = policy("{metric: roc_auc, not_worse_than: 0.01}");
+    let decision = decide(&compared, &itself(0.8), AT);
+    assert_eq!(decision.verdict, Verdict::Pass);
+    assert!(decision.reason.contains("no version is newer"), "{}", decision.reason);
+}
+
+#[test]
+fn what_is_fresh_is_not_good_for_that() {
+    let mut policy = policy("{metric: roc_auc, not_worse_than: 0.01}");
+    policy.max_age_days = Some(7.0);
+    let at: Timestamp = AT.parse().unwrap();
+    let newest = Some(at.as_millisecond() - 1000);
+    let decision = decide(&policy, &Measured { newest, ..measured(0.8, None) }, AT);
+    assert_eq!(decision.verdict, Verdict::Fail);
+    assert!(decision.reason.contains("no rule could be applied"), "{}", decision.reason);
+}
+
 #[test]
 fn a_comparison_of_values_asks_for_no_interval() {
     let found = measured(0.8, Some((-0.02, 0.01, 0.04)));

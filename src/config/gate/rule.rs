@@ -122,6 +122,10 @@ impl Rule {
         if margin.is_some_and(|margin| margin < 0.0) {
             return Err("`not_worse_than` is a margin, it cannot be negative".into());
         }
+        let is_limited = self.min.is_some() || self.max.is_some();
+        if is_limited && self.compares_values() {
+            return Err("`on: value` would count for min or max and for the comparison: say it in two rules".into());
+        }
         if limits.iter().all(Option::is_none) && !self.better_than_champion {
             return Err(format!(
                 "it says nothing about `{measure}`: give min, max, not_worse_than or better_than_champion"
