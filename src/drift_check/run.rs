@@ -10,7 +10,7 @@ use super::decide::{Against, Decision, Scoped, State, decide};
 use super::react::{Found, Reaction, react};
 use super::schema::{Change, Chosen, choose};
 use super::{describe, monitor, result, rows, sides};
-use crate::config::{self, Drift, OnDrift};
+use crate::config::{self, Drift, Notify, OnDrift};
 use crate::lake::Opened;
 use crate::names::{Alias, ModelName, SchemaName};
 use crate::report::{Document, Fault, Finding, Outcome, Report, Severity};
@@ -72,6 +72,16 @@ impl step::Request for Request {
             || self.record.is_some()
             || matches!(policy.on_drift, OnDrift::Retrain | OnDrift::Rollback)
     }
+
+    /// Nothing follows but words to whoever reads the report.
+    fn bears_foreign_code(&self) -> bool {
+        let reacts = !matches!(self.policy.on_drift, OnDrift::Nothing | OnDrift::Notify);
+        let tells = self.policy.notify != Notify::default();
+        !reacts
+            && !tells
+            && self.telemetry == config::Telemetry::default()
+            && !step::Request::needs_workspace(self)
+    }
 }
 
 pub async fn run(ctx: Ctx, request: Request) -> Result<Outcome> {
@@ -131,13 +141,13 @@ fn same_rows(policy: &Drift, baseline: &Opened, current: &Opened) -> Result<Opti
         breaks: false,
         rule: "drift/sides",
     };
-    if policy.baseline != policy.current {
-        return Ok(None);
-    }
     if baseline.identity == current.identity && policy.windows.is_none() {
         let message = format!("baseline and current are the same rows: {}", current.identity);
         return Err(Fault::usage(message)
             .hint("tell them apart by `baseline_where` and `current_where`, or by versions"));
+    }
+    if policy.baseline.place != policy.current.place {
+        return Ok(None);
     }
     if let (Some(then), Some(now)) = (baseline.version, current.version)
         && then > now

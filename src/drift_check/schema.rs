@@ -1,6 +1,6 @@
 //! The columns of both sides: which can be compared, and what changed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
@@ -74,10 +74,8 @@ pub(super) fn choose(policy: &Drift, baseline: &Schema, current: &Schema) -> Res
         }
     }
     for (side, schema) in [(&policy.baseline, baseline), (&policy.current, current)] {
-        let mut names: Vec<&String> = schema.fields().iter().map(|field| field.name()).collect();
-        names.sort();
-        if let Some(twice) = names.windows(2).find(|pair| pair[0] == pair[1]) {
-            return Err(Fault::usage(format!("`{side}` has two columns called `{}`", twice[0])));
+        if let Some(name) = twice(schema) {
+            return Err(Fault::usage(format!("`{side}` has two columns called `{name}`")));
         }
     }
     let known_now = current.fields().iter().map(|field| field.name().clone());
@@ -124,6 +122,13 @@ pub(super) fn choose(policy: &Drift, baseline: &Schema, current: &Schema) -> Res
         return Err(Fault::usage(format!("`{a}` and `{b}` have no column that can be compared")));
     }
     Ok(chosen)
+}
+
+/// A name that two columns have.
+fn twice(schema: &Schema) -> Option<&str> {
+    let mut seen = BTreeSet::new();
+    let mut names = schema.fields().iter().map(|field| field.name().as_str());
+    names.find(|name| !seen.insert(*name))
 }
 
 impl Chosen {
@@ -184,8 +189,12 @@ impl Chosen {
             self.common.push(Common { fields: [then.clone(), now.clone()], measure, sql });
         } else if measures == (None, None) {
             if plain(old) != plain(new) {
-                // Times of another zone are times, told and no fault of the feed.
-                let breaks = !(old.is_temporal() && new.is_temporal());
+                // A time of another zone or a day is a point in time, told and no fault
+                // of the feed; a duration is none.
+                let is_point = |kind: &DataType| {
+                    matches!(kind, DataType::Timestamp(..) | DataType::Date32 | DataType::Date64)
+                };
+                let breaks = !(is_point(old) && is_point(new));
                 self.change(then.name(), format!("was {old} and is {new}"), breaks);
             }
             self.skipped.push(then.name().clone());

@@ -55,6 +55,15 @@ pub(super) fn pairs(
             pairs.push(against_baseline(against, scope.clone(), scope.clone()));
         }
     }
+    let (windows, left_out) = windows(policy, now, clock);
+    pairs.extend(windows);
+    (pairs, left_out)
+}
+
+/// Windows against the baseline and against the window before.
+fn windows(policy: &Drift, now: &BTreeMap<Scope, u64>, clock: i64) -> (Vec<Pair>, Vec<Change>) {
+    let pair = |scope, before, now: &Scope| Pair { scope, before, now: now.clone() };
+    let mut pairs = Vec::new();
     let mut last: Option<(i64, &Scope)> = None;
     // Windows of time that are over between one that starts then and a time.
     let every = policy.windows.as_ref().and_then(Windows::milliseconds);
@@ -95,13 +104,9 @@ pub(super) fn pairs(
         if missing > 0 {
             leave_out(format!("have no rows in {} before {name}", counted(missing, "window")));
         } else if let Some((_, last)) = last {
-            steps.push(Pair {
-                scope: Against::Before(name.clone()),
-                before: (1, last.clone()),
-                now: scope.clone(),
-            });
+            steps.push(pair(Against::Before(name.clone()), (1, last.clone()), scope));
         }
-        pairs.push(against_baseline(Against::Window(name), Scope::All, scope.clone()));
+        pairs.push(pair(Against::Window(name), (0, Scope::All), scope));
         last = Some((start, scope));
     }
     if let Some((start, _)) = last {

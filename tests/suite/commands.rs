@@ -668,7 +668,14 @@ fn code_that_nobody_merged_reaches_no_workspace() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     listener.set_nonblocking(true).unwrap();
     let host = format!("http://{}", listener.local_addr().unwrap());
-    let commands: [&[&str]; 12] = [
+    write(
+        "files.yml",
+        "drift: {baseline: a.csv, current: b.csv, on_drift: command, command: {run: [touch, ran]}}\n",
+    );
+    write("a.csv", "x\n1\n2\n");
+    write("b.csv", "x\n8\n9\n");
+    let commands: [&[&str]; 13] = [
+        &["drift-check", "--config=files.yml"],
         &["job-run", "hello"],
         &["model-gate", "--model=main.default.m"],
         &["model-gate", "verify", "--recompute"],
@@ -709,6 +716,14 @@ fn code_that_nobody_merged_reaches_no_workspace() {
         }
     }
     assert!(listener.accept().is_err(), "somebody asked the workspace");
+    assert!(!dir.path().join("ran").exists());
+    // Whoever reads alone may.
+    write(
+        "files.yml",
+        "drift: {baseline: a.csv, current: b.csv, min_rows: 1, on_drift: nothing}\n",
+    );
+    let (_, said) = run("pull_request", "eve/flights", &["drift-check", "--config=files.yml"]);
+    assert!(said.contains("2 then, 2 now"), "{said}");
 }
 
 #[test]
