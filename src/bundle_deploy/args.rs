@@ -124,7 +124,9 @@ impl Args {
                     target: config.target.clone(),
                     variables: pairs("variable", &self.var)?,
                     isolation: None,
-                    only_looks: self.action == Verb::Status,
+                    // A plan that tells merge requests is made with the right to read.
+                    only_looks: self.action == Verb::Status
+                        || (self.action == Verb::Plan && self.comment),
                 },
                 release: self.release,
                 tags: config.release.clone(),

@@ -49,6 +49,12 @@ pub(super) async fn choose(
 ) -> Result<Chosen> {
     let native = |why: &str| Chosen { engine: Engine::Native, why: why.to_owned() };
     let ours = state.cli_version.starts_with("lakegate-");
+    if has_wheels && is_foreign {
+        let message = "the release holds built artifacts, which the databricks CLI would build again, and the bundle asks for what the CLI alone does";
+        return Err(Fault::usage(message)
+            .hint("leave one of them out, or deploy from the bundle instead of the release")
+            .into());
+    }
     match wanted {
         DeployEngine::Native => return Ok(native("as asked for")),
         // No code of a fork's bundle runs; the CLI would run its build commands.
@@ -80,7 +86,11 @@ pub(super) async fn choose(
             .into()),
         (DeployEngine::Cli, Err(error)) => Err(error),
         (_, Ok(Some(cli))) => {
-            let why = if state.serial > 0 { "it deployed last" } else { "it is installed" };
+            let why = match state.serial {
+                _ if is_foreign => "the bundle asks for what it alone does",
+                1.. if !ours => "it deployed last",
+                _ => "it is installed",
+            };
             Ok(Chosen { engine: Engine::Cli(cli), why: why.to_owned() })
         }
         (_, Ok(None)) => Ok(native("the databricks CLI is not installed")),

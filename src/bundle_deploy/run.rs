@@ -164,6 +164,7 @@ impl<'a> Work<'a> {
 
     async fn plan(&mut self) -> Result<Outcome> {
         let known = self.known.take();
+        let is_first = known.as_ref().is_some_and(|(state, _)| state.serial == 0);
         let (plan, _) = self.prepare(known).await?;
         let mut report = self.report(&plan, "Plan");
         let violations = self.violations(&plan);
@@ -176,6 +177,9 @@ impl<'a> Work<'a> {
         report.findings.extend(violations);
         let mut report = report.concluded(verdict, reason);
         if self.request.comment {
+            if is_first {
+                report.findings.push(tell::nothing_there(&self.source.bundle.root_path));
+            }
             tell::comment(self.ctx, &plan.target, &mut report).await;
         }
         let outcome = Outcome::new(report)

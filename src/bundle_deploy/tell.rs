@@ -65,6 +65,14 @@ pub(super) async fn write_row(
     }
 }
 
+/// Another identity may deploy to another folder than this one looks in.
+pub(super) fn nothing_there(folder: &str) -> Finding {
+    let title = format!("nothing is deployed in `{folder}` yet, so that all of it is new here");
+    Finding::new(Severity::Notice, "deploy/first", title).hint(
+        "where another identity deploys, give the target a `workspace.root_path` that is not its own home",
+    )
+}
+
 /// One comment for each target. Without the right to write it, the missing one is named.
 pub(super) async fn comment(ctx: &Ctx, target: &str, report: &mut Report) {
     let Some(number) = ctx.context.merge_request else { return };

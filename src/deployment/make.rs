@@ -180,9 +180,15 @@ fn fill_dashboards(bundle: &mut Bundle, root: &Path) -> Result<()> {
             && let Some(fields) = resource.settings.as_object_mut()
             && let Some(path) = fields.remove("file_path")
         {
-            let path = root.join(path.as_str().unwrap_or_default());
-            let text =
-                fs::read_text(&path).with_context(|| format!("resources.{key}.file_path"))?;
+            let named = || format!("resources.{key}.file_path");
+            let shown = path.as_str().unwrap_or_default();
+            let path = fs::canonicalize(root.join(shown)).with_context(named)?;
+            // The text is sent and shown: no other file of this machine is meant.
+            if !path.starts_with(fs::canonicalize(root)?) {
+                let message = format!("{}: `{shown}` is not in the bundle's folder", named());
+                return Err(Fault::usage(message).into());
+            }
+            let text = fs::read_text(&path).with_context(named)?;
             fields.insert("serialized_dashboard".into(), text.into());
         }
     }

@@ -156,7 +156,8 @@ fn github(answers: &Answers, facts: &Facts) -> Vec<String> {
     lines.push(format!(
         "  a rule for `{main}`: merge requests only, the check `Test` passed, branches up to date"
     ));
-    if let Some(staging) = &answers.targets.staging {
+    let plan = answers.targets.staging.as_ref().filter(|_| answers.form == Form::Whole);
+    if let Some(staging) = plan {
         lines.push(format!(
             "  to tell merge requests what they would change in `{staging}`: an environment `{staging}-plan`, whose identity may only read, and the variable LAKEGATE_PLAN_COMMENT with `true`"
         ));
@@ -164,7 +165,9 @@ fn github(answers: &Answers, facts: &Facts) -> Vec<String> {
     if answers.secrets.is_none() {
         lines.push("  the service principal of each environment trusts it:".to_owned());
         let repository = facts.repository.as_deref().unwrap_or("<owner>/<repository>");
-        lines.extend(places.iter().map(|Place { name, target, .. }| {
+        let plan = plan.map(|staging| (format!("{staging}-plan"), staging));
+        let all = places.iter().map(|place| (place.name.clone(), &place.target)).chain(plan);
+        lines.extend(all.map(|(name, target)| {
             let host = answers.hosts.get(target);
             let host = host.map_or("https://<workspace>", |host| host.trim_end_matches('/'));
             let subject = format!("repo:{repository}:environment:{name}");
@@ -185,6 +188,19 @@ fn pipelines(answers: &Answers) -> Vec<&'static str> {
     names.extend(targets.staging.iter().map(|_| "staging"));
     names.extend(targets.production.iter().flat_map(|_| ["release", "production"]));
     names
+}
+
+/// What lets the pipelines of Azure be service principals.
+fn trusted(answers: &Answers, facts: &Facts) -> Vec<String> {
+    let project = facts.repository.as_deref().unwrap_or("<organisation>/<project>");
+    let policies = pipelines(answers).into_iter().map(|name| {
+        let subject = format!("p://{project}/{}{name}", answers.prefix());
+        policy(AZURE_ISSUER, AZURE_AUDIENCE, &subject)
+    });
+    let first =
+        "  the service principal of each group trusts the pipelines that use it:".to_owned();
+    let last = "    (an exchange that fails prints the issuer, with the organisation's id, and the subject)";
+    std::iter::once(first).chain(policies).chain([last.to_owned()]).collect()
 }
 
 fn azure(answers: &Answers, facts: &Facts) -> Vec<String> {
@@ -227,18 +243,7 @@ fn azure(answers: &Answers, facts: &Facts) -> Vec<String> {
         quoted(names.iter().map(String::as_str))
     ));
     if answers.secrets.is_none() {
-        lines.push(
-            "  the service principal of each group trusts the pipelines that use it:".to_owned(),
-        );
-        let project = facts.repository.as_deref().unwrap_or("<organisation>/<project>");
-        lines.extend(pipelines(answers).into_iter().map(|name| {
-            let subject = format!("p://{project}/{}{name}", answers.prefix());
-            policy(AZURE_ISSUER, AZURE_AUDIENCE, &subject)
-        }));
-        lines.push(
-            "    (an exchange that fails prints the issuer, with the organisation's id, and the subject)"
-                .to_owned(),
-        );
+        lines.extend(trusted(answers, facts));
     }
     if let Some(production) = &answers.targets.production {
         lines.push(format!(
