@@ -11,6 +11,7 @@ pub(super) fn places(tree: &Value, chosen: &Value) -> Vec<String> {
     let kinds = kinds.filter(|(kind, _)| matches!(resources::kind(ROOT, kind), Ok(None)));
     let mut found: Vec<String> = kinds.map(|(kind, _)| format!("resources.{kind}")).collect();
     let keys = tree["experimental"].as_object().into_iter().flatten();
+    let keys = keys.filter(|(_, value)| !value.is_null() && **value != Value::Bool(false));
     found.extend(keys.map(|(key, _)| format!("experimental.{key}")));
     let presets = ["source_linked_deployment", "artifacts_dynamic_version"];
     let presets = presets.into_iter().filter(|key| tree["presets"][key] == true);

@@ -45,32 +45,7 @@ pub fn load(
     let target = choose_target(&tree, target)?;
     let chosen = tree["targets"][&target].clone();
     check_keys(ROOT, &format!("targets.{target}"), &chosen, &TARGET)?;
-    for section in [
-        "bundle",
-        "workspace",
-        "artifacts",
-        "resources",
-        "sync",
-        "permissions",
-        "run_as",
-        "presets",
-    ] {
-        if let Some(over) = chosen.get(section) {
-            let mut base = tree.get(section).cloned().unwrap_or(Value::Null);
-            if base.is_null() {
-                base = over.clone()
-            } else {
-                merge(&mut base, over)
-            }
-            tree[section] = base;
-        }
-    }
-    if let Some(over) = chosen.get("git") {
-        match &mut tree["bundle"]["git"] {
-            base @ Value::Null => *base = over.clone(),
-            base => merge(base, over),
-        }
-    }
+    overridden(&mut tree, &chosen);
     let variables = variables(&tree, &chosen, around)?;
     let name = text_at(&tree, "/bundle/name")
         .ok_or_else(|| BundleError::new(ROOT, "bundle.name is missing"))?;
@@ -102,6 +77,36 @@ pub fn load(
     children::split(&mut bundle, around);
     bundle.folder_permissions = children::of_folders(&tree["permissions"], around);
     Ok(bundle)
+}
+
+/// Puts over the bundle what a target says of it.
+fn overridden(tree: &mut Value, chosen: &Value) {
+    for section in [
+        "bundle",
+        "workspace",
+        "artifacts",
+        "resources",
+        "sync",
+        "permissions",
+        "run_as",
+        "presets",
+    ] {
+        if let Some(over) = chosen.get(section) {
+            let mut base = tree.get(section).cloned().unwrap_or(Value::Null);
+            if base.is_null() {
+                base = over.clone()
+            } else {
+                merge(&mut base, over)
+            }
+            tree[section] = base;
+        }
+    }
+    if let Some(over) = chosen.get("git") {
+        match &mut tree["bundle"]["git"] {
+            base @ Value::Null => *base = over.clone(),
+            base => merge(base, over),
+        }
+    }
 }
 
 /// What a target's variables ask a workspace for.

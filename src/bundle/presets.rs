@@ -51,10 +51,12 @@ impl Presets {
                 None if own["trigger_pause_status"].is_null() => None,
                 _ => return Err(wrong("trigger_pause_status", "PAUSED or UNPAUSED")),
             },
-            runs: own["jobs_max_concurrent_runs"].as_u64(),
+            // None at all is no limit that a job could have.
+            runs: own["jobs_max_concurrent_runs"].as_u64().filter(|runs| *runs > 0),
             pipelines_development: own["pipelines_development"].as_bool().unwrap_or(is_development),
         };
-        if found.runs.is_none() && !own["jobs_max_concurrent_runs"].is_null() {
+        let runs = &own["jobs_max_concurrent_runs"];
+        if runs.as_u64().is_none() && !runs.is_null() {
             return Err(wrong("jobs_max_concurrent_runs", "a number"));
         }
         for (name, value) in own["tags"].as_object().into_iter().flatten() {
@@ -117,8 +119,9 @@ impl Presets {
                     }
                 }
                 Kind::Experiments => {
-                    let (folder, base) = name.rsplit_once('/').unwrap_or(("", &name));
-                    settings["name"] = json!(format!("{folder}/{}{base}", self.prefix));
+                    let base = name.rfind('/').map_or(0, |at| at + 1);
+                    let (folder, base) = name.split_at(base);
+                    settings["name"] = json!(format!("{folder}{}{base}", self.prefix));
                     self.tag_list(settings);
                 }
                 Kind::RegisteredModels | Kind::Schemas | Kind::ModelServingEndpoints => {
@@ -183,7 +186,7 @@ impl Presets {
 fn identifier(prefix: &str) -> String {
     let words = prefix.split(|char: char| !char.is_alphanumeric()).filter(|word| !word.is_empty());
     let end = if prefix.trim().ends_with(']') { "_" } else { "" };
-    words.collect::<Vec<_>>().join("_") + end
+    words.collect::<Vec<_>>().join("_").to_lowercase() + end
 }
 
 /// What lives in a schema of the bundle follows it.

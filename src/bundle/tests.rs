@@ -307,12 +307,12 @@ fn an_earlier_attempt_at_the_same_part_of_a_run_is_over() {
 fn presets_hold_in_every_mode_and_what_a_resource_says_stays() {
     let root = ROOT.replace(
         "mode: development",
-        "presets: {name_prefix: 'team ', tags: {cost: 7, team: ml}, trigger_pause_status: UNPAUSED, jobs_max_concurrent_runs: 3, pipelines_development: true}",
+        "presets: {name_prefix: 'Team ', tags: {cost: 7, team: ml}, trigger_pause_status: UNPAUSED, jobs_max_concurrent_runs: 3, pipelines_development: true}",
     );
     let jobs = JOBS.replace("name: retrain\n", "name: retrain\n      tags: {team: own}\n      max_concurrent_runs: 1\n      schedule: {quartz_cron_expression: '0 0 4 * * ?', timezone_id: UTC, pause_status: PAUSED}\n");
     let bundle = load(&sources(&root, &jobs), None, &around()).unwrap();
     let job = |key: &str| &bundle.resources[&format!("jobs.{key}")].settings;
-    assert_eq!(job("train")["name"], "team train-dev");
+    assert_eq!(job("train")["name"], "Team train-dev");
     assert_eq!(job("train")["tags"], json!({ "cost": "7", "team": "ml" }));
     assert_eq!(job("train")["schedule"]["pause_status"], "UNPAUSED");
     assert_eq!(job("train")["max_concurrent_runs"], 3);

@@ -225,7 +225,7 @@ pub(super) async fn read_back(
             let message = format!("{} is called `{kept}` in the workspace, not `{sent}`", step.key);
             return Err(Fault::new(FaultKind::Integrity, message).into());
         }
-        let kept = unchanged(&step.changes, &found.settings, sent);
+        let kept = unchanged(step.kind, &step.changes, &found.settings, sent);
         if !kept.is_empty() {
             let message = format!("{}: the workspace kept the old {}", step.key, kept.join(", "));
             return Err(Fault::new(FaultKind::Integrity, message).into());
@@ -246,11 +246,16 @@ pub(super) async fn read_back(
 }
 
 /// The fields that were to change, and are in the workspace what they were before.
-fn unchanged(changes: &[Field], found: &Value, sent: &Value) -> Vec<String> {
+fn unchanged(kind: Kind, changes: &[Field], found: &Value, sent: &Value) -> Vec<String> {
     let apart = bundle::differences(found, sent).into_iter();
+    // What goes may come back as the service's own default, but for a comment.
+    let stays = |change: &Field| {
+        !change.new.is_null()
+            || matches!(kind, Kind::Schemas | Kind::Volumes | Kind::RegisteredModels)
+    };
     let is_old = |field: &Field| {
         let is_it = |change: &Field| change.path == field.path && change.old == field.old;
-        !field.old.is_null() && changes.iter().any(is_it)
+        !field.old.is_null() && changes.iter().any(|change| is_it(change) && stays(change))
     };
     apart.filter(is_old).map(|field| field.path).collect()
 }
@@ -264,11 +269,17 @@ mod tests {
         let old = json!({ "comment": "first", "tags": { "a": "1", "b": "2" }, "name": "x" });
         let sent = json!({ "tags": { "a": "3", "b": "4" }, "name": "x" });
         let changes = bundle::differences(&old, &sent);
-        assert_eq!(unchanged(&changes, &sent, &sent), [""; 0]);
+        let unchanged = |found: &Value| unchanged(Kind::Schemas, &changes, found, &sent);
+        assert_eq!(unchanged(&sent), [""; 0]);
         let half = json!({ "comment": "first", "tags": { "a": "1", "b": "4" }, "name": "x" });
-        assert_eq!(unchanged(&changes, &half, &sent), ["comment", "tags.a"]);
+        assert_eq!(unchanged(&half), ["comment", "tags.a"]);
         // What the service makes of a value in its own way is no refusal.
         let own = json!({ "tags": { "a": "3.0", "b": "4" }, "name": "x", "id": 7 });
-        assert_eq!(unchanged(&changes, &own, &sent), [""; 0]);
+        assert_eq!(unchanged(&own), [""; 0]);
+        // A job's timeout that goes is again what the service takes for one.
+        let was = json!({ "timeout_seconds": 0, "name": "x" });
+        let changes = bundle::differences(&was, &json!({ "name": "x" }));
+        let sent = json!({ "name": "x" });
+        assert_eq!(super::unchanged(Kind::Jobs, &changes, &was, &sent), [""; 0]);
     }
 }

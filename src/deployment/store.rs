@@ -252,7 +252,6 @@ impl<'a> Store<'a> {
     }
 }
 
-/// The same attempt of the same step on the same machine has the same lock.
 fn run_of(context: &Context) -> Option<LockRun> {
     context.run_id.as_ref().map(|id| LockRun {
         host: context.host.to_owned(),
@@ -263,6 +262,7 @@ fn run_of(context: &Context) -> Option<LockRun> {
     })
 }
 
+/// The same attempt of the same step on the same machine has the same lock.
 fn lock_id(context: &Context, step_key: Option<&str>) -> String {
     match (&context.run_id, step_key) {
         (None, None) => uuid::Uuid::new_v4().to_string(),
