@@ -162,7 +162,8 @@ function distance(one, other) {
   return row[other.length];
 }
 
-// A slip in an input's name would leave its default in force, and nobody told.
+// A slip in an input's name would leave its default in force, and nobody told. Variables
+// of a pipeline may begin with INPUT_, too: what resembles no input is none.
 function refuseUnknown(inputs) {
   const own = ['binaryPath', 'mirror', 'workingDirectory', 'serviceConnection'];
   const known = [...Object.keys(inputs), ...own];
@@ -170,9 +171,9 @@ function refuseUnknown(inputs) {
     const name = variable.replace(/^INPUT_/, '');
     const same = (input) => input.toUpperCase() === name;
     if (name === variable || known.some(same) || given(name) === undefined) continue;
-    const near = known.find((input) => distance(input.toUpperCase(), name) <= 2);
-    const hint = near ? `: did you mean '${near}'?` : '';
-    fail(`the task has no input '${name.toLowerCase()}'${hint}`);
+    const most = name.length < 6 ? 1 : 2;
+    const near = known.find((input) => distance(input.toUpperCase(), name) <= most);
+    if (near) fail(`the task has no input '${name.toLowerCase()}': did you mean '${near}'?`);
   }
 }
 

@@ -204,7 +204,7 @@ async fn tests_changed(
         return Ok(Vec::new());
     };
     let then = git.texts(base, |path| path == POLICY).await?.remove(POLICY);
-    let now = fs::read_text_if_exists(&request.bundle.join(POLICY))?;
+    let now = fs::read_text_if_exists(request.bundle.join(POLICY))?;
     let read = |text: Option<String>| -> Value {
         text.and_then(|text| serde_yaml::from_str(&text).ok()).unwrap_or_default()
     };

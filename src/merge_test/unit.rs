@@ -13,6 +13,7 @@ use super::affected::Code;
 use super::environment;
 use super::shards::{self, Part};
 use crate::config::Unit;
+use crate::names::Sha256;
 use crate::report::{Finding, Place, Report, Severity, Table, Verdict, counted, number};
 use crate::results::{self, Changed, Coverage, Suite, Unreadable, junit};
 use crate::step::Ctx;
@@ -154,12 +155,15 @@ impl UnitTests<'_> {
     }
 }
 
-/// How the results of a part are called beside the report.
+/// How the results of a part are called beside the report: no two alike, whatever the
+/// file system makes of letters.
 fn file_of(part: &str) -> String {
     let plain = |char: char| if char.is_ascii_alphanumeric() { char } else { '-' };
+    let name: String = part.to_lowercase().chars().map(plain).collect();
     match part {
         "" => "unit.xml".to_owned(),
-        name => format!("unit-{}.xml", name.chars().map(plain).collect::<String>()),
+        part if name == part => format!("unit-{name}.xml"),
+        part => format!("unit-{name}-{}.xml", &Sha256::of(part).short()[..8]),
     }
 }
 
