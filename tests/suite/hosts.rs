@@ -379,7 +379,7 @@ pub(crate) fn azure_answer(
             let commit = body["queries"][0]["items"][0].as_str()?;
             let pull = json!({ "pullRequestId": 7, "status": "completed",
                 "createdBy": { "uniqueName": "eve@x" } });
-            let pulls = if commit == "merged" { vec![pull] } else { Vec::new() };
+            let pulls = if commit == "alone" { Vec::new() } else { vec![pull] };
             reply(&json!({ "results": [{ commit: pulls }] }))
         }
         ("GET", ["pullRequests", on, "statuses"]) => azure_statuses(world, on),
