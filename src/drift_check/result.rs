@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::compare::{self, Compared};
 use super::decide::{self, Decision, Judged};
 use super::schema::Chosen;
+use crate::config::{Drift, Sample};
 use crate::stats::column::Kind;
 use crate::stats::numeric::Tested;
 
@@ -20,6 +21,8 @@ pub struct Document {
     state: &'static str,
     reason: String,
     rows: Sides<u64>,
+    /// Which of the rows were looked at; null where all were.
+    sample: Option<Sample>,
     /// Changes of the schema, rules that do not hold, and what was left out.
     faults: Vec<Fault>,
     /// Columns that are compared by their nulls alone.
@@ -184,7 +187,7 @@ struct Values {
 }
 
 impl Document {
-    pub(super) fn new(decision: &Decision, chosen: &Chosen) -> Self {
+    pub(super) fn new(policy: &Drift, decision: &Decision, chosen: &Chosen) -> Self {
         let scopes = |parts: &[decide::Part]| parts.iter().map(scope).collect();
         let fault = |change: &super::schema::Change| Fault {
             rule: change.rule,
@@ -197,6 +200,7 @@ impl Document {
             state: decision.state.as_str(),
             reason: decision.reason.clone(),
             rows: decision.whole.rows.into(),
+            sample: policy.sample,
             faults: chosen.changes.iter().map(fault).collect(),
             not_compared: chosen.skipped.clone(),
             columns: decision.columns().iter().map(column).collect(),

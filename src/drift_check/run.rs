@@ -127,7 +127,7 @@ pub async fn run(ctx: Ctx, request: Request) -> Result<Outcome> {
     if let Some(told) = &reaction.told {
         report.reason = format!("{}; {told}", report.reason);
     }
-    outcome(report, &decision, &chosen, &reaction)
+    outcome(policy, report, &decision, &chosen, &reaction)
 }
 
 /// What there is to say about sides that share their rows.
@@ -296,6 +296,7 @@ fn report(policy: &Drift, decision: &Decision, window: &str, chosen: &Chosen) ->
 }
 
 fn outcome(
+    policy: &Drift,
     report: Report,
     decision: &Decision,
     chosen: &Chosen,
@@ -314,7 +315,7 @@ fn outcome(
     if let Some(run_id) = reaction.run_id {
         outcome = outcome.output("retrain-run-id", run_id.to_string());
     }
-    let content = serde_json::to_value(result::Document::new(decision, chosen))?;
+    let content = serde_json::to_value(result::Document::new(policy, decision, chosen))?;
     outcome.document = Some(Document { name: "result", content });
     Ok(outcome)
 }

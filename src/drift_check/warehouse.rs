@@ -88,6 +88,9 @@ fn beyond(policy: &Drift, chosen: &Chosen) -> Option<String> {
     if policy.compat.is_some() {
         return Some("for `compat`".into());
     }
+    if policy.all_tests {
+        return Some("for `all_tests`".into());
+    }
     if policy.windows.as_ref().is_some_and(|windows| windows.learn.is_some()) {
         return Some("thresholds that are learnt".into());
     }

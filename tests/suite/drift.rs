@@ -486,10 +486,19 @@ async fn derived_columns_are_compared_wherever_the_data_lies() {
     .unwrap();
     let (code, _, told) = run();
     assert!(code == 2 && told.contains("there is no field `zip`, but city"), "{told}");
-    std::fs::write(dir.path().join("lakegate.yml"), "drift: {baseline: main.default.then, current: main.default.now, columns: [address], derived: [address.city], engine: warehouse}\n").unwrap();
+    let policy = |more: &str| {
+        let policy = format!(
+            "drift: {{baseline: main.default.then, current: main.default.now, columns: [address], derived: [address.city], engine: warehouse{more}}}\n"
+        );
+        std::fs::write(dir.path().join("lakegate.yml"), policy).unwrap();
+    };
+    policy("");
     let (code, counted, told) = run();
     assert_eq!(code, 1, "{told}");
     assert_eq!(state(&counted, "address.city"), "drift");
+    policy(", all_tests: true");
+    let (code, _, told) = run();
+    assert!(code == 2 && told.contains("cannot count for `all_tests`"), "{told}");
 }
 
 /// Whoever counts the rows.
@@ -592,6 +601,7 @@ async fn a_sample_is_the_same_one_each_time() {
     let (code, first, told) = run(1, "");
     assert_eq!((code, &first["state"]), (0, &Value::from("none")), "{told}");
     assert!(told.contains("20 % of the rows by seed 1"), "{told}");
+    assert_eq!(first["sample"]["share"], 0.2);
     let drawn = first["rows"]["current"].as_u64().unwrap();
     assert!((3700..4300).contains(&drawn), "{drawn}");
     let quantiles = |result: &Value| column(result, "x")["current"]["quantiles"].clone();
