@@ -31,7 +31,7 @@ impl Reaction {
         Self { name, ..Self::default() }
     }
 
-    pub(super) fn failed(error: &anyhow::Error) -> Self {
+    fn failed(error: &anyhow::Error) -> Self {
         Self { told: Some(format!("what follows failed: {error:#}")), ..Self::named("failed") }
     }
 
@@ -51,20 +51,35 @@ pub(super) struct Found<'a> {
     pub(super) kind: &'static str,
 }
 
-pub(super) async fn react(ctx: &Ctx, request: &Request, found: Found<'_>) -> Result<Reaction> {
+/// What was done, and what of it failed: people are told of a reaction that could not be,
+/// and one that was done is known where they could not be told.
+pub(super) async fn react(
+    ctx: &Ctx,
+    request: &Request,
+    found: Found<'_>,
+) -> (Reaction, Vec<anyhow::Error>) {
     let policy = &request.policy;
     let calm = matches!(found.state, State::None | State::Watch);
-    let reaction = match (found.state, policy.on_drift) {
-        (_, OnDrift::Nothing) => return Ok(Reaction::named("nothing")),
-        _ if calm => Reaction::named("nothing"),
-        (State::Drift, OnDrift::Retrain) => retrain(ctx, request, found).await?,
-        (State::Drift, OnDrift::Rollback) => roll_back(ctx, request, found).await?,
-        (State::Drift, OnDrift::Command) => command(ctx, policy, found).await?,
+    let done = match (found.state, policy.on_drift) {
+        (_, OnDrift::Nothing) => return (Reaction::named("nothing"), Vec::new()),
+        _ if calm => Ok(Reaction::named("nothing")),
+        (State::Drift, OnDrift::Retrain) => retrain(ctx, request, found).await,
+        (State::Drift, OnDrift::Rollback) => roll_back(ctx, request, found).await,
+        (State::Drift, OnDrift::Command) => command(ctx, policy, found).await,
         // Retraining on a broken feed would make the model worse.
-        _ => Reaction::named("notify"),
+        _ => Ok(Reaction::named("notify")),
     };
-    notify(ctx, policy, found, calm, &reaction).await?;
-    Ok(reaction)
+    let (mut reaction, mut failed) = match done {
+        Ok(reaction) => (reaction, Vec::new()),
+        Err(error) => (Reaction::failed(&error), vec![error]),
+    };
+    let untold = notify(ctx, policy, found, calm, &reaction).await;
+    if let Some(first) = untold.first() {
+        let why = format!("not everybody was told: {first:#}");
+        reaction.told = Some(reaction.told.map_or(why.clone(), |told| format!("{told}; {why}")));
+    }
+    failed.extend(untold);
+    (reaction, failed)
 }
 
 async fn roll_back(ctx: &Ctx, request: &Request, found: Found<'_>) -> Result<Reaction> {
@@ -132,35 +147,14 @@ async fn notify(
     found: Found<'_>,
     calm: bool,
     reaction: &Reaction,
-) -> Result<()> {
-    // One ticket per question: the state of the table is not part of it.
-    let place = Source { as_of: None, ..policy.current.clone() };
-    let condition = policy.current_where.as_deref();
-    let condition = condition.map(|text| format!(" where {text}")).unwrap_or_default();
-    let key = format!("{} of {place}{condition}", found.kind);
-    let told = reaction.told.as_deref().unwrap_or_default();
-    if policy.notify.ticket {
-        let forge = forge(ctx)?;
-        let place = if calm {
-            let word = format!("It is over: {}.", found.report.reason);
-            forge.close(&key, &word).await?
-        } else {
-            let mut body = found.report.markdown();
-            if body.len() > LONGEST {
-                body.truncate(body.floor_char_boundary(LONGEST));
-                body.push_str("\n\n… cut short, see the report of the run");
-            }
-            let run = ctx.context.run_url.as_deref().unwrap_or_default();
-            body.push_str(&format!("\n\n{told}\n\nWindow: {}\n{run}", found.window));
-            let title = format!("{}: {key}", found.state.as_str());
-            Some(forge.tell(&Ticket { key, title, body }).await?)
-        };
-        if let Some(place) = place {
-            ctx.host.progress(&format!("ticket: {place}"));
-        }
-    }
+) -> Vec<anyhow::Error> {
+    let ticket = match policy.notify.ticket {
+        true => write_ticket(ctx, policy, found, calm, reaction).await,
+        false => Ok(()),
+    };
+    let mut failed: Vec<_> = ticket.err().into_iter().collect();
     if calm {
-        return Ok(());
+        return failed;
     }
     let masker = ctx.masker();
     let mut lines = vec![found.report.reason.clone()];
@@ -171,12 +165,48 @@ async fn notify(
         lines,
         link: ctx.context.run_url.clone(),
     };
-    for (kind, variable) in
-        [(Kind::Slack, &policy.notify.slack), (Kind::Teams, &policy.notify.teams)]
-    {
-        if let Some(variable) = variable {
-            Chat::new(kind, variable, &ctx.env, &masker)?.post(&message).await?;
+    let chats = [(Kind::Slack, &policy.notify.slack), (Kind::Teams, &policy.notify.teams)];
+    for (kind, variable) in chats {
+        let Some(variable) = variable else { continue };
+        let posted = match Chat::new(kind, variable, &ctx.env, &masker) {
+            Ok(chat) => chat.post(&message).await,
+            Err(fault) => Err(fault.into()),
+        };
+        failed.extend(posted.err());
+    }
+    failed
+}
+
+async fn write_ticket(
+    ctx: &Ctx,
+    policy: &Drift,
+    found: Found<'_>,
+    calm: bool,
+    reaction: &Reaction,
+) -> Result<()> {
+    // One ticket per question: the state of the table is not part of it.
+    let place = Source { as_of: None, ..policy.current.clone() };
+    let condition = policy.current_where.as_deref();
+    let condition = condition.map(|text| format!(" where {text}")).unwrap_or_default();
+    let key = format!("{} of {place}{condition}", found.kind);
+    let told = reaction.told.as_deref().unwrap_or_default();
+    let forge = forge(ctx)?;
+    let place = if calm {
+        let word = format!("It is over: {}.", found.report.reason);
+        forge.close(&key, &word).await?
+    } else {
+        let mut body = found.report.markdown();
+        if body.len() > LONGEST {
+            body.truncate(body.floor_char_boundary(LONGEST));
+            body.push_str("\n\n… cut short, see the report of the run");
         }
+        let run = ctx.context.run_url.as_deref().unwrap_or_default();
+        body.push_str(&format!("\n\n{told}\n\nWindow: {}\n{run}", found.window));
+        let title = format!("{}: {key}", found.state.as_str());
+        Some(forge.tell(&Ticket { key, title, body }).await?)
+    };
+    if let Some(place) = place {
+        ctx.host.progress(&format!("ticket: {place}"));
     }
     Ok(())
 }

@@ -106,10 +106,7 @@ pub async fn run(ctx: Ctx, request: Request) -> Result<Outcome> {
     let occasion = request.window.clone().or(newest).unwrap_or_else(|| window.clone());
     let found = Found { state, report: &report, window: &occasion, baseline: against, kind };
     // What follows may fail: that is told, and the verdict is kept.
-    let (reaction, failed) = match react(&ctx, &request, found).await {
-        Ok(reaction) => (reaction, None),
-        Err(error) => (Reaction::failed(&error), Some(error)),
-    };
+    let (reaction, failed) = react(&ctx, &request, found).await;
     let at = clock::now().to_string();
     let rows = rows::of(policy, &decision, [&window, against], reaction.name, &at);
     let decided = rows::decision(policy, &decision, [&window, against], &reaction, &at);
@@ -119,7 +116,7 @@ pub async fn run(ctx: Ctx, request: Request) -> Result<Outcome> {
         lake.record(schema, std::slice::from_ref(&decided)).await?;
     }
     telemetry.send(&rows).await?;
-    if let Some(error) = failed {
+    for error in failed {
         let mut finding = Finding::new(Severity::Error, "drift/reaction", format!("{error:#}"));
         finding.hint = Fault::of(&error).and_then(|fault| fault.hint.clone());
         report.findings.insert(0, finding);

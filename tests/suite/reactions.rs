@@ -132,6 +132,40 @@ async fn a_workflow_is_dispatched_once_and_the_issue_closes_when_it_is_over() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_fails_after_a_verdict_hides_nothing_of_the_rest() {
+    let dir = tempfile::tempdir().unwrap();
+    let served = Served::start(&dir.path().join("workspace"));
+    tables(&served).await;
+    let (address, seen) = outside().await;
+    let run = |window: &str, more: &str| {
+        policy(dir.path(), "now", more);
+        let mut command = on_github(&served, dir.path(), &address);
+        let output = within(Duration::from_secs(60), command.args(["--window", window, "--json"]));
+        assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
+        serde_json::from_slice::<Value>(&output.stdout).unwrap()
+    };
+    let found = run(
+        "a",
+        ", on_drift: retrain, retrain_job: missing, notify: {teams: NOWHERE, slack: SLACK_HOOK}",
+    );
+    assert_eq!(found["outputs"]["decision"], "failed");
+    let told =
+        seen.lock().unwrap().calls.iter().map(|(_, body)| body.to_string()).collect::<String>();
+    assert!(told.contains("what follows failed"), "{told}");
+    assert_eq!(found.to_string().matches("drift/reaction").count(), 2, "{found}");
+
+    let client = served.client();
+    client.workspace_mkdirs("/Workspace/jobs").await.unwrap();
+    client.workspace_write("/Workspace/jobs/main.py", "print(1)".into(), true).await.unwrap();
+    let task = json!({ "task_key": "t", "spark_python_task": { "python_file": "/Workspace/jobs/main.py" } });
+    client.job_create(&json!({ "name": "retrain", "tasks": [task] })).await.unwrap();
+    let found = run("b", ", on_drift: retrain, retrain_job: retrain, notify: {slack: NOWHERE}");
+    assert_eq!(found["outputs"]["decision"], "retrain");
+    assert!(found["outputs"]["retrain-run-id"].is_string(), "{found}");
+    assert!(found["reason"].as_str().unwrap().contains("not everybody was told"), "{found}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn retraining_waits_for_its_cool_down_and_stays_within_its_budget() {
     let dir = tempfile::tempdir().unwrap();
     let served = Served::start(&dir.path().join("workspace"));
