@@ -137,6 +137,14 @@ pub enum Forge {
     Azure(azure::Azure),
 }
 
+/// Whose commits are not all told, its authors are not known.
+fn too_many(request: u64) -> Fault {
+    let message =
+        format!("merge request {request} has too many commits to tell who wrote all of them");
+    Fault::usage(message)
+        .hint("let `promotion.sign_off` say `not_author: false`, or be `from: table`")
+}
+
 impl Forge {
     /// # Errors
     /// When the run's host is neither, or its token was not handed to the step:

@@ -39,10 +39,11 @@ pub(super) async fn signed(
     if let Some(commit) = commit.filter(|_| of_host && policy.not_author) {
         let forge = Forge::new(&ctx.context, &ctx.env, &ctx.masker())?;
         let wrote = forge.authors(commit).await.context("who wrote the change is not known")?;
-        if wrote.is_none() {
-            ctx.host.progress("who wrote the change is not known here: its repository is kept by another host, so that `not_author` looks at who started the run alone");
-        }
-        authors.extend(wrote.into_iter().flatten());
+        let elsewhere = || {
+            Fault::usage("who wrote the change is not known: its repository is kept by another host than the approvals")
+                .hint("let `promotion.sign_off` be `from: table`, or say `not_author: false`")
+        };
+        authors.extend(wrote.ok_or_else(elsewhere)?);
     }
     Ok(sign_off::count(policy, approvals, &authors, clock::now()))
 }

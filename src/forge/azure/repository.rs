@@ -8,7 +8,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::{Azure, RIGHT, told};
-use crate::forge::{State, Status, Told};
+use crate::forge::{State, Status, Told, too_many};
 use crate::report::{Fault, FaultKind};
 use crate::sys::git;
 use crate::sys::retry::Class;
@@ -18,11 +18,15 @@ const JSON: &str = "application/json";
 /// The object that stands for "nothing was here".
 const NOTHING: &str = "0000000000000000000000000000000000000000";
 
+/// Of a merge request, as the service tells them at once.
+const MOST_COMMITS: usize = 1000;
+
 impl Azure {
     fn git(&self, rest: &[&str]) -> Result<reqwest::Url, Fault> {
         let repository = self.repository.as_deref().ok_or_else(|| {
-            Fault::usage("BUILD_REPOSITORY_ID is not set")
-                .hint("this needs a repository of Azure Repos")
+            Fault::usage("the repository of this run is not known to Azure Repos").hint(
+                "this needs a run on a repository of Azure Repos, which sets BUILD_REPOSITORY_ID",
+            )
         })?;
         Ok(self.collection_url(&[&["git", "repositories", repository], rest].concat()))
     }
@@ -78,9 +82,13 @@ impl Azure {
             names.extend(pull["createdBy"]["uniqueName"].as_str().map(str::to_owned));
             let Some(id) = pull["pullRequestId"].as_u64() else { continue };
             let mut url = self.git(&["pullRequests", &id.to_string(), "commits"])?;
-            url.query_pairs_mut().append_pair("$top", "1000");
+            url.query_pairs_mut().append_pair("$top", &MOST_COMMITS.to_string());
             let found = self.read(url, "read the merge request's commits").await?;
-            let commits = found["value"].as_array().into_iter().flatten();
+            let commits = found["value"].as_array().map(Vec::as_slice).unwrap_or_default();
+            if commits.len() >= MOST_COMMITS {
+                return Err(too_many(id).into());
+            }
+            let commits = commits.iter();
             names.extend(commits.flat_map(written).flatten());
         }
         Ok(Some(names.into_iter().collect()))

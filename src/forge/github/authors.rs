@@ -6,6 +6,10 @@ use anyhow::Result;
 use serde::Deserialize;
 
 use super::{GitHub, refused};
+use crate::forge::too_many;
+
+/// Of a merge request: GitHub tells no more.
+const MOST_COMMITS: usize = 250;
 
 #[derive(Debug, Deserialize)]
 struct Commit {
@@ -65,7 +69,7 @@ impl GitHub {
         for Pull { number, user, .. } in pulls {
             names.extend(user.and_then(|user| user.login));
             let route = self.route(&format!("pulls/{number}/commits"));
-            // GitHub tells 250 at most.
+            let mut count = 0;
             for page in 1..=3 {
                 let query = [("per_page", "100".to_owned()), ("page", page.to_string())];
                 let found: Result<Vec<Commit>, _> = self.api.get(&route, Some(&query)).await;
@@ -73,10 +77,14 @@ impl GitHub {
                     refused("list a merge request's commits", "pull-requests: read", error)
                 })?;
                 let is_last = found.len() < 100;
+                count += found.len();
                 names.extend(found.into_iter().flat_map(Commit::names));
                 if is_last {
                     break;
                 }
+            }
+            if count >= MOST_COMMITS {
+                return Err(too_many(number).into());
             }
         }
         let mut seen = BTreeSet::new();
