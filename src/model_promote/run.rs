@@ -173,6 +173,18 @@ async fn promote(ctx: &Ctx, request: &Request, asked: &Promote) -> Result<Outcom
         Report::new("model-promote", format!("{model} version {version} as {}", request.alias));
     report.fact("evidence", evidence.digest.chars().take(12).collect::<String>());
     report.fact("digest", statement.candidate.digest.short());
+    if request.copy.is_none()
+        && statement.measured.is_champion
+        && statement.verdict == Verdict::Pass.as_str()
+        && ctx.client.alias_get(model, &request.alias).await? == Some(version)
+    {
+        // Nobody is asked about what is, and the records keep how it came to be.
+        let reason = format!("{} points to version {version} already", request.alias);
+        return Ok(Outcome::new(report.concluded(Verdict::Pass, reason))
+            .output("version", version.to_string())
+            .output("digest", statement.candidate.digest.to_string())
+            .output("previous-version", version.to_string()));
+    }
     if let Some((verdict, reason)) = refusal(ctx, request, asked, &evidence, &mut report).await? {
         refused(ctx, request, &evidence, &reason).await?;
         report.findings.push(Finding::new(Severity::Error, "promote/refused", reason.clone()));
@@ -259,7 +271,7 @@ async fn overruled(
         return Ok(Err(format!("; {who} may not overrule it")));
     }
     if evidence.statement.measured.unjudged.is_some() {
-        return Ok(Err("; what was never measured cannot be overruled".into()));
+        return Ok(Err("; rows that could not be judged cannot be overruled".into()));
     }
     if request.record.is_none() {
         let fault = Fault::usage("an override that nobody records is none");

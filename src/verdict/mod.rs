@@ -205,9 +205,16 @@ fn conclude(
     }
     // That a model is fresh or documented says nothing of how good it is.
     if checks.is_empty() || (!is_judged && !policy.rules.is_empty()) {
-        if measured.is_champion && measured.is_newest && worst == Verdict::Pass {
+        if worst == Verdict::Fail {
+            return (Verdict::Fail, first_reason(checks, Verdict::Fail));
+        }
+        if measured.is_champion && measured.is_newest {
             let reason = "no version is newer than the champion: there is nothing to compare";
-            return (Verdict::Pass, reason.to_owned());
+            let reason = match worst {
+                Verdict::Pass => reason.to_owned(),
+                _ => first_reason(checks, worst),
+            };
+            return (worst, reason);
         }
         let reason = "no rule could be applied: give the first model absolute limits";
         return (Verdict::Fail, reason.to_owned());

@@ -71,15 +71,24 @@ impl World {
 
     /// The same of a model with this ROC AUC; 0.5 is asked for.
     async fn evidence_of(&self, candidate: u64, champion: Option<u64>, auc: f64) -> PathBuf {
+        let mut measured = Measured::default();
+        measured.whole.candidate.insert("roc_auc".into(), auc);
+        self.sealed(candidate, champion, measured).await
+    }
+
+    async fn sealed(
+        &self,
+        candidate: u64,
+        champion: Option<u64>,
+        mut measured: Measured,
+    ) -> PathBuf {
         let champion = match champion {
             Some(champion) => Some(self.subject(champion).await),
             None => None,
         };
         let source = "a.b.c".parse().unwrap();
         let policy = Config::parse("t", POLICY).unwrap().gate.unwrap();
-        let mut measured = Measured::default();
         measured.whole.rows = 5000;
-        measured.whole.candidate.insert("roc_auc".into(), auc);
         let at = jiff::Timestamp::now().to_string();
         let decision = lakegate::verdict::decide(&policy, &measured, &at);
         let evidence = Evidence::seal(Statement {
@@ -616,6 +625,30 @@ async fn a_sign_off_is_for_these_bytes_and_from_other_people() {
     own("sign_off: {from: github}");
     let (code, said) = promote();
     assert!(code == 2 && said.contains("approvals are read from github"), "{said}");
+}
+
+/// A loop that trained nothing new promotes what is there, and the records stay.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_champion_is_not_promoted_again() {
+    let world = World::with(2).await;
+    for (version, before) in [(1, None), (2, Some(1))] {
+        let evidence = world.evidence_of(version, before, 0.8).await;
+        let (code, said) = world.run(&["model-promote", "--evidence", evidence.to_str().unwrap()]);
+        assert_eq!(code, 0, "{said}");
+    }
+    let mut measured = Measured { is_champion: true, is_newest: true, ..Measured::default() };
+    measured.whole.candidate.insert("roc_auc".into(), 0.8);
+    let evidence = world.sealed(2, None, measured).await;
+    let again = ["model-promote", "--evidence", evidence.to_str().unwrap()];
+    let (code, said) = world.run(&again);
+    assert!(code == 0 && said.contains("points to version 2 already"), "{said}");
+    let (code, said) =
+        world.run(&["model-promote", "rollback", "--model", MODEL, "--reason", "broken"]);
+    assert_eq!(code, 0, "{said}");
+    assert_eq!(world.alias("champion").await, Some(1));
+    // It was champion when it was judged, and was held against nothing.
+    let (code, said) = world.run(&again);
+    assert_eq!(code, 4, "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
