@@ -96,18 +96,24 @@ pub(super) async fn adopt(
     let taken = tempfile::tempdir_in(out).context("make a folder for the release")?;
     forge.take_release(tag, taken.path()).await?;
     let opened = release::open(taken.path(), None).context("open the release that is published")?;
-    let differs = |what: String| {
-        let message = format!("the release `{tag}` is published, with another {what}: {link}");
-        Fault::new(FaultKind::Conflict, message)
-            .hint("a version is published once: release this one under another")
+    let differs = |what: &str| {
+        let message = format!("the release `{tag}` is published, and differs in {what}: {link}");
+        Fault::new(FaultKind::Conflict, message).hint(
+            "deploy the one that is published, or build with the tools that it was built with",
+        )
     };
-    let own = Manifest { tested: opened.manifest.tested.clone(), ..built.clone() };
-    if let Some(first) = apart(&own, &opened.manifest)? {
-        return Err(differs(first).into());
+    let theirs = &opened.manifest;
+    if built.tested.is_some() && theirs.tested.is_none() {
+        return Err(differs("what says that it was tested: nothing does").into());
+    }
+    let own =
+        Manifest { tested: theirs.tested.clone(), tools: theirs.tools.clone(), ..built.clone() };
+    if let Some(first) = apart(&own, theirs)? {
+        return Err(differs(&format!("`{first}`")).into());
     }
     let notes = |folder: &Path| fs::digest(&folder.join(release::NOTES));
     if notes(taken.path())? != notes(folder)? {
-        return Err(differs("notes".into()).into());
+        return Err(differs("its notes").into());
     }
     for (name, _, _) in fs::entries(taken.path())?.unwrap_or_default() {
         fs::write_atomic(folder.join(&name), fs::read(taken.path().join(&name))?)?;

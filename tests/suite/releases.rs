@@ -379,5 +379,5 @@ async fn another_run_finds_the_release_that_is_published() {
         }
     }
     let (code, said) = refused(&mut publishing("9"));
-    assert!(code == 4 && said.contains("is published, with another repository"), "{said}");
+    assert!(code == 4 && said.contains("is published, and differs in `repository`"), "{said}");
 }
