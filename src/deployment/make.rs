@@ -184,7 +184,12 @@ fn fill_dashboards(bundle: &mut Bundle, root: &Path) -> Result<()> {
             let shown = path.as_str().unwrap_or_default();
             let path = fs::canonicalize(root.join(shown)).with_context(named)?;
             // The text is sent and shown: no other file of this machine is meant.
-            if !path.starts_with(fs::canonicalize(root)?) {
+            let root = fs::canonicalize(root)?;
+            let hidden = [".git", ".lakegate", ".databricks"];
+            let is_own = path.strip_prefix(&root).is_ok_and(|below| {
+                !below.iter().any(|part| hidden.iter().any(|name| part == *name))
+            });
+            if !is_own {
                 let message = format!("{}: `{shown}` is not in the bundle's folder", named());
                 return Err(Fault::usage(message).into());
             }

@@ -75,10 +75,12 @@ impl step::Request for Request {
 
     /// Nothing follows but words to whoever reads the report.
     fn bears_foreign_code(&self) -> bool {
-        let reacts = !matches!(self.policy.on_drift, OnDrift::Nothing | OnDrift::Notify);
-        let tells = self.policy.notify != Notify::default();
-        !reacts
-            && !tells
+        let is_silent = match self.policy.on_drift {
+            OnDrift::Nothing => true,
+            OnDrift::Notify => self.policy.notify == Notify::default(),
+            OnDrift::Retrain | OnDrift::Rollback | OnDrift::Command => false,
+        };
+        is_silent
             && self.telemetry == config::Telemetry::default()
             && !step::Request::needs_workspace(self)
     }
@@ -138,7 +140,12 @@ fn same_rows(policy: &Drift, baseline: &Opened, current: &Opened) -> Result<Opti
         breaks: false,
         rule: "drift/sides",
     };
-    if baseline.identity == current.identity && policy.windows.is_none() {
+    let is_same = baseline.identity == current.identity && policy.windows.is_none();
+    if is_same && policy.baseline != policy.current {
+        // A state that is named twice: no error of the policy.
+        return Ok(Some(told("is the current state: nothing was written since".into())));
+    }
+    if is_same {
         let message = format!("baseline and current are the same rows: {}", current.identity);
         return Err(Fault::usage(message)
             .hint("tell them apart by `baseline_where` and `current_where`, or by versions"));
