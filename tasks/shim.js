@@ -171,8 +171,12 @@ function refuseUnknown(inputs) {
     const name = variable.replace(/^INPUT_/, '');
     const same = (input) => input.toUpperCase() === name;
     if (name === variable || known.some(same) || given(name) === undefined) continue;
-    const most = name.length < 6 ? 1 : 2;
-    const near = known.find((input) => distance(input.toUpperCase(), name) <= most);
+    const letters = (text) => [...text].sort().join('');
+    const near = known.find((input) => {
+      const steps = distance(input.toUpperCase(), name);
+      // Two steps are two letters that changed places, or another word.
+      return steps === 1 || (steps === 2 && letters(input.toUpperCase()) === letters(name));
+    });
     if (near) fail(`the task has no input '${name.toLowerCase()}': did you mean '${near}'?`);
   }
 }
