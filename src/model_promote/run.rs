@@ -9,7 +9,7 @@ use super::copy::{self, Copying};
 use super::{check, sign_off};
 use crate::config::{ApprovalSource, Gate, Override, SignOff};
 use crate::names::{Alias, ModelName, ModelVersion, SchemaName, shown};
-use crate::record::evidence::Evidence;
+use crate::record::evidence::{Evidence, Statement};
 use crate::registry::{self, Entry, Kind, Move, Phase, Pointer, States};
 use crate::report::{Fault, Finding, Outcome, Report, Severity, Table, Verdict};
 use crate::step::{self, Ctx};
@@ -173,12 +173,7 @@ async fn promote(ctx: &Ctx, request: &Request, asked: &Promote) -> Result<Outcom
         Report::new("model-promote", format!("{model} version {version} as {}", request.alias));
     report.fact("evidence", evidence.digest.chars().take(12).collect::<String>());
     report.fact("digest", statement.candidate.digest.short());
-    if request.copy.is_none()
-        && statement.measured.is_champion
-        && statement.verdict == Verdict::Pass.as_str()
-        && ctx.client.alias_get(model, &request.alias).await? == Some(version)
-    {
-        // Nobody is asked about what is, and the records keep how it came to be.
+    if stands_already(ctx, request, statement).await? {
         let reason = format!("{} points to version {version} already", request.alias);
         return Ok(Outcome::new(report.concluded(Verdict::Pass, reason))
             .output("version", version.to_string())
@@ -229,6 +224,16 @@ async fn promote(ctx: &Ctx, request: &Request, asked: &Promote) -> Result<Outcom
         .output("version", version.to_string())
         .output("digest", evidence.statement.candidate.digest.to_string())
         .output("previous-version", from.map_or(String::new(), |from| from.to_string())))
+}
+
+/// Whether the champion itself was judged and is champion still: nobody is asked about what
+/// is, and the records keep how it came to be.
+async fn stands_already(ctx: &Ctx, request: &Request, statement: &Statement) -> Result<bool> {
+    let version = Some(statement.candidate.version);
+    Ok(request.copy.is_none()
+        && statement.measured.is_champion
+        && statement.verdict == Verdict::Pass.as_str()
+        && ctx.client.alias_get(&statement.model, &request.alias).await? == version)
 }
 
 /// Why the version must not be promoted, if it must not.
