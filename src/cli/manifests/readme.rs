@@ -82,12 +82,27 @@ fn told(input: &Input) -> String {
     format!("{}.{required}", described(input).replace('|', "\\|"))
 }
 
-/// The page of a command that is no step: it has flags, and no variables.
+/// The page of a command that is no step: it has flags, and no variables; each of its
+/// own commands has a part.
 #[cfg(feature = "local")]
 pub(super) fn flags(command: &clap::Command) -> String {
-    let name = command.get_name();
+    let mut out = format!("# The flags of {}\n", command.get_name());
+    part(&mut out, command);
+    for own in command.get_subcommands().filter(|own| own.get_name() != "help") {
+        _ = write!(out, "\n## {}\n", own.get_name());
+        part(&mut out, own);
+    }
+    out
+}
+
+#[cfg(feature = "local")]
+fn part(out: &mut String, command: &clap::Command) {
     let about = command.get_about().map(ToString::to_string).unwrap_or_default();
-    let mut out = format!("# The flags of {name}\n\n{about}.\n\n| flag | |\n|---|---|\n");
+    _ = write!(out, "\n{about}.\n");
+    if command.has_subcommands() {
+        return;
+    }
+    out.push_str("\n| flag | |\n|---|---|\n");
     for arg in command.get_arguments() {
         let (Some(long), Some(help)) = (arg.get_long(), arg.get_help()) else { continue };
         let takes = if arg.get_action().takes_values() { " …" } else { "" };
@@ -101,7 +116,11 @@ pub(super) fn flags(command: &clap::Command) -> String {
         if !values.is_empty() {
             help += &format!(". One of: {}", values.join(", "));
         }
+        if let [value] = arg.get_default_values()
+            && !takes.is_empty()
+        {
+            help += &format!(". Default: `{}`", value.display());
+        }
         _ = writeln!(out, "| `--{long}{takes}` | {}. |", help.replace('|', "\\|"));
     }
-    out
 }
