@@ -41,6 +41,15 @@ pub(super) async fn retrain(ctx: &Ctx, request: &Request, found: Found<'_>) -> R
             Standing::Taken => {
                 Some(format!("{target} was started for this window by an earlier check"))
             }
+            // It is not started again: what is done twice is worse than what is asked for.
+            Standing::Unknown if policy.retrain.dispatches() => {
+                let told = format!(
+                    "an earlier check was about to start {target} for this window and never said that it did: look, and start it by hand if it did not"
+                );
+                // No later check is to take this one for the start.
+                return Ok(Reaction { target: None, ..Reaction::retrain(&target, told) });
+            }
+            Standing::Unknown => None,
             Standing::Held(why) => {
                 return Ok(Reaction { name: "held-back", ..Reaction::retrain(&target, why) });
             }
@@ -89,8 +98,9 @@ async fn start_job(
         job_parameters: request.retrain_parameters.clone(),
     };
     let run_id = ctx.client.run_now(&now).await?;
-    let run = ctx.client.run_get(run_id).await.context("look at the run")?;
-    Ok((run_id, run.run_page_url))
+    // It runs, whoever can look at it.
+    let url = ctx.client.run_get(run_id).await.map(|run| run.run_page_url);
+    Ok((run_id, url.unwrap_or_else(|_| ctx.client.host().to_owned())))
 }
 
 /// What retrains.
@@ -131,6 +141,9 @@ impl Trainer {
     }
 }
 
+/// A check that claimed a retraining has said by then what became of it.
+const PATIENCE_MS: i64 = 3_600_000;
+
 /// The retrainings that were started or are about to be.
 struct Claims<'a> {
     ctx: &'a Ctx,
@@ -144,6 +157,8 @@ enum Standing {
     Free,
     /// This window has its retraining.
     Taken,
+    /// A check that meant to start it was lost.
+    Unknown,
     /// Not now, and why.
     Held(String),
 }
@@ -159,7 +174,7 @@ impl Claims<'_> {
         let table = record::table::<DecisionRow>(self.schema).quoted();
         let statement = Statement {
             text: format!(
-                "SELECT window_id, `at` FROM {table} WHERE phase = 'claim' AND target = :target AND `current` = :current"
+                "SELECT phase, `at`, window_id FROM {table} WHERE target = :target AND `current` = :current"
             ),
             parameters: [("target", self.target), ("current", self.current)]
                 .map(|(name, value)| Parameter::new(name, Some(value.to_owned()), "STRING"))
@@ -168,14 +183,20 @@ impl Claims<'_> {
         let rows = lake.client.sql(lake.warehouse, &statement).await;
         let rows = rows.context("look for earlier retrainings")?.rows;
         let cell = |row: &Vec<Option<String>>, at: usize| row.get(at).cloned().flatten();
-        if rows.iter().any(|row| cell(row, 0).as_deref() == Some(found.window)) {
-            return Ok(Standing::Taken);
-        }
+        let time =
+            |row: &Vec<Option<String>>| Some(crate::names::time(&cell(row, 1)?)?.as_millisecond());
+        let (claims, outcomes): (Vec<_>, Vec<_>) =
+            rows.into_iter().partition(|row| cell(row, 0).as_deref() == Some("claim"));
         let now = clock::now_ms();
-        let mut times: Vec<i64> = rows
-            .iter()
-            .filter_map(|row| Some(crate::names::time(&cell(row, 1)?)?.as_millisecond()))
-            .collect();
+        let own = claims.iter().find(|row| cell(row, 2).as_deref() == Some(found.window));
+        if let Some(claim) = own.map(time) {
+            // Whoever claimed may be at it.
+            let is_lost = claim.is_some_and(|claim| {
+                now - claim > PATIENCE_MS && !outcomes.iter().any(|row| time(row) >= Some(claim))
+            });
+            return Ok(if is_lost { Standing::Unknown } else { Standing::Taken });
+        }
+        let mut times: Vec<i64> = claims.iter().filter_map(time).collect();
         times.sort_unstable();
         let long = |ms: i64| clock::human(Duration::from_millis(ms.unsigned_abs()));
         if let (Some(pause), Some(last)) = (policy.retrain.cool_down_ms(), times.last())

@@ -123,6 +123,15 @@ async fn a_workflow_is_dispatched_once_and_the_issue_closes_when_it_is_over() {
         .await;
     let row = |phase: &str| [phase, "retrain", "1"].map(|cell| Some(cell.to_owned())).to_vec();
     assert_eq!(rows, [row("claim"), row("outcome")]);
+    // A check that was killed before it could say so may have started it, or not.
+    served.sql("DELETE FROM main.default.drift_decisions WHERE phase = 'outcome'").await;
+    served.sql("UPDATE main.default.drift_decisions SET `at` = '2026-01-01T00:00:00Z'").await;
+    for _ in 0..2 {
+        let lost = within(Duration::from_secs(60), &mut on_github(&served, dir.path(), &address));
+        let lost = text(&lost.stdout);
+        assert!(lost.contains("never said that it did"), "{lost}");
+    }
+    assert_eq!(seen.lock().unwrap().dispatches(), 1);
     // The data is as it was: the matter is over.
     served.sql("DELETE FROM main.default.now WHERE n >= 0").await;
     served.sql("INSERT INTO main.default.now SELECT n FROM main.default.then").await;
