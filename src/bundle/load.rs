@@ -14,22 +14,12 @@ use super::{
 };
 use crate::names::is_identifier;
 
-/// What may stand in a target.
-const TARGET: [&str; 13] = [
-    "bundle",
-    "default",
-    "mode",
-    "presets",
-    "variables",
-    "workspace",
-    "artifacts",
-    "resources",
-    "sync",
-    "permissions",
-    "run_as",
-    "git",
-    "cluster_id",
-];
+/// What a target puts over the bundle's own.
+const OVERRIDDEN: [&str; 8] =
+    ["bundle", "workspace", "artifacts", "resources", "sync", "permissions", "run_as", "presets"];
+
+/// What may stand in a target beside that.
+const OF_TARGET: [&str; 5] = ["default", "mode", "variables", "git", "cluster_id"];
 
 /// The folder of the copies that merge requests make of a bundle, beside those
 /// of its targets.
@@ -44,7 +34,12 @@ pub fn load(
     let mut tree = merged(sources)?;
     let target = choose_target(&tree, target)?;
     let chosen = tree["targets"][&target].clone();
-    check_keys(ROOT, &format!("targets.{target}"), &chosen, &TARGET)?;
+    check_keys(
+        ROOT,
+        &format!("targets.{target}"),
+        &chosen,
+        &[&OVERRIDDEN[..], &OF_TARGET].concat(),
+    )?;
     overridden(&mut tree, &chosen);
     let variables = variables(&tree, &chosen, around)?;
     let name = text_at(&tree, "/bundle/name")
@@ -81,31 +76,13 @@ pub fn load(
 
 /// Puts over the bundle what a target says of it.
 fn overridden(tree: &mut Value, chosen: &Value) {
-    for section in [
-        "bundle",
-        "workspace",
-        "artifacts",
-        "resources",
-        "sync",
-        "permissions",
-        "run_as",
-        "presets",
-    ] {
+    for section in OVERRIDDEN {
         if let Some(over) = chosen.get(section) {
-            let mut base = tree.get(section).cloned().unwrap_or(Value::Null);
-            if base.is_null() {
-                base = over.clone()
-            } else {
-                merge(&mut base, over)
-            }
-            tree[section] = base;
+            merge(&mut tree[section], over);
         }
     }
     if let Some(over) = chosen.get("git") {
-        match &mut tree["bundle"]["git"] {
-            base @ Value::Null => *base = over.clone(),
-            base => merge(base, over),
-        }
+        merge(&mut tree["bundle"]["git"], over);
     }
 }
 

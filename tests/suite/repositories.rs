@@ -68,14 +68,7 @@ async fn calls_and_answers_are_those_of_githubs_own_description() {
         *world = World { address: address.clone(), ..World::default() };
     };
     anew();
-    statuses(&forge).await;
-    anew();
-    names(&forge, &world).await;
-    anew();
-    comments(&forge, &world).await;
-    anew();
-    tickets(&forge, &world).await;
-    anew();
+    each(&forge, &world, anew).await;
     reviews(&forge).await;
     forge.authors("merged").await.unwrap();
     let dir = tempfile::tempdir().unwrap();
@@ -88,6 +81,18 @@ async fn calls_and_answers_are_those_of_githubs_own_description() {
     world.lock().unwrap().statuses.push(wrong);
     let error = forge.status("one", NAME).await.unwrap_err();
     assert!(format!("{error:#}").contains("500"), "{error:#}");
+}
+
+/// What both hosts are asked, each part in a world that is made anew after it.
+async fn each(forge: &Forge, world: &Shared, mut anew: impl FnMut()) {
+    statuses(forge).await;
+    anew();
+    names(forge, world).await;
+    anew();
+    comments(forge, world).await;
+    anew();
+    tickets(forge, world).await;
+    anew();
 }
 
 /// What `tests/ci/azure_described.py` finds in these exchanges.
@@ -111,14 +116,7 @@ async fn calls_and_answers_are_those_of_microsofts_own_client() {
     let mut seen = Vec::new();
     let mut anew = || seen.extend(std::mem::take(&mut *world.lock().unwrap()).exchanges);
     world.lock().unwrap().pushes.push("head".into());
-    statuses(&forge).await;
-    anew();
-    names(&forge, &world).await;
-    anew();
-    comments(&forge, &world).await;
-    anew();
-    tickets(&forge, &world).await;
-    anew();
+    each(&forge, &world, &mut anew).await;
     forge.gate("prod").await.unwrap();
     forge.authors("merged").await.unwrap();
     anew();
