@@ -24,6 +24,10 @@ pub struct AzureMonitor {
     pub rule: String,
     /// The stream of drift results, such as `Custom-LakegateDrift`.
     pub stream: String,
+    /// The stream of drift decisions, such as `Custom-LakegateDecisions`; they
+    /// are not sent when it is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decisions: Option<String>,
 }
 
 impl Telemetry {
@@ -38,7 +42,8 @@ impl Telemetry {
         let plain = |text: &str| {
             text.chars().all(|char| char.is_ascii_alphanumeric() || matches!(char, '-' | '_'))
         };
-        if !plain(&monitor.rule) || !plain(&monitor.stream) {
+        let decisions = monitor.decisions.as_deref().unwrap_or_default();
+        if ![&monitor.rule, &monitor.stream, decisions].into_iter().all(plain) {
             return Err("`azure_monitor`: letters, digits, `-` and `_` only".into());
         }
         Ok(())

@@ -47,6 +47,14 @@ impl Windows {
         milliseconds(self.every.as_deref()?)
     }
 
+    /// How long a window is, as people write it.
+    pub fn length(&self) -> String {
+        match (&self.every, self.rows) {
+            (Some(every), _) => every.clone(),
+            (None, rows) => format!("{} rows", rows.unwrap_or_default()),
+        }
+    }
+
     pub(super) fn check(&self) -> Result<(), String> {
         match (self.rows, &self.every, &self.column) {
             (Some(1..), None, None) => {}

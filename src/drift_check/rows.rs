@@ -1,12 +1,14 @@
 //! A decision as rows of the lakehouse table.
 
-use super::decide::{Decision, Judged, State};
+use super::decide::{Against, Decision, Judged, State};
 use super::react::Reaction;
-use crate::config::{Drift, Statistic};
+use crate::config::{Drift, Statistic, Windows};
 use crate::names::Sha256;
-use crate::record::{DecisionRow, DriftRow};
+use crate::record::{DecisionRow, DriftRow, DriftScope};
 
-/// The rows of one check. The same check of the same data has the same events.
+/// The rows of one check: all rows, then slices, then windows. The same check
+/// of the same data has the same events, and so has a window that another check
+/// of the same rows looks at again.
 pub(super) fn of(
     policy: &Drift,
     decision: &Decision,
@@ -15,43 +17,97 @@ pub(super) fn of(
     at: &str,
 ) -> Vec<DriftRow> {
     let policy_digest = Sha256::of(serde_json::to_vec(policy).unwrap_or_default()).to_string();
-    let row = |column: &Judged| {
-        let compared = &column.compared;
-        let value = |statistic| compared.effect(statistic).map(|effect| effect.value);
-        let event = [window, baseline, &policy_digest, &compared.column];
-        let tested = |name: &str| (compared.test == name).then_some(compared.tested);
-        let profile = compared.profiles.each_ref();
-        let mean = |at: usize| profile[at].facts.map(|facts| facts.mean);
-        DriftRow {
-            event_id: Sha256::of_parts(event).to_string(),
-            baseline: baseline.to_owned(),
-            current: policy.current.to_string(),
-            window: window.to_owned(),
-            column: compared.column.clone(),
-            kind: compared.kind.as_str(),
-            count_delta: profile[1].rows as f64 - profile[0].rows as f64,
-            mean_delta: mean(1).zip(mean(0)).map(|(now, then)| now - then),
-            null_share_baseline: profile[0].missing_share(),
-            null_share_current: profile[1].missing_share(),
-            psi: value(Statistic::Psi),
-            js_distance: value(Statistic::JensenShannon),
-            tv_distance: value(Statistic::TotalVariation),
-            l_infinity_distance: value(Statistic::LInfinity),
-            wasserstein_distance: value(Statistic::Wasserstein),
-            ks: tested("ks"),
-            chi_squared: tested("chi²"),
-            statistic: column.effect.map(|effect| effect.statistic.as_str()),
-            effect: column.effect.map(|effect| effect.corrected),
-            threshold: column.threshold,
-            p_value: column.p_value,
-            state: column.state.as_str(),
-            reason: column.reason.clone(),
-            drifted: column.state == State::Drift,
-            decision: reaction,
-            at: at.to_owned(),
+    let parts = std::iter::once(&decision.whole)
+        .chain(&decision.slices)
+        .chain(&decision.windows)
+        .chain(&decision.steps);
+    let mut found = Vec::new();
+    for part in parts {
+        let scope = scope(policy, &part.scope);
+        let mut occasion = vec![window.to_owned(), baseline.to_owned(), policy_digest.clone()];
+        occasion.extend(scope.slice.iter().flat_map(|(key, value)| [key.clone(), value.clone()]));
+        if let Some(start) = &scope.window_start {
+            let place = format!("{} from {start}", policy.current);
+            occasion[0] = if scope.is_consecutive { format!("{place}, a step") } else { place };
+            occasion.extend(part.rows.map(|rows| rows.to_string()));
         }
+        let row = |column: &Judged| {
+            let name = &column.compared.column;
+            let event = occasion.iter().chain([name]).map(String::as_str);
+            DriftRow {
+                event_id: Sha256::of_parts(event).to_string(),
+                baseline: baseline.to_owned(),
+                current: policy.current.to_string(),
+                window: window.to_owned(),
+                scope: scope.clone(),
+                decision: reaction,
+                at: at.to_owned(),
+                ..measured(column)
+            }
+        };
+        found.extend(part.columns.iter().map(row));
+    }
+    found
+}
+
+fn scope(policy: &Drift, against: &Against) -> DriftScope {
+    let window = |start: &str, is_consecutive| DriftScope {
+        is_consecutive,
+        window_start: Some(start.to_owned()),
+        granularity: policy.windows.as_ref().map(Windows::length),
+        slice: None,
     };
-    decision.columns().iter().map(row).collect()
+    match against {
+        Against::All => DriftScope::default(),
+        Against::Window(start) => window(start, false),
+        Against::Before(start) => window(start, true),
+        Against::Slice(name) => {
+            // As Databricks does it: a condition is a key that is true.
+            let by_value = name
+                .split_once(" = ")
+                .filter(|(column, _)| policy.slices.iter().any(|slice| slice == column));
+            let (key, value) = by_value.unwrap_or((name, "true"));
+            DriftScope { slice: Some((key.to_owned(), value.to_owned())), ..DriftScope::default() }
+        }
+    }
+}
+
+/// What a column came to, wherever that was.
+fn measured(column: &Judged) -> DriftRow {
+    let compared = &column.compared;
+    let value = |statistic| compared.effect(statistic).map(|effect| effect.value);
+    let tested = |name: &str| (compared.test == name).then_some(compared.tested);
+    let profile = compared.profiles.each_ref();
+    let mean = |at: usize| profile[at].facts.map(|facts| facts.mean);
+    DriftRow {
+        event_id: String::new(),
+        baseline: String::new(),
+        current: String::new(),
+        window: String::new(),
+        scope: DriftScope::default(),
+        column: compared.column.clone(),
+        kind: compared.kind.as_str(),
+        count_delta: profile[1].rows as f64 - profile[0].rows as f64,
+        mean_delta: mean(1).zip(mean(0)).map(|(now, then)| now - then),
+        null_share_baseline: profile[0].missing_share(),
+        null_share_current: profile[1].missing_share(),
+        psi: value(Statistic::Psi),
+        js_distance: value(Statistic::JensenShannon),
+        tv_distance: value(Statistic::TotalVariation),
+        l_infinity_distance: value(Statistic::LInfinity),
+        wasserstein_distance: value(Statistic::Wasserstein),
+        ks: tested("ks"),
+        chi_squared: tested("chi²"),
+        statistic: column.effect.map(|effect| effect.statistic.as_str()),
+        effect: column.effect.map(|effect| effect.corrected),
+        threshold: column.threshold,
+        p_value: column.p_value,
+        state: column.state.as_str(),
+        reason: column.reason.clone(),
+        drifted: column.state == State::Drift,
+        decision: "",
+        at: String::new(),
+    }
 }
 
 /// The check itself as a row.

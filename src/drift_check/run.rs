@@ -118,6 +118,7 @@ pub async fn run(ctx: Ctx, request: Request) -> Result<Outcome> {
         lake.record(schema, std::slice::from_ref(&decided)).await?;
     }
     telemetry.send(&rows).await?;
+    telemetry.send_decision(&decided).await?;
     for error in failed {
         let mut finding = Finding::new(Severity::Error, "drift/reaction", format!("{error:#}"));
         finding.hint = Fault::of(&error).and_then(|fault| fault.hint.clone());

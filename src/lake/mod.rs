@@ -123,7 +123,7 @@ impl Lake<'_> {
     /// Adds rows to their table, which is made when it is missing.
     pub async fn record<R: Row>(&self, schema: &SchemaName, rows: &[R]) -> Result<()> {
         /// One statement has room for this many rows' parameters.
-        const AT_ONCE: usize = 20;
+        const AT_ONCE: usize = 40;
         let context = || format!("record in `{}`", record::table::<R>(schema));
         self.ensure::<R>(schema).await?;
         for part in rows.chunks(AT_ONCE) {

@@ -1,8 +1,20 @@
-//! `drift_results`: one row per column of each drift check. Where Databricks'
-//! own drift tables have a scalar column for a value, ours has its name.
+//! `drift_results`: one row per column of each drift check, and of its slices
+//! and windows. Where Databricks' own drift tables have a scalar column for a
+//! value, ours has its name.
 
 use super::{Cell, Column, Row};
 use crate::stats::numeric::Tested;
+
+/// Which rows a result is about; all of them when nothing is named.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DriftScope {
+    /// Whether it was compared with the window before.
+    pub is_consecutive: bool,
+    pub window_start: Option<String>,
+    pub granularity: Option<String>,
+    /// A column and its value, or a condition and `true`.
+    pub slice: Option<(String, String)>,
+}
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct DriftRow {
@@ -10,6 +22,7 @@ pub struct DriftRow {
     pub baseline: String,
     pub current: String,
     pub window: String,
+    pub scope: DriftScope,
     pub column: String,
     pub kind: &'static str,
     pub count_delta: f64,
@@ -41,12 +54,17 @@ pub struct DriftRow {
 
 impl Row for DriftRow {
     const TABLE: &'static str = "drift_results";
-    const ABOUT: &'static str = "A row per column of each drift check. Where Databricks' own drift tables have a scalar column for a value, ours has its name.";
+    const ABOUT: &'static str = "A row per column of each drift check, and of each of its slices and windows. Where Databricks' own drift tables have a scalar column for a value, ours has its name.";
     const COLUMNS: &'static [Column] = &[
         ("event_id", "STRING", "identifies the row for ever; a repetition adds none"),
         ("baseline", "STRING", "what was compared with"),
         ("current", "STRING", "what was looked at"),
         ("window_id", "STRING", "the stretch of data"),
+        ("drift_type", "STRING", "`BASELINE`, or `CONSECUTIVE` against the window before"),
+        ("window_start", "STRING", "where a window of `drift.windows` begins; null for all rows"),
+        ("granularity", "STRING", "how long such a window is"),
+        ("slice_key", "STRING", "the column or condition of a slice; null for all rows"),
+        ("slice_value", "STRING", "the column's value, or `true`"),
         ("column_name", "STRING", "the column, or what was made from it"),
         ("kind", "STRING", "what kind of values it has"),
         ("count_delta", "DOUBLE", "rows of the current side less those of the baseline"),
@@ -75,12 +93,18 @@ impl Row for DriftRow {
 
     fn cells(&self) -> Vec<Cell> {
         let statistic = |tested: Option<Tested>| Cell::Number(tested.map(|test| test.statistic));
+        let scope = &self.scope;
         let p_value = |tested: Option<Tested>| Cell::Number(tested.map(|test| test.p_value));
         vec![
             Cell::text(&self.event_id),
             Cell::text(&self.baseline),
             Cell::text(&self.current),
             Cell::text(&self.window),
+            Cell::text(if scope.is_consecutive { "CONSECUTIVE" } else { "BASELINE" }),
+            Cell::Text(scope.window_start.clone()),
+            Cell::Text(scope.granularity.clone()),
+            Cell::Text(scope.slice.as_ref().map(|(key, _)| key.clone())),
+            Cell::Text(scope.slice.as_ref().map(|(_, value)| value.clone())),
             Cell::text(&self.column),
             Cell::text(self.kind),
             Cell::Number(Some(self.count_delta)),

@@ -14,12 +14,14 @@ pub mod statement;
 
 pub use decision::DecisionRow;
 pub use deployment::DeploymentRow;
-pub use drift::DriftRow;
+pub use drift::{DriftRow, DriftScope};
 pub use fence::FenceRow;
 pub use gate::GateRow;
 pub use merge_test::MergeTestRow;
 pub use promotion::PromotionRow;
 pub use sign_off::SignOffRow;
+
+use std::collections::HashMap;
 
 use serde_json::Value;
 
@@ -134,15 +136,21 @@ pub fn create<R: Row>(schema: &SchemaName) -> Statement {
 
 /// Adds the rows that are not there yet: a retried step adds nothing twice.
 pub fn merge<R: Row>(schema: &SchemaName, rows: &[R]) -> Statement {
-    let mut parameters = Vec::new();
+    let mut parameters = Vec::<Parameter>::new();
+    // Rows of one occasion have most of their values in common.
+    let mut known = HashMap::new();
     let mut selects = Vec::new();
     for (at, row) in rows.iter().enumerate() {
         let cells = row.cells();
         debug_assert_eq!(cells.len(), R::COLUMNS.len(), "{}", R::TABLE);
         let values = R::COLUMNS.iter().zip(cells).map(|((name, kind, _), cell)| {
-            let parameter = format!("p{at}_{name}");
-            parameters.push(cell.parameter(parameter.clone()));
-            format!("CAST(:{parameter} AS {kind}) AS {name}")
+            let parameter = cell.parameter(format!("p{at}_{name}"));
+            let same = known.entry((parameter.type_name, parameter.value.clone()));
+            let place = *same.or_insert_with(|| {
+                parameters.push(parameter);
+                parameters.len() - 1
+            });
+            format!("CAST(:{} AS {kind}) AS {name}", parameters[place].name)
         });
         selects.push(format!("SELECT {}", values.collect::<Vec<_>>().join(", ")));
     }

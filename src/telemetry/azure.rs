@@ -30,7 +30,9 @@ const DOMAINS: [&str; 3] =
     [".ingest.monitor.azure.com", ".ingest.monitor.azure.us", ".ingest.monitor.azure.cn"];
 
 pub(super) struct Monitor {
-    url: Url,
+    /// The addresses of the streams.
+    pub(super) results: Url,
+    pub(super) decisions: Option<Url>,
     login: Url,
     client: reqwest::Client,
     client_id: String,
@@ -47,7 +49,7 @@ enum Proof {
 
 impl std::fmt::Debug for Monitor {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Monitor").field("url", &self.url.as_str()).finish_non_exhaustive()
+        f.debug_struct("Monitor").field("results", &self.results.as_str()).finish_non_exhaustive()
     }
 }
 
@@ -81,9 +83,15 @@ impl Monitor {
                     .into());
             }
         };
-        let mut url = endpoint(&config.endpoint)?;
-        url.set_path(&format!("/dataCollectionRules/{}/streams/{}", config.rule, config.stream));
-        url.set_query(Some("api-version=2023-01-01"));
+        let endpoint = endpoint(&config.endpoint)?;
+        let stream = |name: &String| {
+            let mut url = endpoint.clone();
+            url.set_path(&format!("/dataCollectionRules/{}/streams/{name}", config.rule));
+            url.set_query(Some("api-version=2023-01-01"));
+            url
+        };
+        let results = stream(&config.stream);
+        let decisions = config.decisions.as_ref().map(stream);
         let authority =
             env.get("AZURE_AUTHORITY_HOST").unwrap_or("https://login.microsoftonline.com");
         let mut login = safe(authority)?;
@@ -93,10 +101,10 @@ impl Monitor {
             .pop_if_empty()
             .extend([tenant.as_str(), "oauth2", "v2.0", "token"]);
         let client = https::client().context("set up HTTPS")?;
-        Ok(Self { url, login, client, client_id, proof, masker })
+        Ok(Self { results, decisions, login, client, client_id, proof, masker })
     }
 
-    pub(super) async fn send(&self, records: &[Value]) -> Result<()> {
+    pub(super) async fn send(&self, stream: &Url, records: &[Value]) -> Result<()> {
         if records.is_empty() {
             return Ok(());
         }
@@ -107,14 +115,14 @@ impl Monitor {
             let body = encoder.finish().context("compress the records")?;
             let request = || {
                 self.client
-                    .post(self.url.clone())
+                    .post(stream.clone())
                     .timeout(ONE_CALL)
                     .bearer_auth(token.expose())
                     .header("content-type", "application/json")
                     .header("content-encoding", "gzip")
                     .body(body.clone())
             };
-            again(request).await.with_context(|| format!("send records to `{}`", self.url))?;
+            again(request).await.with_context(|| format!("send records to `{stream}`"))?;
         }
         Ok(())
     }

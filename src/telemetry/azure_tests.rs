@@ -64,6 +64,7 @@ fn config(endpoint: &str) -> AzureMonitor {
         endpoint: endpoint.to_owned(),
         rule: "dcr-1".into(),
         stream: "Custom-Drift".into(),
+        decisions: Some("Custom-Decisions".into()),
     }
 }
 
@@ -86,11 +87,13 @@ async fn records_arrive_in_parts_and_a_busy_service_is_borne() {
     let monitor = Monitor::new(&config(&address), &env(&address), masker).unwrap();
     let records: Vec<Value> =
         (0..30).map(|at| json!({ "event_id": at, "reason": "x".repeat(100_000) })).collect();
-    monitor.send(&records).await.unwrap();
+    monitor.send(&monitor.results, &records).await.unwrap();
     let seen = seen.lock().unwrap();
     assert_eq!(seen.records, records);
     assert!(seen.sizes.len() == 4 && seen.sizes.iter().all(|size| *size <= LARGEST));
     assert!(seen.forms[0].contains("scope=https%3A%2F%2Fmonitor.azure.com%2F.default"));
+    let decisions = monitor.decisions.as_ref().unwrap();
+    assert_eq!(decisions.path(), "/dataCollectionRules/dcr-1/streams/Custom-Decisions");
     assert_eq!(*masked.lock().unwrap(), ["s3cret", "entra-token"]);
 }
 
@@ -102,7 +105,7 @@ async fn a_refusal_names_the_role() {
     let refusing = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(async move { axum::serve(listener, app).await });
     let monitor = Monitor::new(&config(&refusing), &env(&address), Arc::new(|_| {})).unwrap();
-    let error = format!("{:#}", monitor.send(&[json!({})]).await.unwrap_err());
+    let error = format!("{:#}", monitor.send(&monitor.results, &[json!({})]).await.unwrap_err());
     assert!(
         error.contains("HTTP 403") && error.contains("Monitoring Metrics Publisher"),
         "{error}"

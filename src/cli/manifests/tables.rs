@@ -83,6 +83,7 @@ WHERE lease_until > unix_millis(current_timestamp())",
 SELECT current, column_name, count(*) AS checks,
        sum(CASE WHEN drifted THEN 1 ELSE 0 END) AS drifted, max(effect) AS largest
 FROM drift_results
+WHERE slice_key IS NULL AND window_start IS NULL
 GROUP BY current, column_name
 HAVING sum(CASE WHEN drifted THEN 1 ELSE 0 END) > 0
 ORDER BY drifted DESC",

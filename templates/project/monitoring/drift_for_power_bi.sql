@@ -1,5 +1,6 @@
--- One row per column and check, with typed times and no nested values, for
--- Power BI in Import or DirectQuery mode. Run it once in the SQL editor.
+-- One row per column and check, and of its slices and windows (`slice_key` and
+-- `window_start` are null for all rows), with typed times and no nested values,
+-- for Power BI in Import or DirectQuery mode. Run it once in the SQL editor.
 CREATE OR REPLACE VIEW main.flights.drift_for_power_bi AS
 SELECT
   r.event_id,
@@ -8,6 +9,11 @@ SELECT
   r.baseline,
   r.current AS table_name,
   r.window_id,
+  r.drift_type,
+  r.window_start,
+  r.granularity,
+  r.slice_key,
+  r.slice_value,
   r.column_name,
   r.kind,
   r.state AS column_state,
