@@ -5,14 +5,16 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::binning::check_edges;
 use super::{
-    Between, Command, Labels, Limit, Monitor, Notify, OnDrift, Performance, Quality, Retrain,
-    Sample, Windows,
+    Between, Binning, Command, Labels, Limit, Monitor, Notify, OnDrift, Performance, Quality,
+    Retrain, Sample, Windows,
 };
 use crate::names::Source;
 use crate::stats::column::Kind;
 use crate::stats::correction::Correction;
 use crate::stats::derived::Derived;
+use crate::stats::shares::Zero;
 
 /// Where the counting is done.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -98,9 +100,19 @@ pub struct Drift {
     /// From this part of its threshold on, a column is watched.
     #[serde(default = "watch")]
     pub watch: f64,
-    /// Bins of equal mass in the baseline, for numbers.
+    /// How many bins numbers have.
     #[serde(default = "bins")]
     pub bins: u32,
+    #[serde(default)]
+    pub binning: Binning,
+    /// The rising edges between the bins of a column, instead; bins are closed on
+    /// the right, and the outer ones open.
+    #[serde(default)]
+    pub edges: BTreeMap<String, Vec<f64>>,
+    /// What stands in for an empty bin where a logarithm needs a share: `fill: 0.0001`
+    /// when left out.
+    #[serde(default)]
+    pub zeros: Zero,
     /// The level of significance, shared between all columns.
     #[serde(default = "alpha")]
     pub alpha: f64,
@@ -213,6 +225,9 @@ impl Drift {
             limits: BTreeMap::new(),
             watch: watch(),
             bins: bins(),
+            binning: Binning::default(),
+            edges: BTreeMap::new(),
+            zeros: Zero::default(),
             alpha: alpha(),
             correction: Correction::default(),
             nulls: nulls(),
@@ -285,6 +300,13 @@ impl Drift {
         if !(2..=1000).contains(&self.bins) {
             return Err("`bins` must lie between 2 and 1000".into());
         }
+        for (column, edges) in &self.edges {
+            check_edges(column, edges)?;
+        }
+        let (Zero::Fill(zero) | Zero::Add(zero)) = self.zeros;
+        if !(zero > 0.0 && zero <= 1.0) {
+            return Err("`zeros` must lie above 0 and not above 1".into());
+        }
         self.windows.as_ref().map_or(Ok(()), Windows::check)?;
         self.sample.map_or(Ok(()), Sample::check)?;
         self.between.map_or(Ok(()), Between::check)?;
@@ -302,6 +324,8 @@ impl Drift {
                 ("slices", !self.slices.is_empty()),
                 ("derived", !self.derived.is_empty()),
                 ("sample", self.sample.is_some()),
+                ("edges", !self.edges.is_empty()),
+                ("binning", self.binning != Binning::default()),
             ];
             if let Some((name, _)) = beside.into_iter().find(|(_, asked)| *asked) {
                 return Err(format!("`monitor` reads metric tables: it knows nothing of `{name}`"));

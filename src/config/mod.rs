@@ -4,6 +4,7 @@
 //! `LAKEGATE_*` variables, those over this file, this file over defaults.
 
 mod between;
+mod binning;
 mod deploy;
 mod drift;
 mod gate;
@@ -23,6 +24,7 @@ mod variables;
 mod windows;
 
 pub use between::Between;
+pub use binning::Binning;
 pub use deploy::{Deploy, DeployCli, DeployEngine, DeployPolicy, Forbid};
 pub use drift::{Compat, Drift, Engine};
 pub use gate::{

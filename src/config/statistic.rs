@@ -17,6 +17,9 @@ pub enum Statistic {
     #[default]
     JensenShannon,
     Hellinger,
+    /// Kullback and Leibler's divergence of the baseline from the current side,
+    /// in nats, over the same. It is not symmetric.
+    KullbackLeibler,
     /// The share of rows that would have to change their bin or category.
     TotalVariation,
     /// The largest change of one bin's or category's share.
@@ -47,10 +50,11 @@ pub enum Statistic {
 }
 
 impl Statistic {
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Psi,
         Self::JensenShannon,
         Self::Hellinger,
+        Self::KullbackLeibler,
         Self::TotalVariation,
         Self::LInfinity,
         Self::KolmogorovSmirnov,
@@ -71,6 +75,7 @@ impl Statistic {
             Self::Psi => "psi",
             Self::JensenShannon => "jensen_shannon",
             Self::Hellinger => "hellinger",
+            Self::KullbackLeibler => "kullback_leibler",
             Self::TotalVariation => "total_variation",
             Self::LInfinity => "l_infinity",
             Self::KolmogorovSmirnov => "kolmogorov_smirnov",
@@ -93,6 +98,7 @@ impl Statistic {
             Self::Psi => "psi",
             Self::JensenShannon => "js",
             Self::Hellinger => "hellinger",
+            Self::KullbackLeibler => "kl",
             Self::TotalVariation => "tv",
             Self::LInfinity => "l∞",
             Self::KolmogorovSmirnov => "ks",

@@ -118,7 +118,7 @@ fn pair(policy: &Drift, seed: u64, rows: usize, shapes: &[Shapes; 2]) -> (State,
     let mut random = Random::seeded(seed);
     let columns = (0..40).map(|kind| {
         let sides = shapes.each_ref().map(|shapes| shapes.side(kind, rows, &mut random));
-        compare(&kind.to_string(), [&sides[0], &sides[1]], policy.bins).unwrap()
+        compare(policy, &kind.to_string(), [&sides[0], &sides[1]]).unwrap()
     });
     let scope = Scoped { scope: Against::All, rows: [rows as u64; 2], columns: columns.collect() };
     let decision = decide(policy, &[], vec![scope]);

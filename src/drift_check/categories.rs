@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use super::compare::{Compared, Effect, Profile, nothing_to_compare, of_counts};
+use super::bins::of_counts;
+use super::compare::{Compared, Effect, Profile, nothing_to_compare};
 use crate::config::Statistic;
 use crate::stats::chance::{Additive, without_drift};
 use crate::stats::column::{Categories, Kind};
 use crate::stats::numeric::Tested;
+use crate::stats::shares::Zero;
 use crate::stats::{categorical, shares};
 
 /// Categories beyond this many are drawn together.
@@ -28,7 +30,7 @@ pub(super) fn counts_of(joined: &BTreeMap<&[u8], [u64; 2]>) -> [Vec<u64>; 2] {
     [0, 1].map(|side| joined.values().map(|pair| pair[side]).collect())
 }
 
-pub(super) fn categories(column: &str, sides: [&Categories; 2]) -> Compared {
+pub(super) fn categories(column: &str, sides: [&Categories; 2], zero: Zero) -> Compared {
     let profiles = sides.map(|side| Profile {
         rows: side.rows(),
         nulls: side.nulls,
@@ -48,7 +50,7 @@ pub(super) fn categories(column: &str, sides: [&Categories; 2]) -> Compared {
         found.into_iter().map(|(category, _)| name(category)).collect()
     };
     let (test, tested) = independence(&counts);
-    let mut effects = of_counts(&counts);
+    let mut effects = of_counts(&counts, zero);
     effects.push(cramers_v(&counts));
     effects.push(unseen(&counts));
     let labels = joined.keys().map(|category| name(category)).collect();

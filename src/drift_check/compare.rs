@@ -2,19 +2,19 @@
 
 use anyhow::{Context as _, Result};
 
+use super::bins::{bin_labels, bins, of_counts};
 use super::categories::{categories, counts_of, joined};
 use super::compat::{Foreign, databricks, evidently};
 use super::schema::Common;
 use crate::config::{Compat, Drift, Limit, Statistic};
 use crate::stats::binned::Bounded;
-use crate::stats::chance::{Additive, without_drift};
 use crate::stats::column::{Categories, Column, Facts, Kind, Numbers, Presence};
 use crate::stats::embedding::{self, Embedding};
 use crate::stats::keys::Scale;
 use crate::stats::numeric::{self, Tested};
 use crate::stats::ordered::Ordered;
-use crate::stats::pair::{self, Bins};
-use crate::stats::shares::{self, Zero};
+use crate::stats::pair;
+use crate::stats::shares;
 use crate::stats::{categorical, means, streamed};
 
 /// What one side holds.
@@ -114,7 +114,7 @@ pub(super) const QUANTILES: [f64; 17] =
 /// # Errors
 /// When values that were put away cannot be had back.
 pub(super) fn under(policy: &Drift, common: &Common, sides: [&Column; 2]) -> Result<Compared> {
-    let mut compared = compare(common.name(), sides, policy.bins)?;
+    let mut compared = compare(policy, common.name(), sides)?;
     compared.foreign = match policy.compat {
         Some(Compat::Evidently) => {
             evidently::verdict(common.fields[0].data_type().is_integer(), sides)
@@ -160,20 +160,21 @@ fn more_tests(sides: [&Column; 2]) -> Vec<(&'static str, Tested)> {
 ///
 /// # Errors
 /// When values that were put away cannot be had back.
-pub(super) fn compare(column: &str, sides: [&Column; 2], bins: u32) -> Result<Compared> {
+pub(super) fn compare(policy: &Drift, column: &str, sides: [&Column; 2]) -> Result<Compared> {
+    let zero = policy.zeros;
     let compared = match sides {
-        [Column::Numbers(a), Column::Numbers(b)] => numbers(column, [a, b], bins)
+        [Column::Numbers(a), Column::Numbers(b)] => numbers(policy, column, [a, b])
             .with_context(|| format!("compare the column `{column}`"))?,
-        [Column::Categories(a), Column::Categories(b)] => categories(column, [a, b]),
+        [Column::Categories(a), Column::Categories(b)] => categories(column, [a, b], zero),
         [Column::Embedding(a), Column::Embedding(b)] => points(column, [a, b]),
         [Column::Presence(a), Column::Presence(b)] => presence_only(column, [*a, *b]),
         // The caller counts both sides as one kind; without values there is no drift.
-        _ => categories(column, [&Categories::default(), &Categories::default()]),
+        _ => categories(column, [&Categories::default(), &Categories::default()], zero),
     };
     Ok(compared)
 }
 
-fn numbers(column: &str, sides: [&Numbers; 2], bins: u32) -> std::io::Result<Compared> {
+fn numbers(policy: &Drift, column: &str, sides: [&Numbers; 2]) -> std::io::Result<Compared> {
     let facts = sides.map(Numbers::facts);
     let profile = |at: usize, quantiles: Vec<f64>| Profile {
         rows: facts[at].rows(),
@@ -186,7 +187,7 @@ fn numbers(column: &str, sides: [&Numbers; 2], bins: u32) -> std::io::Result<Com
         let profiles = [profile(0, Vec::new()), profile(1, Vec::new())];
         return Ok(nothing_to_compare(column, Kind::Numbers, profiles));
     }
-    let bins = Bins::Quantiles(bins);
+    let bins = bins(policy, column, &facts[0]);
     let found = if sides.iter().all(|side| side.away.is_empty()) {
         let samples = sides.map(|side| &side.sample);
         pair::compare(sides[0].scale, samples, &QUANTILES, &bins)
@@ -202,7 +203,7 @@ fn numbers(column: &str, sides: [&Numbers; 2], bins: u32) -> std::io::Result<Com
         counts: found.counts,
     };
     let mut compared =
-        of_numbers(column, facts, [profile(0, first), profile(1, second)], &measured);
+        of_numbers(policy, column, facts, [profile(0, first), profile(1, second)], &measured);
     let whole = sides[0].scale != Scale::Float;
     if whole && facts.iter().any(|facts| facts.max.max(-facts.min) >= EXACT_BELOW) {
         // Only the order of such numbers is known for sure.
@@ -232,6 +233,7 @@ pub(super) struct Measured {
 
 /// The effects of a column of numbers, both sides of which have values.
 pub(super) fn of_numbers(
+    policy: &Drift,
     column: &str,
     facts: [Facts; 2],
     profiles: [Profile; 2],
@@ -239,7 +241,7 @@ pub(super) fn of_numbers(
 ) -> Compared {
     let [n, m] = facts.map(|facts| facts.values);
     let noise = (1.0 / n as f64 + 1.0 / m as f64).sqrt();
-    let mut effects = of_counts(&measured.counts);
+    let mut effects = of_counts(&measured.counts, policy.zeros);
     // The first is the mean of Kolmogorov's distribution.
     effects.push(Effect::bounded(
         Statistic::KolmogorovSmirnov,
@@ -293,48 +295,6 @@ pub(super) fn spread(quantiles: &[f64]) -> f64 {
             (values[1] - values[0]) * f64::midpoint(height(places[0]), height(places[1]))
         })
         .sum()
-}
-
-fn bin_labels(edges: &[f64]) -> Vec<String> {
-    use crate::report::number;
-    let label = |at: usize| {
-        let edge = edges[at];
-        // A value with a bin of its own has an edge right below it.
-        if edges.get(at + 1).is_some_and(|next| next.next_down() == edge) {
-            return format!("<{}", number(edges[at + 1]));
-        }
-        let own = at > 0 && edge.next_down() == edges[at - 1];
-        format!("{}{}", if own { "=" } else { "≤" }, number(edge))
-    };
-    let mut labels: Vec<String> = (0..edges.len()).map(label).collect();
-    labels.push(edges.last().map_or("all".to_owned(), |edge| format!(">{}", number(*edge))));
-    labels
-}
-
-/// The divergences of two sets of counts.
-pub(super) fn of_counts([a, b]: &[Vec<u64>; 2]) -> Vec<Effect> {
-    let effect = |statistic, value: f64, corrected: f64| Effect {
-        statistic,
-        value,
-        corrected: corrected.max(0.0),
-        error: 0.0,
-    };
-    let chance = |measure| without_drift(measure, a, b);
-    let psi = shares::psi(a, b, Zero::default());
-    let js = shares::jensen_shannon(a, b);
-    let hellinger = shares::hellinger(a, b);
-    let tv = shares::total_variation(a, b);
-    let l_infinity = shares::l_infinity(a, b);
-    // Distances that are roots are corrected below the root.
-    let below_root =
-        |distance: f64, measure| (distance * distance - chance(measure)).max(0.0).sqrt();
-    vec![
-        effect(Statistic::Psi, psi, psi - chance(Additive::Psi)),
-        effect(Statistic::JensenShannon, js, below_root(js, Additive::JensenShannon)),
-        effect(Statistic::Hellinger, hellinger, below_root(hellinger, Additive::Hellinger)),
-        effect(Statistic::TotalVariation, tv, tv - chance(Additive::TotalVariation)),
-        effect(Statistic::LInfinity, l_infinity, l_infinity),
-    ]
 }
 
 impl Compared {

@@ -2,18 +2,28 @@
 
 use super::super::categories::SHOWN;
 use super::*;
+use crate::config::Binning;
+use crate::stats::shares::Zero;
 use crate::stats::{self, column::Measure};
 use arrow::array::{ArrayRef, Float64Array, Int32Array, StringArray};
 use std::sync::Arc;
 
 fn compared(base: &ArrayRef, current: &ArrayRef) -> Compared {
+    under_policy(&policy(), base, current)
+}
+
+fn policy() -> Drift {
+    Drift::between("a.csv".parse().unwrap(), "b.csv".parse().unwrap())
+}
+
+fn under_policy(policy: &Drift, base: &ArrayRef, current: &ArrayRef) -> Compared {
     let measure = stats::arrow::measure(base.data_type()).unwrap();
     let column = |array: &ArrayRef| {
         let mut column = Column::new(measure);
         stats::arrow::push(&mut column, array).unwrap();
         column
     };
-    compare("c", [&column(base), &column(current)], 10).unwrap()
+    compare(policy, "c", [&column(base), &column(current)]).unwrap()
 }
 
 fn psi(result: &Compared) -> Effect {
@@ -26,7 +36,7 @@ fn the_same_data_does_not_drift() {
     let same = compared(&data, &data);
     assert_eq!((psi(&same).corrected, same.tested.p_value), (0.0, 1.0));
     assert!(same.effects.iter().all(|effect| effect.value.abs() < 1e-12));
-    assert_eq!(same.effects.len(), 8);
+    assert_eq!(same.effects.len(), 9);
 }
 
 #[test]
@@ -105,4 +115,38 @@ fn what_lies_below_a_value_that_fills_a_bin_does_not_hide_beside_it() {
     assert!(js(&[-3, -2, 0, 0, 0, 1], &[-3, -2, -1, 0, 0, 1]) > 0.2);
     let result = compared(&of(&[-3, -2, 0, 0, 0, 1]), &of(&[0]));
     assert_eq!(result.labels, ["<-3", "=-3", "<-2", "=-2", "<0", "=0", "≤1", ">1"]);
+}
+
+#[test]
+fn the_axis_is_cut_as_the_policy_says() {
+    let base: ArrayRef = Arc::new(Float64Array::from_iter_values((0..1000).map(f64::from)));
+    let current: ArrayRef = Arc::new(Float64Array::from_iter_values((500..1500).map(f64::from)));
+    let shares = |policy: &Drift| under_policy(policy, &base, &current).shares;
+    let near = |found: &[f64], wanted: &[f64]| {
+        assert_eq!(found.len(), wanted.len(), "{found:?}");
+        assert!(found.iter().zip(wanted).all(|(a, b)| (a - b).abs() < 2e-3), "{found:?}");
+    };
+    let wide = Drift { binning: Binning::Width, bins: 4, ..policy() };
+    let [before, now] = shares(&wide);
+    near(&before, &[0.25; 4]);
+    near(&now, &[0.0, 0.0, 0.25, 0.75]);
+    let edges = [("c".to_owned(), vec![99.0, 999.0])].into();
+    let given = Drift { edges, ..policy() };
+    let [before, now] = shares(&given);
+    near(&before, &[0.1, 0.9, 0.0]);
+    near(&now, &[0.0, 0.5, 0.5]);
+    // 0.1 ln(0.1 / 0.0001) + 0.5 ln(0.5 / 0.9) twice, as the index has it.
+    let psi = psi(&under_policy(&given, &base, &current)).value;
+    let parts = [(0.1, 1e-4), (0.9, 0.5), (1e-4, 0.5)];
+    let wanted: f64 = parts.iter().map(|(p, q): &(f64, f64)| (q - p) * (q / p).ln()).sum();
+    assert!((psi - wanted).abs() < 1e-12, "{psi} {wanted}");
+    let added = Drift { zeros: Zero::Add(0.5), ..given };
+    let share = |count: f64| (count + 0.5) / 1001.5;
+    let parts = [(100.0, 0.0), (900.0, 500.0), (0.0, 500.0)].map(|(p, q)| (share(p), share(q)));
+    let wanted: f64 = parts.iter().map(|(p, q): &(f64, f64)| (q - p) * (q / p).ln()).sum();
+    let psi = self::psi(&under_policy(&added, &base, &current)).value;
+    assert!((psi - wanted).abs() < 1e-12, "{psi} {wanted}");
+    let constant: ArrayRef = Arc::new(Float64Array::from_iter_values([7.0; 600]));
+    let found = under_policy(&wide, &constant, &current);
+    assert_eq!(found.labels.len(), 3, "{:?}", found.labels);
 }

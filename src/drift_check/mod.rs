@@ -1,6 +1,7 @@
 //! `drift-check`: data now against data then, and what follows.
 
 mod args;
+mod bins;
 mod categories;
 mod compare;
 mod compat;

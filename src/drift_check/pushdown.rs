@@ -10,6 +10,7 @@ use super::compare::{
     Compared, Measured, Profile, nothing_to_compare, of_numbers, presence_only, spread,
 };
 use super::schema::Common;
+use crate::config::Drift;
 use crate::names::quoted;
 use crate::stats::binned::{self, Bin};
 use crate::stats::column::{Categories, Column, Facts, Kind, Measure, Presence};
@@ -39,17 +40,17 @@ pub(super) struct Cut {
 impl Cut {
     /// Learns from some rows of the baseline; without values there, the axis
     /// stays whole.
-    pub(super) fn learn(column: &Column, bins: u32) -> Self {
+    pub(super) fn learn(column: &Column, bins: u32, given: Option<&Vec<f64>>) -> Self {
         let Column::Numbers(numbers) = column else { return Self::default() };
         if numbers.sample.is_empty() {
             return Self::default();
         }
         let (scale, sample) = (numbers.scale, &numbers.sample);
-        let cut = |count| {
-            let bins = Bins::Quantiles(count);
-            pair::compare(scale, [sample, sample], &super::compare::QUANTILES, &bins)
-        };
-        let (fine, coarse) = (cut(bins * PER_BIN), cut(bins));
+        let cut =
+            |bins: &Bins| pair::compare(scale, [sample, sample], &super::compare::QUANTILES, bins);
+        let fine = cut(&Bins::Quantiles(bins * PER_BIN));
+        let coarse = given.map_or(Bins::Quantiles(bins), |edges| Bins::Edges(edges.clone()));
+        let coarse = cut(&coarse);
         let mut edges = fine.edges;
         edges.extend(&coarse.edges);
         edges.sort_by(f64::total_cmp);
@@ -241,7 +242,11 @@ pub(super) fn take(grouped: &mut Grouped, rows: Vec<Vec<Option<String>>>) -> Res
 }
 
 /// Finishes one column from what both sides counted.
-pub(super) fn finish((number, common, cut): Asked<'_>, sides: [&Counted; 2]) -> Result<Compared> {
+pub(super) fn finish(
+    policy: &Drift,
+    (number, common, cut): Asked<'_>,
+    sides: [&Counted; 2],
+) -> Result<Compared> {
     let name = common.name();
     let lines = sides.map(|side| side.get(&number).map(Vec::as_slice).unwrap_or_default());
     match (common.measure, cut) {
@@ -250,12 +255,12 @@ pub(super) fn finish((number, common, cut): Asked<'_>, sides: [&Counted; 2]) -> 
             if [&a, &b].iter().any(|side| side.counts.len() > CATEGORIES) {
                 return Err(TooMany(name.to_owned()).into());
             }
-            Ok(categories(name, [&a, &b]))
+            Ok(categories(name, [&a, &b], policy.zeros))
         }
         (Measure::Presence, _) => Ok(presence_only(name, lines.map(presence_of))),
         (Measure::Embedding, _) => anyhow::bail!("column `{name}`: no SQL counts embeddings"),
-        (Measure::Numbers(_), None) => of_bins(name, &Cut::default(), lines),
-        (Measure::Numbers(_), Some(cut)) => of_bins(name, cut, lines),
+        (Measure::Numbers(_), None) => of_bins(policy, name, &Cut::default(), lines),
+        (Measure::Numbers(_), Some(cut)) => of_bins(policy, name, cut, lines),
     }
 }
 
@@ -281,7 +286,7 @@ fn presence_of(lines: &[Line]) -> Presence {
     found
 }
 
-fn of_bins(name: &str, cut: &Cut, lines: [&[Line]; 2]) -> Result<Compared> {
+fn of_bins(policy: &Drift, name: &str, cut: &Cut, lines: [&[Line]; 2]) -> Result<Compared> {
     let [(bins_a, facts_a), (bins_b, facts_b)] =
         [side(name, cut, lines[0])?, side(name, cut, lines[1])?];
     let profile = |facts: Facts| Profile {
@@ -304,7 +309,7 @@ fn of_bins(name: &str, cut: &Cut, lines: [&[Line]; 2]) -> Result<Compared> {
         edges: cut.outer.clone(),
         counts: [&bins_a, &bins_b].map(|bins| coarse(cut, bins)),
     };
-    Ok(of_numbers(name, [facts_a, facts_b], profiles, &measured))
+    Ok(of_numbers(policy, name, [facts_a, facts_b], profiles, &measured))
 }
 
 /// The counts between the outer edges.
@@ -409,7 +414,10 @@ mod tests {
         take(&mut grouped, row(&numbers)).unwrap();
         let common = common("c", Measure::Numbers(Scale::Float));
         let counted = &grouped[&None];
-        let told = finish((4, &common, Some(&cut())), [counted, counted]).unwrap_err().to_string();
+        let policy = Drift::between("a.csv".parse().unwrap(), "b.csv".parse().unwrap());
+        let told = finish(&policy, (4, &common, Some(&cut())), [counted, counted])
+            .unwrap_err()
+            .to_string();
         assert!(told.contains("no bin 9"), "{told}");
         let many: Vec<_> = (0..=CATEGORIES).map(|value| format!("v{value}")).collect();
         let mut grouped = Grouped::new();
@@ -418,6 +426,6 @@ mod tests {
         }
         let wide = self::common("wide", Measure::Categories);
         let counted = &grouped[&None];
-        assert!(finish((0, &wide, None), [counted, counted]).unwrap_err().is::<TooMany>());
+        assert!(finish(&policy, (0, &wide, None), [counted, counted]).unwrap_err().is::<TooMany>());
     }
 }

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 
 use crate::config::Drift;
-use crate::names::quoted;
+use crate::names::{Source, quoted};
 use crate::report::Fault;
 use crate::stats::arrow::measure;
-use crate::stats::column::Measure;
+use crate::stats::column::{Kind, Measure};
 use crate::stats::derived::Derived;
 
 /// A column that both sides have.
@@ -62,9 +62,11 @@ pub(super) struct Chosen {
 /// When the policy names a column that the baseline lacks.
 pub(super) fn choose(policy: &Drift, baseline: &Schema, current: &Schema) -> Result<Chosen, Fault> {
     let known: Vec<&str> = baseline.fields().iter().map(|field| field.name().as_str()).collect();
-    let named = policy.columns.iter().chain(&policy.exclude).chain(&policy.critical);
-    let named = named.chain(policy.limits.keys()).chain(policy.weights.keys());
-    for column in named {
+    let judged = || {
+        let limits = policy.critical.iter().chain(policy.limits.keys());
+        limits.chain(policy.weights.keys()).chain(policy.edges.keys())
+    };
+    for column in policy.columns.iter().chain(&policy.exclude).chain(judged()) {
         if !known.contains(&column.as_str()) {
             let fault = Fault::usage(format!(
                 "the baseline `{}` has no column `{column}`",
@@ -74,9 +76,7 @@ pub(super) fn choose(policy: &Drift, baseline: &Schema, current: &Schema) -> Res
         }
     }
     for (side, schema) in [(&policy.baseline, baseline), (&policy.current, current)] {
-        if let Some(name) = twice(schema) {
-            return Err(Fault::usage(format!("`{side}` has two columns called `{name}`")));
-        }
+        refuse_twins(side, schema)?;
     }
     let known_now = current.fields().iter().map(|field| field.name().clone());
     let mut chosen = Chosen { known: known_now.collect(), ..Chosen::default() };
@@ -101,8 +101,7 @@ pub(super) fn choose(policy: &Drift, baseline: &Schema, current: &Schema) -> Res
             chosen.change(field.name(), "is new".into(), false);
         }
     }
-    let judged = policy.critical.iter().chain(policy.limits.keys()).chain(policy.weights.keys());
-    for column in judged {
+    for column in judged() {
         if !wanted(column) {
             return Err(Fault::usage(format!("the policy judges `{column}` and leaves it out"))
                 .hint("take it out of `exclude`, or add it to `columns`"));
@@ -124,11 +123,13 @@ pub(super) fn choose(policy: &Drift, baseline: &Schema, current: &Schema) -> Res
     Ok(chosen)
 }
 
-/// A name that two columns have.
-fn twice(schema: &Schema) -> Option<&str> {
+/// Refuses a name that two columns have.
+fn refuse_twins(side: &Source, schema: &Schema) -> Result<(), Fault> {
     let mut seen = BTreeSet::new();
     let mut names = schema.fields().iter().map(|field| field.name().as_str());
-    names.find(|name| !seen.insert(*name))
+    names.find(|name| !seen.insert(*name)).map_or(Ok(()), |name| {
+        Err(Fault::usage(format!("`{side}` has two columns called `{name}`")))
+    })
 }
 
 impl Chosen {
@@ -180,6 +181,10 @@ impl Chosen {
                     statistic.as_str(),
                     kind.plural()
                 )));
+            }
+            if policy.edges.contains_key(then.name()) && kind != Kind::Numbers {
+                let (name, kinds) = (then.name(), kind.plural());
+                return Err(Fault::usage(format!("`edges.{name}`: {kinds} have no bins")));
             }
             if plain(old) != plain(new) {
                 // Points of other dimensions cannot be compared at all.
@@ -336,5 +341,8 @@ mod tests {
         assert!(refused.hint.unwrap().contains("`temperature`"));
         let refused = chosen(", limits: {temperature: {statistic: cramers_v}}", &fields, &fields);
         assert!(refused.unwrap_err().message.contains("not defined for numbers"));
+        let text = [("carrier", DataType::Utf8)];
+        let refused = chosen(", edges: {carrier: [1, 2]}", &text, &text).unwrap_err();
+        assert_eq!(refused.message, "`edges.carrier`: categories have no bins");
     }
 }

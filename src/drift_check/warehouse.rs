@@ -8,7 +8,7 @@ use super::decide::{Against, Scoped};
 use super::pushdown::{self, Asked, Counted, Cut, From, Grouped, TOGETHER};
 use super::schema::{Change, Chosen, Common};
 use super::scopes;
-use crate::config::{Drift, Engine};
+use crate::config::{Binning, Drift, Engine};
 use crate::databricks::sql::Statement;
 use crate::lake::{Grouping, Lake, Scope, Slice};
 use crate::names::quoted;
@@ -101,6 +101,9 @@ fn beyond(policy: &Drift, chosen: &Chosen) -> Option<String> {
     if let Some(derived) = of_one_side.or(unmade) {
         return Some(format!("rows by `{}`", derived.name()));
     }
+    if policy.binning == Binning::Width {
+        return Some("bins of equal width".into());
+    }
     // Rows of a table have no order.
     let by_rows = policy.windows.as_ref().is_some_and(|windows| windows.rows.is_some());
     by_rows.then(|| "windows by a number of rows".into())
@@ -171,7 +174,8 @@ impl Work<'_> {
             // A group that one side lacks has nothing to compare.
             let both = before.0 > 0 && now.0 > 0;
             let columns = self.asked(&cuts).into_iter().filter(|_| both);
-            let columns = columns.map(|asked| pushdown::finish(asked, [before.1, now.1]));
+            let columns =
+                columns.map(|asked| pushdown::finish(self.policy, asked, [before.1, now.1]));
             scopes.push(Scoped {
                 scope: pair.scope,
                 rows: [before.0, now.0],
@@ -266,7 +270,8 @@ impl Work<'_> {
             });
             read.await.context("read some rows of the baseline")?;
             for (common, column) in part.iter().zip(&columns) {
-                cuts.insert(common.name().to_owned(), Cut::learn(column, bins));
+                let given = self.policy.edges.get(common.name());
+                cuts.insert(common.name().to_owned(), Cut::learn(column, bins, given));
             }
         }
         Ok(cuts)

@@ -9,12 +9,16 @@
 
 use std::collections::BTreeMap;
 
+use super::shares::Zero;
 use super::special::ln_choose;
 
 /// A divergence that is a sum over categories.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Additive {
-    Psi,
+    Psi(Zero),
+    /// Kullback and Leibler's divergence as a sum of parts: what fills empty
+    /// shares is not normalised again.
+    KullbackLeibler(Zero),
     /// The Jensen-Shannon divergence: the square of the distance.
     JensenShannon,
     /// The square of Hellinger's distance.
@@ -24,15 +28,36 @@ pub enum Additive {
     Unseen,
 }
 
-/// Takes the place of an empty side's share in the index.
-const FILL: f64 = 1e-4;
+/// The number of values on each side, and of categories that any of them has.
+#[derive(Debug, Clone, Copy)]
+struct Totals {
+    rows: [f64; 2],
+    categories: f64,
+}
+
+impl Totals {
+    /// The shares of counts, none of which is empty.
+    fn filled(self, counts: [f64; 2], zero: Zero) -> [f64; 2] {
+        [0, 1].map(|side| match zero {
+            Zero::Fill(share) if counts[side] == 0.0 => share,
+            Zero::Fill(_) => counts[side] / self.rows[side],
+            Zero::Add(more) => (counts[side] + more) / (self.rows[side] + more * self.categories),
+        })
+    }
+}
 
 impl Additive {
-    fn part(self, p: f64, q: f64) -> f64 {
+    /// A category's part, from its counts.
+    fn part(self, totals: Totals, counts: [f64; 2]) -> f64 {
+        let [p, q] = [counts[0] / totals.rows[0], counts[1] / totals.rows[1]];
         match self {
-            Self::Psi => {
-                let (p, q) = (if p > 0.0 { p } else { FILL }, if q > 0.0 { q } else { FILL });
+            Self::Psi(zero) => {
+                let [p, q] = totals.filled(counts, zero);
                 (q - p) * (q / p).ln()
+            }
+            Self::KullbackLeibler(zero) => {
+                let [p, q] = totals.filled(counts, zero);
+                p * (p / q).ln()
             }
             Self::JensenShannon => {
                 let middle = f64::midpoint(p, q);
@@ -72,20 +97,29 @@ const NORMAL: [(f64, f64); 9] = [
 /// What `measure` is expected to be for two samples with these counts, if
 /// both come from one source.
 pub fn without_drift(measure: Additive, baseline: &[u64], current: &[u64]) -> f64 {
-    let totals = [baseline.iter().sum::<u64>(), current.iter().sum::<u64>()];
+    let rows = [baseline.iter().sum::<u64>(), current.iter().sum::<u64>()];
     let mut known = BTreeMap::<u64, f64>::new();
-    let used = baseline.iter().zip(current).map(|(a, b)| a + b).filter(|count| *count > 0);
-    used.map(|count| *known.entry(count).or_insert_with(|| expectation(measure, count, totals)))
-        .sum()
+    let used = || baseline.iter().zip(current).map(|(a, b)| a + b).filter(|count| *count > 0);
+    let totals = Totals { rows: rows.map(|rows| rows as f64), categories: used().count() as f64 };
+    let expected = |count| expectation(|counts| measure.part(totals, counts), count, rows);
+    used().map(|count| *known.entry(count).or_insert_with(|| expected(count))).sum()
+}
+
+/// The divergence itself, as the sum of its parts.
+pub fn observed(measure: Additive, baseline: &[u64], current: &[u64]) -> f64 {
+    let rows = [baseline, current].map(|side| side.iter().sum::<u64>() as f64);
+    let used = || baseline.iter().zip(current).filter(|(a, b)| **a + **b > 0);
+    let totals = Totals { rows, categories: used().count() as f64 };
+    used().map(|(a, b)| measure.part(totals, [*a as f64, *b as f64])).sum()
 }
 
 /// The expectation of one category's part.
-fn expectation(measure: Additive, count: u64, [n, m]: [u64; 2]) -> f64 {
+fn expectation(part: impl Fn([f64; 2]) -> f64, count: u64, [n, m]: [u64; 2]) -> f64 {
     let (rows, others) = (n as f64, m as f64);
     let (both, total) = (count as f64, rows + others);
     let part = |first: f64| {
         let first = first.clamp(0.0, both);
-        measure.part(first / rows, (both - first) / others)
+        part([first, both - first])
     };
     if count <= SUMMED {
         let all = ln_choose(n + m, n);
@@ -105,7 +139,7 @@ fn expectation(measure: Additive, count: u64, [n, m]: [u64; 2]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stats::shares::{Zero, hellinger, jensen_shannon, psi, total_variation, unseen};
+    use crate::stats::shares::{hellinger, jensen_shannon, psi, total_variation, unseen};
     use rand_core::{Rng as _, SeedableRng as _};
     use rand_xoshiro::Xoshiro256PlusPlus;
 
@@ -136,7 +170,10 @@ mod tests {
         let mut random = Xoshiro256PlusPlus::seed_from_u64(7);
         for (k, rows) in [(5, [400, 900]), (100, [2000, 2000]), (1000, [3000, 6000])] {
             for measure in [
-                Additive::Psi,
+                Additive::Psi(Zero::Fill(1e-4)),
+                Additive::Psi(Zero::Add(0.5)),
+                Additive::KullbackLeibler(Zero::Fill(1e-4)),
+                Additive::KullbackLeibler(Zero::Add(0.5)),
                 Additive::JensenShannon,
                 Additive::Hellinger,
                 Additive::TotalVariation,
@@ -147,12 +184,14 @@ mod tests {
                 for _ in 0..rounds {
                     let [a, b] = draw(k, rows, &mut random);
                     found.push(match measure {
-                        Additive::Psi => psi(&a, &b, Zero::Fill(FILL)),
+                        Additive::Psi(zero) => psi(&a, &b, zero),
+                        Additive::KullbackLeibler(_) => observed(measure, &a, &b),
                         Additive::JensenShannon => jensen_shannon(&a, &b).powi(2),
                         Additive::Hellinger => hellinger(&a, &b).powi(2),
                         Additive::TotalVariation => total_variation(&a, &b),
                         Additive::Unseen => unseen(&a, &b),
                     });
+                    assert!((observed(measure, &a, &b) - found[found.len() - 1]).abs() < 1e-12);
                     told += without_drift(measure, &a, &b) / f64::from(rounds);
                 }
                 let mean = found.iter().sum::<f64>() / f64::from(rounds);
