@@ -76,7 +76,8 @@ pub struct Drift {
     #[serde(default)]
     pub columns: Vec<String>,
     /// Columns made from others, compared like these: `address.city`, `tags[]`,
-    /// `size(tags)`, `length(body)`, `tokens(body)`, `embedding(vector)`.
+    /// `size(tags)`, `length(body)`, `tokens(body)`, `embedding(vector)`, `hour(time)`,
+    /// `weekday(time)`, `days(time)`.
     #[serde(default)]
     #[schemars(with = "Vec<String>")]
     pub derived: Vec<Derived>,

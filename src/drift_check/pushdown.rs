@@ -92,7 +92,8 @@ impl From<'_> {
 
 /// The start of a row's window as text, in milliseconds since 1970.
 pub(super) fn window_of(column: &str, every: i64) -> String {
-    let time = format!("unix_millis(CAST({} AS TIMESTAMP))", quoted(column));
+    // Some engines divide whole numbers to whole numbers, towards zero.
+    let time = format!("CAST(unix_millis(CAST({} AS TIMESTAMP)) AS DOUBLE)", quoted(column));
     format!("CAST(CAST(floor({time} / {every}) AS BIGINT) * {every} AS STRING)")
 }
 

@@ -1,8 +1,8 @@
 //! Columns made from other columns: fields of structs, elements of lists,
-//! lengths and words of text.
+//! lengths and words of text, times as numbers.
 //!
 //! `address.city`, `tags[]`, `items[].price`, `size(tags)`, `length(body)`,
-//! `tokens(body)`, `embedding(vector)`. A name with other characters than
+//! `tokens(body)`, `embedding(vector)`, `days(time)`, `hour(time)`, `weekday(time)`. A name with other characters than
 //! letters, digits and `_` stands between backticks.
 
 use std::collections::BTreeSet;
@@ -19,6 +19,7 @@ use arrow::datatypes::DataType;
 use arrow::error::ArrowError;
 use serde::{Deserialize, Serialize};
 
+use super::clock::Clock;
 use crate::names::quoted;
 
 /// One step down from a column.
@@ -41,13 +42,18 @@ enum Made {
     Tokens,
     /// A list of numbers as one point.
     Embedding,
+    /// A time as a number.
+    Clock(Clock),
 }
 
-const FUNCTIONS: [(&str, Made); 4] = [
+const FUNCTIONS: [(&str, Made); 7] = [
     ("size", Made::Size),
     ("length", Made::Length),
     ("tokens", Made::Tokens),
     ("embedding", Made::Embedding),
+    ("days", Made::Clock(Clock::Days)),
+    ("hour", Made::Clock(Clock::Hour)),
+    ("weekday", Made::Clock(Clock::Weekday)),
 ];
 
 /// A column that is made from another one.
@@ -115,6 +121,9 @@ impl Derived {
             Made::Length if is_text => Ok(DataType::Int64),
             Made::Tokens if is_text => Ok(DataType::Utf8),
             Made::Embedding if element(&kind).is_some_and(|inner| inner.is_numeric()) => Ok(kind),
+            Made::Clock(clock) => {
+                clock.data_type(&kind).ok_or_else(|| format!("{kind} is no time"))
+            }
             Made::Size => Err(format!("{kind} has no elements")),
             Made::Length | Made::Tokens => Err(format!("{kind} is no text")),
             Made::Embedding => Err(format!("{kind} is no list of numbers")),
@@ -147,6 +156,7 @@ impl Derived {
         }
         match self.made {
             Made::Value | Made::Embedding => Ok(array),
+            Made::Clock(clock) => clock.values(&array),
             Made::Size => {
                 let list = as_list(&array)?;
                 let Some(list) = list.as_list_opt::<i64>() else {
@@ -190,6 +200,7 @@ impl Derived {
         match self.made {
             Made::Value => Some(path),
             Made::Length => Some(format!("length({path})")),
+            Made::Clock(clock) => Some(clock.sql(&path)),
             Made::Size | Made::Tokens | Made::Embedding => None,
         }
     }

@@ -3,6 +3,7 @@
 use super::*;
 use arrow::array::{
     FixedSizeListArray, Float32Array, ListArray, RecordBatch, StringArray, StructArray,
+    TimestampMillisecondArray,
 };
 use arrow::buffer::NullBuffer;
 use arrow::datatypes::{Field, Float32Type, Int32Type};
@@ -94,4 +95,22 @@ proptest! {
             prop_assert!(!derived.root().is_empty());
         }
     }
+}
+
+#[test]
+fn times_are_instants_and_places_in_the_day_and_week() {
+    // The last hour before 1970 and noon of a Sunday.
+    let times: ArrayRef = Arc::new(TimestampMillisecondArray::from(vec![
+        Some(-3_600_000),
+        None,
+        Some(1_772_366_400_000),
+    ]));
+    let row = |texts: [&str; 2]| [Some(texts[0].to_owned()), None, Some(texts[1].to_owned())];
+    assert_eq!(told("hour(t)", &times), row(["23", "12"]));
+    assert_eq!(told("weekday(t)", &times), row(["2", "6"]));
+    assert_eq!(told("days(t)", &times), row(["-0.041666666666666664", "20513.5"]));
+    let zoned: ArrayRef =
+        Arc::new(TimestampMillisecondArray::from(vec![0]).with_timezone("Asia/Tokyo"));
+    assert_eq!(told("hour(t)", &zoned), some(&["0"]), "in UTC, wherever it was written");
+    assert_eq!(derived("hour(t)").data_type(&DataType::Int64).unwrap_err(), "Int64 is no time");
 }

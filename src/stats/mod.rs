@@ -14,6 +14,7 @@ pub mod bootstrap;
 pub mod categorical;
 mod cells;
 pub mod chance;
+mod clock;
 pub mod column;
 pub mod correction;
 pub mod curves;

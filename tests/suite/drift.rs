@@ -435,7 +435,8 @@ fn what_is_in_no_window_is_told() {
 const NESTED: &str = "SELECT named_struct('city', CASE WHEN value % 3 < MOVED THEN 'Rome' ELSE 'Oslo' END) AS address, \
     make_array(value % 7, value % 5 + MOVED) AS tags, \
     CASE WHEN value % 2 < MOVED THEN 'two words' ELSE 'One more word' END AS body, \
-    make_array(CAST(sin(value) AS DOUBLE), CAST(cos(value) AS DOUBLE) + 0.5 * MOVED) AS point \
+    make_array(CAST(sin(value) AS DOUBLE), CAST(cos(value) AS DOUBLE) + 0.5 * MOVED) AS point, \
+    CAST(concat(CAST(1969 + value % 2 AS STRING), '-12-2', CAST(value % 7 AS STRING), 'T0', CAST(value % 5 + 2 * MOVED AS STRING), ':30:00') AS TIMESTAMP) AS time \
     FROM generate_series(1, 3000)";
 
 #[tokio::test(flavor = "multi_thread")]
@@ -447,7 +448,7 @@ async fn derived_columns_are_compared_wherever_the_data_lies() {
         served.sql(&format!("CREATE TABLE main.default.{name} AS {text}")).await;
     }
     let policy = |baseline: &str, current: &str, more: &str| {
-        let derived = "derived: [address.city, 'tags[]', size(tags), length(body), tokens(body), embedding(point)]";
+        let derived = "derived: [address.city, 'tags[]', size(tags), length(body), tokens(body), embedding(point), hour(time), weekday(time)]";
         let text =
             format!("drift: {{baseline: {baseline}, current: {current}, {derived}{more}}}\n");
         std::fs::write(dir.path().join("lakegate.yml"), text).unwrap();
@@ -465,6 +466,8 @@ async fn derived_columns_are_compared_wherever_the_data_lies() {
         ("tokens(body)", "drift"),
         ("embedding(point)", "drift"),
         ("body", "none"),
+        ("hour(time)", "drift"),
+        ("weekday(time)", "none"),
     ] {
         assert_eq!(state(&result, name), expected, "{name}: {}", column(&result, name));
     }
@@ -486,17 +489,31 @@ async fn derived_columns_are_compared_wherever_the_data_lies() {
     .unwrap();
     let (code, _, told) = run();
     assert!(code == 2 && told.contains("there is no field `zip`, but city"), "{told}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_warehouse_makes_the_same_columns() {
+    let dir = tempfile::tempdir().unwrap();
+    let served = Served::start(&dir.path().join("workspace"));
+    for (name, moved) in [("then", "0"), ("now", "1")] {
+        let text = NESTED.replace("MOVED", moved);
+        served.sql(&format!("CREATE TABLE main.default.{name} AS {text}")).await;
+    }
+    let run = || check(served.command().args(["drift-check"]), dir.path());
     let policy = |more: &str| {
         let policy = format!(
-            "drift: {{baseline: main.default.then, current: main.default.now, columns: [address], derived: [address.city], engine: warehouse{more}}}\n"
+            "drift: {{baseline: main.default.then, current: main.default.now, columns: [address], derived: [address.city, hour(time), weekday(time), days(time)]{more}}}\n"
         );
         std::fs::write(dir.path().join("lakegate.yml"), policy).unwrap();
     };
     policy("");
+    let (_, exact, _) = run();
+    policy(", engine: warehouse");
     let (code, counted, told) = run();
     assert_eq!(code, 1, "{told}");
-    assert_eq!(state(&counted, "address.city"), "drift");
-    policy(", all_tests: true");
+    assert_eq!(column(&counted, "address.city")["state"], "drift");
+    same(&exact, &counted, &["hour(time)", "weekday(time)", "days(time)"], 1e-9);
+    policy(", engine: warehouse, all_tests: true");
     let (code, _, told) = run();
     assert!(code == 2 && told.contains("cannot count for `all_tests`"), "{told}");
 }
