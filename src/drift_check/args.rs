@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Result;
 
 use super::run::{Production, Request};
-use crate::config::{Compat, Config, Drift, Limit, OnDrift, Statistic};
+use crate::config::{Compat, Config, Drift, Engine, Limit, OnDrift, Statistic};
 use crate::names::{SchemaName, Source, pairs};
 use crate::report::Fault;
 
@@ -44,6 +44,39 @@ enum Foreign {
     Nannyml,
     /// The tests of Databricks data profiling, with an alert below p = 0.05
     Databricks,
+}
+
+impl From<Foreign> for Compat {
+    fn from(foreign: Foreign) -> Self {
+        match foreign {
+            Foreign::Evidently => Self::Evidently,
+            Foreign::Nannyml => Self::Nannyml,
+            Foreign::Databricks => Self::Databricks,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Counting {
+    /// Here, and on the warehouse from 20 million rows on
+    Auto,
+    /// Here, value by value
+    Exact,
+    /// On the SQL warehouse, by bins
+    Warehouse,
+    /// Here, from the tables' own files
+    Storage,
+}
+
+impl From<Counting> for Engine {
+    fn from(counting: Counting) -> Self {
+        match counting {
+            Counting::Auto => Self::Auto,
+            Counting::Exact => Self::Exact,
+            Counting::Warehouse => Self::Warehouse,
+            Counting::Storage => Self::Storage,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -90,6 +123,9 @@ pub struct Args {
     /// Judge as another tool does (default: drift.compat)
     #[arg(long, env = "LAKEGATE_COMPAT", value_enum)]
     compat: Option<Foreign>,
+    /// Where the counting is done (default: drift.engine)
+    #[arg(long, env = "LAKEGATE_DRIFT_ENGINE", value_enum)]
+    engine: Option<Counting>,
     /// How many columns are read at a time (default: one per processor)
     #[arg(long, env = "LAKEGATE_THREADS", value_name = "N")]
     threads: Option<std::num::NonZeroUsize>,
@@ -126,12 +162,8 @@ impl Args {
             _ => None,
         };
         let record = config.record.schema.as_deref().map(str::parse::<SchemaName>).transpose()?;
-        policy.compat = match self.compat {
-            Some(Foreign::Evidently) => Some(Compat::Evidently),
-            Some(Foreign::Nannyml) => Some(Compat::Nannyml),
-            Some(Foreign::Databricks) => Some(Compat::Databricks),
-            None => policy.compat,
-        };
+        policy.compat = self.compat.map(Compat::from).or(policy.compat);
+        policy.engine = self.engine.map_or(policy.engine, Engine::from);
         if self.spill.is_some() && (policy.compat.is_some() || policy.all_tests) {
             let fault = Fault::usage("`compat` and `all_tests` need all values in memory");
             return Err(fault.hint("leave out --spill, or them").into());

@@ -217,7 +217,7 @@ fn numbers(policy: &Drift, column: &str, sides: [&Numbers; 2]) -> std::io::Resul
 }
 
 /// Whole numbers below are floats without loss.
-const EXACT_BELOW: f64 = 9_007_199_254_740_992.0;
+pub(super) const EXACT_BELOW: f64 = 9_007_199_254_740_992.0;
 
 /// What is known of two samples of numbers.
 #[derive(Debug, Clone, PartialEq)]

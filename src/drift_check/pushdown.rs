@@ -7,13 +7,15 @@ use anyhow::{Context as _, Result};
 
 use super::categories::categories;
 use super::compare::{
-    Compared, Measured, Profile, nothing_to_compare, of_numbers, presence_only, spread,
+    Compared, EXACT_BELOW, Measured, Profile, nothing_to_compare, of_numbers, presence_only, spread,
 };
 use super::schema::Common;
 use crate::config::Drift;
+use crate::lake::Versioned;
 use crate::names::quoted;
 use crate::stats::binned::{self, Bin};
 use crate::stats::column::{Categories, Column, Facts, Kind, Measure, Presence};
+use crate::stats::keys::Scale;
 use crate::stats::pair::{self, Bins};
 
 /// Bins per decile. More of them bound the distances tighter and cost the
@@ -64,15 +66,24 @@ impl Cut {
 /// are told apart by.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct From<'a> {
-    pub(super) table: &'a str,
-    pub(super) filter: Option<&'a str>,
+    pub(super) base: &'a Versioned,
+    /// What stands for the table when it has more columns.
+    pub(super) extended: Option<&'a str>,
     /// An expression of text; all rows are one group when left out.
     pub(super) group: Option<&'a str>,
 }
 
-impl From<'_> {
+impl<'a> From<'a> {
+    pub(super) fn new(base: &'a Versioned) -> Self {
+        Self { base, extended: None, group: None }
+    }
+
+    pub(super) fn table(&self) -> String {
+        self.extended.map_or_else(|| self.base.relation(), str::to_owned)
+    }
+
     fn filter(&self) -> String {
-        self.filter.map(|filter| format!(" WHERE ({filter})")).unwrap_or_default()
+        self.base.filter.as_ref().map(|filter| format!(" WHERE ({filter})")).unwrap_or_default()
     }
 
     /// The group as a column of a row, of a result, and in a GROUP BY.
@@ -85,7 +96,7 @@ impl From<'_> {
 
     fn column(&self, sql: &str, kind: &str) -> String {
         let [group, ..] = self.grouped();
-        let (table, filter) = (self.table, self.filter());
+        let (table, filter) = (self.table(), self.filter());
         format!("SELECT CAST({sql} AS {kind}) AS x{group} FROM {table}{filter}")
     }
 }
@@ -144,7 +155,7 @@ fn values(from: &From<'_>, number: usize, sql: &str) -> String {
 /// Counts whether a column has values.
 fn presence(from: &From<'_>, number: usize, sql: &str) -> String {
     let [group, told, by] = from.grouped();
-    let (table, filter) = (from.table, from.filter());
+    let (table, filter) = (from.table(), from.filter());
     format!(
         "SELECT {number} AS column_number, {told} AS group_name, bin, COUNT(*) AS row_count,\n  \
          CAST(NULL AS DOUBLE) AS total, CAST(NULL AS DOUBLE) AS squares, CAST(NULL AS DOUBLE) AS low, CAST(NULL AS DOUBLE) AS high, CAST(NULL AS BIGINT) AS zeros\n\
@@ -170,24 +181,31 @@ pub(super) fn statement(from: &From<'_>, columns: &[Asked<'_>]) -> String {
     parts.collect::<Vec<_>>().join("\nUNION ALL\n")
 }
 
-/// Some rows of the baseline, for the cut.
-pub(super) fn sample(from: &From<'_>, columns: &[&str], rows: u64) -> String {
-    let mut conditions: Vec<String> =
-        from.filter.iter().map(|filter| format!("({filter})")).collect();
-    if rows > LEARNT_FROM {
-        conditions.push(format!("random() < {}", double(LEARNT_FROM as f64 / rows as f64)));
-    }
-    let filter = if conditions.is_empty() {
-        String::new()
-    } else {
-        format!(" WHERE {}", conditions.join(" AND "))
+/// Some rows of the baseline, for the cut, of `rows` that have values of
+/// `sparse`, or of all.
+pub(super) fn sample(from: &From<'_>, columns: &[&str], rows: u64, sparse: Option<&str>) -> String {
+    let share = LEARNT_FROM as f64 / rows as f64;
+    let table = if share < 1.0 { from.base.part(share) } else { from.base.relation() };
+    let filter = from.base.filter.iter().map(|filter| format!("({filter})"));
+    let conditions: Vec<String> =
+        filter.chain(sparse.map(|sql| format!("{sql} IS NOT NULL"))).collect();
+    let filter = match conditions.is_empty() {
+        true => String::new(),
+        false => format!(" WHERE {}", conditions.join(" AND ")),
     };
-    format!("SELECT {} FROM {}{filter}", columns.join(", "), from.table)
+    format!("SELECT {} FROM {table}{filter}", columns.join(", "))
+}
+
+/// How many rows have values, column by column.
+pub(super) fn values_of(from: &From<'_>, columns: &[&str]) -> String {
+    let counts: Vec<String> =
+        columns.iter().enumerate().map(|(at, sql)| format!("COUNT({sql}) AS n{at}")).collect();
+    format!("SELECT {} FROM {}{}", counts.join(", "), from.table(), from.filter())
 }
 
 /// The rows of each group.
 pub(super) fn count(from: &From<'_>) -> String {
-    let (table, filter) = (from.table, from.filter());
+    let (table, filter) = (from.table(), from.filter());
     match from.group {
         None => {
             format!(
@@ -200,10 +218,15 @@ pub(super) fn count(from: &From<'_>) -> String {
     }
 }
 
-/// More values than the warehouse is asked to list.
+/// What a warehouse's answer cannot tell.
 #[derive(Debug, thiserror::Error)]
-#[error("column `{0}` has over {CATEGORIES} values")]
-pub(super) struct TooMany(String);
+pub(super) enum Beyond {
+    #[error("column `{0}` has over {CATEGORIES} values")]
+    TooMany(String),
+    /// It counts in doubles.
+    #[error("column `{0}` has whole numbers of 2^53 and more")]
+    TooLarge(String),
+}
 
 /// What a side's statements gave, by column and bin or value.
 pub(super) type Counted = BTreeMap<usize, Vec<Line>>;
@@ -254,14 +277,21 @@ pub(super) fn finish(
         (Measure::Categories, _) => {
             let [a, b] = lines.map(categories_of);
             if [&a, &b].iter().any(|side| side.counts.len() > CATEGORIES) {
-                return Err(TooMany(name.to_owned()).into());
+                return Err(Beyond::TooMany(name.to_owned()).into());
             }
             Ok(categories(name, [&a, &b], policy.zeros))
         }
         (Measure::Presence, _) => Ok(presence_only(name, lines.map(presence_of))),
         (Measure::Embedding, _) => anyhow::bail!("column `{name}`: no SQL counts embeddings"),
         (Measure::Numbers(_), None) => of_bins(policy, name, &Cut::default(), lines),
-        (Measure::Numbers(_), Some(cut)) => of_bins(policy, name, cut, lines),
+        (Measure::Numbers(scale), Some(cut)) => {
+            let numbers = || lines.into_iter().flatten().flat_map(|line| line.numbers[2..4].iter());
+            let is_too_large = |value: &f64| value.abs() >= EXACT_BELOW;
+            if scale != Scale::Float && numbers().flatten().any(is_too_large) {
+                return Err(Beyond::TooLarge(name.to_owned()).into());
+            }
+            of_bins(policy, name, cut, lines)
+        }
     }
 }
 
@@ -372,7 +402,7 @@ fn side(name: &str, cut: &Cut, lines: &[Line]) -> Result<(Vec<Bin>, Facts)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stats::keys::Scale;
+    use crate::config::Sample;
     use arrow::datatypes::{DataType, Field};
 
     fn common(name: &str, measure: Measure) -> Common {
@@ -386,8 +416,9 @@ mod tests {
 
     #[test]
     fn statements_can_be_read_and_quote_every_name() {
-        let table = "`m`.`s`.`t` VERSION AS OF 3";
-        let from = From { table, filter: Some("month = 7"), group: None };
+        let name = "`m`.`s`.`t` VERSION AS OF 3".to_owned();
+        let base = Versioned { name, sample: None, filter: Some("month = 7".into()) };
+        let from = From::new(&base);
         let number = common("a`b", Measure::Numbers(Scale::Float));
         let category = common("it's", Measure::Categories);
         let cut = cut();
@@ -399,7 +430,13 @@ mod tests {
         let from = From { group: Some(&group), ..from };
         insta::assert_snapshot!(statement(&from, &[(0, &number, Some(&cut))]));
         insta::assert_snapshot!(count(&from));
-        insta::assert_snapshot!(sample(&from, &["`a``b`", "length(`c`)"], 1_000_000));
+        let columns = ["`a``b`", "length(`c`)"];
+        insta::assert_snapshot!(sample(&from, &columns, 1_000_000, None));
+        insta::assert_snapshot!(sample(&from, &columns[..1], 30_000, Some(columns[0])));
+        insta::assert_snapshot!(values_of(&from, &columns));
+        let drawn = Some(Sample { share: 0.1, seed: 7 });
+        let base = Versioned { sample: drawn, filter: None, ..base };
+        insta::assert_snapshot!(sample(&From::new(&base), &columns, 40_000, None));
     }
 
     #[test]
@@ -420,6 +457,12 @@ mod tests {
             .unwrap_err()
             .to_string();
         assert!(told.contains("no bin 9"), "{told}");
+        let mut grouped = Grouped::new();
+        let large = [Some("0"), None, Some("0"), one, one, one, one, Some("9007199254740992"), one];
+        take(&mut grouped, row(&large)).unwrap();
+        let whole = self::common("id", Measure::Numbers(Scale::Signed { digits: 0 }));
+        let told = finish(&policy, (0, &whole, Some(&cut())), [&grouped[&None]; 2]).unwrap_err();
+        assert_eq!(told.to_string(), "column `id` has whole numbers of 2^53 and more");
         let many: Vec<_> = (0..=CATEGORIES).map(|value| format!("v{value}")).collect();
         let mut grouped = Grouped::new();
         for value in &many {
@@ -427,6 +470,6 @@ mod tests {
         }
         let wide = self::common("wide", Measure::Categories);
         let counted = &grouped[&None];
-        assert!(finish(&policy, (0, &wide, None), [counted, counted]).unwrap_err().is::<TooMany>());
+        assert!(finish(&policy, (0, &wide, None), [counted, counted]).unwrap_err().is::<Beyond>());
     }
 }

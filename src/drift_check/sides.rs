@@ -30,8 +30,7 @@ use crate::sys::clock;
 
 /// A side as the warehouse counts it, where it may.
 fn from(opened: &Opened) -> Option<From<'_>> {
-    let (table, filter) = opened.table.as_ref()?;
-    Some(From { table, filter: filter.as_deref(), group: None })
+    opened.table.as_ref().map(From::new)
 }
 
 /// Opens a side. What is derived and cannot be made of it is told beside it.

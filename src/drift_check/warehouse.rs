@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::{Context as _, Result};
 
 use super::decide::{Against, Scoped};
-use super::pushdown::{self, Asked, Counted, Cut, From, Grouped, TOGETHER};
+use super::pushdown::{self, Asked, Counted, Cut, From, Grouped, LEARNT_FROM, TOGETHER};
 use super::schema::{Change, Chosen, Common};
 use super::scopes;
 use crate::config::{Binning, Drift, Engine};
@@ -20,6 +20,9 @@ use crate::sys::clock;
 
 /// From this many rows on, the warehouse counts when the policy leaves it open.
 const LARGE: u64 = 20_000_000;
+
+/// A column with fewer values among the rows that were drawn is read again.
+const LEAST: u64 = 2_000;
 
 /// What came of it, and what was in none of the groups.
 pub(super) type Compared = (Vec<Scoped>, Vec<Change>);
@@ -56,7 +59,7 @@ pub(super) async fn compare(
     ];
     let from = [baseline, current];
     let from = [0, 1].map(|at| match &extended[at] {
-        Some(table) => From { table, ..from[at] },
+        Some(table) => From { extended: Some(table), ..from[at] },
         None => from[at],
     });
     let work = Work { lake: ctx.lake()?, policy, chosen, from };
@@ -68,9 +71,9 @@ pub(super) async fn compare(
     }
     ctx.host.progress(&format!("the warehouse counts {} and {} rows", rows[0], rows[1]));
     match work.compare(rows).await {
-        Err(error) if error.is::<pushdown::TooMany>() => {
+        Err(error) if error.is::<pushdown::Beyond>() => {
             if asked {
-                let fault = Fault::usage(format!("the warehouse lists no such column: {error}"));
+                let fault = Fault::usage(format!("the warehouse cannot count this: {error}"));
                 return Err(fault.hint("exclude it, or set `engine: exact`").into());
             }
             ctx.host.progress(&format!("{error}: all rows are read instead"));
@@ -133,7 +136,7 @@ fn with_derived<'a>(
     let made =
         |derived: &Derived| Some(format!(", {} AS {}", derived.sql()?, quoted(derived.name())));
     let columns: String = grouping.filter_map(made).collect();
-    (!columns.is_empty()).then(|| format!("(SELECT *{columns} FROM {}) AS side", from.table))
+    (!columns.is_empty()).then(|| format!("(SELECT *{columns} FROM {}) AS side", from.table()))
 }
 
 /// What a side holds, by group.
@@ -159,7 +162,7 @@ impl Work<'_> {
     }
 
     async fn compare(&self, rows: [u64; 2]) -> Result<Compared> {
-        let cuts = self.cuts(rows[0], self.policy.bins).await?;
+        let cuts = self.cuts(rows[0]).await?;
         let sides = [self.side(0, &cuts, rows[0]).await?, self.side(1, &cuts, rows[1]).await?];
         let clock = clock::now_ms();
         let (pairs, left_out) = scopes::pairs(self.policy, &sides[0].rows, &sides[1].rows, clock);
@@ -248,7 +251,7 @@ impl Work<'_> {
     }
 
     /// Where the axis of each column of numbers is cut.
-    async fn cuts(&self, rows: u64, bins: u32) -> Result<BTreeMap<String, Cut>> {
+    async fn cuts(&self, rows: u64) -> Result<BTreeMap<String, Cut>> {
         let numbers: Vec<&Common> = self
             .chosen
             .common
@@ -257,24 +260,60 @@ impl Work<'_> {
             .collect();
         let mut cuts = BTreeMap::new();
         for part in numbers.chunks(TOGETHER) {
-            let wanted: Vec<&str> =
-                part.iter().filter_map(|common| common.sql.as_deref()).collect();
-            let mut columns: Vec<Column> =
-                part.iter().map(|common| Column::new(common.measure)).collect();
-            let statement = Statement::new(pushdown::sample(&self.from[0], &wanted, rows));
-            let read = self.lake.client.sql_arrow_each(self.lake.warehouse, &statement, |batch| {
-                for (column, array) in columns.iter_mut().zip(batch.columns()) {
-                    crate::stats::arrow::push(column, array)?;
+            let mut columns = self.some_rows(part, rows, false).await?;
+            let mut sparse = Vec::new();
+            for (common, column) in part.iter().zip(&mut columns) {
+                let few = matches!(column, Column::Numbers(read) if read.sample.len() < LEAST);
+                if few && rows > LEARNT_FROM {
+                    sparse.push((*common, column));
                 }
-                Ok(())
-            });
-            read.await.context("read some rows of the baseline")?;
+            }
+            self.again(sparse).await?;
             for (common, column) in part.iter().zip(&columns) {
                 let given = self.policy.edges.get(common.name());
-                cuts.insert(common.name().to_owned(), Cut::learn(column, bins, given));
+                let cut = Cut::learn(column, self.policy.bins, given);
+                cuts.insert(common.name().to_owned(), cut);
             }
         }
         Ok(cuts)
+    }
+
+    /// Reads columns again that are null in most of the rows.
+    async fn again(&self, sparse: Vec<(&Common, &mut Column)>) -> Result<()> {
+        if sparse.is_empty() {
+            return Ok(());
+        }
+        let wanted: Vec<&str> =
+            sparse.iter().filter_map(|(common, _)| common.sql.as_deref()).collect();
+        let statement = Statement::new(pushdown::values_of(&self.from[0], &wanted));
+        let counted = self.lake.client.sql(self.lake.warehouse, &statement).await;
+        let counted = counted.context("count the values of columns with many nulls")?;
+        for (at, (common, column)) in sparse.into_iter().enumerate() {
+            let values = counted.first(&format!("n{at}")).and_then(|count| count.parse().ok());
+            let values = values.context("an answer has no count")?;
+            if let Some(read) = self.some_rows(&[common], values, true).await?.pop() {
+                *column = read;
+            }
+        }
+        Ok(())
+    }
+
+    /// Some of the baseline's rows; `rows` of them have values of a sparse column.
+    async fn some_rows(&self, part: &[&Common], rows: u64, is_sparse: bool) -> Result<Vec<Column>> {
+        let wanted: Vec<&str> = part.iter().filter_map(|common| common.sql.as_deref()).collect();
+        let sparse = wanted.first().copied().filter(|_| is_sparse);
+        let mut columns: Vec<Column> =
+            part.iter().map(|common| Column::new(common.measure)).collect();
+        let text = pushdown::sample(&self.from[0], &wanted, rows, sparse);
+        let statement = Statement::new(text);
+        let read = self.lake.client.sql_arrow_each(self.lake.warehouse, &statement, |batch| {
+            for (column, array) in columns.iter_mut().zip(batch.columns()) {
+                crate::stats::arrow::push(column, array)?;
+            }
+            Ok(())
+        });
+        read.await.context("read some rows of the baseline")?;
+        Ok(columns)
     }
 
     fn asked<'c>(&'c self, cuts: &'c BTreeMap<String, Cut>) -> Vec<Asked<'c>> {

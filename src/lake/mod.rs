@@ -17,7 +17,7 @@ mod types;
 pub use draw::Drawn;
 pub use expression::Expression;
 pub use groups::{Group, Grouping, Scope, Slice, Wanted, Window};
-pub use open::{Asked, Opened, open};
+pub use open::{Asked, Opened, Versioned, open};
 pub use predicate::Predicate;
 pub use side::Side;
 pub use spill::Room;

@@ -14,11 +14,32 @@ pub struct Opened {
     pub identity: String,
     /// Which of the rows count, where that is decided here.
     pub grouping: Grouping,
-    /// A table as it stands in a FROM clause, and the condition on it, where
-    /// the warehouse decides.
-    pub table: Option<(String, Option<String>)>,
+    /// Where the warehouse decides which rows there are.
+    pub table: Option<Versioned>,
     /// The version of a Delta table.
     pub version: Option<u64>,
+}
+
+/// A table of a warehouse at one version.
+#[derive(Debug, Clone, Default)]
+pub struct Versioned {
+    /// Quoted, with its version.
+    pub name: String,
+    pub sample: Option<Sample>,
+    pub filter: Option<String>,
+}
+
+impl Versioned {
+    /// As it stands in a FROM clause; the condition is not in it.
+    pub fn relation(&self) -> String {
+        format!("{}{}", self.name, self.sample.map(sampled).unwrap_or_default())
+    }
+
+    /// The same with a share of these rows: the same ones each time.
+    pub fn part(&self, share: f64) -> String {
+        let Sample { share: of, seed } = self.sample.unwrap_or(Sample { share: 1.0, seed: 0 });
+        format!("{}{}", self.name, sampled(Sample { share: share * of, seed }))
+    }
 }
 
 /// Which rows are opened, and how.
@@ -65,13 +86,16 @@ pub async fn open(ctx: &Ctx, source: &Source, asked: Asked<'_>) -> Result<Opened
             let lake: Lake<'_> = ctx.lake()?;
             let info = table(&ctx.client, name).await?;
             let version = lake.version(name, source.as_of).await?;
-            let drawn = sample.map(sampled).unwrap_or_default();
-            let from = format!("{} VERSION AS OF {version}{drawn}", name.quoted());
+            let table = Versioned {
+                name: format!("{} VERSION AS OF {version}", name.quoted()),
+                sample,
+                filter: filter.map(str::to_owned),
+            };
             Ok(Opened {
-                side: Side::table(&info, from.clone(), filter),
+                side: Side::table(&info, table.relation(), filter),
                 identity: format!("{name} version {version}{condition}"),
                 grouping: Grouping::default(),
-                table: Some((from, filter.map(str::to_owned))),
+                table: Some(table),
                 version: Some(version),
             })
         }

@@ -34,6 +34,7 @@ def data(moved, rows, seed):
             "a`b": random.normal(1e6, 1.0 + moved, rows),
             "whole": whole,
             "constant": np.full(rows, -2.5),
+            "rare": np.where(random.random(rows) < 0.01, random.normal(moved, 1.0, rows), np.nan),
             "words": words,
             "flag": random.random(rows) < 0.3 + moved / 10,
             "time": pd.Timestamp("2026-01-01", tz="UTC") + pd.to_timedelta(random.integers(0, 28 * 24, rows), unit="h"),
