@@ -138,6 +138,7 @@ async fn groups(
     let known: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
     let mut grouping = opened.grouping.clone();
     grouping.room = Some(room(request, 1));
+    grouping.threads = request.threads;
     grouping.window = window;
     for slice in &request.policy.slices {
         grouping.slices.push(Grouping::slice(slice, &known)?);
@@ -180,7 +181,11 @@ pub(super) async fn quality(
     if wanted.is_empty() {
         return Ok(kept);
     }
-    let grouping = Grouping { room: Some(room(request, 1)), ..current.grouping.clone() };
+    let grouping = Grouping {
+        room: Some(room(request, 1)),
+        threads: request.threads,
+        ..current.grouping.clone()
+    };
     let mut groups = current.side.groups(ctx.lake_if_any(), &wanted, &grouping).await?;
     let all = groups.remove(&Scope::All).context("the rows were not read")?;
     let now = clock::now_ms();

@@ -47,6 +47,8 @@ pub struct Grouping {
     pub window: Option<Window>,
     /// What the values may take in memory; anything when left out.
     pub room: Option<Room>,
+    /// How many columns are counted at a time, where they can be; 0 is one.
+    pub threads: usize,
 }
 
 /// Which rows a group has. Windows are in the order of time.

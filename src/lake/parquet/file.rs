@@ -135,7 +135,8 @@ impl ParquetFile {
         let places =
             names.iter().map(|name| self.schema().index_of(name)).collect::<Result<Vec<_>, _>>()?;
         let mask = ProjectionMask::roots(builder.parquet_schema(), places);
-        let mut batches = builder.with_projection(mask).build()?;
+        let rows = self.rows_at_once(&mask);
+        let mut batches = builder.with_projection(mask).with_batch_size(rows).build()?;
         while let Some(batch) = self.guarded(|| batches.next())? {
             let unreadable = |error: arrow::error::ArrowError| {
                 Fault::usage(format!("read `{}`: {error}", self.path.display()))
@@ -143,6 +144,22 @@ impl ParquetFile {
             each(batch.map_err(unreadable)?)?;
         }
         Ok(())
+    }
+
+    /// As many rows as are some megabytes: fewer of long texts, more of numbers.
+    fn rows_at_once(&self, mask: &ProjectionMask) -> usize {
+        const BYTES: i64 = 4 << 20;
+        let groups = self.raw().row_groups().iter();
+        let (mut bytes, mut rows) = (0i64, 0i64);
+        for group in groups {
+            let wanted =
+                group.columns().iter().enumerate().filter(|(at, _)| mask.leaf_included(*at));
+            let size = |(_, column): (usize, &ColumnChunkMetaData)| column.uncompressed_size();
+            bytes = wanted.map(size).fold(bytes, i64::saturating_add);
+            rows = rows.saturating_add(group.num_rows());
+        }
+        let fit = BYTES.saturating_mul(rows).checked_div(bytes).unwrap_or(0);
+        usize::try_from(fit).unwrap_or(0).clamp(1024, 1 << 15)
     }
 
     /// The library's decoders panic at some files that lie.
