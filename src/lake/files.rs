@@ -15,11 +15,13 @@ use crate::names::FILE_KINDS;
 use crate::report::Fault;
 use crate::sys::fs;
 
-/// The data files that a path, a folder or a pattern names, in order.
-pub(super) fn expand(text: &str) -> Result<Vec<PathBuf>> {
+/// The data files that a path, a folder or a pattern names, in order, and the
+/// folder that they are below.
+pub(super) fn expand(text: &str) -> Result<(PathBuf, Vec<PathBuf>)> {
     let path = Path::new(text);
     if path.is_file() {
-        return Ok(vec![path.to_owned()]);
+        let folder = path.parent().unwrap_or(Path::new(""));
+        return Ok((folder.to_owned(), vec![path.to_owned()]));
     }
     let (root, pattern) = if path.is_dir() {
         (path.to_owned(), None)
@@ -47,7 +49,7 @@ pub(super) fn expand(text: &str) -> Result<Vec<PathBuf>> {
         let fault = Fault::usage(format!("`{text}` names no data files"));
         return Err(fault.hint(format!("data files end with {}", FILE_KINDS.join(", "))).into());
     }
-    Ok(found)
+    Ok((root, found))
 }
 
 /// Hidden files and those of other systems' bookkeeping are no data.

@@ -8,6 +8,7 @@ mod groups;
 mod nested;
 mod open;
 pub mod parquet;
+mod partitions;
 mod predicate;
 mod side;
 mod spill;

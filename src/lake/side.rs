@@ -14,6 +14,7 @@ use super::draw::{Draw, Drawn};
 use super::files::{self, Kind};
 use super::groups::{Group, Grouping, Groups, Scope, Wanted};
 use super::parquet::{ParquetFile, Scratch};
+use super::partitions::Partitions;
 use super::storage::Storage;
 use super::{Lake, Room, nested, types};
 use crate::databricks::Client;
@@ -32,6 +33,8 @@ pub struct Side {
     schema: SchemaRef,
     derived: Vec<Derived>,
     version: Option<u64>,
+    /// Columns in the paths of the files; they come last in the schema.
+    partitions: Partitions,
     rows: Rows,
 }
 
@@ -61,7 +64,7 @@ impl Side {
             let fault = Fault::usage(format!("`{text}` has no state `{state}`"));
             return Err(fault.hint("only a folder with a Delta log has states of the past").into());
         }
-        let files = files::expand(text)?;
+        let (root, files) = files::expand(text)?;
         let kinds = files.iter().map(|file| files::kind(file)).collect::<Result<Vec<_>, _>>()?;
         let kind = *kinds.first().context("no file was named")?;
         if let Some(at) = kinds.iter().position(|other| *other != kind) {
@@ -70,14 +73,23 @@ impl Side {
             return Err(Fault::usage(message).hint("name files of one kind").into());
         }
         if kind == Kind::Parquet {
-            return Self::parquet(&files);
+            return Self::parquet(&files)?.with_partitions(&root, &files);
         }
         let schemas = files
             .iter()
             .map(|file| Ok(files::batches(file, kind, None)?.schema()))
             .collect::<Result<Vec<_>>>()?;
         let schema = files::same_schema(&files, schemas)?;
-        Ok(Self::of(schema, Rows::Files { kind, files }))
+        Self::of(schema, Rows::Files { kind, files: files.clone() }).with_partitions(&root, &files)
+    }
+
+    fn with_partitions(mut self, root: &Path, files: &[PathBuf]) -> Result<Self> {
+        self.partitions = Partitions::of(root, files, &self.schema)?;
+        let held = self.schema.fields().iter().map(|field| field.as_ref().clone());
+        self.schema = Arc::new(Schema::new(
+            held.chain(self.partitions.fields().iter().cloned()).collect::<Vec<_>>(),
+        ));
+        Ok(self)
     }
 
     /// A table of the catalog, read from its files with what the catalog grants.
@@ -118,7 +130,7 @@ impl Side {
     }
 
     fn of(schema: SchemaRef, rows: Rows) -> Self {
-        Self { schema, derived: Vec::new(), version: None, rows }
+        Self { schema, derived: Vec::new(), version: None, partitions: Partitions::default(), rows }
     }
 
     /// The version of a Delta table in a folder.
@@ -134,7 +146,10 @@ impl Side {
             Rows::Files { files, .. } => files.iter().map(PathBuf::as_path).collect(),
             Rows::Delta(_) | Rows::Table { .. } => return Ok(None),
         };
-        let digests = files.into_iter().map(|file| Ok(fs::digest(file)?.to_string()));
+        let digests = files
+            .into_iter()
+            .enumerate()
+            .map(|(at, file)| Ok(format!("{}{}", self.partitions.told(at), fs::digest(file)?)));
         let digests: Vec<String> = digests.collect::<Result<_>>()?;
         Ok(Some(Sha256::of_parts(digests.iter().map(String::as_str))))
     }
@@ -205,10 +220,19 @@ impl Side {
             anyhow::bail!("column `{}` cannot be read by itself", field.name());
         };
         let mut column = Column::reuse(measure, spare);
-        for file in files {
-            match self.derived(field.name()) {
+        for (at, file) in files.iter().enumerate() {
+            let derived = self.derived(field.name());
+            let root = derived.map_or(field.name().as_str(), Derived::root);
+            if self.partitions.has(root) {
+                let rows = usize::try_from(file.rows())?;
+                let values = self.partitions.repeated(at, root, rows)?;
+                let values = derived.map_or(Ok(values.clone()), |made| made.values(&values))?;
+                stats::arrow::push(&mut column, &values)?;
+                continue;
+            }
+            match derived {
                 None => file.read(field, &mut column, scratch, room)?,
-                Some(derived) => file.each(&[derived.root().to_owned()], |batch| {
+                Some(derived) => file.each(&[root.to_owned()], |batch| {
                     stats::arrow::push(&mut column, &derived.values(batch.column(0))?)?;
                     room.map_or(Ok(()), |room| room.make(&mut [&mut column]))
                 })?,
@@ -251,9 +275,7 @@ impl Side {
             let mut groups = Groups::new(&wanted, &grouping, &self.derived);
             let names = wanted.iter().map(|(field, _)| field.name().clone());
             let names = self.roots(names, &grouping);
-            for file in files {
-                file.each(&names, |batch| groups.push(&batch))?;
-            }
+            self.each_parquet(files, &names, |batch| groups.push(&batch))?;
             Ok(groups.done())
         };
         let parts = (0..threads).into_par_iter().map(count);
@@ -345,6 +367,30 @@ impl Side {
         names
     }
 
+    /// Those of the columns that the files hold; one at least, as rows of no
+    /// columns cannot be counted.
+    fn held(&self, names: &[String]) -> Vec<String> {
+        let mut held: Vec<String> =
+            names.iter().filter(|name| !self.partitions.has(name)).cloned().collect();
+        if held.is_empty() {
+            held.extend(self.schema.fields().first().map(|field| field.name().clone()));
+        }
+        held
+    }
+
+    fn each_parquet(
+        &self,
+        files: &[ParquetFile],
+        names: &[String],
+        mut each: impl FnMut(RecordBatch) -> Result<()>,
+    ) -> Result<()> {
+        let held = self.held(names);
+        for (at, file) in files.iter().enumerate() {
+            file.each(&held, |batch| each(self.partitions.extend(at, batch, names)?))?;
+        }
+        Ok(())
+    }
+
     /// The rows, batch by batch, with these columns only.
     async fn each(
         &self,
@@ -353,19 +399,15 @@ impl Side {
         mut each: impl FnMut(RecordBatch) -> Result<()>,
     ) -> Result<()> {
         match &self.rows {
-            Rows::Parquet(files) => {
-                for file in files {
-                    file.each(names, &mut each)?;
-                }
-            }
+            Rows::Parquet(files) => self.each_parquet(files, names, each)?,
             Rows::Files { kind, files } => {
-                let places: Vec<usize> = names
-                    .iter()
-                    .map(|name| self.schema.index_of(name))
-                    .collect::<Result<_, _>>()?;
-                for file in files {
+                let held = self.held(names);
+                let places = held.iter().map(|name| self.schema.index_of(name));
+                let places: Vec<usize> = places.collect::<Result<_, _>>()?;
+                for (at, file) in files.iter().enumerate() {
                     for batch in files::batches(file, *kind, Some(&places))? {
-                        each(files::checked(file, batch)?)?;
+                        let batch = files::checked(file, batch)?;
+                        each(self.partitions.extend(at, batch, names)?)?;
                     }
                 }
             }

@@ -18,6 +18,7 @@ mod deployments;
 mod docs;
 mod doctor;
 mod drift;
+mod drift_files;
 mod durability;
 mod fine_tuning;
 mod github;
