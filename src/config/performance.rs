@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::gate::{self, Costs};
 use super::{Problem, windows};
 use crate::names::Source;
-use crate::stats::metrics::Metric;
+use crate::stats::metrics::{Metric, Settings};
 
 /// How the model's outputs stand in the data, and how much worse it may get.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -20,15 +21,41 @@ pub struct Performance {
     #[serde(default = "one")]
     pub positive: String,
     /// The column of the score in `[0, 1]`, in binary problems; of the
-    /// prediction in regression.
+    /// prediction in the others but those of several classes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub score: Option<String>,
     /// The columns of the scores by class, in multiclass problems.
     #[serde(default)]
     pub scores: BTreeMap<String, String>,
     /// From this score on, a prediction is positive.
-    #[serde(default = "half")]
+    #[serde(default = "gate::half")]
     pub threshold: f64,
+    /// The column of the group within which rows are put in order, in ranking
+    /// problems.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+    /// The columns of the lower and upper end of a forecast.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bounds: Option<[String; 2]>,
+    /// The column of the mean error of a naive forecast, for `mase`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scale: Option<String>,
+    /// The weight of recall in `f_beta`.
+    #[serde(default = "gate::one")]
+    pub beta: f64,
+    /// The share of rows that `lift_at_top` and `recall_at_top` look at.
+    #[serde(default = "gate::tenth")]
+    pub top: f64,
+    /// How many of a group's rows `ndcg`, `map` and `mrr` look at, and of the
+    /// classes `top_k`.
+    #[serde(default = "gate::ten")]
+    pub k: u32,
+    /// What `cost` counts.
+    #[serde(default)]
+    pub costs: Costs,
+    /// What `pinball` is the loss of.
+    #[serde(default = "gate::half")]
+    pub quantile: f64,
     /// Labels in a place of their own, found by a key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub labels: Option<Labels>,
@@ -62,10 +89,6 @@ fn one() -> String {
     "1".into()
 }
 
-fn half() -> f64 {
-    0.5
-}
-
 fn coverage() -> f64 {
     0.8
 }
@@ -76,19 +99,19 @@ fn yes() -> bool {
 
 impl Performance {
     pub(super) fn check(&self) -> Result<(), String> {
-        let known = [Problem::Binary, Problem::Multiclass, Problem::Regression];
-        if !known.contains(&self.problem) {
-            return Err(format!(
-                "{} problems are not watched, binary, multiclass and regression are",
-                self.problem
-            ));
-        }
         match self.problem {
+            Problem::Other => {
+                return Err("`problem: other` has no metrics: name the kind of its answers".into());
+            }
             Problem::Multiclass if self.scores.len() < 3 => {
                 return Err("multiclass problems need `scores` of three classes or more".into());
             }
-            Problem::Binary | Problem::Regression if self.score.is_none() => {
+            Problem::Multiclass => {}
+            _ if self.score.is_none() => {
                 return Err("`score` names the column of the model's output".into());
+            }
+            Problem::Ranking if self.group.is_none() => {
+                return Err("`group` names the column within whose values rows are ranked".into());
             }
             _ => {}
         }
@@ -96,14 +119,28 @@ impl Performance {
             return Err("`metrics` is empty: name one, such as `roc_auc: 0.05`".into());
         }
         for (metric, limit) in &self.metrics {
-            let one_against_rest =
-                self.problem != Problem::Multiclass || Metric::ONE_AGAINST_REST.contains(metric);
-            if !(metric.fits(self.problem) && one_against_rest) {
+            if !metric.fits(self.problem) {
                 return Err(format!("`{metric}` is not a metric of {} problems", self.problem));
+            }
+            let needed = match metric {
+                Metric::Mase => Some(("scale", self.scale.is_some())),
+                Metric::Coverage | Metric::Width => Some(("bounds", self.bounds.is_some())),
+                _ => None,
+            };
+            if let Some((name, false)) = needed {
+                return Err(format!("`metrics.{metric}` needs `{name}`"));
             }
             if !(limit.is_finite() && *limit > 0.0) {
                 return Err(format!("`metrics.{metric}` must be a positive number"));
             }
+        }
+        for (name, share) in [("top", self.top), ("quantile", self.quantile)] {
+            if !(share > 0.0 && share < 1.0) {
+                return Err(format!("`{name}` must lie between 0 and 1"));
+            }
+        }
+        if self.k == 0 || !(self.beta.is_finite() && self.beta > 0.0) {
+            return Err("`k` and `beta` must be above 0".into());
         }
         if !(self.min_coverage > 0.0 && self.min_coverage <= 1.0) {
             return Err("`min_coverage` must lie between 0 and 1".into());
@@ -120,6 +157,18 @@ impl Performance {
         Ok(())
     }
 
+    /// What the metrics are told.
+    pub fn settings(&self) -> Settings {
+        Settings {
+            threshold: self.threshold,
+            beta: self.beta,
+            top: self.top,
+            k: self.k,
+            costs: self.costs.matrix(),
+            quantile: self.quantile,
+        }
+    }
+
     /// How late labels arrive, in milliseconds.
     pub fn lag(&self) -> Option<i64> {
         windows::milliseconds(self.matured_after.as_deref()?)
@@ -130,6 +179,9 @@ impl Performance {
         let mut names: Vec<&str> = self.scores.values().map(String::as_str).collect();
         names.extend(self.score.as_deref());
         names.extend(self.time.as_deref());
+        names.extend(self.group.as_deref());
+        names.extend(self.scale.as_deref());
+        names.extend(self.bounds.iter().flatten().map(String::as_str));
         names
     }
 }

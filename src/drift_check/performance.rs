@@ -8,6 +8,7 @@ use arrow::array::RecordBatch;
 
 use super::compare::{Compared, Effect, Own, Profile, nothing_to_compare};
 use super::frame::{features, numbers, texts, times};
+use super::measured::{Labelled, no_value};
 use crate::config::{Better, Limit, Performance, Problem, Statistic};
 use crate::report::{Fault, number};
 use crate::stats::column::Kind;
@@ -98,23 +99,26 @@ pub(super) fn performance(
         let before = labelled(policy, &mature[0], sides[0])?;
         let now = labelled(policy, &mature[1], sides[1])?;
         let outputs = [outputs(policy, sides[0])?, outputs(policy, sides[1])?];
-        let judged = [(&before, &outputs[0]), (&now, &outputs[1])]
-            .map(|(rows, outputs)| outputs.judged(rows));
         let labels_suffice = covers(policy, known_now, all_now, least);
         if labels_suffice {
+            let known = [
+                Labelled::new(policy, sides[0], &before, &outputs[0])?,
+                Labelled::new(policy, sides[1], &now, &outputs[1])?,
+            ];
             for (metric, limit) in &policy.metrics {
-                let measured = judged.each_ref().map(|judged| judged.measure(*metric));
+                let measured = known.each_ref().map(|known| known.measure(*metric));
                 let profiles = rows([before.len(), now.len()]);
                 found.push(asked(*metric, "", *limit, measured, profiles));
             }
         }
         let mut estimated = 0;
         if policy.estimate {
+            let judged = outputs[0].judged(&before);
             let estimate = Estimate { columns, sides, before: &before, outputs: &outputs };
             let counts = rows([before.len(), sides[1].batch.num_rows()]);
             for (metric, limit) in &policy.metrics {
                 let Some(now) = estimate.of(*metric)? else { continue };
-                let measured = [judged[0].measure(*metric), now];
+                let measured = [judged.measure(*metric), now];
                 found.push(asked(*metric, " (estimated)", *limit, measured, counts.clone()));
                 estimated += 1;
             }
@@ -193,7 +197,7 @@ fn labelled(
 
 /// Whether a label names this class: numbers and booleans are written in more
 /// than one way.
-fn is_class(class: &str, label: &str) -> bool {
+pub(super) fn is_class(class: &str, label: &str) -> bool {
     let number = |text: &str| match text {
         "true" => Some(1.0),
         "false" => Some(0.0),
@@ -203,7 +207,7 @@ fn is_class(class: &str, label: &str) -> bool {
 }
 
 /// What the model put out for each row.
-enum Outputs {
+pub(super) enum Outputs {
     Classes { names: Vec<String>, classes: Vec<Class> },
     Numbers(Vec<f64>),
 }
@@ -211,15 +215,15 @@ enum Outputs {
 fn outputs(policy: &Performance, rows: &Rows) -> Result<Outputs> {
     let read = |name: &str| -> Result<Vec<f64>> {
         let values = numbers(&rows.batch, name)?;
-        if values.iter().any(|value| value.is_nan()) {
-            let message = format!("`performance`: `{name}` has rows without a value");
-            let fault = Fault::usage(message);
-            return Err(fault.hint("leave them out with a condition").into());
+        match values.iter().any(|value| value.is_nan()) {
+            true => Err(no_value(name).into()),
+            false => Ok(values),
         }
-        Ok(values)
     };
     match (policy.problem, &policy.score) {
-        (Problem::Regression, Some(name)) => Ok(Outputs::Numbers(read(name)?)),
+        (Problem::Regression | Problem::Ranking | Problem::Forecast, Some(name)) => {
+            Ok(Outputs::Numbers(read(name)?))
+        }
         (Problem::Binary, Some(name)) => {
             let scores = read(name)?;
             check_scores(name, &scores)?;
@@ -308,6 +312,10 @@ impl Estimate<'_> {
     fn of(&self, metric: Metric) -> Result<Option<Measured>> {
         match self.outputs {
             [Outputs::Classes { names, classes }, Outputs::Classes { classes: now, .. }] => {
+                // Of several classes: what is a mean of each against the rest.
+                if names.len() > 1 && !Metric::ONE_AGAINST_REST.contains(&metric) {
+                    return Ok(None);
+                }
                 let known: Vec<Class> =
                     classes.iter().map(|class| chosen(class, self.before)).collect();
                 let labels: Vec<Vec<f64>> =
@@ -348,10 +356,16 @@ fn asked(
     profiles: [Profile; 2],
 ) -> Compared {
     let change = now.value - before.value;
-    let worse = if metric.better() == Better::Higher { -change } else { change };
+    let worse = match metric.better() {
+        Better::Higher => -change,
+        Better::Lower => change,
+        // Whichever way it moved.
+        Better::Neither => change.abs(),
+    };
     let error = before.error.hypot(now.error);
     let p_value = if error > 0.0 {
-        special::normal_sf(worse / error)
+        let sides = if metric.better() == Better::Neither { 2.0 } else { 1.0 };
+        sides * special::normal_sf(worse / error)
     } else {
         // Without spread, a difference is one.
         f64::from(u8::from(worse <= 0.0))

@@ -143,3 +143,104 @@ fn what_is_no_score_is_refused() {
     let refused = Config::parse("t", text).unwrap_err().message;
     assert!(refused.contains("`rmse` is not a metric of binary problems"), "{refused}");
 }
+
+/// What each metric of a problem came to: its words, and whether it is worse.
+fn told(policy: &str, then: RecordBatch, now: RecordBatch) -> Vec<(String, bool)> {
+    let text = format!(
+        "drift: {{baseline: a.csv, current: b.csv, performance: {{label: y, estimate: false, {policy}}}}}"
+    );
+    let policy = Config::parse("t", &text).unwrap().drift.unwrap().performance.unwrap();
+    let rows =
+        [then, now].map(|batch| Rows { labels: labels(&policy, &batch, None).unwrap(), batch });
+    let found = performance(&policy, &[], [&rows[0], &rows[1]], (DAY, 20)).unwrap();
+    let is_worse = |compared: &Compared| {
+        let own = compared.own.as_ref().unwrap();
+        let effect = compared.effects[0];
+        (
+            own.told.clone(),
+            effect.corrected > own.limit.threshold() && compared.tested.p_value < 0.01,
+        )
+    };
+    found.iter().map(is_worse).collect()
+}
+
+fn columns(columns: &[(&str, Vec<f64>)]) -> RecordBatch {
+    let column = |values: &Vec<f64>| -> ArrayRef { Arc::new(Float64Array::from(values.clone())) };
+    let columns = columns.iter().map(|(name, values)| (*name, column(values)));
+    RecordBatch::try_from_iter(columns).unwrap()
+}
+
+fn each(rows: u32, of: impl Fn(u32) -> f64) -> Vec<f64> {
+    (0..rows).map(of).collect()
+}
+
+#[test]
+fn every_kind_of_problem_is_watched_where_labels_are_known() {
+    // The second class is taken for the first in every third of its rows.
+    let classes = |broken: bool| {
+        let said = move |row: u32| if broken && row % 9 == 1 { 0 } else { row % 3 };
+        let score =
+            move |class: u32| each(900, move |row| if said(row) == class { 0.8 } else { 0.1 });
+        columns(&[
+            ("y", each(900, |row| f64::from(row % 3))),
+            ("a", score(0)),
+            ("b", score(1)),
+            ("c", score(2)),
+        ])
+    };
+    let policy = "problem: multiclass, scores: {0: a, 1: b, 2: c}, k: 1, metrics: {f1_weighted: 0.05, cohen_kappa: 0.05, top_k: 0.05, log_loss: 0.05}";
+    assert_eq!(
+        told(policy, classes(false), classes(true)),
+        [
+            ("log_loss 0.2231 → 0.4542".to_owned(), true),
+            ("f1_weighted 1 → 0.8857".to_owned(), true),
+            ("top_k 1 → 0.8889".to_owned(), true),
+            ("cohen_kappa 1 → 0.8333".to_owned(), true),
+        ]
+    );
+    // Four rows of a group, the best of them first, or last.
+    let ranked = |sign: f64| {
+        columns(&[
+            ("q", each(800, |row| f64::from(row / 4))),
+            ("y", each(800, |row| f64::from(u8::from(row % 4 == row / 4 % 2)))),
+            ("s", each(800, |row| sign * f64::from(row % 4))),
+        ])
+    };
+    let policy = "problem: ranking, score: s, group: q, metrics: {ndcg: 0.05, mrr: 0.05}";
+    let found = told(policy, ranked(-1.0), ranked(1.0));
+    assert_eq!(found[0], ("ndcg 0.8155 → 0.4653".to_owned(), true));
+    assert_eq!(found[1], ("mrr 0.75 → 0.2917".to_owned(), true));
+}
+
+#[test]
+fn what_has_no_better_side_may_move_to_neither() {
+    let forecast = |off: f64| {
+        columns(&[
+            ("y", each(400, |row| f64::from(row % 7))),
+            ("s", each(400, |row| f64::from(row % 7) + off + f64::from(row % 2))),
+            ("low", each(400, |row| f64::from(row % 7) - 1.0 + off)),
+            ("high", each(400, |row| f64::from(row % 7) + 1.0 + off)),
+            ("naive", each(400, |_| 2.0)),
+        ])
+    };
+    let policy = "problem: forecast, score: s, bounds: [low, high], scale: naive, metrics: {bias: 0.1, coverage: 0.1, mase: 0.5}";
+    let found = told(policy, forecast(0.0), forecast(-2.0));
+    assert_eq!(
+        found,
+        [
+            ("bias 0.5 → -1.5".to_owned(), true),
+            ("mase 0.25 → 0.75".to_owned(), false),
+            ("coverage 1 → 0".to_owned(), true),
+        ]
+    );
+    let refused = |policy: &str| {
+        let text = format!(
+            "drift: {{baseline: a.csv, current: b.csv, performance: {{label: y, {policy}}}}}"
+        );
+        Config::parse("t", &text).unwrap_err().message
+    };
+    let wrong = refused("problem: forecast, score: s, metrics: {width: 1}");
+    assert!(wrong.contains("`metrics.width` needs `bounds`"), "{wrong}");
+    let wrong = refused("problem: ranking, score: s, metrics: {ndcg: 1}");
+    assert!(wrong.contains("`group` names the column"), "{wrong}");
+}

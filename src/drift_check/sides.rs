@@ -349,7 +349,8 @@ async fn of_the_model(
     opened: [&Opened; 2],
 ) -> Result<Vec<Compared>> {
     // A second model learns where the first one is off; others need no features.
-    let learns = wanted.estimate && wanted.problem == Problem::Regression;
+    let of_numbers = matches!(wanted.problem, Problem::Regression | Problem::Forecast);
+    let learns = wanted.estimate && of_numbers;
     let own = [Some(wanted.label.as_str()), wanted.score.as_deref()];
     let features: Vec<(&str, Kind)> =
         columns.iter().filter(|(name, _)| learns && !own.contains(&Some(name))).copied().collect();

@@ -6,11 +6,12 @@
 //! Kivimäki et al. 2024). For numbers, a second model learns how far the first
 //! one is off from where its features are (direct loss estimation).
 
+use pulp::Arch;
 use rayon::prelude::*;
 
 use super::isotonic::Calibration;
-use super::metrics::{Metric, Predictions};
-use super::resample::{Drawn, LANES, Units};
+use super::metrics::{Measure, Metric, Model, Predictions};
+use super::resample::{Counts, Drawn, LANES, Units};
 use super::trees::{Forest, Growth, Loss};
 
 /// One set of predictions per class, one against the rest; a single one for
@@ -41,20 +42,9 @@ impl Judged {
 
     /// The metric of these rows. NaN where it is not defined.
     pub fn measure(&self, metric: Metric) -> Measured {
-        let units = Units::rows(self.rows());
-        let mut drawn: Vec<f64> = (0..RESAMPLES / LANES as u32)
-            .into_par_iter()
-            .map_init(Drawn::default, |room, block| {
-                self.counted(metric, units.draw(SEED, block, room))
-            })
-            .flatten_iter()
-            .collect();
-        drawn.retain(|value| value.is_finite());
-        let mean = super::mean(&drawn);
-        let squares = drawn.iter().map(|value| (value - mean).powi(2)).sum::<f64>();
-        let error = (squares / (drawn.len() as f64 - 1.0)).sqrt();
         let [value] = self.counted(metric, &vec![[1]; self.rows()]);
-        Measured { value, error }
+        let units = Units::rows(self.rows());
+        Measured { value, error: error(&units, |counts| self.counted(metric, counts)) }
     }
 
     fn counted<const N: usize>(&self, metric: Metric, counts: &[[u8; N]]) -> [f64; N] {
@@ -69,6 +59,29 @@ impl Judged {
             if hits { values.iter().sum() } else { super::mean(&values) }
         })
     }
+}
+
+/// A metric of a model whose labels are known. Its error is that of drawing other
+/// `units`.
+pub fn measured(model: &Model, units: &Units, metric: Metric) -> Measured {
+    let measure = Measure::Metric(metric);
+    let ready = model.ready(&measure);
+    let machine = Arch::new();
+    let value = ready.once(model.rows);
+    Measured { value, error: error(units, |counts| ready.counted_by(machine, counts)) }
+}
+
+/// The standard error of what is counted from resamples.
+fn error(units: &Units, counted: impl Fn(&[Counts]) -> [f64; LANES] + Sync) -> f64 {
+    let mut drawn: Vec<f64> = (0..RESAMPLES / LANES as u32)
+        .into_par_iter()
+        .map_init(Drawn::default, |room, block| counted(units.draw(SEED, block, room)))
+        .flatten_iter()
+        .collect();
+    drawn.retain(|value| value.is_finite());
+    let mean = super::mean(&drawn);
+    let squares = drawn.iter().map(|value| (value - mean).powi(2)).sum::<f64>();
+    (squares / (drawn.len() as f64 - 1.0)).sqrt()
 }
 
 /// One class of a problem: the model's probability, and whether it was chosen.

@@ -275,7 +275,7 @@ fn is_nothing(cost: &f64) -> bool {
 
 impl Costs {
     /// By what was said of a row, alarm first, and then by what it is.
-    fn matrix(&self) -> [[f64; 2]; 2] {
+    pub(super) fn matrix(&self) -> [[f64; 2]; 2] {
         [[self.hit, self.false_alarm], [self.missed, self.passed]]
     }
 }
@@ -286,19 +286,19 @@ impl Default for Costs {
     }
 }
 
-fn half() -> f64 {
+pub(super) fn half() -> f64 {
     0.5
 }
 
-fn one() -> f64 {
+pub(super) fn one() -> f64 {
     1.0
 }
 
-fn ten() -> u32 {
+pub(super) fn ten() -> u32 {
     10
 }
 
-fn tenth() -> f64 {
+pub(super) fn tenth() -> f64 {
     0.1
 }
 
