@@ -22,6 +22,7 @@ mod run;
 mod schema;
 mod scopes;
 mod sides;
+mod target;
 mod together;
 mod warehouse;
 

@@ -147,7 +147,7 @@ fn short(policy: &Performance, side: &str, known: usize, all: usize, least: u64)
 }
 
 /// The rows that are old enough to have a label.
-fn mature(policy: &Performance, rows: &Rows, clock: i64) -> Result<Vec<usize>> {
+pub(super) fn mature(policy: &Performance, rows: &Rows, clock: i64) -> Result<Vec<usize>> {
     let all = 0..rows.batch.num_rows();
     let (Some(lag), Some(time)) = (policy.lag(), &policy.time) else { return Ok(all.collect()) };
     let times = times(&rows.batch, time)?;

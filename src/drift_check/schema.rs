@@ -66,8 +66,9 @@ pub(super) fn choose(policy: &Drift, baseline: &Schema, current: &Schema) -> Res
         let limits = policy.critical.iter().chain(policy.limits.keys());
         limits.chain(policy.weights.keys()).chain(policy.edges.keys())
     };
+    let is_label = |name: &String| policy.performance.as_ref().is_some_and(|it| it.label == *name);
     for column in policy.columns.iter().chain(&policy.exclude).chain(judged()) {
-        if !known.contains(&column.as_str()) {
+        if !known.contains(&column.as_str()) && !is_label(column) {
             let fault = Fault::usage(format!(
                 "the baseline `{}` has no column `{column}`",
                 policy.baseline
@@ -83,8 +84,7 @@ pub(super) fn choose(policy: &Drift, baseline: &Schema, current: &Schema) -> Res
     let wanted = |name: &String| {
         let derived = policy.derived.iter().any(|derived| derived.name() == name);
         // Labels come late: their nulls are a matter of `performance`.
-        let label = policy.performance.as_ref().is_some_and(|asked| asked.label == *name);
-        if label && !policy.columns.contains(name) {
+        if is_label(name) && !policy.columns.contains(name) {
             return false;
         }
         !policy.exclude.contains(name)
@@ -102,7 +102,7 @@ pub(super) fn choose(policy: &Drift, baseline: &Schema, current: &Schema) -> Res
         }
     }
     for column in judged() {
-        if !wanted(column) {
+        if !wanted(column) && !is_label(column) {
             return Err(Fault::usage(format!("the policy judges `{column}` and leaves it out"))
                 .hint("take it out of `exclude`, or add it to `columns`"));
         }

@@ -16,6 +16,7 @@ use super::pushdown::From;
 use super::quality::{self, Kept};
 use super::run::Request;
 use super::schema::{Chosen, Common};
+use super::target::target;
 use super::{scopes, together, warehouse};
 use crate::config::{Compat, Drift, Engine, Labels, Performance, Problem};
 use crate::lake::parquet::Scratch;
@@ -381,8 +382,10 @@ async fn of_the_model(
         let labels = performance::labels(wanted, &batch, known.as_ref())?;
         rows.push(Rows { batch, labels });
     }
-    let asked = (clock::now_ms(), policy.min_rows);
-    performance::performance(wanted, &features, [&rows[0], &rows[1]], asked)
+    let (clock, sides) = (clock::now_ms(), [&rows[0], &rows[1]]);
+    let mut found = performance::performance(wanted, &features, sides, (clock, policy.min_rows))?;
+    found.extend(target(policy, wanted, sides, clock)?);
+    Ok(found)
 }
 
 /// The labels that lie in a place of their own, of the rows that were drawn.

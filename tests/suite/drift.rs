@@ -657,6 +657,39 @@ fn a_model_that_got_worse_and_columns_that_parted_are_drift() {
 }
 
 #[test]
+fn the_truth_itself_may_drift() {
+    let dir = tempfile::tempdir().unwrap();
+    let rows = |late: u32| {
+        csv(
+            "id,x,p,late",
+            (0..2000).map(|row| {
+                let truth = u32::from(row % 100 < late);
+                format!("{row},{},{},{truth}", row % 50, f64::from(row % 100) / 100.0)
+            }),
+        )
+    };
+    std::fs::write(dir.path().join("then.csv"), rows(20)).unwrap();
+    std::fs::write(dir.path().join("now.csv"), rows(60)).unwrap();
+    let run = |more: &str| {
+        let model = "problem: binary, label: late, score: p, metrics: {log_loss: 9}";
+        let policy = format!(
+            "drift: {{baseline: then.csv, current: now.csv, columns: [x], performance: {{{model}, estimate: false}}{more}}}\n"
+        );
+        std::fs::write(dir.path().join("lakegate.yml"), policy).unwrap();
+        check(lakegate().arg("drift-check"), dir.path())
+    };
+    let (code, result, told) = run("");
+    assert_eq!(code, 1, "{told}");
+    let target = column(&result, "late");
+    assert_eq!((&target["state"], &target["kind"]), (&"drift".into(), &"categorical".into()));
+    assert!(told.contains("1 of 2 columns drifted"), "{told}");
+    let (code, _, told) = run(", limits: {late: {statistic: cramers_v, threshold: 0.5}}");
+    assert_eq!(code, 0, "{told}");
+    let (code, result, told) = run(", exclude: [late]");
+    assert_eq!((code, result["columns"].as_array().unwrap().len()), (0, 2), "{told}");
+}
+
+#[test]
 fn thresholds_are_learnt_from_how_much_the_baseline_moves_by_itself() {
     let dir = tempfile::tempdir().unwrap();
     // A column that swings from day to day, and one that is calm.
