@@ -26,6 +26,9 @@ pub struct Quality {
     pub pattern: Option<String>,
     /// No value stands twice.
     pub unique: bool,
+    /// Without a column: no two rows have the same values of these.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub key: Vec<String>,
     /// The newest time is not older than this: `6h`, `2d`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fresh_within: Option<String>,
@@ -54,12 +57,18 @@ impl Quality {
             self.unique,
             self.fresh_within.is_some(),
         ];
-        let of_rows =
-            [self.min_rows.is_some(), self.max_rows.is_some(), self.rows_change.is_some()];
+        let of_rows = [
+            self.min_rows.is_some(),
+            self.max_rows.is_some(),
+            self.rows_change.is_some(),
+            !self.key.is_empty(),
+        ];
         let (column, rows) = (of_column.contains(&true), of_rows.contains(&true));
         match &self.column {
             Some(name) if rows => {
-                return Err(format!("`{name}`: the number of rows is not a matter of a column"));
+                return Err(format!(
+                    "`{name}`: a key and the number of rows are no matter of a column"
+                ));
             }
             Some(name) if !column => return Err(format!("`{name}`: says nothing")),
             None if column => return Err("names no `column`".into()),

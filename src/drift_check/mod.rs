@@ -8,6 +8,7 @@ mod compat;
 mod decide;
 mod describe;
 mod frame;
+mod keys;
 mod measured;
 mod metrics;
 mod monitor;

@@ -23,7 +23,7 @@ impl Kept {
         self.broken.extend(other.broken);
     }
 
-    fn rule(&mut self, subject: &str, warn_only: bool, broken: Option<String>) {
+    pub(super) fn rule(&mut self, subject: &str, warn_only: bool, broken: Option<String>) {
         self.rules += 1;
         if let Some(what) = broken {
             self.broken.push(Change {

@@ -17,7 +17,7 @@ use super::quality::{self, Kept};
 use super::run::Request;
 use super::schema::{Chosen, Common};
 use super::target::target;
-use super::{scopes, together, warehouse};
+use super::{keys, scopes, together, warehouse};
 use crate::config::{Compat, Drift, Engine, Labels, Performance, Problem};
 use crate::lake::parquet::Scratch;
 use crate::lake::{self, Asked, Group, Grouping, Opened, Room, Scope, Side, Wanted, Window};
@@ -178,6 +178,10 @@ pub(super) async fn quality(
         let times = quality::scale_of_times(kind).map(Measure::Numbers);
         let measure = stats::arrow::measure(kind).or(times).unwrap_or(Measure::Presence);
         wanted.push((field, measure));
+    }
+    for rule in policy.quality.iter().filter(|rule| !rule.key.is_empty()) {
+        let broken = keys::repeated(ctx, current, &rule.key).await?;
+        kept.rule(&keys::subject(&rule.key), rule.warn_only, broken);
     }
     if wanted.is_empty() {
         return Ok(kept);

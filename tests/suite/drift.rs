@@ -656,6 +656,39 @@ fn a_model_that_got_worse_and_columns_that_parted_are_drift() {
     assert!(code == 2 && told.contains("no column `ids`"), "{told}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_of_several_columns_are_unique_or_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let served = Served::start(&dir.path().join("workspace"));
+    let rows = "SELECT value % 40 AS a, CASE WHEN value % 3 = 0 THEN NULL ELSE CAST(value % 100 AS STRING) END AS `b``s` FROM generate_series(0, 199)";
+    served.sql(&format!("CREATE TABLE main.default.t AS {rows}")).await;
+    let file = (0..200).map(|row| match row % 3 {
+        0 => format!("{},", row % 40),
+        _ => format!("{},{}", row % 40, row % 100),
+    });
+    std::fs::write(dir.path().join("t.csv"), csv("a,b`s", file)).unwrap();
+    for side in ["main.default.t", "t.csv"] {
+        let run = |key: &str, more: &str| {
+            let policy = format!(
+                "drift: {{baseline: {side}, current: {side}{more}, quality: [{{key: {key}}}]}}\n"
+            );
+            std::fs::write(dir.path().join("lakegate.yml"), policy).unwrap();
+            let mut command = served.command();
+            let (code, _, told) =
+                check(command.args(["drift-check", "--checks=quality"]), dir.path());
+            (code, told)
+        };
+        let (code, told) = run("[a, 'b`s']", "");
+        assert_eq!(code, 1, "{told}");
+        let word = "the key (a, b`s) has 27 values that more than one row has, such as";
+        assert!(told.contains(word), "{told}");
+        let (code, told) = run("[a, 'b`s']", ", current_where: '`b``s` IS NOT NULL AND a < 20'");
+        assert_eq!(code, 0, "{told}");
+        let (code, told) = run("[a, c]", "");
+        assert!(code == 2 && told.contains("`quality.key`: the data has no column `c`"), "{told}");
+    }
+}
+
 #[test]
 fn the_truth_itself_may_drift() {
     let dir = tempfile::tempdir().unwrap();
