@@ -14,6 +14,7 @@ pub mod jobs;
 mod lookup;
 pub mod mlflow;
 mod model_digest;
+mod monitor_fields;
 pub mod monitors;
 mod profile;
 mod settings;

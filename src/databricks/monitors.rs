@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 
 use super::Client;
 use super::error::Error;
-use super::unity::TableInfo;
+use super::monitor_fields;
+use super::unity::{Securable, TableInfo};
 use crate::sys::https::segment;
 use crate::sys::retry::Class;
 
@@ -116,15 +117,52 @@ impl Client {
         }
     }
 
-    /// Makes a monitor from the fields of the older API, which bundles use, too.
+    /// Makes a monitor from the fields of the older API, which bundles use, too; by the
+    /// current one where the workspace has it and it knows all of them.
     pub async fn monitor_create(
         &self,
         table: &TableInfo,
         fields: &Value,
     ) -> Result<Monitor, Error> {
+        if let Some(made) = self.current_create(table, fields).await? {
+            return Ok(made);
+        }
         let call = self.http.call(Method::POST, legacy(&table.full_name), Class::Unkeyed);
         let made: Value = call.json(fields)?.read().await?;
         Ok(Monitor::read(Place::Legacy(table.full_name.clone()), &made))
+    }
+
+    async fn current_create(
+        &self,
+        table: &TableInfo,
+        fields: &Value,
+    ) -> Result<Option<Monitor>, Error> {
+        let (Some(id), Some(mut config)) = (&table.table_id, monitor_fields::current(fields))
+        else {
+            return Ok(None);
+        };
+        let Some(schema) = fields["output_schema_name"].as_str() else { return Ok(None) };
+        let schema = self.securable_get(Securable::Schema, schema).await?;
+        let Some(schema) =
+            schema.and_then(|mut schema| schema.get_mut("schema_id").map(Value::take))
+        else {
+            return Ok(None);
+        };
+        config.insert("output_schema_id".into(), schema);
+        let body =
+            json!({ "object_type": "table", "object_id": id, "data_profiling_config": config });
+        let call = self.http.call(Method::POST, "/api/data-quality/v1/monitors", Class::Unkeyed);
+        match call.json(&body)?.read::<Current>().await {
+            Ok(Current { data_profiling_config: Some(made) }) => {
+                Ok(Some(Monitor::read(Place::Current(id.clone()), &made)))
+            }
+            Ok(Current { data_profiling_config: None }) => Err(Error::Decode {
+                call: "make the monitor".into(),
+                reason: "the answer has no data_profiling_config".into(),
+            }),
+            Err(error) if error.is_not_found() || error.is_unknown_endpoint() => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Starts a refresh and returns its id.

@@ -81,7 +81,14 @@ async fn find(
         (Some(monitor), _) => monitor,
         (None, Some(fields)) => {
             ctx.host.progress(&format!("make a monitor for {table}"));
-            let made = ctx.client.monitor_create(info, fields).await;
+            let made = match ctx.client.monitor_create(info, fields).await {
+                // By another check, or by the call whose answer was lost.
+                Err(error) if error.is_already_there() => {
+                    let found = ctx.client.monitor_get(info).await;
+                    found.and_then(|found| found.ok_or(error))
+                }
+                made => made,
+            };
             made.with_context(|| format!("make a monitor for `{table}`"))?
         }
         (None, None) => {

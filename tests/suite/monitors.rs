@@ -20,6 +20,8 @@ struct Front {
     /// Whether the current API is there.
     current: bool,
     calls: Arc<Mutex<Vec<String>>>,
+    /// What the monitor was made from; it is missing until then.
+    made: Arc<Mutex<Option<Value>>>,
 }
 
 async fn answer(
@@ -39,7 +41,12 @@ async fn answer(
         let unknown = json!({ "error_code": "ENDPOINT_NOT_FOUND", "message": "no such API" });
         return (StatusCode::NOT_FOUND, Json(unknown)).into_response();
     }
-    if method == Method::POST {
+    if method == Method::POST && !path.ends_with("/refreshes") {
+        *front.made.lock().unwrap() = Some(serde_json::from_slice(&body).unwrap());
+    } else if front.made.lock().unwrap().is_none() {
+        let missing = json!({ "error_code": "RESOURCE_DOES_NOT_EXIST", "message": "no monitor" });
+        return (StatusCode::NOT_FOUND, Json(missing)).into_response();
+    } else if method == Method::POST {
         return Json(json!({ "refresh_id": 17, "state": "PENDING" })).into_response();
     }
     if path.ends_with("/17") {
@@ -76,13 +83,14 @@ async fn forward(
         .unwrap();
     let status = asked.status();
     let body = asked.bytes().await.unwrap();
-    let is_table = uri.path() == "/api/2.1/unity-catalog/tables/main.default.now";
-    if !is_table {
-        return (status, [("content-type", "application/json")], body).into_response();
-    }
-    let mut table: Value = serde_json::from_slice(&body).unwrap();
-    table["table_id"] = json!("0a1b");
-    Json(table).into_response()
+    let (name, id) = match uri.path() {
+        "/api/2.1/unity-catalog/tables/main.default.now" => ("table_id", "0a1b"),
+        "/api/2.1/unity-catalog/schemas/main.default" => ("schema_id", "5c2d"),
+        _ => return (status, [("content-type", "application/json")], body).into_response(),
+    };
+    let mut object: Value = serde_json::from_slice(&body).unwrap();
+    object[name] = json!(id);
+    Json(object).into_response()
 }
 
 /// Ten days, today the last of them, each with this distance in the column `x`.
@@ -121,6 +129,52 @@ async fn metrics(served: &Served, size: &str) {
     }
 }
 
+async fn front(served: &Served, current: bool, made: Option<Value>) -> (String, Front) {
+    let behind = served.host.clone();
+    let made = Arc::new(Mutex::new(made));
+    let front = Front { behind, current, calls: Arc::default(), made };
+    let app = Router::new().fallback(answer).with_state(front.clone());
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, app).await });
+    (address, front)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_monitor_is_made_by_whichever_generation_there_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let served = Served::start(&dir.path().join("workspace"));
+    for name in ["then", "now"] {
+        served.sql(&format!("CREATE TABLE main.default.{name} AS SELECT 1 AS x")).await;
+    }
+    metrics(&served, "0.01").await;
+    let create = "{output_schema_name: main.default, time_series: {timestamp_col: at, granularities: [1 day]}}";
+    let policy = format!(
+        "drift: {{baseline: main.default.then, current: main.default.now, monitor: {{create: {create}}}}}\n"
+    );
+    std::fs::write(dir.path().join("lakegate.yml"), policy).unwrap();
+    for current in [true, false] {
+        let (address, front) = front(&served, current, None).await;
+        let mut command = served.command();
+        command.arg("drift-check").current_dir(dir.path()).env("DATABRICKS_HOST", &address);
+        let output = within(Duration::from_secs(60), &mut command);
+        let told = text(&output.stdout) + &text(&output.stderr);
+        assert_eq!(output.status.code(), Some(0), "{told}");
+        let made = front.made.lock().unwrap().clone().unwrap();
+        if current {
+            let config = &made["data_profiling_config"];
+            assert_eq!(
+                (&made["object_id"], &config["output_schema_id"]),
+                (&json!("0a1b"), &json!("5c2d"))
+            );
+            let windows = &config["time_series"]["granularities"];
+            assert_eq!(*windows, json!(["AGGREGATION_GRANULARITY_1_DAY"]));
+        } else {
+            assert_eq!(made["output_schema_name"], "main.default");
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_monitor_is_refreshed_read_and_judged_in_both_generations() {
     let dir = tempfile::tempdir().unwrap();
@@ -131,12 +185,8 @@ async fn a_monitor_is_refreshed_read_and_judged_in_both_generations() {
     let policy = "drift: {baseline: main.default.then, current: main.default.now, monitor: {}}\n";
     std::fs::write(dir.path().join("lakegate.yml"), policy).unwrap();
     for current in [true, false] {
-        let calls = Arc::new(Mutex::new(Vec::new()));
-        let front = Front { behind: served.host.clone(), current, calls: calls.clone() };
-        let app = Router::new().fallback(answer).with_state(front);
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = format!("http://{}", listener.local_addr().unwrap());
-        tokio::spawn(async move { axum::serve(listener, app).await });
+        let (address, front) = front(&served, current, Some(json!({}))).await;
+        let calls = front.calls.clone();
         let run = || {
             let mut command = served.command();
             command.arg("drift-check").current_dir(dir.path()).env("DATABRICKS_HOST", &address);
