@@ -5,13 +5,14 @@
 //!
 //! | variable | meaning | default |
 //! |---|---|---|
-//! | `LAKEGATE_BENCH_ROWS` | sizes, with commas | `100000,1000000` |
+//! | `LAKEGATE_BENCH_ROWS` | sizes, or shapes of `benches/shapes.py`, with commas | `100000,1000000` |
 //! | `LAKEGATE_BENCH_PEERS` | names of peers, `all` or `none` | `scipy,duckdb,polars,numpy,numba` |
 //! | `LAKEGATE_BENCH_RUNS` | counted runs of each, after one that is not | 5 |
 //!
 //! With `LAKEGATE_BENCH_PEERS=steps`, no peer runs, and the cost of each step of ours is told
 //! instead: reading, then counting what is read, then the statistics and the decision; and
-//! reports, which a comparison of a thousand rows has as well.
+//! reports, which a comparison of a thousand rows has as well. With `scopes`, it is what
+//! conditions, slices and windows cost.
 //!
 //! The peers are installed with their pinned versions below `target/bench`.
 
@@ -81,6 +82,7 @@ fn main() {
     for rows in sizes.split(',') {
         match names.as_str() {
             "steps" => steps(rows, runs),
+            "scopes" => scopes(rows, runs),
             _ => bench(rows, &peers, runs),
         }
     }
@@ -136,6 +138,47 @@ fn steps(rows: &str, runs: usize) {
     }
 }
 
+/// What it costs to look at rows apart, beside looking at all of them.
+fn scopes(rows: &str, runs: usize) {
+    const POLICIES: [(&str, &str); 5] = [
+        ("all rows", ""),
+        ("a condition that all fulfil", ", current_where: n00 > -1e9, baseline_where: n00 > -1e9"),
+        ("slices of two values", ", slices: [b0]"),
+        ("slices of five values", ", slices: [c1_5]"),
+        ("30 windows of a day", ", windows: {every: 1d, column: ts}"),
+    ];
+    let files = inputs(rows);
+    let [baseline, current, out] = &files;
+    let mut used = POLICIES.map(|_| Vec::new());
+    for run in 0..=runs {
+        for (at, (_, policy)) in POLICIES.iter().enumerate() {
+            let file = format!("{out}.{at}.yml");
+            let text = format!("drift: {{baseline: {baseline}, current: {current}{policy}}}\n");
+            std::fs::write(&file, text).unwrap();
+            let mut command = ours(&files);
+            command.push(format!("--config={file}"));
+            let this = measure("scopes", &command);
+            if run > 0 {
+                used[at].push(this);
+            }
+        }
+    }
+    println!("\n{rows} rows x 40 columns on each side, medians of {runs} runs\n");
+    println!("| looked at | wall s | CPU s | peak MB | wall / all rows |\n|---|---|---|---|---|");
+    let first = middle(&used[0], |used| used.wall);
+    for ((name, _), used) in POLICIES.iter().zip(&used) {
+        let wall = middle(used, |used| used.wall);
+        let (cpu, memory) = (middle(used, |used| used.cpu), middle(used, |used| used.megabytes));
+        println!("| {name} | {wall:.3} | {cpu:.3} | {memory:.0} | {:.2} |", wall / first);
+    }
+}
+
+fn middle(used: &[Used], of: fn(&Used) -> f64) -> f64 {
+    let mut values: Vec<f64> = used.iter().map(of).collect();
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
 fn bench(rows: &str, peers: &[&Peer], runs: usize) {
     let files = inputs(rows);
     let [baseline, current, out] = &files;
@@ -168,12 +211,9 @@ fn bench(rows: &str, peers: &[&Peer], runs: usize) {
 }
 
 fn print(rows: &str, commands: &[(&str, &str, Vec<String>)], used: &[Vec<Used>]) {
-    let middle = |at: usize, of: fn(&Used) -> f64| {
-        let mut values: Vec<f64> = used[at].iter().map(of).collect();
-        values.sort_by(f64::total_cmp);
-        values[values.len() / 2]
-    };
-    println!("\n{rows} rows x 40 columns on each side, medians of {} runs\n", used[0].len());
+    let middle = |at: usize, of| middle(&used[at], of);
+    let size = if rows.parse::<u64>().is_ok() { " rows x 40 columns" } else { "" };
+    println!("\n{rows}{size} on each side, medians of {} runs\n", used[0].len());
     println!(
         "| tool | what it computes | wall s | CPU s | peak MB | CPU / decode | CPU / lakegate | wall / lakegate |"
     );

@@ -45,13 +45,16 @@ pub(crate) fn environment(name: &str) -> String {
     python.display().to_string()
 }
 
-pub(crate) fn data(rows: &str) -> PathBuf {
-    let folder = root().join("target/bench/data").join(rows);
+/// A pair of tables: so many rows of the usual columns, or a shape by its name.
+pub(crate) fn data(name: &str) -> PathBuf {
+    let folder = root().join("target/bench/data").join(name);
     if !folder.join("complete").exists() {
-        eprintln!("making {rows} rows …");
+        eprintln!("making {name} …");
         std::fs::create_dir_all(&folder).unwrap();
-        let generate = root().join("benches/generate.py");
-        run(Command::new(environment("arrays")).arg(generate).arg(rows).arg(&folder));
+        let is_rows = name.parse::<u64>().is_ok();
+        let script = if is_rows { "generate.py" } else { "shapes.py" };
+        let script = root().join("benches").join(script);
+        run(Command::new(environment("arrays")).arg(script).arg(name).arg(&folder));
         std::fs::write(folder.join("complete"), "").unwrap();
     }
     folder

@@ -11,6 +11,7 @@ use arrow::datatypes::{Schema, SchemaRef};
 use arrow::ipc::reader::{FileReader, StreamReader};
 use globset::Glob;
 
+use super::ipc::{self, Form};
 use crate::names::FILE_KINDS;
 use crate::report::Fault;
 use crate::sys::fs;
@@ -100,16 +101,39 @@ pub(super) fn kind(path: &Path) -> Result<Kind, Fault> {
     }
 }
 
+/// The libraries' decoders panic at some files that lie.
+pub(super) fn guarded<T>(path: &Path, decode: impl FnOnce() -> T) -> Result<T, Fault> {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(decode)).map_err(|_panic| {
+        Fault::usage(format!("`{}` is damaged: it cannot be decoded", path.display()))
+    })
+}
+
+pub(super) fn schema(path: &Path, kind: Kind) -> Result<SchemaRef> {
+    guarded(path, || Ok(batches(path, kind, None)?.schema()))?
+}
+
+/// The rows, batch by batch; `wanted` are the only columns that are read.
+pub(super) fn each(
+    path: &Path,
+    kind: Kind,
+    wanted: &[usize],
+    mut each: impl FnMut(RecordBatch) -> Result<()>,
+) -> Result<()> {
+    let mut batches = guarded(path, || batches(path, kind, Some(wanted)))??;
+    while let Some(batch) = guarded(path, || batches.next())? {
+        each(batch.map_err(|error| unreadable(path, &error))?)?;
+    }
+    Ok(())
+}
+
 /// A reader of batches; `wanted` are the only columns that are read.
-pub(super) fn batches(
+fn batches(
     path: &Path,
     kind: Kind,
     wanted: Option<&[usize]>,
 ) -> Result<Box<dyn RecordBatchReader>> {
     let projection = wanted.map(<[usize]>::to_vec);
-    let unreadable = |error: arrow::error::ArrowError| {
-        Fault::usage(format!("read `{}`: {error}", path.display()))
-    };
+    let unreadable = |error| unreadable(path, &error);
     if kind == Kind::Csv {
         let schema = csv_schema(path)?;
         let mut builder = ReaderBuilder::new(schema).with_header(true);
@@ -118,12 +142,11 @@ pub(super) fn batches(
         }
         return Ok(Box::new(builder.build(open(path)?).map_err(unreadable)?));
     }
-    let mut magic = [0; 6];
-    let is_file = fs::ReadAt::open(path)?.fill(0, &mut magic).is_ok() && &magic == b"ARROW1";
-    Ok(if is_file {
-        Box::new(FileReader::try_new(open(path)?, projection).map_err(unreadable)?)
-    } else {
-        Box::new(StreamReader::try_new(open(path)?, projection).map_err(unreadable)?)
+    Ok(match ipc::check(path)? {
+        Form::File => Box::new(FileReader::try_new(open(path)?, projection).map_err(unreadable)?),
+        Form::Stream => {
+            Box::new(StreamReader::try_new(open(path)?, projection).map_err(unreadable)?)
+        }
     })
 }
 
@@ -197,10 +220,6 @@ fn plain(schema: &Schema) -> Vec<(&str, String)> {
         .collect()
 }
 
-/// Whether a batch can be counted without surprise.
-pub(super) fn checked(
-    path: &Path,
-    batch: Result<RecordBatch, arrow::error::ArrowError>,
-) -> Result<RecordBatch, Fault> {
-    batch.map_err(|error| Fault::usage(format!("read `{}`: {error}", path.display())))
+pub(super) fn unreadable(path: &Path, error: &arrow::error::ArrowError) -> Fault {
+    Fault::usage(format!("read `{}`: {error}", path.display()))
 }

@@ -5,6 +5,7 @@ mod draw;
 mod expression;
 mod files;
 mod groups;
+mod ipc;
 mod nested;
 mod open;
 pub mod parquet;
@@ -157,3 +158,6 @@ pub fn column(batches: &[RecordBatch], name: &str) -> Result<ArrayRef> {
     debug_assert_eq!(joined.len(), batches.iter().map(RecordBatch::num_rows).sum::<usize>());
     Ok(joined)
 }
+
+#[cfg(test)]
+mod hostile_tests;

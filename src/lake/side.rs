@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
-use arrow::array::{RecordBatch, RecordBatchReader as _};
+use arrow::array::RecordBatch;
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use rayon::prelude::*;
 
@@ -75,10 +75,8 @@ impl Side {
         if kind == Kind::Parquet {
             return Self::parquet(&files)?.with_partitions(&root, &files);
         }
-        let schemas = files
-            .iter()
-            .map(|file| Ok(files::batches(file, kind, None)?.schema()))
-            .collect::<Result<Vec<_>>>()?;
+        let schemas =
+            files.iter().map(|file| files::schema(file, kind)).collect::<Result<Vec<_>>>()?;
         let schema = files::same_schema(&files, schemas)?;
         Self::of(schema, Rows::Files { kind, files: files.clone() }).with_partitions(&root, &files)
     }
@@ -405,10 +403,9 @@ impl Side {
                 let places = held.iter().map(|name| self.schema.index_of(name));
                 let places: Vec<usize> = places.collect::<Result<_, _>>()?;
                 for (at, file) in files.iter().enumerate() {
-                    for batch in files::batches(file, *kind, Some(&places))? {
-                        let batch = files::checked(file, batch)?;
-                        each(self.partitions.extend(at, batch, names)?)?;
-                    }
+                    files::each(file, *kind, &places, |batch| {
+                        each(self.partitions.extend(at, batch, names)?)
+                    })?;
                 }
             }
             Rows::Delta(folder) => folder.each(names, each)?,

@@ -4,7 +4,7 @@ use super::{Foreign, join, split, texts, values};
 use crate::stats::column::{Column, Numbers};
 use crate::stats::numeric::{self, Tested};
 use crate::stats::pair::{self, Bins};
-use crate::stats::{categorical, shares};
+use crate::stats::{categorical, shares, special};
 
 /// From this share of drifted columns on, evidently calls the data drifted.
 pub(in crate::drift_check) const SHARE: f64 = 0.5;
@@ -48,7 +48,7 @@ fn of_numbers(a: &Numbers, b: &Numbers, joined: &[[u64; 2]]) -> Foreign {
             let bins = Bins::Edges(Vec::new());
             let found = pair::compare(a.scale, [&a.sample, &b.sample], &[], &bins);
             if small {
-                let p = numeric::kolmogorov_p(found.ks, a.facts().values, b.facts().values);
+                let p = kolmogorov_p(found.ks, a.facts().values, b.facts().values);
                 // Here alone, the threshold itself counts as drift.
                 Foreign { drifted: p <= 0.05, ..Foreign::significance("K-S p_value", p) }
             } else {
@@ -59,6 +59,14 @@ fn of_numbers(a: &Numbers, b: &Numbers, joined: &[[u64; 2]]) -> Foreign {
         (true, 3..) => chi_square(joined),
         (true, _) => z_test(joined),
         (false, _) => jensen_shannon(joined),
+    }
+}
+
+/// As scipy has it, which is exact for up to 10,000 values on a side.
+fn kolmogorov_p(statistic: f64, n: u64, m: u64) -> f64 {
+    match n.max(m) <= 10_000 {
+        true => special::kolmogorov_exact(n, m, statistic),
+        false => numeric::kolmogorov_p(statistic, n, m),
     }
 }
 

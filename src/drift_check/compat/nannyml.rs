@@ -43,14 +43,8 @@ fn distance(baseline: &Column, chunk: &Column) -> Option<f64> {
             if a.facts().values == 0 || b.facts().values == 0 {
                 return None;
             }
-            let known = values(a);
-            let few = known.len() <= 50 && known.len() as f64 / a.facts().values as f64 <= 0.1;
-            if few {
-                by_value(&known, &values(b))
-            } else {
-                let edges = doane(a);
-                [histogram(a, &edges), histogram(b, &edges)]
-            }
+            let edges = doane(a);
+            [histogram(a, &edges), histogram(b, &edges)]
         }
         (Column::Categories(a), Column::Categories(b)) => {
             if a.counts.is_empty() || b.counts.is_empty() {

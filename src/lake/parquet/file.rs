@@ -16,6 +16,7 @@ use parquet::file::reader::{ChunkReader as _, Length as _};
 use super::bytes::{Part, Positioned};
 use super::chunk::{self, Scratch};
 use crate::lake::Room;
+use crate::lake::files::{guarded, unreadable};
 use crate::report::Fault;
 use crate::stats::column::Column;
 
@@ -32,10 +33,10 @@ impl ParquetFile {
     /// When there is no such file, or it is not whole.
     pub fn open(path: &Path) -> Result<Self> {
         let file = Positioned::open(path)?;
-        let metadata =
-            ArrowReaderMetadata::load(&file, ArrowReaderOptions::new()).map_err(|error| {
-                Fault::usage(format!("`{}` is not a whole Parquet file: {error}", path.display()))
-            })?;
+        let load = || ArrowReaderMetadata::load(&file, ArrowReaderOptions::new());
+        let metadata = guarded(path, load)?.map_err(|error| {
+            Fault::usage(format!("`{}` is not a whole Parquet file: {error}", path.display()))
+        })?;
         Ok(Self { path: path.to_owned(), file, metadata })
     }
 
@@ -137,11 +138,8 @@ impl ParquetFile {
         let mask = ProjectionMask::roots(builder.parquet_schema(), places);
         let rows = self.rows_at_once(&mask);
         let mut batches = builder.with_projection(mask).with_batch_size(rows).build()?;
-        while let Some(batch) = self.guarded(|| batches.next())? {
-            let unreadable = |error: arrow::error::ArrowError| {
-                Fault::usage(format!("read `{}`: {error}", self.path.display()))
-            };
-            each(batch.map_err(unreadable)?)?;
+        while let Some(batch) = guarded(&self.path, || batches.next())? {
+            each(batch.map_err(|error| unreadable(&self.path, &error))?)?;
         }
         Ok(())
     }
@@ -160,13 +158,6 @@ impl ParquetFile {
         }
         let fit = BYTES.saturating_mul(rows).checked_div(bytes).unwrap_or(0);
         usize::try_from(fit).unwrap_or(0).clamp(1024, 1 << 15)
-    }
-
-    /// The library's decoders panic at some files that lie.
-    fn guarded<T>(&self, decode: impl FnOnce() -> T) -> Result<T, Fault> {
-        std::panic::catch_unwind(std::panic::AssertUnwindSafe(decode)).map_err(|_panic| {
-            Fault::usage(format!("`{}` is damaged: it cannot be decoded", self.path.display()))
-        })
     }
 
     fn read_arrow(&self, field: &Field, column: &mut Column, room: Option<&Room>) -> Result<()> {
