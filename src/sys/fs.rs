@@ -44,7 +44,7 @@ fn replace(path: &Path, bytes: &[u8], lasts: bool) -> Result<()> {
         let parent =
             path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
         std::fs::create_dir_all(parent)?;
-        let mut file = tempfile::NamedTempFile::new_in(parent)?;
+        let mut file = tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(parent)?;
         file.write_all(bytes)?;
         if lasts {
             file.as_file().sync_all()?;
@@ -54,6 +54,13 @@ fn replace(path: &Path, bytes: &[u8], lasts: bool) -> Result<()> {
         Ok(())
     };
     write().with_context(|| format!("write `{}`", path.display()))
+}
+
+const UNFINISHED: &str = ".unfinished-";
+
+/// Whether a file of this name was left by a write that was killed.
+pub fn is_unfinished(name: &str) -> bool {
+    name.starts_with(UNFINISHED)
 }
 
 /// Temporary files are private to the user; results follow the usual 0644.

@@ -72,8 +72,10 @@ impl Travel {
         if let Some(travel) = travel {
             return Ok(travel);
         }
-        if known.is_none() && fs::entries(&places.root)?.is_some_and(|entries| !entries.is_empty())
-        {
+        // A kill may have left the file that was to become the mark.
+        let is_foreign = |(name, ..): &(String, bool, u64)| !fs::is_unfinished(name);
+        let entries = fs::entries(&places.root)?.unwrap_or_default();
+        if known.is_none() && entries.iter().any(is_foreign) {
             let fault = crate::report::Fault::usage(format!(
                 "`{}` holds something that is not a tour",
                 places.root.display()
@@ -112,4 +114,22 @@ impl Done {
 /// `path` as the reader would type it.
 pub(super) fn shown(path: &Path) -> String {
     path.display().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_is_taken_when_it_holds_nothing_but_what_a_kill_left() {
+        let dir = tempfile::tempdir().unwrap();
+        let places = Places { root: dir.path().to_owned() };
+        fs::write_atomic(dir.path().join(".unfinished-AbCdEf"), "{").unwrap();
+        assert_eq!(Travel::resume(&places, false).unwrap().done, []);
+        fs::remove(places.travel()).unwrap();
+        fs::write_atomic(dir.path().join("thesis.txt"), "years of work").unwrap();
+        let refused = Travel::resume(&places, false).unwrap_err().to_string();
+        assert!(refused.contains("something that is not a tour"), "{refused}");
+        assert!(dir.path().join("thesis.txt").exists());
+    }
 }

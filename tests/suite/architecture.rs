@@ -96,6 +96,7 @@ fn the_layers_point_one_way() {
                 "evaluation.rs",
                 "facts.rs",
                 "integration.rs",
+                "keys.rs",
                 "monitor.rs",
                 "owner.rs",
                 "pack.rs",
