@@ -1,12 +1,13 @@
 //! What was found, for people.
 
-use super::compare::{Compared, Profile};
+use super::compare::{Compared, Profile, QUANTILES};
 use super::decide::{Decision, Judged, Part, State};
 use super::schema::Chosen;
 use crate::report::{Chart, Finding, Report, Series, Severity, Table, number};
+use crate::stats::column::Facts;
 
-/// Charts in the report: the worst columns.
-const CHARTS: usize = 8;
+/// Charts in the report: the worst columns. A picture takes some 3 KB.
+const CHARTS: usize = 200;
 /// Columns in the table, when fewer than these have moved.
 const SHOWN: usize = 20;
 /// Categories that a finding names.
@@ -32,6 +33,7 @@ pub(super) fn describe(report: &mut Report, decision: &Decision, chosen: &Chosen
     report.tables.extend(parts("Windows against the one before", "window", &decision.steps));
     report.tables.extend(parts("Slices", "slice", &decision.slices));
     report.charts.extend(time_line(decision));
+    report.details.extend(profiles(decision));
     for slice in decision.slices.iter().filter(|slice| slice.state == State::Drift) {
         let title = format!("the slice {} drifted: {}", slice.scope.name(), slice.reason);
         report.findings.push(Finding::new(Severity::Warning, "drift/slice", title));
@@ -87,6 +89,40 @@ fn columns(decision: &Decision) -> Table {
         table.row(None, [rest, String::new(), String::new(), String::new(), String::new()]);
     }
     table
+}
+
+/// What the sides hold, column by column, as it was and as it is.
+fn profiles(decision: &Decision) -> Option<Table> {
+    let names = ["column", "mean", "deviation", "least", "median", "largest", "zeros", "distinct"];
+    let mut table = Table::new("What the columns hold", names);
+    for column in decision.columns().iter().filter(|column| column.compared.own.is_none()) {
+        let sides = column.compared.profiles.each_ref();
+        let both = |of: &dyn Fn(&Profile) -> Option<f64>| {
+            let told = sides.map(|side| of(side).map(number));
+            match told {
+                [None, None] => String::new(),
+                told => told.map(|told| told.unwrap_or_else(|| "none".into())).join(" → "),
+            }
+        };
+        // Without values there are moments of nothing.
+        let facts = |side: &Profile| side.facts.filter(|facts| facts.values > 0);
+        let fact = |of: fn(&Facts) -> f64| both(&|side| facts(side).as_ref().map(of));
+        let median = |side: &Profile| side.quantiles.get(QUANTILES.len() / 2).copied();
+        let cells = [
+            column.compared.column.clone(),
+            fact(|facts| facts.mean),
+            fact(Facts::deviation),
+            fact(|facts| facts.min),
+            both(&median),
+            fact(|facts| facts.max),
+            fact(|facts| facts.zeros as f64),
+            both(&|side| side.distinct.map(|distinct| distinct as f64)),
+        ];
+        if cells[1..].iter().any(|cell| !cell.is_empty()) {
+            table.row(None, cells);
+        }
+    }
+    (!table.rows.is_empty()).then_some(table)
 }
 
 /// One row per scope. Windows stay in their order, slices come worst first.

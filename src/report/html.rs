@@ -8,6 +8,9 @@ use super::Report;
 
 const PAGE: &str = include_str!("../../templates/report/page.html");
 
+/// Charts that are not folded away.
+const SHOWN: usize = 8;
+
 pub(super) fn render(report: &Report) -> Result<String> {
     let mut env = Environment::new();
     env.set_auto_escape_callback(|_| AutoEscape::Html);
@@ -38,6 +41,7 @@ pub(super) fn render(report: &Report) -> Result<String> {
         forests => forests,
         curves => curves,
         lines => lines,
+        shown => SHOWN,
     };
     env.get_template("page").and_then(|template| template.render(page)).context("render the report")
 }

@@ -137,6 +137,8 @@ pub struct Report {
     pub facts: Vec<(String, String)>,
     pub findings: Vec<Finding>,
     pub tables: Vec<Table>,
+    /// Folded away on the page, and shown nowhere else.
+    pub details: Vec<Table>,
     pub charts: Vec<Chart>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub forests: Vec<Forest>,
@@ -157,6 +159,7 @@ impl Report {
             facts: Vec::new(),
             findings: Vec::new(),
             tables: Vec::new(),
+            details: Vec::new(),
             charts: Vec::new(),
             forests: Vec::new(),
             curves: Vec::new(),
