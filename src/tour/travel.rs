@@ -70,6 +70,7 @@ impl Travel {
         let travel =
             travel.filter(|travel| travel.version == VERSION && !travel.finished && !fresh);
         if let Some(travel) = travel {
+            remove_unfinished(&places.project())?;
             return Ok(travel);
         }
         // A kill may have left the file that was to become the mark.
@@ -105,6 +106,22 @@ impl Travel {
     }
 }
 
+/// A file that a killed step was writing is not part of the project: a release
+/// would find it there.
+fn remove_unfinished(project: &Path) -> Result<()> {
+    if !project.is_dir() {
+        return Ok(());
+    }
+    let is_unfinished = |file: &PathBuf| {
+        let name = file.file_name().and_then(|name| name.to_str());
+        name.is_some_and(fs::is_unfinished)
+    };
+    for file in fs::files_below(project)?.into_iter().filter(is_unfinished) {
+        fs::remove(project.join(file))?;
+    }
+    Ok(())
+}
+
 impl Done {
     pub(super) fn mark(&self) -> Verdict {
         if self.as_expected { Verdict::Pass } else { Verdict::Fail }
@@ -126,6 +143,12 @@ mod tests {
         let places = Places { root: dir.path().to_owned() };
         fs::write_atomic(dir.path().join(".unfinished-AbCdEf"), "{").unwrap();
         assert_eq!(Travel::resume(&places, false).unwrap().done, []);
+        let source = places.project().join("src");
+        fs::write_atomic(source.join(".unfinished-AbCdEf"), "def").unwrap();
+        fs::write_atomic(source.join("train.py"), "def").unwrap();
+        Travel::resume(&places, false).unwrap();
+        let left = fs::files_below(places.project()).unwrap();
+        assert_eq!(left, [Path::new("src/train.py")]);
         fs::remove(places.travel()).unwrap();
         fs::write_atomic(dir.path().join("thesis.txt"), "years of work").unwrap();
         let refused = Travel::resume(&places, false).unwrap_err().to_string();
