@@ -264,6 +264,14 @@ impl Drift {
         self.performance.as_ref()?.labels.as_ref()
     }
 
+    /// The label, where it is compared by itself: neither left out nor one of the
+    /// columns that are named.
+    pub fn target(&self) -> Option<&str> {
+        let label = &self.performance.as_ref()?.label;
+        let named = self.columns.contains(label) || self.exclude.contains(label);
+        (!named).then_some(label)
+    }
+
     /// How a column is judged.
     pub fn limit(&self, column: &str, kind: Kind) -> Limit {
         let usual = match kind {

@@ -67,8 +67,11 @@ pub(super) fn choose(policy: &Drift, baseline: &Schema, current: &Schema) -> Res
         limits.chain(policy.weights.keys()).chain(policy.edges.keys())
     };
     let is_label = |name: &String| policy.performance.as_ref().is_some_and(|it| it.label == *name);
-    for column in policy.columns.iter().chain(&policy.exclude).chain(judged()) {
-        if !known.contains(&column.as_str()) && !is_label(column) {
+    let is_target = |name: &String| policy.target() == Some(name);
+    // What is known elsewhere can be left out, too.
+    let excluded = policy.exclude.iter().filter(|name| !is_label(name));
+    for column in policy.columns.iter().chain(excluded).chain(judged()) {
+        if !known.contains(&column.as_str()) && !is_target(column) {
             let fault = Fault::usage(format!(
                 "the baseline `{}` has no column `{column}`",
                 policy.baseline
@@ -76,9 +79,8 @@ pub(super) fn choose(policy: &Drift, baseline: &Schema, current: &Schema) -> Res
             return Err(fault.or_near(column, known.iter().copied()));
         }
     }
-    for (side, schema) in [(&policy.baseline, baseline), (&policy.current, current)] {
-        refuse_twins(side, schema)?;
-    }
+    refuse_twins(&policy.baseline, baseline)?;
+    refuse_twins(&policy.current, current)?;
     let known_now = current.fields().iter().map(|field| field.name().clone());
     let mut chosen = Chosen { known: known_now.collect(), ..Chosen::default() };
     let wanted = |name: &String| {
@@ -102,7 +104,7 @@ pub(super) fn choose(policy: &Drift, baseline: &Schema, current: &Schema) -> Res
         }
     }
     for column in judged() {
-        if !wanted(column) && !is_label(column) {
+        if !wanted(column) && !is_target(column) {
             return Err(Fault::usage(format!("the policy judges `{column}` and leaves it out"))
                 .hint("take it out of `exclude`, or add it to `columns`"));
         }
@@ -341,6 +343,14 @@ mod tests {
         assert!(refused.hint.unwrap().contains("`temperature`"));
         let refused = chosen(", limits: {temperature: {statistic: cramers_v}}", &fields, &fields);
         assert!(refused.unwrap_err().message.contains("not defined for numbers"));
+        let elsewhere = "performance: {problem: binary, label: late, score: temperature, metrics: {roc_auc: 0.1}}";
+        let named = |more: &str| chosen(&format!(", {more}, {elsewhere}"), &fields, &fields);
+        assert!(named("limits: {late: {statistic: cramers_v}}").is_ok());
+        assert!(named("exclude: [late]").is_ok());
+        let refused = named("columns: [temperature, late]").unwrap_err();
+        assert!(refused.message.contains("has no column `late`"), "{}", refused.message);
+        let refused = named("exclude: [late], weights: {late: 2}").unwrap_err();
+        assert!(refused.message.contains("has no column `late`"), "{}", refused.message);
         let text = [("carrier", DataType::Utf8)];
         let refused = chosen(", edges: {carrier: [1, 2]}", &text, &text).unwrap_err();
         assert_eq!(refused.message, "`edges.carrier`: categories have no bins");

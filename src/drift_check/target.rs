@@ -24,9 +24,7 @@ pub(super) fn target(
     sides: [&Rows; 2],
     clock: i64,
 ) -> Result<Option<Compared>> {
-    if policy.columns.contains(&wanted.label) || policy.exclude.contains(&wanted.label) {
-        return Ok(None);
-    }
+    let Some(label) = policy.target() else { return Ok(None) };
     let mut columns = Vec::new();
     for side in sides {
         let mature = mature(wanted, side, clock)?;
@@ -37,7 +35,7 @@ pub(super) fn target(
         }
         columns.push(column(wanted.problem, labels)?);
     }
-    compare(policy, &wanted.label, [&columns[0], &columns[1]]).map(Some)
+    compare(policy, label, [&columns[0], &columns[1]]).map(Some)
 }
 
 fn column(problem: Problem, labels: Vec<&str>) -> Result<Column> {
