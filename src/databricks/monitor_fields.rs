@@ -17,54 +17,38 @@ const SAME: [&str; 5] = [
 pub(super) fn current(fields: &Value) -> Option<Map<String, Value>> {
     let mut found = Map::new();
     for (name, value) in fields.as_object()? {
-        match name.as_str() {
-            "output_schema_name" => {}
-            "table_name" => {}
-            name if SAME.contains(&name) => {
-                found.insert(name.to_owned(), value.clone());
-            }
-            "snapshot" => {
-                found.insert("snapshot".into(), json!({}));
-            }
-            "time_series" => {
-                found.insert("time_series".into(), analysis(value)?);
-            }
-            "inference_log" => {
-                found.insert("inference_log".into(), analysis(value)?);
-            }
+        let (name, value) = match name.as_str() {
+            "output_schema_name" | "table_name" => continue,
+            name if SAME.contains(&name) => (name, value.clone()),
+            "snapshot" => ("snapshot", json!({})),
+            name @ ("time_series" | "inference_log") => (name, analysis(value)?),
             "schedule" => {
                 let mut schedule = value.as_object()?.clone();
                 if let Some(status) = schedule.get_mut("pause_status") {
                     *status = prefixed("CRON_SCHEDULE_PAUSE_STATUS_", "", status)?;
                 }
-                found.insert("schedule".into(), schedule.into());
+                ("schedule", schedule.into())
             }
-            "notifications" => {
-                // Only failures are told there.
-                let told = value.as_object()?;
-                if told.keys().any(|name| name != "on_failure") {
-                    return None;
-                }
-                found.insert("notification_settings".into(), value.clone());
+            // Only failures are told there.
+            "notifications" if value.as_object()?.keys().all(|name| name == "on_failure") => {
+                ("notification_settings", value.clone())
             }
             "custom_metrics" => {
-                let metric = |metric: &Value| {
-                    let mut metric = metric.as_object()?.clone();
-                    let kind = metric.get_mut("type")?;
-                    *kind = prefixed(
-                        "DATA_PROFILING_CUSTOM_METRIC_TYPE_",
-                        "CUSTOM_METRIC_TYPE_",
-                        kind,
-                    )?;
-                    Some(Value::from(metric))
-                };
-                let metrics = value.as_array()?.iter().map(metric).collect::<Option<Vec<_>>>()?;
-                found.insert("custom_metrics".into(), metrics.into());
+                let metrics = value.as_array()?.iter().map(metric);
+                ("custom_metrics", metrics.collect::<Option<Vec<_>>>()?.into())
             }
             _ => return None,
-        }
+        };
+        found.insert(name.to_owned(), value);
     }
     Some(found)
+}
+
+fn metric(fields: &Value) -> Option<Value> {
+    let mut metric = fields.as_object()?.clone();
+    let kind = metric.get_mut("type")?;
+    *kind = prefixed("DATA_PROFILING_CUSTOM_METRIC_TYPE_", "CUSTOM_METRIC_TYPE_", kind)?;
+    Some(metric.into())
 }
 
 /// The columns and windows of a time series or of an inference log.

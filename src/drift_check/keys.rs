@@ -53,8 +53,7 @@ async fn by_the_warehouse(
 fn statement(table: &Versioned, key: &[String]) -> String {
     let columns: Vec<String> = key.iter().map(|name| quoted(name)).collect();
     let columns = columns.join(", ");
-    let filter = table.filter.as_ref().map(|filter| format!(" WHERE ({filter})"));
-    let (relation, filter) = (table.relation(), filter.unwrap_or_default());
+    let (relation, filter) = (table.relation(), table.condition());
     format!(
         "SELECT COUNT(*) OVER () AS keys, {columns} FROM (SELECT {columns} FROM {relation}{filter} GROUP BY {columns} HAVING COUNT(*) > 1) AS k ORDER BY {columns} LIMIT 1"
     )

@@ -82,10 +82,6 @@ impl<'a> From<'a> {
         self.extended.map_or_else(|| self.base.relation(), str::to_owned)
     }
 
-    fn filter(&self) -> String {
-        self.base.filter.as_ref().map(|filter| format!(" WHERE ({filter})")).unwrap_or_default()
-    }
-
     /// The group as a column of a row, of a result, and in a GROUP BY.
     fn grouped(&self) -> [String; 3] {
         match self.group {
@@ -96,7 +92,7 @@ impl<'a> From<'a> {
 
     fn column(&self, sql: &str, kind: &str) -> String {
         let [group, ..] = self.grouped();
-        let (table, filter) = (self.table(), self.filter());
+        let (table, filter) = (self.table(), self.base.condition());
         format!("SELECT CAST({sql} AS {kind}) AS x{group} FROM {table}{filter}")
     }
 }
@@ -155,7 +151,7 @@ fn values(from: &From<'_>, number: usize, sql: &str) -> String {
 /// Counts whether a column has values.
 fn presence(from: &From<'_>, number: usize, sql: &str) -> String {
     let [group, told, by] = from.grouped();
-    let (table, filter) = (from.table(), from.filter());
+    let (table, filter) = (from.table(), from.base.condition());
     format!(
         "SELECT {number} AS column_number, {told} AS group_name, bin, COUNT(*) AS row_count,\n  \
          CAST(NULL AS DOUBLE) AS total, CAST(NULL AS DOUBLE) AS squares, CAST(NULL AS DOUBLE) AS low, CAST(NULL AS DOUBLE) AS high, CAST(NULL AS BIGINT) AS zeros\n\
@@ -200,12 +196,12 @@ pub(super) fn sample(from: &From<'_>, columns: &[&str], rows: u64, sparse: Optio
 pub(super) fn values_of(from: &From<'_>, columns: &[&str]) -> String {
     let counts: Vec<String> =
         columns.iter().enumerate().map(|(at, sql)| format!("COUNT({sql}) AS n{at}")).collect();
-    format!("SELECT {} FROM {}{}", counts.join(", "), from.table(), from.filter())
+    format!("SELECT {} FROM {}{}", counts.join(", "), from.table(), from.base.condition())
 }
 
 /// The rows of each group.
 pub(super) fn count(from: &From<'_>) -> String {
-    let (table, filter) = (from.table(), from.filter());
+    let (table, filter) = (from.table(), from.base.condition());
     match from.group {
         None => {
             format!(

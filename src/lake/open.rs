@@ -35,6 +35,11 @@ impl Versioned {
         format!("{}{}", self.name, self.sample.map(sampled).unwrap_or_default())
     }
 
+    /// The condition as it stands behind that, or nothing.
+    pub fn condition(&self) -> String {
+        self.filter.as_ref().map(|filter| format!(" WHERE ({filter})")).unwrap_or_default()
+    }
+
     /// The same with a share of these rows: the same ones each time.
     pub fn part(&self, share: f64) -> String {
         let Sample { share: of, seed } = self.sample.unwrap_or(Sample { share: 1.0, seed: 0 });
