@@ -77,12 +77,15 @@ fn written(made: Made) -> (Vec<u8>, &'static str) {
             writer.close().unwrap();
             (bytes, "parquet")
         }
-        Made::File => {
-            let mut writer = FileWriter::try_new(&mut bytes, &batch.schema()).unwrap();
+        Made::File | Made::Packed => {
+            let packed = matches!(made, Made::Packed).then_some(CompressionType::LZ4_FRAME);
+            let options = IpcWriteOptions::default().try_with_compression(packed).unwrap();
+            let mut writer =
+                FileWriter::try_new_with_options(&mut bytes, &batch.schema(), options).unwrap();
             writer.write(&batch).unwrap();
             writer.finish().unwrap();
             drop(writer);
-            (bytes, "arrow")
+            (bytes, if packed.is_some() { "feather" } else { "arrow" })
         }
         Made::Stream => {
             let mut writer = StreamWriter::try_new(&mut bytes, &batch.schema()).unwrap();
@@ -90,16 +93,6 @@ fn written(made: Made) -> (Vec<u8>, &'static str) {
             writer.finish().unwrap();
             drop(writer);
             (bytes, "arrow")
-        }
-        Made::Packed => {
-            let packed = IpcWriteOptions::default();
-            let packed = packed.try_with_compression(Some(CompressionType::LZ4_FRAME)).unwrap();
-            let mut writer =
-                FileWriter::try_new_with_options(&mut bytes, &batch.schema(), packed).unwrap();
-            writer.write(&batch).unwrap();
-            writer.finish().unwrap();
-            drop(writer);
-            (bytes, "feather")
         }
         Made::Csv => {
             let mut writer = WriterBuilder::new().with_header(true).build(&mut bytes);

@@ -97,14 +97,19 @@ const TABLE: &str = "SELECT value AS id, \
     CAST(concat('2026-01-0', CAST(value % 4 + 1 AS STRING)) AS TIMESTAMP) AS t \
     FROM generate_series(1, 6000)";
 
+/// The same rows twice, and moved the second time.
+async fn then_and_now(served: &Served, rows: &str) {
+    for (name, moved) in [("then", "0"), ("now", "1")] {
+        let text = rows.replace("MOVED", moved);
+        served.sql(&format!("CREATE TABLE main.default.{name} AS {text}")).await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_warehouse_counts_what_the_exact_engine_counts() {
     let dir = tempfile::tempdir().unwrap();
     let served = Served::start(&dir.path().join("workspace"));
-    for (name, moved) in [("then", "0"), ("now", "1")] {
-        let text = TABLE.replace("MOVED", moved);
-        served.sql(&format!("CREATE TABLE main.default.{name} AS {text}")).await;
-    }
+    then_and_now(&served, TABLE).await;
     let policy = |engine: &str| {
         let text = format!(
             "drift: {{baseline: main.default.then, current: main.default.now, current_where: id > 50, exclude: [id], engine: {engine}}}\n"
@@ -455,10 +460,7 @@ const NESTED: &str = "SELECT named_struct('city', CASE WHEN value % 3 < MOVED TH
 async fn derived_columns_are_compared_wherever_the_data_lies() {
     let dir = tempfile::tempdir().unwrap();
     let served = Served::start(&dir.path().join("workspace"));
-    for (name, moved) in [("then", "0"), ("now", "1")] {
-        let text = NESTED.replace("MOVED", moved);
-        served.sql(&format!("CREATE TABLE main.default.{name} AS {text}")).await;
-    }
+    then_and_now(&served, NESTED).await;
     let policy = |baseline: &str, current: &str, more: &str| {
         let derived = "derived: [address.city, 'tags[]', size(tags), length(body), tokens(body), embedding(point), hour(time), weekday(time)]";
         let text =
@@ -507,10 +509,7 @@ async fn derived_columns_are_compared_wherever_the_data_lies() {
 async fn the_warehouse_makes_the_same_columns() {
     let dir = tempfile::tempdir().unwrap();
     let served = Served::start(&dir.path().join("workspace"));
-    for (name, moved) in [("then", "0"), ("now", "1")] {
-        let text = NESTED.replace("MOVED", moved);
-        served.sql(&format!("CREATE TABLE main.default.{name} AS {text}")).await;
-    }
+    then_and_now(&served, NESTED).await;
     let run = || check(served.command().args(["drift-check"]), dir.path());
     let policy = |more: &str| {
         let policy = format!(
@@ -535,10 +534,7 @@ async fn the_warehouse_makes_the_same_columns() {
 async fn rows_are_told_apart_by_what_is_derived() {
     let dir = tempfile::tempdir().unwrap();
     let served = Served::start(&dir.path().join("workspace"));
-    for (name, moved) in [("then", "0"), ("now", "1")] {
-        let text = NESTED.replace("MOVED", moved);
-        served.sql(&format!("CREATE TABLE main.default.{name} AS {text}")).await;
-    }
+    then_and_now(&served, NESTED).await;
     let grouped = |engine: &str| {
         let text = format!(
             "drift: {{baseline: main.default.then, current: main.default.now, columns: [address, body], derived: [address.city, length(body)], slices: [address.city, '`length(body)` > 10'], engine: {engine}}}\n"
