@@ -8,13 +8,12 @@ use serde::{Deserialize, Serialize};
 use super::binning::check_edges;
 use super::{
     Between, Binning, Command, Labels, Limit, Monitor, Notify, OnDrift, Performance, Quality,
-    Retrain, Sample, Windows,
+    Retrain, Sample, Windows, Zeros,
 };
 use crate::names::Source;
 use crate::stats::column::Kind;
 use crate::stats::correction::Correction;
 use crate::stats::derived::Derived;
-use crate::stats::shares::Zero;
 
 /// Where the counting is done.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -110,10 +109,8 @@ pub struct Drift {
     /// the right, and the outer ones open.
     #[serde(default)]
     pub edges: BTreeMap<String, Vec<f64>>,
-    /// What stands in for an empty bin where a logarithm needs a share: `fill: 0.0001`
-    /// when left out.
     #[serde(default)]
-    pub zeros: Zero,
+    pub zeros: Zeros,
     /// The level of significance, shared between all columns.
     #[serde(default = "alpha")]
     pub alpha: f64,
@@ -228,7 +225,7 @@ impl Drift {
             bins: bins(),
             binning: Binning::default(),
             edges: BTreeMap::new(),
-            zeros: Zero::default(),
+            zeros: Zeros::default(),
             alpha: alpha(),
             correction: Correction::default(),
             nulls: nulls(),
@@ -312,10 +309,7 @@ impl Drift {
         for (column, edges) in &self.edges {
             check_edges(column, edges)?;
         }
-        let (Zero::Fill(zero) | Zero::Add(zero)) = self.zeros;
-        if !(zero > 0.0 && zero <= 1.0) {
-            return Err("`zeros` must lie above 0 and not above 1".into());
-        }
+        self.zeros.check()?;
         self.windows.as_ref().map_or(Ok(()), Windows::check)?;
         self.sample.map_or(Ok(()), Sample::check)?;
         self.between.map_or(Ok(()), Between::check)?;

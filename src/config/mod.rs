@@ -24,7 +24,7 @@ mod variables;
 mod windows;
 
 pub use between::Between;
-pub use binning::Binning;
+pub use binning::{Binning, Zeros};
 pub use deploy::{Deploy, DeployCli, DeployEngine, DeployPolicy, Forbid};
 pub use drift::{Compat, Drift, Engine};
 pub use gate::{

@@ -161,7 +161,7 @@ fn more_tests(sides: [&Column; 2]) -> Vec<(&'static str, Tested)> {
 /// # Errors
 /// When values that were put away cannot be had back.
 pub(super) fn compare(policy: &Drift, column: &str, sides: [&Column; 2]) -> Result<Compared> {
-    let zero = policy.zeros;
+    let zero = policy.zeros.zero();
     let compared = match sides {
         [Column::Numbers(a), Column::Numbers(b)] => numbers(policy, column, [a, b])
             .with_context(|| format!("compare the column `{column}`"))?,
@@ -241,7 +241,7 @@ pub(super) fn of_numbers(
 ) -> Compared {
     let [n, m] = facts.map(|facts| facts.values);
     let noise = (1.0 / n as f64 + 1.0 / m as f64).sqrt();
-    let mut effects = of_counts(&measured.counts, policy.zeros);
+    let mut effects = of_counts(&measured.counts, policy.zeros.zero());
     // The first is the mean of Kolmogorov's distribution.
     effects.push(Effect::bounded(
         Statistic::KolmogorovSmirnov,

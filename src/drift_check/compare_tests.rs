@@ -2,8 +2,7 @@
 
 use super::super::categories::SHOWN;
 use super::*;
-use crate::config::Binning;
-use crate::stats::shares::Zero;
+use crate::config::{Binning, Zeros};
 use crate::stats::{self, column::Measure};
 use arrow::array::{ArrayRef, Float64Array, Int32Array, StringArray};
 use std::sync::Arc;
@@ -140,7 +139,7 @@ fn the_axis_is_cut_as_the_policy_says() {
     let parts = [(0.1, 1e-4), (0.9, 0.5), (1e-4, 0.5)];
     let wanted: f64 = parts.iter().map(|(p, q): &(f64, f64)| (q - p) * (q / p).ln()).sum();
     assert!((psi - wanted).abs() < 1e-12, "{psi} {wanted}");
-    let added = Drift { zeros: Zero::Add(0.5), ..given };
+    let added = Drift { zeros: Zeros { fill: None, add: Some(0.5) }, ..given };
     let share = |count: f64| (count + 0.5) / 1001.5;
     let parts = [(100.0, 0.0), (900.0, 500.0), (0.0, 500.0)].map(|(p, q)| (share(p), share(q)));
     let wanted: f64 = parts.iter().map(|(p, q): &(f64, f64)| (q - p) * (q / p).ln()).sum();

@@ -275,7 +275,7 @@ pub(super) fn finish(
             if [&a, &b].iter().any(|side| side.counts.len() > CATEGORIES) {
                 return Err(Beyond::TooMany(name.to_owned()).into());
             }
-            Ok(categories(name, [&a, &b], policy.zeros))
+            Ok(categories(name, [&a, &b], policy.zeros.zero()))
         }
         (Measure::Presence, _) => Ok(presence_only(name, lines.map(presence_of))),
         (Measure::Embedding, _) => anyhow::bail!("column `{name}`: no SQL counts embeddings"),

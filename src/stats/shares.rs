@@ -1,8 +1,5 @@
 //! Divergences between two sets of shares over the same bins or categories.
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-
 /// The share of `b`'s values in categories that `a` lacks.
 pub fn unseen(a: &[u64], b: &[u64]) -> f64 {
     let total: u64 = b.iter().sum();
@@ -11,8 +8,7 @@ pub fn unseen(a: &[u64], b: &[u64]) -> f64 {
 }
 
 /// What stands in for an empty bin's share, where a logarithm needs one.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Zero {
     /// A fixed share. The others are left as they are.
     Fill(f64),
