@@ -8,7 +8,7 @@ use reqwest::StatusCode;
 use super::retry::{self, Attempt, Class};
 
 /// No byte for this long ends a call.
-const IDLE: Duration = Duration::from_secs(30);
+const IDLE: Duration = Duration::from_secs(60);
 
 /// A client that follows no redirect: a token must not travel on.
 pub fn client() -> Result<reqwest::Client, reqwest::Error> {

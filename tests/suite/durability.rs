@@ -1,9 +1,12 @@
 //! What survives kill -9, and what is refused before it does harm.
 
+use std::time::Duration;
+
 use serde_json::json;
 
 use crate::support::Served;
 use lakegate::databricks::jobs::RunNow;
+use lakegate::databricks::sql::Statement;
 use lakegate::databricks::unity::Securable;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -40,6 +43,46 @@ async fn what_was_answered_survives_a_kill() {
     }
 }
 
+/// However a creation ends, there is a table that can be read and written, or none.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_is_whole_or_is_not_there() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut served = Served::start(dir.path());
+    for round in 0..12 {
+        let client = served.client();
+        let create = tokio::spawn(async move {
+            for at in 0.. {
+                let text = format!("CREATE TABLE main.default.r{round}_{at} AS SELECT 1 AS id");
+                if client.sql("local", &Statement::new(text)).await.is_err() {
+                    break;
+                }
+            }
+        });
+        tokio::time::sleep(Duration::from_millis(150 + 7 * round)).await;
+        served.kill();
+        create.await.unwrap();
+        served = Served::start(dir.path());
+        for table in served.sql("SHOW TABLES IN main.default").await {
+            let name = table[1].clone().unwrap();
+            let rows = served.sql(&format!("SELECT id FROM main.default.{name}")).await;
+            assert_eq!(rows, [[Some("1".to_owned())]], "{name}");
+        }
+    }
+    let asks = async |text: &str| served.client().sql("local", &Statement::new(text)).await;
+    let refused = asks("CREATE TABLE main.default.t (id INT) PARTITIONED BY (day)").await;
+    assert!(refused.is_err());
+    asks("CREATE TABLE main.default.t (id INT)").await.unwrap();
+
+    let place = dir.path().join("outside").display().to_string();
+    let external = |select: &str| {
+        format!("CREATE OR REPLACE TABLE main.default.e LOCATION '{place}' AS SELECT {select}")
+    };
+    asks(&external("1 AS id")).await.unwrap();
+    asks(&external("'x' AS word, 2.5 AS size")).await.unwrap();
+    let rows = served.sql("SELECT * FROM main.default.e").await;
+    assert_eq!(rows, [[Some("x".to_owned()), Some("2.5".to_owned())]]);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_that_lost_its_workspace_ends_as_an_infrastructure_failure() {
     let dir = tempfile::tempdir().unwrap();
@@ -57,12 +100,12 @@ async fn a_run_that_lost_its_workspace_ends_as_an_infrastructure_failure() {
     let now = RunNow { job_id, idempotency_token: Some("once".into()), ..RunNow::default() };
     let run_id = client.run_now(&now).await.unwrap();
     while !mark.exists() {
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
     served.kill();
-    tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
     let last = std::fs::read_to_string(&mark).unwrap();
-    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
     assert_eq!(std::fs::read_to_string(&mark).unwrap(), last, "the task outlived its workspace");
 
     served = Served::start(dir.path());
@@ -155,7 +198,7 @@ async fn a_step_whose_run_was_lost_again_and_again_still_ends() {
     for lost in 1..=3 {
         let mut child = step(&served).spawn().unwrap();
         while std::fs::read_to_string(&mark).map_or(0, |starts| starts.len()) < lost {
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
         served.kill();
         child.kill().unwrap();

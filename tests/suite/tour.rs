@@ -72,12 +72,17 @@ fn walk_with_kills(dir: &Path) {
         let mut tour = lakegate();
         tour.arg("tour").arg("--dir").arg(dir).stdout(Stdio::null()).stderr(Stdio::null());
         let mut child = tour.spawn().unwrap();
-        let begun = std::time::Instant::now();
-        while done_steps(dir) < step && begun.elapsed() < Duration::from_secs(120) {
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        // Somewhere inside the step: early, in the middle or near its end.
-        std::thread::sleep(Duration::from_millis([30, 400, 1200][step % 3]));
+        let wait_while = |at_work: &dyn Fn() -> bool, limit: Duration| {
+            let begun = std::time::Instant::now();
+            while at_work() && begun.elapsed() < limit {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+        };
+        wait_while(&|| done_steps(dir) < step, Duration::from_secs(120));
+        // Somewhere inside the step: early, in the middle or near its end. The last step
+        // is not to end: a tour that is over would start anew.
+        let limit = if step + 1 == STEPS { 0 } else { [30, 400, 1200][step % 3] };
+        wait_while(&|| done_steps(dir) == step, Duration::from_millis(limit));
         child.kill().unwrap();
         child.wait().unwrap();
     }

@@ -41,10 +41,15 @@ pub(super) async fn create_table(session: &Session, create: CreateTable) -> Resu
     // A table and its log come into being together, for whoever else creates it.
     let queue = session.workspace.sql.writer(&format!("create {name}"));
     let _turn = queue.lock().await;
-    let known = session.workspace.table(&name).is_ok();
-    if known && create.if_not_exists {
+    let known = session.workspace.table(&name).ok();
+    if known.is_some() && create.if_not_exists {
         return Ok(nothing());
     }
+    if known.is_some() && !create.or_replace {
+        let message = format!("[TABLE_OR_VIEW_ALREADY_EXISTS] Table '{name}' already exists");
+        return Err(Failure::new("TABLE_OR_VIEW_ALREADY_EXISTS", message));
+    }
+    session.workspace.check_schema(&name)?;
     let rows = match &create.query {
         Some(query) => Some(session.query(Statement::Query(query.clone())).await?),
         None => None,
@@ -56,36 +61,34 @@ pub(super) async fn create_table(session: &Session, create: CreateTable) -> Resu
     if schema.fields().is_empty() {
         return Err(Failure::new("PARSE_SYNTAX_ERROR", format!("table {name} needs columns")));
     }
-    if known {
-        if !create.or_replace {
-            let message = format!("[TABLE_OR_VIEW_ALREADY_EXISTS] Table '{name}' already exists");
-            return Err(Failure::new("TABLE_OR_VIEW_ALREADY_EXISTS", message));
-        }
-        session.workspace.drop_table(&name)?;
-    }
     let comment = create.comment.as_ref().map(|comment| match comment {
-        CommentDef::WithEq(text) | CommentDef::WithoutEq(text) => text.clone(),
+        CommentDef::WithEq(text) | CommentDef::WithoutEq(text) => text.as_str(),
     });
     let described =
         schema.fields().iter().enumerate().map(|(at, field)| render::column(field, at)).collect();
-    let table = session.workspace.register_table(
-        &name,
-        described,
-        create.location.as_deref(),
-        comment.as_deref(),
-    )?;
-    make_log(&table, &schema, partitions(&create)).await?;
-    if let Some(rows) = rows {
-        dml::append(session, &name, rows.batches, SaveMode::Append).await?;
+    let location = create.location.as_deref();
+    let table = session.workspace.new_table(&name, described, location, comment);
+    let made = async {
+        make_log(&table, &schema, &create).await?;
+        if let Some(rows) = rows {
+            dml::append(session, &table, rows.batches, SaveMode::Append).await?;
+        }
+        // The catalog comes last: a process that is killed leaves no table without its data.
+        Ok(session.workspace.enter_table(&table, known.as_ref())?)
+    };
+    let made: Result<(), Failure> = made.await;
+    if made.is_err() {
+        table.remove_data()?;
     }
-    Ok(nothing())
+    made.map(|()| nothing())
 }
 
-/// The first commit of a table: its schema and nothing else.
+/// The first commit of a table: its schema and nothing else. What lies at the location
+/// of an external table is kept, unless it is to be replaced.
 async fn make_log(
     table: &crate::local::unity::tables::Table,
     schema: &Schema,
-    partitions: Vec<String>,
+    create: &CreateTable,
 ) -> Result<(), Failure> {
     fs::create_dir_all(table.folder())
         .map_err(|error| Failure::new("IO_ERROR", format!("{error:#}")))?;
@@ -94,8 +97,8 @@ async fn make_log(
     CreateBuilder::new()
         .with_location(catalog::location(table)?.to_string())
         .with_columns(fields?)
-        .with_partition_columns(partitions)
-        .with_save_mode(SaveMode::Ignore)
+        .with_partition_columns(partitions(create))
+        .with_save_mode(if create.or_replace { SaveMode::Overwrite } else { SaveMode::Ignore })
         .await?;
     Ok(())
 }

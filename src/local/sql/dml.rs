@@ -51,27 +51,28 @@ pub(super) async fn insert(session: &Session, insert: Insert) -> Result<Table, F
     let rows = session.query(Statement::Query(source)).await?;
     let named: Vec<_> =
         insert.columns.iter().map(|column| column.to_string().replace('`', "")).collect();
-    let target = arrow_schema(&open(session, &name).await?)?;
+    let table = session.workspace.table(&name)?;
+    let target = arrow_schema(&catalog::open(&table).await?)?;
     let batches = fit(&target, &named, &rows)?;
     let count = batches.iter().map(RecordBatch::num_rows).sum();
     let mode = if insert.overwrite { SaveMode::Overwrite } else { SaveMode::Append };
-    append(session, &name, batches, mode).await?;
+    append(session, &table, batches, mode).await?;
     counts([("num_affected_rows", count), ("num_inserted_rows", count)])
 }
 
 /// Writes batches that already have the table's columns.
 pub(super) async fn append(
     session: &Session,
-    name: &TableName,
+    table: &crate::local::unity::tables::Table,
     batches: Vec<RecordBatch>,
     mode: SaveMode,
 ) -> Result<(), Failure> {
-    let queue = session.workspace.sql.writer(&name.to_string());
+    let queue = session.workspace.sql.writer(&table.full_name);
     let _turn = queue.lock().await;
     if batches.iter().all(|batch| batch.num_rows() == 0) && mode == SaveMode::Append {
         return Ok(());
     }
-    let write = open(session, name).await?.write(batches).with_save_mode(mode);
+    let write = catalog::open(table).await?.write(batches).with_save_mode(mode);
     write.with_session_state(session.workspace.sql.writes()).await?;
     Ok(())
 }

@@ -43,6 +43,14 @@ impl Table {
         let path = self.storage_location.strip_prefix("file://").unwrap_or(&self.storage_location);
         PathBuf::from(path)
     }
+
+    /// Removes the data of a managed table; that of others is not the catalog's.
+    pub(crate) fn remove_data(&self) -> Answer<()> {
+        if self.table_type == "MANAGED" {
+            fs::remove(self.folder())?;
+        }
+        Ok(())
+    }
 }
 
 pub(crate) fn routes() -> Router<Shared> {
@@ -65,14 +73,14 @@ impl Workspace {
         self.store.list(KIND, &format!("{catalog}.{schema}."))
     }
 
-    /// Enters a table into the catalog. The data may follow later.
-    pub(crate) fn register_table(
+    /// An entry for a new table: where its data belongs. The catalog does not know it yet.
+    pub(crate) fn new_table(
         &self,
         name: &TableName,
         columns: Vec<Value>,
         location: Option<&str>,
         comment: Option<&str>,
-    ) -> Answer<Table> {
+    ) -> Table {
         let now = clock::now_ms();
         let id = uuid::Uuid::new_v4();
         let managed = || {
@@ -82,7 +90,7 @@ impl Workspace {
                 .display()
                 .to_string()
         };
-        let table = Table {
+        Table {
             full_name: name.to_string(),
             name: name.name.clone(),
             catalog_name: name.catalog.clone(),
@@ -97,28 +105,36 @@ impl Workspace {
             updated_at: now,
             comment: comment.map(str::to_owned),
             properties: json!({}),
-        };
+        }
+    }
+
+    /// Whether a table of this name may be: its schema is there.
+    pub(crate) fn check_schema(&self, name: &TableName) -> Answer<()> {
+        let schema = name.schema_name().to_string();
+        match self.store.get::<Value>("schema", &schema)? {
+            Some(_) => Ok(()),
+            None => Err(ApiFault::missing(format!("Schema '{schema}' does not exist."))),
+        }
+    }
+
+    /// Enters a table into the catalog, in the place of `old` where that is given.
+    pub(crate) fn enter_table(&self, table: &Table, old: Option<&Table>) -> Answer<()> {
         self.store.write(|transaction| {
-            let schema = name.schema_name().to_string();
-            if transaction.get::<Value>("schema", &schema)?.is_none() {
-                return Err(ApiFault::missing(format!("Schema '{schema}' does not exist.")));
+            let known = transaction.get::<Table>(KIND, &table.full_name)?;
+            if known.map(|known| known.table_id) != old.map(|old| old.table_id.clone()) {
+                let message = format!("Table '{}' already exists", table.full_name);
+                return Err(ApiFault::exists(message));
             }
-            if transaction.get::<Value>(KIND, &table.full_name)?.is_some() {
-                return Err(ApiFault::exists(format!("Table '{name}' already exists")));
-            }
-            transaction.put(KIND, &table.full_name, &table)
+            transaction.put(KIND, &table.full_name, table)
         })?;
-        Ok(table)
+        old.map_or(Ok(()), Table::remove_data)
     }
 
     /// Takes a table out of the catalog; a managed one loses its data.
     pub(crate) fn drop_table(&self, name: &TableName) -> Answer<()> {
         let table = self.table(name)?;
         self.store.write(|transaction| transaction.delete(KIND, &table.full_name))?;
-        if table.table_type == "MANAGED" {
-            fs::remove(table.folder())?;
-        }
-        Ok(())
+        table.remove_data()
     }
 }
 
@@ -165,12 +181,11 @@ async fn create(State(workspace): State<Shared>, input: Input) -> Answer<Json<Va
     );
     let location = input.text_opt("storage_location");
     let name = parsed(&name)?;
-    let table = workspace.register_table(
-        &name,
-        input.list("columns"),
-        location,
-        input.text_opt("comment"),
-    )?;
+    workspace.check_schema(&name)?;
+    // The data may follow later.
+    let comment = input.text_opt("comment");
+    let table = workspace.new_table(&name, input.list("columns"), location, comment);
+    workspace.enter_table(&table, None)?;
     Ok(Json(json!(table)))
 }
 
