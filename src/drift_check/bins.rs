@@ -59,23 +59,29 @@ pub(super) fn of_counts([a, b]: &[Vec<u64>; 2], zero: Zero) -> Vec<Effect> {
         corrected: corrected.max(0.0),
         error: 0.0,
     };
-    let chance = |measure| without_drift(measure, a, b);
     let psi = shares::psi(a, b, zero);
     let by_parts = Additive::KullbackLeibler(zero);
+    let measures = [
+        Additive::Psi(zero),
+        by_parts,
+        Additive::JensenShannon,
+        Additive::Hellinger,
+        Additive::TotalVariation,
+    ];
+    let [of_psi, of_kl, of_js, of_hellinger, of_tv] = without_drift(measures, a, b);
     let kl = shares::kullback_leibler(a, b, zero);
     let js = shares::jensen_shannon(a, b);
     let hellinger = shares::hellinger(a, b);
     let tv = shares::total_variation(a, b);
     let l_infinity = shares::l_infinity(a, b);
     // Distances that are roots are corrected below the root.
-    let below_root =
-        |distance: f64, measure| (distance * distance - chance(measure)).max(0.0).sqrt();
+    let below_root = |distance: f64, chance: f64| (distance * distance - chance).max(0.0).sqrt();
     vec![
-        effect(Statistic::Psi, psi, psi - chance(Additive::Psi(zero))),
-        effect(Statistic::KullbackLeibler, kl, observed(by_parts, a, b) - chance(by_parts)),
-        effect(Statistic::JensenShannon, js, below_root(js, Additive::JensenShannon)),
-        effect(Statistic::Hellinger, hellinger, below_root(hellinger, Additive::Hellinger)),
-        effect(Statistic::TotalVariation, tv, tv - chance(Additive::TotalVariation)),
+        effect(Statistic::Psi, psi, psi - of_psi),
+        effect(Statistic::KullbackLeibler, kl, observed(by_parts, a, b) - of_kl),
+        effect(Statistic::JensenShannon, js, below_root(js, of_js)),
+        effect(Statistic::Hellinger, hellinger, below_root(hellinger, of_hellinger)),
+        effect(Statistic::TotalVariation, tv, tv - of_tv),
         effect(Statistic::LInfinity, l_infinity, l_infinity),
     ]
 }

@@ -87,7 +87,8 @@ fn cramers_v([a, b]: &[Vec<u64>; 2]) -> Effect {
 /// What is new, and without what is new by chance: rare categories come and go.
 fn unseen([a, b]: &[Vec<u64>; 2]) -> Effect {
     let value = shares::unseen(a, b);
-    let corrected = (value - without_drift(Additive::Unseen, a, b)).max(0.0);
+    let [by_chance] = without_drift([Additive::Unseen], a, b);
+    let corrected = (value - by_chance).max(0.0);
     Effect { statistic: Statistic::Unseen, value, corrected, error: 0.0 }
 }
 

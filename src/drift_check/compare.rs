@@ -190,7 +190,7 @@ fn numbers(policy: &Drift, column: &str, sides: [&Numbers; 2]) -> std::io::Resul
     let bins = bins(policy, column, &facts[0]);
     let found = if sides.iter().all(|side| side.away.is_empty()) {
         let samples = sides.map(|side| &side.sample);
-        pair::compare(sides[0].scale, samples, &QUANTILES, &bins)
+        pair::compare(sides[0].scale, samples, sides[0].ready(), &QUANTILES, &bins)
     } else {
         streamed::compare(sides, &QUANTILES, &bins)?
     };

@@ -48,8 +48,9 @@ impl Cut {
             return Self::default();
         }
         let (scale, sample) = (numbers.scale, &numbers.sample);
-        let cut =
-            |bins: &Bins| pair::compare(scale, [sample, sample], &super::compare::QUANTILES, bins);
+        let cut = |bins: &Bins| {
+            pair::compare(scale, [sample, sample], None, &super::compare::QUANTILES, bins)
+        };
         let fine = cut(&Bins::Quantiles(bins * PER_BIN));
         let coarse = given.map_or(Bins::Quantiles(bins), |edges| Bins::Edges(edges.clone()));
         let coarse = cut(&coarse);

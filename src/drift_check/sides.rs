@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::{Context as _, Result};
 use arrow::array::RecordBatch;
+use rayon::prelude::*;
 
 use super::compare::{Compared, under};
 use super::compat::nannyml;
@@ -85,7 +86,11 @@ pub(super) async fn compare(
     let windows = policy.windows.as_ref();
     let learns = windows.filter(|windows| windows.learn.is_some());
     let window = learns.and_then(scopes::window);
-    let before = groups(ctx, request, chosen, (baseline, 0), window).await?;
+    let mut before = groups(ctx, request, chosen, (baseline, 0), window).await?;
+    if let Some(whole) = before.get_mut(&Scope::All).filter(|_| windows.is_some()) {
+        // Each window is compared with it.
+        whole.columns.par_iter_mut().for_each(|(_, column)| column.make_ready());
+    }
     let window = windows.and_then(scopes::window);
     let now = groups(ctx, request, chosen, (current, 1), window).await?;
     if let Some(quantile) = policy.windows.as_ref().and_then(|windows| windows.learn) {

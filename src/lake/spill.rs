@@ -205,7 +205,7 @@ mod tests {
             let bins = Bins::Quantiles(bins);
             for [a, b] in [[&a, &b], [&b, &a]] {
                 let held = [numbers(a, None), numbers(b, None)];
-                let there = pair::compare(Scale::Float, [&held[0].sample, &held[1].sample], &QUANTILES, &bins);
+                let there = pair::compare(Scale::Float, [&held[0].sample, &held[1].sample], None, &QUANTILES, &bins);
                 let away = [numbers(a, Some(&room)), numbers(b, Some(&room))];
                 prop_assert!(away[0].sample.is_empty() && away[0].away.len() < FILES);
                 let facts = [away[0].facts(), held[0].facts()];

@@ -10,7 +10,6 @@
 use std::collections::BTreeMap;
 
 use super::shares::Zero;
-use super::special::ln_choose;
 
 /// A divergence that is a sum over categories.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -81,6 +80,9 @@ impl Additive {
 /// Counts up to this one are summed over every split.
 const SUMMED: u64 = 256;
 
+/// Beside the likeliest split.
+const NEGLIGIBLE: f64 = 1e-30;
+
 /// Nodes and weights of the Gauss-Hermite rule for a standard normal variable.
 const NORMAL: [(f64, f64); 9] = [
     (-4.512_745_863_399_783, 2.234_584_400_774_658e-5),
@@ -94,15 +96,29 @@ const NORMAL: [(f64, f64); 9] = [
     (4.512_745_863_399_783, 2.234_584_400_774_658e-5),
 ];
 
-/// What `measure` is expected to be for two samples with these counts, if
-/// both come from one source.
-pub fn without_drift(measure: Additive, baseline: &[u64], current: &[u64]) -> f64 {
+/// What each of `measures` is expected to be for two samples with these counts,
+/// if both come from one source.
+pub fn without_drift<const N: usize>(
+    measures: [Additive; N],
+    baseline: &[u64],
+    current: &[u64],
+) -> [f64; N] {
     let rows = [baseline.iter().sum::<u64>(), current.iter().sum::<u64>()];
-    let mut known = BTreeMap::<u64, f64>::new();
+    let mut known = BTreeMap::<u64, [f64; N]>::new();
     let used = || baseline.iter().zip(current).map(|(a, b)| a + b).filter(|count| *count > 0);
     let totals = Totals { rows: rows.map(|rows| rows as f64), categories: used().count() as f64 };
-    let expected = |count| expectation(|counts| measure.part(totals, counts), count, rows);
-    used().map(|count| *known.entry(count).or_insert_with(|| expected(count))).sum()
+    let mut sums = [0.0; N];
+    for count in used() {
+        let parts = known.entry(count).or_insert_with(|| {
+            let splits = splits(count, rows);
+            let part = |measure: Additive| {
+                splits.iter().map(|(chance, counts)| chance * measure.part(totals, *counts)).sum()
+            };
+            measures.map(part)
+        });
+        sums.iter_mut().zip(parts).for_each(|(sum, part)| *sum += *part);
+    }
+    sums
 }
 
 /// The divergence itself, as the sum of its parts.
@@ -113,27 +129,43 @@ pub fn observed(measure: Additive, baseline: &[u64], current: &[u64]) -> f64 {
     used().map(|(a, b)| measure.part(totals, [*a as f64, *b as f64])).sum()
 }
 
-/// The expectation of one category's part.
-fn expectation(part: impl Fn([f64; 2]) -> f64, count: u64, [n, m]: [u64; 2]) -> f64 {
-    let (rows, others) = (n as f64, m as f64);
-    let (both, total) = (count as f64, rows + others);
-    let part = |first: f64| {
-        let first = first.clamp(0.0, both);
-        part([first, both - first])
-    };
-    if count <= SUMMED {
-        let all = ln_choose(n + m, n);
-        return (count.saturating_sub(m)..=count.min(n))
-            .map(|first| {
-                let chance = ln_choose(count, first) + ln_choose(n + m - count, n - first) - all;
-                chance.exp() * part(first as f64)
-            })
-            .sum();
+/// How `count` values may fall on two sides of so many rows, each with its chance.
+fn splits(count: u64, [n, m]: [u64; 2]) -> Vec<(f64, [f64; 2])> {
+    let (rows, both, total) = (n as f64, count as f64, (n + m) as f64);
+    if count > SUMMED {
+        let share = rows / total;
+        let finite = (total - both) / (total - 1.0);
+        let (mean, deviation) = (both * share, (both * share * (1.0 - share) * finite).sqrt());
+        let split = |(node, weight): &(f64, f64)| {
+            let first = (mean + node * deviation).clamp(0.0, both);
+            (*weight, [first, both - first])
+        };
+        return NORMAL.iter().map(split).collect();
     }
-    let share = rows / total;
-    let finite = (total - both) / (total - 1.0);
-    let (mean, deviation) = (both * share, (both * share * (1.0 - share) * finite).sqrt());
-    NORMAL.iter().map(|(node, weight)| weight * part(mean + node * deviation)).sum()
+    let (least, most) = (count.saturating_sub(m), count.min(n));
+    let mode = ((both + 1.0) * (rows + 1.0) / (total + 2.0)) as u64;
+    let mode = mode.clamp(least, most);
+    // From one split to the next, the hypergeometric chance changes by this factor.
+    let up = |first: u64| {
+        let first = first as f64;
+        (both - first) * (rows - first) / ((first + 1.0) * (total - rows - both + first + 1.0))
+    };
+    let mut chances = vec![(mode, 1.0)];
+    let mut walk = |steps: &mut dyn Iterator<Item = (u64, f64)>| {
+        let mut chance = 1.0;
+        for (first, factor) in steps {
+            chance *= factor;
+            if chance < NEGLIGIBLE {
+                break;
+            }
+            chances.push((first, chance));
+        }
+    };
+    walk(&mut (mode..most).map(|first| (first + 1, up(first))));
+    walk(&mut (least..mode).rev().map(|first| (first, up(first).recip())));
+    let all: f64 = chances.iter().map(|(_, chance)| chance).sum();
+    let split = |(first, chance)| (chance / all, [first as f64, (count - first) as f64]);
+    chances.into_iter().map(split).collect()
 }
 
 #[cfg(test)]
@@ -166,6 +198,24 @@ mod tests {
     }
 
     #[test]
+    fn splits_are_hypergeometric() {
+        use crate::stats::special::ln_choose;
+        for (count, [n, m]) in
+            [(1, [3, 9]), (12, [5, 9]), (256, [1_000_000, 30_000]), (200, [150, 150])]
+        {
+            let splits = splits(count, [n, m]);
+            let all: f64 = splits.iter().map(|(chance, _)| chance).sum();
+            assert!((all - 1.0).abs() < 1e-14, "{count} {n} {m}: {all}");
+            for (chance, [first, second]) in splits {
+                assert_eq!(first + second, count as f64);
+                let (first, second) = (first as u64, second as u64);
+                let log = ln_choose(n, first) + ln_choose(m, second) - ln_choose(n + m, count);
+                assert!((chance - log.exp()).abs() < 1e-8, "{first}: {chance} {}", log.exp());
+            }
+        }
+    }
+
+    #[test]
     fn simulation_agrees() {
         let mut random = Xoshiro256PlusPlus::seed_from_u64(7);
         for (k, rows) in [(5, [400, 900]), (100, [2000, 2000]), (1000, [3000, 6000])] {
@@ -192,7 +242,7 @@ mod tests {
                         Additive::Unseen => unseen(&a, &b),
                     });
                     assert!((observed(measure, &a, &b) - found[found.len() - 1]).abs() < 1e-12);
-                    told += without_drift(measure, &a, &b) / f64::from(rounds);
+                    told += without_drift([measure], &a, &b)[0] / f64::from(rounds);
                 }
                 let mean = found.iter().sum::<f64>() / f64::from(rounds);
                 let spread = (found.iter().map(|x| (x - mean).powi(2)).sum::<f64>()

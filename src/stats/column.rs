@@ -159,6 +159,13 @@ impl Column {
         }
     }
 
+    /// Makes ready for a comparison with many others.
+    pub fn make_ready(&mut self) {
+        if let Self::Numbers(numbers) = self {
+            numbers.make_ready();
+        }
+    }
+
     /// About how many bytes its values take.
     pub fn held(&self) -> u64 {
         /// A text's allocation, its count and its place in the table.

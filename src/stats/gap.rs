@@ -13,7 +13,7 @@ pub(super) struct Runs<'a> {
 }
 
 impl<'a> Runs<'a> {
-    pub(super) fn of(sample: &'a mut Sample) -> Self {
+    pub(super) fn of(sample: &'a Sample) -> Self {
         Self { keys: &sample.keys, counted: &sample.counted }
     }
 

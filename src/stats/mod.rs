@@ -18,6 +18,7 @@ mod clock;
 pub mod column;
 pub mod correction;
 pub mod curves;
+pub mod cut;
 pub mod derived;
 pub mod embedding;
 pub mod estimate;

@@ -4,6 +4,7 @@ use std::io;
 use std::sync::Arc;
 
 use super::away::{Away, Rising, merged};
+use super::cut::Ready;
 use super::keys::{Float, Key, Scale, Signed, Unsigned};
 use super::pair::Sample;
 
@@ -88,6 +89,8 @@ pub struct Numbers {
     taken: usize,
     /// When the repeated keys are next put together.
     compact_at: usize,
+    /// What is known of sorted values, and their facts.
+    ready: Option<Arc<(Ready, Facts)>>,
 }
 
 /// Moments are taken of this many values at a time, whatever the batches they
@@ -105,6 +108,7 @@ impl Numbers {
             settled: Facts::default(),
             taken: 0,
             compact_at: COMPACT_AT,
+            ready: None,
         }
     }
 
@@ -116,6 +120,7 @@ impl Numbers {
         self.taken = 0;
         self.scale = scale;
         self.compact_at = COMPACT_AT;
+        self.ready = None;
     }
 
     pub fn push_nulls(&mut self, count: u64) {
@@ -124,6 +129,9 @@ impl Numbers {
 
     /// The facts of all values, a few of which are looked at now.
     pub fn facts(&self) -> Facts {
+        if let Some(known) = &self.ready {
+            return known.1;
+        }
         let mut facts = self.settled;
         take_block(&mut facts, self.scale, &self.sample.keys[self.taken..]);
         let mut counted = self.sample.counted.clone();
@@ -147,8 +155,22 @@ impl Numbers {
         values + nulls + nans + infinities + loose + counted
     }
 
+    /// Sorts the values, to be compared with many others.
+    pub fn make_ready(&mut self) {
+        take_block(&mut self.settled, self.scale, &self.sample.keys[self.taken..]);
+        self.taken = self.sample.keys.len();
+        put_together(&mut self.sample.counted);
+        let facts = self.facts();
+        self.ready = Ready::of(self.scale, &mut self.sample).map(|ready| Arc::new((ready, facts)));
+    }
+
+    pub fn ready(&self) -> Option<&Ready> {
+        self.ready.as_ref().map(|known| &known.0)
+    }
+
     /// Hands over the values, whose facts stay.
     pub fn take_sample(&mut self) -> Sample {
+        self.ready = None;
         self.settled = self.facts();
         self.taken = 0;
         std::mem::take(&mut self.sample)
@@ -156,6 +178,7 @@ impl Numbers {
 
     /// Takes in one key per value.
     pub fn push(&mut self, keys: &[u64]) {
+        self.ready = None;
         for block in keys.chunks(BLOCK) {
             if self.scale == Scale::Float && !block.iter().all(|key| is_finite(*key)) {
                 for key in block {
@@ -175,6 +198,7 @@ impl Numbers {
 
     /// Takes in keys with how often each is there.
     pub fn push_counted(&mut self, entries: impl Iterator<Item = (u64, u64)>) {
+        self.ready = None;
         for (key, count) in entries.filter(|(_, count)| *count > 0) {
             if self.scale != Scale::Float || self.keep(key, count) {
                 self.sample.counted.push((key, count));
@@ -345,7 +369,7 @@ mod tests {
                     let keys: Vec<u64> = values.iter().map(|value| of_float(map(*value))).collect();
                     pushed(&keys, &[]).sample
                 };
-                pair::compare(Scale::Float, [&side(a), &side(b)], &[], &Bins::Edges(Vec::new()))
+                pair::compare(Scale::Float, [&side(a), &side(b)], None, &[], &Bins::Edges(Vec::new()))
             };
             let there = compare(&a, &b, |x| x);
             let back = compare(&b, &a, |x| x);

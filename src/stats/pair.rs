@@ -12,7 +12,7 @@
 //! largest `|D|` may lie, or in which a quantile or an edge lies are looked at
 //! value by value. The result is that of sorting both samples.
 
-use super::cells::{self, Cells};
+use super::cut::{Cut, PER_CELL, Ready};
 use super::gap::{Kept, Runs, Tally, Walked};
 use super::keys::{self, Float, Key, Scale, Signed, Unsigned};
 use super::place;
@@ -69,21 +69,41 @@ pub struct Comparison {
     pub counts: [Vec<u64>; 2],
 }
 
-/// Compares two samples that are not empty.
-pub fn compare(scale: Scale, sides: [&Sample; 2], quantiles: &[f64], bins: &Bins) -> Comparison {
+/// Compares two samples that are not empty. `ready` is what was made ready of
+/// the first, if it was.
+pub fn compare(
+    scale: Scale,
+    sides: [&Sample; 2],
+    ready: Option<&Ready>,
+    quantiles: &[f64],
+    bins: &Bins,
+) -> Comparison {
     match scale {
-        Scale::Float => Work::<Float>::new(scale, sides).compare(quantiles, bins),
-        Scale::Signed { .. } => Work::<Signed>::new(scale, sides).compare(quantiles, bins),
-        Scale::Unsigned => Work::<Unsigned>::new(scale, sides).compare(quantiles, bins),
+        Scale::Float => cut_and_compare::<Float>(scale, sides, ready, quantiles, bins),
+        Scale::Signed { .. } => cut_and_compare::<Signed>(scale, sides, ready, quantiles, bins),
+        Scale::Unsigned => cut_and_compare::<Unsigned>(scale, sides, ready, quantiles, bins),
     }
 }
 
-/// Samples with at most this many entries are looked at value by value.
-const SMALL: usize = 1 << 12;
-/// Keys that the cut of the axis is learnt from.
-const LEARNT_FROM: usize = 1 << 14;
-/// Values per cell that make the bookkeeping cheap beside the values.
-const PER_CELL: usize = 16;
+fn cut_and_compare<K: Key>(
+    scale: Scale,
+    sides: [&Sample; 2],
+    ready: Option<&Ready>,
+    quantiles: &[f64],
+    bins: &Bins,
+) -> Comparison {
+    let learnt;
+    let cut = match ready {
+        Some(ready) => &ready.cut,
+        None => {
+            learnt = Cut::learn::<K>(&sides, PER_CELL);
+            &learnt
+        }
+    };
+    let totals = sides.map(Sample::len);
+    let kind = std::marker::PhantomData;
+    Work::<K> { scale, sides, ready, totals, cut, kind }.compare(quantiles, bins)
+}
 
 /// From this many values on, both sides are gone through at once.
 const PARALLEL: usize = 1 << 22;
@@ -96,50 +116,37 @@ const KEPT: u8 = 2;
 struct Work<'a, K> {
     scale: Scale,
     sides: [&'a Sample; 2],
+    ready: Option<&'a Ready>,
     totals: [u64; 2],
-    cells: Cells,
-    /// Values are summed from here, so that far ones do not drown the near.
-    centre: f64,
+    cut: &'a Cut,
     kind: std::marker::PhantomData<K>,
 }
 
-impl<'a, K: Key> Work<'a, K> {
-    fn new(scale: Scale, sides: [&'a Sample; 2]) -> Self {
-        let entries: usize = sides.iter().map(|side| side.keys.len() + side.counted.len()).sum();
-        let mut learnt = Vec::new();
-        for side in sides {
-            let step = |len: usize| (len / (LEARNT_FROM / 4)).max(1);
-            learnt.extend(side.keys.iter().step_by(step(side.keys.len())));
-            let counted = side.counted.iter().step_by(step(side.counted.len()));
-            learnt.extend(counted.map(|(key, _)| key));
-        }
-        learnt.sort_unstable();
-        let centre = learnt.get(learnt.len() / 2).map_or(0.0, |key| K::value(*key));
-        let count = if entries <= SMALL { 1 } else { (entries / PER_CELL).min(cells::MOST) };
-        Self {
-            scale,
-            sides,
-            totals: sides.map(Sample::len),
-            cells: Cells::learn(&learnt, count),
-            centre,
-            kind: std::marker::PhantomData,
-        }
-    }
-
+impl<K: Key> Work<'_, K> {
     fn compare(&self, quantiles: &[f64], bins: &Bins) -> Comparison {
-        let tallies = self.both(|side| self.tally(side));
+        let made;
+        let tallies = match self.ready {
+            Some(ready) => {
+                made = [Vec::new(), self.cut.tally::<K>(self.sides[1])];
+                [&ready.tallies[..], &made[1]]
+            }
+            None => {
+                made = self.both(|side| self.cut.tally::<K>(side));
+                made.each_ref().map(Vec::as_slice)
+            }
+        };
         let asked = Asked::new(quantiles, bins, self.totals);
-        let mut flags = self.flag_gaps(&tallies);
+        let mut flags = self.flag_gaps(tallies);
         for side in [0, 1] {
             let between = side == 0 && !asked.cuts.is_empty();
-            self.flag_ranks(&mut flags, &tallies[side], &asked.ranks[side], between);
+            self.flag_ranks(&mut flags, tallies[side], &asked.ranks[side], between);
         }
         if let Bins::Edges(edges) = bins {
             for edge in edges {
-                flags[usize::from(self.cells.of(self.key_up_to(*edge)))] |= OPEN | KEPT;
+                flags[usize::from(self.cut.cells.of(self.key_up_to(*edge)))] |= OPEN | KEPT;
             }
         }
-        let walked = self.walk(&tallies, &flags, &asked.ranks);
+        let walked = self.walk(tallies, &flags, &asked.ranks);
         let edges = asked.edges(bins, &walked.at_ranks);
         let counts = self.bin(&edges, &walked.kept);
         Comparison {
@@ -161,28 +168,12 @@ impl<'a, K: Key> Work<'a, K> {
         [a, b]
     }
 
-    fn tally(&self, side: &Sample) -> Vec<Tally> {
-        let mut tallies = vec![[0.0; 2]; self.cells.len()];
-        let cells = &self.cells;
-        for key in &side.keys {
-            let tally = &mut tallies[usize::from(cells.of(*key))];
-            tally[0] += 1.0;
-            tally[1] += K::value(*key) - self.centre;
-        }
-        for (key, count) in &side.counted {
-            let tally = &mut tallies[usize::from(cells.of(*key))];
-            tally[0] += *count as f64;
-            tally[1] += *count as f64 * (K::value(*key) - self.centre);
-        }
-        tallies
-    }
-
     /// Opens the cells in which the gap may change its sign or be the largest.
-    fn flag_gaps(&self, tallies: &[Vec<Tally>; 2]) -> Vec<u8> {
+    fn flag_gaps(&self, tallies: [&[Tally]; 2]) -> Vec<u8> {
         let [n, m] = self.totals.map(|total| total as f64);
         let steps = || {
             let mut before = [0.0; 2];
-            tallies[0].iter().zip(&tallies[1]).map(move |(a, b)| {
+            tallies[0].iter().zip(tallies[1]).map(move |(a, b)| {
                 let start = before[0] / n - before[1] / m;
                 before = [before[0] + a[0], before[1] + b[0]];
                 (start, before[0] / n - before[1] / m, start + a[0] / n, start - b[0] / m)
@@ -219,12 +210,15 @@ impl<'a, K: Key> Work<'a, K> {
 
     fn walk<'r>(
         &self,
-        tallies: &[Vec<Tally>; 2],
+        tallies: [&[Tally]; 2],
         flags: &[u8],
         ranks: &'r [Vec<u64>; 2],
     ) -> Walked<'r> {
-        let mut opened = self.both(|side| self.gather(side, flags));
-        let mut runs = opened.each_mut().map(Runs::of);
+        let opened = match self.ready {
+            Some(ready) => [ready.opened(self.sides[0], flags), self.gather(self.sides[1], flags)],
+            None => self.both(|side| self.gather(side, flags)),
+        };
+        let mut runs = opened.each_ref().map(Runs::of);
         let mut walked = Walked::new(self.totals, ranks);
         for (cell, flag) in flags.iter().enumerate() {
             if *flag == 0 {
@@ -236,7 +230,7 @@ impl<'a, K: Key> Work<'a, K> {
             }
             while let Some(key) = self.next_key(&runs, cell) {
                 let counts = [runs[0].take(key), runs[1].take(key)];
-                walked.point(K::value(key) - self.centre, self.scale.value(key), counts);
+                walked.point(K::value(key) - self.cut.centre, self.scale.value(key), counts);
                 if flag & KEPT != 0 {
                     walked.keep(cell as u16, self.scale.value(key));
                 }
@@ -252,11 +246,11 @@ impl<'a, K: Key> Work<'a, K> {
             [Some(only), None] | [None, Some(only)] => only,
             [None, None] => return None,
         };
-        (usize::from(self.cells.of(key)) == cell).then_some(key)
+        (usize::from(self.cut.cells.of(key)) == cell).then_some(key)
     }
 
     fn gather(&self, side: &Sample, flags: &[u8]) -> Sample {
-        let is_open = |key: u64| flags[usize::from(self.cells.of(key))] != 0;
+        let is_open = |key: u64| flags[usize::from(self.cut.cells.of(key))] != 0;
         let mut keys: Vec<u64> = side.keys.iter().copied().filter(|key| is_open(*key)).collect();
         let mut counted: Vec<(u64, u64)> =
             side.counted.iter().copied().filter(|(key, _)| is_open(*key)).collect();
@@ -271,7 +265,7 @@ impl<'a, K: Key> Work<'a, K> {
         let up_to: Vec<[u64; 2]> = edges
             .iter()
             .map(|edge| {
-                let cell = self.cells.of(self.key_up_to(edge.value));
+                let cell = self.cut.cells.of(self.key_up_to(edge.value));
                 let after = kept.partition_point(|kept| {
                     kept.cell < cell || kept.cell == cell && edge.is_at_or_above(kept.value)
                 });

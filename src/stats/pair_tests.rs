@@ -43,9 +43,16 @@ fn sorted(scale: Scale, sides: [&Sample; 2], bins: &Bins) -> Comparison {
     }
 }
 
+/// As it comes, and with the first side made ready.
 fn same(scale: Scale, sides: [&Sample; 2], bins: &Bins) {
-    let found = compare(scale, sides, &QUANTILES, bins);
     let expected = sorted(scale, sides, bins);
+    same_as(&expected, &compare(scale, sides, None, &QUANTILES, bins));
+    let mut first = sides[0].clone();
+    let ready = Ready::of(scale, &mut first).unwrap();
+    same_as(&expected, &compare(scale, [&first, sides[1]], Some(&ready), &QUANTILES, bins));
+}
+
+fn same_as(expected: &Comparison, found: &Comparison) {
     assert_eq!(found.ks, expected.ks, "the same steps give the same bits");
     assert_eq!(found.quantiles, expected.quantiles);
     assert_eq!(found.edges, expected.edges);
@@ -132,6 +139,7 @@ proptest! {
         same(Scale::Float, [&sides[0], &sides[1]], &bins);
         let again = sample(&many(&a, jitter, sizes.1), &[]);
         same(Scale::Float, [&sides[0], &again], &bins);
+        same(Scale::Float, [&sides[0], &sample(&b, &repeated)], &bins);
     }
 }
 
@@ -142,7 +150,7 @@ fn the_order_of_the_values_does_not_matter_to_what_is_counted() {
     let turned = |values: &[f64]| values.iter().rev().copied().collect::<Vec<_>>();
     let of = |a: &[f64], b: &[f64]| {
         let sides = [sample(a, &[]), sample(b, &[])];
-        compare(Scale::Float, [&sides[0], &sides[1]], &QUANTILES, &Bins::Quantiles(10))
+        compare(Scale::Float, [&sides[0], &sides[1]], None, &QUANTILES, &Bins::Quantiles(10))
     };
     let (one, other) = (of(&a, &b), of(&turned(&a), &turned(&b)));
     assert_eq!((one.ks, &one.counts, &one.quantiles), (other.ks, &other.counts, &other.quantiles));

@@ -90,7 +90,7 @@ fn golden_numeric_statistics_of_scipy() {
             (1..10).map(|at| quantile(&sorted(&base[name]), f64::from(at) / 10.0)).collect();
         edges.dedup();
         let bins = pair::Bins::Edges(edges);
-        let found = pair::compare(scale, [&a.sample, &b.sample], &[], &bins);
+        let found = pair::compare(scale, [&a.sample, &b.sample], None, &[], &bins);
         let check = |value: f64, path: &str, what: &str| {
             goldens.close(what, name, value, expected.pointer(path).unwrap());
         };

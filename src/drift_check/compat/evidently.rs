@@ -46,7 +46,7 @@ fn of_numbers(a: &Numbers, b: &Numbers, joined: &[[u64; 2]]) -> Foreign {
     match (small, joined.len()) {
         (_, 6..) => {
             let bins = Bins::Edges(Vec::new());
-            let found = pair::compare(a.scale, [&a.sample, &b.sample], &[], &bins);
+            let found = pair::compare(a.scale, [&a.sample, &b.sample], a.ready(), &[], &bins);
             if small {
                 let p = kolmogorov_p(found.ks, a.facts().values, b.facts().values);
                 // Here alone, the threshold itself counts as drift.
