@@ -33,8 +33,17 @@ pub struct TrackedRun {
     pub metrics: Vec<Metric>,
     pub params: BTreeMap<String, String>,
     pub tags: BTreeMap<String, String>,
-    /// The names of the data that it says it read.
-    pub datasets: Vec<String>,
+    /// The data that it says it read.
+    pub datasets: Vec<Dataset>,
+}
+
+/// Data that a run names as its input.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dataset {
+    /// Of the table; of anything else, its own.
+    pub name: String,
+    /// The version in the table's Delta log.
+    pub version: Option<u64>,
 }
 
 impl Client {
@@ -190,18 +199,22 @@ fn tags(owner: &Value) -> BTreeMap<String, String> {
 }
 
 /// A table by the name in its source, anything else by the dataset's own.
-fn datasets(run: &Value) -> Vec<String> {
+fn datasets(run: &Value) -> Vec<Dataset> {
     let inputs = run["inputs"]["dataset_inputs"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let name = |input: &Value| {
+    let dataset = |input: &Value| {
         let dataset = &input["dataset"];
-        let source: Option<Value> =
-            dataset["source"].as_str().and_then(|source| serde_json::from_str(source).ok());
-        let table = source.as_ref().and_then(|source| {
-            ["delta_table_name", "table_name", "path"].iter().find_map(|key| text(&source[*key]))
-        });
-        table.or_else(|| text(&dataset["name"]))
+        let source = dataset["source"].as_str();
+        let source: Value =
+            source.and_then(|source| serde_json::from_str(source).ok()).unwrap_or_default();
+        let table =
+            ["delta_table_name", "table_name", "path"].iter().find_map(|key| text(&source[*key]));
+        let version = &source["delta_table_version"];
+        Some(Dataset {
+            name: table.or_else(|| text(&dataset["name"]))?,
+            version: version.as_u64().or_else(|| version.as_str()?.parse().ok()),
+        })
     };
-    inputs.iter().filter_map(name).collect()
+    inputs.iter().filter_map(dataset).collect()
 }
 
 fn text(value: &Value) -> Option<String> {
@@ -219,4 +232,28 @@ fn metric(entry: &Value) -> Option<Metric> {
         _ => f64::NAN,
     };
     Some(Metric { key: text(&entry["key"])?, value })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn data_is_named_with_its_version() {
+        let input = |source: &str| json!({"dataset": {"name": "own", "source": source}});
+        let inputs = [
+            r#"{"delta_table_name": "a.b.c", "delta_table_version": 7}"#,
+            r#"{"table_name": "a.b.d", "delta_table_version": "12"}"#,
+            r#"{"path": "/x.csv"}"#,
+            "no JSON",
+        ]
+        .map(input);
+        let found = datasets(&json!({"inputs": {"dataset_inputs": inputs}}));
+        let told: Vec<_> = found.iter().map(|it| (it.name.as_str(), it.version)).collect();
+        assert_eq!(
+            told,
+            [("a.b.c", Some(7)), ("a.b.d", Some(12)), ("/x.csv", None), ("own", None)]
+        );
+        assert_eq!(datasets(&Value::Null), []);
+    }
 }

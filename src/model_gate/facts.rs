@@ -50,8 +50,21 @@ pub(super) async fn collect(
     };
     if let Some(run) = info.run_id.as_deref().filter(|run| !run.is_empty()) {
         let run = client.tracked_run(run).await.context("read the run that trained it")?;
-        facts.datasets = run.datasets;
         facts.commit = run.tags.get("mlflow.source.git.commit").cloned();
+        facts.run_tags = run.tags;
+        facts.run_tags.retain(|tag, _| policy.trained_in.contains_key(tag));
+        for dataset in run.datasets {
+            match dataset.version {
+                Some(version) => {
+                    let versions = facts.dataset_versions.entry(dataset.name.clone());
+                    versions.or_default().insert(version);
+                }
+                None => drop(facts.unversioned.insert(dataset.name.clone())),
+            }
+            if !facts.datasets.contains(&dataset.name) {
+                facts.datasets.push(dataset.name);
+            }
+        }
     }
     // A tag of the model would speak for every version; two that differ say nothing.
     let tagged = own.get("commit").cloned();

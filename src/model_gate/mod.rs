@@ -2,6 +2,7 @@
 
 mod advisories;
 mod args;
+mod change;
 mod evaluation;
 mod facts;
 mod fairness;

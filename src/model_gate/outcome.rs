@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
+use super::change;
 use super::input::Judged;
 use crate::config::Gate;
 use crate::names::Sha256;
@@ -113,6 +114,7 @@ fn report(evidence: &Evidence, decision: &Decision) -> Report {
     if let Some(expires) = &statement.expires {
         report.fact("expires", expires.clone());
     }
+    report.tables.extend(change::table(decision.verdict, &decision.checks));
     for (kind, title) in [
         ("rules", "Rules"),
         ("slices", "Slices"),
@@ -124,7 +126,12 @@ fn report(evidence: &Evidence, decision: &Decision) -> Report {
         let of_kind: Vec<&Check> =
             decision.checks.iter().filter(|check| check.kind == kind).collect();
         if !of_kind.is_empty() {
-            report.tables.push(table(title, &of_kind));
+            let mut table = table(title, &of_kind);
+            if kind == "slices" {
+                draw_bars(&mut table, &of_kind);
+            }
+            table.worst_first();
+            report.tables.push(table);
         }
     }
     report.tables.push(all_metrics(&statement.measured));
@@ -158,7 +165,7 @@ fn shown(value: Option<f64>) -> String {
 }
 
 /// The rule, after its slice if it has one.
-fn label(check: &Check) -> String {
+pub(super) fn label(check: &Check) -> String {
     match &check.scope {
         Some(scope) => format!("{scope}: {}", check.rule),
         None => check.rule.clone(),
@@ -172,8 +179,24 @@ fn table(title: &str, checks: &[&Check]) -> Table {
             [label(check), shown(check.candidate), shown(check.champion), check.reason.clone()];
         table.row(Some(verdict_of(check)), cells);
     }
-    table.worst_first();
     table
+}
+
+/// The sizes of both models' values beside each slice, in shares of the largest
+/// that the metric comes to in any.
+fn draw_bars(table: &mut Table, checks: &[&Check]) {
+    let size = |value: Option<f64>| value.filter(|value| value.is_finite()).map_or(0.0, f64::abs);
+    let mut largest = BTreeMap::<&str, f64>::new();
+    for check in checks {
+        let largest = largest.entry(&check.metric).or_default();
+        *largest = largest.max(size(check.candidate)).max(size(check.champion));
+    }
+    for (row, check) in table.rows.iter_mut().zip(checks) {
+        let whole = largest[check.metric.as_str()];
+        if whole > 0.0 {
+            row.bars = Some([check.champion, check.candidate].map(|value| size(value) / whole));
+        }
+    }
 }
 
 /// What was estimated, with intervals, each metric in its own unit.

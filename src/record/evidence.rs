@@ -208,6 +208,15 @@ pub struct Facts {
     pub bytes: u64,
     /// What the run that trained it says it read.
     pub datasets: Vec<String>,
+    /// The versions of those that are named with one.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub dataset_versions: BTreeMap<String, BTreeSet<u64>>,
+    /// Those that are named without a version.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub unversioned: BTreeSet<String>,
+    /// The tags of that run which the policy asks for.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub run_tags: BTreeMap<String, String>,
     pub commit: Option<String>,
     /// Whether the commit lies on the policy's branch, where git knows.
     pub commit_is_there: Option<bool>,

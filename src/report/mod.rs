@@ -109,6 +109,10 @@ pub struct Row {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub verdict: Option<Verdict>,
     pub cells: Vec<String>,
+    /// Shares of the largest in the table: of what was compared with, and of what
+    /// is looked at. Drawn on the page.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bars: Option<[f64; 2]>,
 }
 
 impl Table {
@@ -117,7 +121,7 @@ impl Table {
     }
 
     pub fn row(&mut self, verdict: Option<Verdict>, cells: impl IntoIterator<Item = String>) {
-        self.rows.push(Row { verdict, cells: cells.into_iter().collect() });
+        self.rows.push(Row { verdict, cells: cells.into_iter().collect(), bars: None });
     }
 
     /// Sorts failures to the top and keeps the given order otherwise.

@@ -1,5 +1,7 @@
 //! Whether what is known about a version is what the policy asks for.
 
+use std::collections::BTreeMap;
+
 use jiff::{SignedDuration, Timestamp};
 use spdx::{Expression, ParseMode};
 
@@ -45,16 +47,7 @@ fn described(policy: &Compliance, facts: &Facts, checks: &mut Checks) {
         let told = format!("the owner is {}", owner.unwrap_or("nobody"));
         checks.judge("owner", fits, told);
     }
-    for (tag, allowed) in &policy.tags {
-        let value = facts.tags.get(tag).filter(|value| !value.is_empty());
-        let fits = value.is_some_and(|value| allowed.is_empty() || allowed.contains(value));
-        let told = match value {
-            None => format!("the tag `{tag}` is not set"),
-            Some(value) if fits => format!("the tag `{tag}` is {value}"),
-            Some(value) => format!("the tag `{tag}` is {value}, not one of {}", allowed.join(", ")),
-        };
-        checks.judge(&format!("tag {tag}"), fits, told);
-    }
+    checks.tags("tag", &policy.tags, &facts.tags);
 }
 
 /// What it takes and gives.
@@ -131,8 +124,18 @@ fn tagged(forbidden: &[String], facts: &Facts) -> Result<Vec<String>, String> {
 /// Where it comes from.
 fn training(policy: &Compliance, facts: &Facts, checks: &mut Checks) {
     if let Some(allowed) = &policy.trained_on {
-        checks.trained_on(allowed, &facts.datasets);
+        checks.trained_on(allowed, facts);
     }
+    if policy.data_versions {
+        let unknown: Vec<&str> = facts.unversioned.iter().map(String::as_str).collect();
+        let (fits, told) = match &unknown[..] {
+            _ if facts.datasets.is_empty() => (false, "the run names no data".to_owned()),
+            [] => (true, data(facts)),
+            unknown => (false, format!("no version is named of {}", unknown.join(", "))),
+        };
+        checks.judge("data versions", fits, told);
+    }
+    checks.tags("trained in", &policy.trained_in, &facts.run_tags);
     if let Some(branch) = &policy.commit_on {
         let (fits, told) = match (&facts.commit, facts.commit_is_there) {
             (None, _) => (false, "the version does not name its commit".to_owned()),
@@ -221,6 +224,18 @@ fn short(commit: &str) -> String {
     commit.chars().take(12).collect()
 }
 
+/// What the run says it read.
+fn data(facts: &Facts) -> String {
+    let one = |name: &String| match facts.dataset_versions.get(name) {
+        Some(versions) => {
+            let versions: Vec<String> = versions.iter().map(u64::to_string).collect();
+            format!("{name} at version {}", versions.join(" and "))
+        }
+        None => name.clone(),
+    };
+    facts.datasets.iter().map(one).collect::<Vec<_>>().join(", ")
+}
+
 struct Checks(Vec<Check>);
 
 impl Checks {
@@ -235,7 +250,28 @@ impl Checks {
         });
     }
 
-    fn trained_on(&mut self, allowed: &[String], datasets: &[String]) {
+    fn tags(
+        &mut self,
+        rule: &str,
+        policy: &BTreeMap<String, Vec<String>>,
+        found: &BTreeMap<String, String>,
+    ) {
+        for (tag, allowed) in policy {
+            let value = found.get(tag).filter(|value| !value.is_empty());
+            let fits = value.is_some_and(|value| allowed.is_empty() || allowed.contains(value));
+            let told = match value {
+                None => format!("the tag `{tag}` is not set"),
+                Some(value) if fits => format!("the tag `{tag}` is {value}"),
+                Some(value) => {
+                    format!("the tag `{tag}` is {value}, not one of {}", allowed.join(", "))
+                }
+            };
+            self.judge(&format!("{rule} {tag}"), fits, told);
+        }
+    }
+
+    fn trained_on(&mut self, allowed: &[String], facts: &Facts) {
+        let datasets = &facts.datasets;
         let fits = |dataset: &&String| {
             allowed.is_empty()
                 || allowed.iter().any(|pattern| match pattern.strip_suffix('*') {
@@ -248,7 +284,7 @@ impl Checks {
         let told = if datasets.is_empty() {
             "the run names no data".to_owned()
         } else if other.is_empty() {
-            datasets.join(", ")
+            data(facts)
         } else {
             format!("not allowed: {}", other.join(", "))
         };
@@ -285,7 +321,7 @@ mod tests {
 
     #[test]
     fn what_is_not_known_never_passes() {
-        let policy = "{forbidden_tags: [pii], licences: {packages: a.b.c, allowed: [MIT]}, description: 10, owner: [], tags: {licence: [MIT], intended_use: []}, signature: true, input_example: true, trained_on: [main.f.*], commit_on: main, flavors: [sklearn], advisories: bad.txt, max_age_days: 5, forbidden_inputs: [sex]}";
+        let policy = "{forbidden_tags: [pii], licences: {packages: a.b.c, allowed: [MIT]}, description: 10, owner: [], tags: {licence: [MIT], intended_use: []}, signature: true, input_example: true, trained_on: [main.f.*], data_versions: true, trained_in: {environment: [prod]}, commit_on: main, flavors: [sklearn], advisories: bad.txt, max_age_days: 5, forbidden_inputs: [sex]}";
         for (reason, passes) in verdicts(policy, &Facts::default()) {
             assert!(!passes, "{reason}");
         }
@@ -304,20 +340,25 @@ mod tests {
             pickles: vec!["model.pkl".into()],
             bytes: 1,
             datasets: vec!["main.f.features".into()],
+            dataset_versions: [("main.f.features".to_owned(), [3, 5].into())].into(),
+            run_tags: [("environment".to_owned(), "prod".to_owned())].into(),
             advisories: Some(vec!["numpy 1.20: CVE-2021-41496".into()]),
             commit: Some("abc".into()),
             commit_is_there: Some(true),
             ..Facts::default()
         };
-        let policy = "{description: 10, owner: [team@x.org], tags: {licence: [MIT]}, signature: true, trained_on: [main.f.*], commit_on: main, flavors: [sklearn], pickle: allowed, max_age_days: 5}";
-        for (reason, passes) in verdicts(policy, &facts) {
+        let policy = "{description: 10, owner: [team@x.org], tags: {licence: [MIT]}, signature: true, trained_on: [main.f.*], data_versions: true, trained_in: {environment: [prod]}, commit_on: main, flavors: [sklearn], pickle: allowed, max_age_days: 5}";
+        let passed = verdicts(policy, &facts);
+        for (reason, passes) in &passed {
             assert!(passes, "{reason}");
         }
+        let told = "data versions: main.f.features at version 3 and 5";
+        assert!(passed.iter().any(|(reason, _)| reason == told), "{passed:?}");
         // Unless it is allowed, it is not.
         let silent = verdicts("{description: 10}", &facts);
         assert_eq!(silent[1], ("pickle: model.pkl runs code when it is read".into(), false));
         let refused = verdicts(
-            "{tags: {licence: [GPL]}, pickle: forbidden, advisories: bad.txt, forbidden_inputs: [sex], max_age_days: 0.5, owner: [me], trained_on: [x]}",
+            "{tags: {licence: [GPL]}, pickle: forbidden, advisories: bad.txt, forbidden_inputs: [sex], max_age_days: 0.5, owner: [me], trained_on: [x], trained_in: {environment: [dev]}}",
             &facts,
         );
         for (reason, passes) in &refused {

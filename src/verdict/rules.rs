@@ -187,7 +187,9 @@ impl Question<'_> {
         };
         let apart = candidate - champion;
         check.value = Some(apart);
-        let gain = if self.better == Better::Higher { apart } else { -apart };
+        let up = self.better == Better::Higher;
+        let gain = if up { apart } else { -apart };
+        check.limit = Some(if up { limit } else { -limit }).filter(|limit| limit.is_finite());
         let holds = gain > limit;
         let words = if holds { "holds" } else { "does not hold" };
         let verdict = if holds { Verdict::Pass } else { Verdict::Fail };
@@ -241,6 +243,10 @@ impl Question<'_> {
             _ => self.better == Better::Higher,
         };
         let mark = if compares || up { limit } else { -limit };
+        if compares && !up {
+            // What was estimated is a plain difference, which is worse when it is higher.
+            check.limit = Some(-limit);
+        }
         let (gain, worst, best) = if up { (value, low, high) } else { (-value, -high, -low) };
         let level = self.rule.level(self.policy.confidence);
         let by_test = matches!(self.rule.method, Test::Mcnemar | Test::Permutation) && compares;

@@ -31,6 +31,13 @@ pub struct Compliance {
     /// any are named. A `*` at the end stands for anything.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trained_on: Option<Vec<String>>,
+    /// Each table among that data is named with the version that was read.
+    #[serde(skip_serializing_if = "is_false")]
+    pub data_versions: bool,
+    /// Tags of the run that trained it, and the values that they may have: which
+    /// environment, workspace or job it was. Any value where none is named.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub trained_in: BTreeMap<String, Vec<String>>,
     /// The commit that trained it lies on this branch.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub commit_on: Option<String>,

@@ -34,15 +34,29 @@ class Lakehouse:
             return False
         return True
 
-    def read(self, table: str, months: list[int] | None = None) -> pd.DataFrame:
+    def source(self, table: str):
+        """The table at its newest version, as MLflow keeps what a run has read."""
+        from mlflow.data.delta_dataset_source import DeltaDatasetSource
+
+        name = f"{self.schema}.{table}"
         if self.spark is not None:
-            frame = self.spark.table(f"{self.schema}.{table}")
+            version = self.spark.sql(f"DESCRIBE HISTORY {name} LIMIT 1").collect()[0]["version"]
+        else:
+            from deltalake import DeltaTable
+
+            version = DeltaTable(self._location(table)).version()
+        return DeltaDatasetSource(delta_table_name=name, delta_table_version=version)
+
+    def read(self, table: str, months: list[int] | None = None, version: int | None = None) -> pd.DataFrame:
+        if self.spark is not None:
+            at = "" if version is None else f" VERSION AS OF {int(version)}"
+            frame = self.spark.sql(f"SELECT * FROM {self.schema}.{table}{at}")
             if months:
                 frame = frame.where(f"month IN ({_listed(months)})")
             return frame.toPandas()
         from deltalake import DeltaTable
 
-        delta = DeltaTable(self._location(table))
+        delta = DeltaTable(self._location(table), version=version)
         filters = [("month", "in", months)] if months else None
         return delta.to_pandas(filters=filters)
 

@@ -20,6 +20,7 @@ def main():
     parser.add_argument("--experiment", required=True)
     parser.add_argument("--months", required=True, type=months_of)
     parser.add_argument("--columns", default="", help="features to use, separated by commas; all by default")
+    parser.add_argument("--environment", default="", help="the bundle's target, kept as a tag of the run")
     parser.add_argument("--key", default="", help="the same key registers one version, however often it runs")
     arguments = parser.parse_args()
     name = f"{arguments.schema}.late_arrival"
@@ -29,9 +30,13 @@ def main():
     if arguments.key and (version := registry.registered_before(name, arguments.key)):
         print(f"version {version} was registered by an earlier run of this step")
         return
-    features = Lakehouse(arguments.schema).read("features", arguments.months)
+    lakehouse = Lakehouse(arguments.schema)
+    source = lakehouse.source("features")
+    features = lakehouse.read("features", arguments.months, source.delta_table_version)
     columns = [column for column in arguments.columns.split(",") if column]
     with mlflow.start_run():
+        mlflow.set_tag("environment", arguments.environment)
+        mlflow.log_input(mlflow.data.from_pandas(features, source=source, targets="late"), context="training")
         mlflow.log_params({"months": arguments.months, "columns": columns or "all", "rows": len(features)})
         fitted = model.train(features, columns)
         scores = model.predict(fitted, features)
