@@ -55,8 +55,25 @@ pub(super) struct Code {
     pub(super) python: BTreeMap<String, Imports>,
 }
 
+/// Why something is touched: in words, and by what.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Reason {
+    pub(super) told: String,
+    /// A file, a resource, or the settings.
+    pub(super) by: String,
+}
+
+impl Reason {
+    pub(super) fn new(told: impl Into<String>, by: impl Into<String>) -> Self {
+        Self { told: told.into(), by: by.into() }
+    }
+}
+
+/// What stands for a change of the bundle's own definitions.
+const SETTINGS: &str = "settings of the bundle";
+
 /// Each resource that a change touches, with the reason.
-pub(super) type Affected = BTreeMap<String, String>;
+pub(super) type Affected = BTreeMap<String, Reason>;
 
 pub(super) fn kind(changed: &[String], ml_code: Option<&[String]>) -> Result<CodeKind, String> {
     let default: Vec<String> = ML_CODE.map(str::to_owned).to_vec();
@@ -94,13 +111,14 @@ pub(super) fn affected(sides: &Sides<'_>) -> Affected {
     let mut found = Affected::new();
     for (key, resource) in &sides.after.resources {
         let reason = match sides.before {
-            None => Some("the bundle before the change could not be read".to_owned()),
+            None => Some(Reason::new("the bundle before the change could not be read", SETTINGS)),
             Some(before) => match before.resources.get(key) {
-                None => Some("it is new".to_owned()),
+                None => Some(Reason::new("it is new", SETTINGS)),
                 Some(old) if old.settings != resource.settings => {
                     let fields = bundle::differences(&old.settings, &resource.settings);
                     let paths: Vec<&str> = fields.iter().map(|field| &*field.path).collect();
-                    Some(format!("its settings changed: {}", paths.join(", ")))
+                    let told = format!("its settings changed: {}", paths.join(", "));
+                    Some(Reason::new(told, SETTINGS))
                 }
                 Some(_) => None,
             },
@@ -112,7 +130,7 @@ pub(super) fn affected(sides: &Sides<'_>) -> Affected {
     }
     for key in sides.before.into_iter().flat_map(|before| before.resources.keys()) {
         if !sides.after.resources.contains_key(key) {
-            found.insert(key.clone(), "it is removed".to_owned());
+            found.insert(key.clone(), Reason::new("it is removed", SETTINGS));
         }
     }
     follow(sides.after, &mut found);
@@ -130,7 +148,8 @@ fn follow(bundle: &Bundle, found: &mut Affected) {
             .filter(|(key, resource)| runs(resource.kind) && !found.contains_key(*key))
             .filter_map(|(key, resource)| {
                 let need = resource.needs().find(|need| need != key && found.contains_key(need))?;
-                Some((key.clone(), format!("it uses `{need}`, which is touched")))
+                let told = format!("it uses `{need}`, which is touched");
+                Some((key.clone(), Reason::new(told, need)))
             })
             .collect();
         if more.is_empty() {
@@ -144,7 +163,7 @@ fn follow(bundle: &Bundle, found: &mut Affected) {
 const BUILDS: [&str; 4] = ["pyproject.toml", "setup.py", "setup.cfg", "MANIFEST.in"];
 
 /// Why the code that a job or a pipeline runs is another one.
-fn code_reason(sides: &Sides<'_>, settings: &Value) -> Option<String> {
+fn code_reason(sides: &Sides<'_>, settings: &Value) -> Option<Reason> {
     let listed = |field: &str| settings[field].as_array().filter(|list| !list.is_empty());
     let tasks = listed("tasks").or_else(|| listed("libraries"))?;
     let root = format!("{}/", sides.after.file_path);
@@ -170,15 +189,16 @@ fn code_reason(sides: &Sides<'_>, settings: &Value) -> Option<String> {
     let runs_wheel = has_wheel && tasks.iter().any(has_entry_point);
     for changed in sides.code.changed.iter().filter(|path| !is_words(path)) {
         let path = changed.as_str();
+        let because = |told: String| Some(Reason::new(told, path));
         let file = path.rsplit('/').next().unwrap_or(path);
         if named.contains(path) || in_folder(path) {
-            return Some(format!("it names `{path}`, which changed"));
+            return because(format!("it names `{path}`, which changed"));
         }
         if reads.contains(path) {
-            return Some(format!("it imports `{path}`, which changed"));
+            return because(format!("it imports `{path}`, which changed"));
         }
         if has_wheel && BUILDS.contains(&file) {
-            return Some(format!("its wheel is built by `{path}`, which changed"));
+            return because(format!("its wheel is built by `{path}`, which changed"));
         }
         if is_of_tests(path) || sides.definitions.contains(path) || OWN.contains(&path) {
             continue;
@@ -186,10 +206,10 @@ fn code_reason(sides: &Sides<'_>, settings: &Value) -> Option<String> {
         let is_code = path.ends_with(".py");
         let is_built = sides.after.artifacts.iter().any(|artifact| is_below(path, &artifact.path));
         if is_built && (runs_wheel || has_wheel && !is_code) {
-            return Some(format!("its wheel may hold `{path}`, which changed"));
+            return because(format!("its wheel may hold `{path}`, which changed"));
         }
         if !(path.starts_with("../") || is_code || BUILDS.contains(&file)) {
-            return Some(format!("`{path}` changed, and who reads it is not known"));
+            return because(format!("`{path}` changed, and who reads it is not known"));
         }
     }
     None
@@ -249,6 +269,8 @@ fn texts(value: &Value) -> Box<dyn Iterator<Item = &str> + '_> {
 pub(super) struct Chosen<'a> {
     pub(super) job: &'a str,
     pub(super) reason: String,
+    /// What it is touched by; nothing where it runs for another reason.
+    pub(super) by: Option<String>,
 }
 
 /// The jobs to run, in their order: those that are touched, those that read
@@ -258,14 +280,15 @@ pub(super) fn choose<'a>(
     affected: &Affected,
     all: bool,
 ) -> Vec<Chosen<'a>> {
-    let mut reasons: BTreeMap<&str, String> = BTreeMap::new();
+    let mut reasons: BTreeMap<&str, (String, Option<String>)> = BTreeMap::new();
     for job in jobs {
-        let own = affected.get(&format!("jobs.{}", job.job)).cloned();
+        let own = affected.get(&format!("jobs.{}", job.job));
+        let own = own.map(|reason| (reason.told.clone(), Some(reason.by.clone())));
         let through = || {
             let need = job.needs.iter().find(|need| reasons.contains_key(need.as_str()))?;
-            Some(format!("it reads what `{need}` writes"))
+            Some((format!("it reads what `{need}` writes"), Some(format!("jobs.{need}"))))
         };
-        let asked = || all.then(|| "all were asked for".to_owned());
+        let asked = || all.then(|| ("all were asked for".to_owned(), None));
         if let Some(reason) = own.or_else(through).or_else(asked) {
             reasons.insert(&job.job, reason);
         }
@@ -273,13 +296,13 @@ pub(super) fn choose<'a>(
     for job in jobs.iter().rev() {
         if reasons.contains_key(job.job.as_str()) {
             for need in &job.needs {
-                reasons.entry(need).or_insert_with(|| format!("`{}` needs it", job.job));
+                reasons.entry(need).or_insert_with(|| (format!("`{}` needs it", job.job), None));
             }
         }
     }
     let chosen = jobs.iter().filter_map(|job| {
-        let reason = reasons.get(job.job.as_str())?.clone();
-        Some(Chosen { job: &job.job, reason })
+        let (reason, by) = reasons.get(job.job.as_str())?.clone();
+        Some(Chosen { job: &job.job, reason, by })
     });
     chosen.collect()
 }

@@ -76,7 +76,7 @@ fn settings_are_compared_as_what_they_say() {
     let sides = Sides { before: Some(&old), after: &new, code: &code, definitions };
     assert_eq!(
         affected(&sides),
-        [("jobs.train".to_owned(), "its settings changed: name".to_owned())].into()
+        [("jobs.train".to_owned(), Reason::new("its settings changed: name", SETTINGS))].into()
     );
     let unread = Sides { before: None, ..sides };
     assert_eq!(affected(&unread).len(), 3);
@@ -97,7 +97,8 @@ fn needs_and_readers_run_too() {
         job("other", &[]),
     ];
     let names = |touched: &str, all| -> Vec<String> {
-        let affected = Affected::from([(format!("jobs.{touched}"), "changed".to_owned())]);
+        let affected =
+            Affected::from([(format!("jobs.{touched}"), Reason::new("changed", "a.py"))]);
         choose(&jobs, &affected, all).into_iter().map(|chosen| chosen.job.to_owned()).collect()
     };
     assert_eq!(names("train", false), ["features", "train", "score"]);

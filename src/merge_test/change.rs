@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::{Context as _, Result};
 use serde_json::Value;
 
-use super::affected::{self, Affected, Code, Sides};
+use super::affected::{self, Affected, Code, Reason, Sides};
 use super::imports;
 use super::run::Request;
 use super::unit::Lines;
@@ -184,8 +184,8 @@ pub(super) async fn touched(
     }
     let mut touched = affected::affected(&sides);
     for job in tests_changed(request, git, change, code).await? {
-        let why = format!("its test in `{POLICY}` changed");
-        touched.entry(format!("jobs.{job}")).or_insert(why);
+        let why = || Reason::new(format!("its test in `{POLICY}` changed"), POLICY);
+        touched.entry(format!("jobs.{job}")).or_insert_with(why);
     }
     Ok((touched, kind))
 }

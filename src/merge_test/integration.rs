@@ -141,7 +141,7 @@ impl Trial<'_> {
         let state = self.deploy(bundle, held).await.context("deploy the copy")?;
         let mut tested = Tested::default();
         let mut table = Table::new("Integration tests", ["job", "why", "result", "took", "checks"]);
-        for (at, Chosen { job, reason }) in chosen.iter().enumerate() {
+        for (at, Chosen { job, reason, .. }) in chosen.iter().enumerate() {
             let spec = self.tests.jobs.iter().find(|spec| spec.job == *job);
             let spec = spec.context("find the job's test")?;
             let held = self.job_test(bundle, &state, spec, report).await?;

@@ -1,5 +1,6 @@
 //! What changed, what it touches, and whether that still holds.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ use crate::checkout::{self, Resolved};
 use crate::config::{Integration, Tests};
 use crate::deployment;
 use crate::names::{SchemaName, Sha256};
-use crate::report::{Fault, Finding, Outcome, Place, Report, Severity, Table, Verdict};
+use crate::report::{Fault, Finding, Graph, Outcome, Place, Report, Severity, Table, Verdict};
 use crate::step::{self, Ctx};
 use crate::sys::git::Git;
 
@@ -276,7 +277,7 @@ fn report_touched(touched: &Affected, chosen: &[Chosen<'_>], report: &mut Report
         let job = key.strip_prefix("jobs.").unwrap_or_default();
         let tested = chosen.iter().any(|chosen| chosen.job == job);
         let by = if tested { "an integration test" } else { "–" };
-        table.row(None, [key.clone(), reason.clone(), by.to_owned()]);
+        table.row(None, [key.clone(), reason.told.clone(), by.to_owned()]);
     }
     for chosen in chosen {
         let key = format!("jobs.{}", chosen.job);
@@ -285,6 +286,17 @@ fn report_touched(touched: &Affected, chosen: &[Chosen<'_>], report: &mut Report
         }
     }
     report.tables.push(table);
+    report.graph = graph(touched, chosen);
+}
+
+fn graph(touched: &Affected, chosen: &[Chosen<'_>]) -> Option<Graph> {
+    let mut arrows: BTreeSet<[String; 2]> =
+        touched.iter().map(|(key, reason)| [reason.by.clone(), key.clone()]).collect();
+    for chosen in chosen {
+        arrows.extend(chosen.by.clone().map(|by| [by, format!("jobs.{}", chosen.job)]));
+    }
+    let title = "From the change to what it touches".to_owned();
+    (!arrows.is_empty()).then(|| Graph { title, arrows: arrows.into_iter().collect() })
 }
 
 async fn integrate(

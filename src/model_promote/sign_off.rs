@@ -51,15 +51,34 @@ pub(super) async fn signed(
 async fn tagged(ctx: &Ctx, policy: &SignOff, statement: &Statement) -> Result<Vec<Approval>> {
     let version = statement.candidate.version;
     let tags = ctx.client.model_version_tags(&statement.model, version).await?;
-    let value = tags.get(&policy.tag);
-    let approved = value.is_some_and(|value| value.trim().eq_ignore_ascii_case("approved"));
+    let Some(value) = tags.get(&policy.tag) else { return Ok(Vec::new()) };
+    let digest = statement.candidate.digest.to_string();
+    if !approves(value, &digest) {
+        let short = statement.candidate.digest.short();
+        let tag = &policy.tag;
+        ctx.host.progress(&format!("the tag `{tag}` is `{value}`, which approves no {short}"));
+        return Ok(Vec::new());
+    }
     let approval = Approval {
         who: None,
         at: None,
         comment: String::new(),
         source: format!("tag {}", policy.tag),
     };
-    Ok(if approved { vec![approval] } else { Vec::new() })
+    Ok(vec![approval])
+}
+
+/// Whether a tag's value is `approved`, or `approved` with the start of this digest.
+fn approves(value: &str, digest: &str) -> bool {
+    /// As many digits as reports show.
+    const LEAST: usize = 12;
+    let mut words = value.split([' ', ':']).filter(|word| !word.is_empty());
+    let is_yes = words.next().is_some_and(|word| word.eq_ignore_ascii_case("approved"));
+    let bound = words.next();
+    let fits = bound.is_none_or(|start| {
+        start.len() >= LEAST && digest.starts_with(&start.to_ascii_lowercase())
+    });
+    is_yes && fits && words.next().is_none()
 }
 
 async fn recorded(
@@ -224,6 +243,26 @@ pub(super) fn no_record() -> Fault {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_tag_approves_the_bytes_that_it_names() {
+        let digest = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+        for value in
+            ["approved", " Approved ", "approved 0123456789ab", "APPROVED:0123456789ABCDEF"]
+        {
+            assert!(approves(value, digest), "{value}");
+        }
+        for value in [
+            "",
+            "no",
+            "not approved",
+            "approved 0123",
+            "approved 0123456789ac",
+            "approved 0123456789ab x",
+        ] {
+            assert!(!approves(value, digest), "{value}");
+        }
+    }
 
     #[test]
     fn a_review_of_another_environment_is_for_something_else() {

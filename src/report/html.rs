@@ -25,6 +25,8 @@ pub(super) fn render(report: &Report) -> Result<String> {
         |title: &str, svg: String| context! { title => title, svg => Value::from_safe_string(svg) };
     let forests: Vec<_> =
         report.forests.iter().map(|forest| drawn(&forest.title, forest.svg())).collect();
+    let graph = report.graph.iter().filter_map(|graph| Some(drawn(&graph.title, graph.svg()?)));
+    let graph: Vec<_> = graph.collect();
     let curves: Vec<_> =
         report.curves.iter().map(|curves| drawn(&curves.title, curves.svg())).collect();
     let lines: Vec<String> = report
@@ -39,6 +41,7 @@ pub(super) fn render(report: &Report) -> Result<String> {
         mark => report.verdict.mark(),
         charts => charts,
         forests => forests,
+        graph => graph,
         curves => curves,
         lines => lines,
         shown => SHOWN,

@@ -9,6 +9,7 @@ mod comment;
 mod curves;
 mod fault;
 mod forest;
+mod graph;
 mod html;
 mod json;
 mod junit;
@@ -19,6 +20,7 @@ pub use chart::{Chart, Series};
 pub use curves::{Curves, Line};
 pub use fault::{Fault, FaultKind};
 pub use forest::{Forest, Interval};
+pub use graph::Graph;
 
 use serde::Serialize;
 
@@ -146,6 +148,8 @@ pub struct Report {
     pub charts: Vec<Chart>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub forests: Vec<Forest>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub graph: Option<Graph>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub curves: Vec<Curves>,
     /// Its summary is a few lines, whatever the report holds.
@@ -166,6 +170,7 @@ impl Report {
             details: Vec::new(),
             charts: Vec::new(),
             forests: Vec::new(),
+            graph: None,
             curves: Vec::new(),
             is_brief: false,
         }
