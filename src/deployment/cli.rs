@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::process::Output;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,8 +25,10 @@ use crate::sys::{fs, process};
 /// The first version whose engine needs no Terraform and says what it plans.
 const OLDEST: (u64, u64) = (1, 3);
 
-/// A deployment may wait for endpoints.
+/// A deployment may wait for endpoints, a plan may build wheels.
 const LIMIT: Duration = Duration::from_secs(60 * 60);
+/// Time enough to say one's version.
+const MOMENT: Duration = Duration::from_secs(60);
 
 /// How it signs in: it finds its credentials by these names itself.
 const CREDENTIALS: [&str; 6] =
@@ -123,8 +126,10 @@ impl Cli {
     }
 
     async fn at(ctx: &Ctx, program: PathBuf, unpacked: Option<Arc<TempDir>>) -> Result<Self> {
-        let told = process::command(&program, &ctx.env).arg("--version").output().await;
-        let told = told.with_context(|| format!("start `{}`", program.display()))?;
+        let mut command = process::command(&program, &ctx.env);
+        command.arg("--version").kill_on_drop(true);
+        let told = printed(&mut command, MOMENT).await;
+        let told = told.with_context(|| format!("ask `{}` for its version", program.display()))?;
         let text = String::from_utf8_lossy(&told.stdout);
         let version = text.trim().rsplit('v').next().unwrap_or_default().to_owned();
         let mut parts = version.split(['.', '-', '+']).map(str::parse::<u64>);
@@ -171,7 +176,7 @@ impl Cli {
     async fn ask(&self, ctx: &Ctx, choice: &BundleChoice) -> Result<(Answer, Vec<u8>)> {
         let mut command = self.command(ctx, choice, "plan");
         command.args(["--output", "json"]).kill_on_drop(true);
-        let output = command.output().await.context("start the databricks CLI")?;
+        let output = printed(&mut command, LIMIT).await.context("plan with the databricks CLI")?;
         if !output.status.success() {
             let mut relay = ctx.host.relay();
             relay.push(&output.stderr);
@@ -266,6 +271,15 @@ impl Cli {
             }
         }
     }
+}
+
+/// What a command that is killed when it is dropped prints, if it ends in time.
+async fn printed(command: &mut tokio::process::Command, limit: Duration) -> Result<Output> {
+    let output = tokio::time::timeout(limit, command.output()).await.map_err(|_| {
+        let message = format!("it did not end within {} minutes", limit.as_secs() / 60);
+        Fault::new(FaultKind::Timeout, message)
+    })?;
+    Ok(output?)
 }
 
 fn steps(entries: BTreeMap<String, Entry>) -> Result<Vec<Step>> {

@@ -51,7 +51,7 @@ fn release(home: &Path, message: &str) -> String {
 struct World {
     served: Served,
     home: PathBuf,
-    _dir: tempfile::TempDir,
+    dir: tempfile::TempDir,
 }
 
 impl World {
@@ -59,7 +59,7 @@ impl World {
         let dir = tempfile::tempdir().unwrap();
         let served = Served::start(&dir.path().join("workspace"));
         let home = repository(dir.path());
-        Self { served, home, _dir: dir }
+        Self { served, home, dir }
     }
 
     /// The exit code, the answer, and what was said.
@@ -308,6 +308,98 @@ async fn the_policy_decides_what_goes() {
     assert_eq!(code, 1, "{told}");
     world.applied(&["destroy", "--allow-destroy", "--destroy=schemas.s"]);
     assert!(world.served.client().job_list(None).await.unwrap().is_empty());
+}
+
+/// What stands in for the official CLI where it is at fault.
+const STAND_IN: &str = r#"#!/bin/sh
+case "$1 $2 $(cat "$(dirname "$0")/mode")" in
+  "--version "*" old") echo "Databricks CLI v0.240.1" ;;
+  "--version "*" silent") exit 1 ;;
+  "--version "*" noise") printf '\377\376 v' ;;
+  "--version "*) echo "Databricks CLI v1.10.0" ;;
+  "bundle plan crash") kill -9 $$ ;;
+  "bundle plan fails") echo "Error: ::error::no such thing" >&2; exit 1 ;;
+  "bundle plan half") printf '{"plan_version": 2, "plan": {"resources.jobs.tr' ;;
+  "bundle plan terraform") echo '{"plan": {}}' ;;
+  "bundle plan news") echo '{"plan_version": 2, "plan": {"resources.jobs.train": {"action": "vanish"}}}' ;;
+  "bundle plan "*) echo '{"plan_version": 2, "plan": {"resources.jobs.train": {"action": "create"}}}' ;;
+  "bundle deploy dies") kill -9 $$ ;;
+  *) exit 0 ;;
+esac
+"#;
+
+/// The official CLI may be at fault in every way: nothing is called deployed that is not.
+#[tokio::test(flavor = "multi_thread")]
+#[cfg(unix)]
+async fn a_cli_at_fault_is_told_and_believed_in_nothing() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let world = World::new();
+    let tools = world.dir.path().join("tools");
+    std::fs::create_dir(&tools).unwrap();
+    std::fs::write(tools.join("databricks"), STAND_IN).unwrap();
+    let mode = std::fs::Permissions::from_mode(0o755);
+    std::fs::set_permissions(tools.join("databricks"), mode).unwrap();
+    for (mode, code, expected) in [
+        ("old", 2, "version 1.3 or newer is needed"),
+        ("silent", 2, "version 1.3 or newer is needed"),
+        ("noise", 2, "version 1.3 or newer is needed"),
+        ("crash", 2, "`databricks bundle plan` failed (signal: 9"),
+        ("fails", 2, "`databricks bundle plan` failed (exit status: 1)"),
+        ("half", 6, "what `databricks bundle plan` printed is no plan"),
+        ("terraform", 2, "planned with its Terraform engine"),
+        ("news", 7, "plans `vanish` for jobs.train"),
+        ("dies", 6, "`databricks bundle deploy` failed (signal: 9"),
+        ("lies", 7, "the CLI deployed, and would create jobs.train again"),
+    ] {
+        std::fs::write(tools.join("mode"), mode).unwrap();
+        let mut command = world.served.command();
+        #[expect(clippy::disallowed_methods, reason = "the search path of what is started")]
+        let path = format!("{}:{}", tools.display(), std::env::var("PATH").unwrap());
+        command.env("PATH", path).args(["bundle-deploy", "apply", "--engine=cli"]);
+        let output = command.current_dir(&world.home).output().unwrap();
+        let said = text(&output.stdout) + &text(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{mode}: {said}");
+        assert!(said.contains(expected), "{mode}: {said}");
+        assert!(!said.lines().any(|line| line.starts_with("::")), "{mode}: {said}");
+    }
+    // Nothing of it stands in the way of who deploys next.
+    world.applied(&["apply", "--engine=native"]);
+    assert_eq!(world.description().await, "first");
+}
+
+/// A merge request may write any host into its bundle: nothing is sent there.
+#[test]
+fn no_token_goes_to_the_host_that_a_bundle_names() {
+    let world = World::new();
+    world.applied(&["apply"]);
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let other = format!("http://{}", listener.local_addr().unwrap());
+    let named = format!(
+        "bundle: {{name: flights}}\nworkspace: {{host: '{other}'}}\nvariables: {{schema: {{default: flights}}}}"
+    );
+    edit(&world.home, "bundle: {name: flights}", &named);
+    edit(&world.home, "name: flights, comment", "name: '${var.schema}', comment");
+    let tests = "tests: {integration: {target: dev, variables: {schema: 'f_{isolation}'}, jobs: [{job: train}]}}\n";
+    std::fs::write(world.home.join("lakegate.yml"), tests).unwrap();
+    let commands: [&[&str]; 8] = [
+        &["bundle-deploy", "plan"],
+        &["bundle-deploy", "plan", "--engine=cli"],
+        &["bundle-deploy", "apply"],
+        &["bundle-deploy", "status"],
+        &["bundle-deploy", "destroy", "--allow-destroy"],
+        &["bundle-deploy", "unlock", "--lock-id=x"],
+        &["merge-test", "integration", "--all"],
+        &["merge-test", "clean"],
+    ];
+    for args in commands {
+        let mut command = world.served.command();
+        let output = command.args(args).current_dir(&world.home).output().unwrap();
+        let said = text(&output.stdout) + &text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {said}");
+        assert!(said.contains(&other) && said.contains("no token was sent"), "{args:?}: {said}");
+    }
+    assert!(listener.accept().is_err(), "somebody asked the bundle's host");
 }
 
 #[tokio::test(flavor = "multi_thread")]
