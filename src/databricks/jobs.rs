@@ -84,6 +84,7 @@ pub struct Run {
     pub job_id: i64,
     #[serde(default)]
     pub run_page_url: String,
+    pub creator_user_name: Option<String>,
     #[serde(default)]
     pub state: RunState,
     #[serde(default)]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use super::run::Request;
+use super::run::{Request, Start};
 use crate::config::Config;
 use crate::names::pairs;
 use crate::report::Fault;
@@ -25,7 +25,7 @@ pub const OUTPUTS: &[(&str, &str)] = &[
 pub struct Args {
     /// The job: its id, its name, or its key in the bundle
     #[arg(value_name = "JOB", env = "LAKEGATE_JOB")]
-    job: String,
+    job: Option<String>,
     /// A job parameter; may be given several times
     #[arg(
         long = "param",
@@ -47,10 +47,26 @@ pub struct Args {
     /// Tells apart two steps that start the same job in one CI run
     #[arg(long, env = "LAKEGATE_STEP_KEY", value_name = "KEY")]
     step_key: Option<String>,
+    /// Start nothing: cancel the runs that earlier steps of this CI job started and were
+    /// killed before they ended
+    #[arg(long, env = "LAKEGATE_CANCEL_LEFT")]
+    cancel_left: bool,
 }
 
 impl Args {
     pub fn request(self, config: &Config) -> Result<Request> {
+        let job = match (self.job, self.cancel_left) {
+            (Some(job), false) => job,
+            (None, true) => return Ok(Request::CancelLeft),
+            (Some(job), true) => {
+                let message = format!("--cancel-left starts nothing: leave the job `{job}` out");
+                return Err(Fault::usage(message).into());
+            }
+            (None, false) => {
+                let fault = Fault::usage("which job is to run?");
+                return Err(fault.hint("give its id, its name, or its key in the bundle").into());
+            }
+        };
         let parameters = pairs("parameter", &self.params)?;
         let order = Order {
             parameters,
@@ -59,7 +75,7 @@ impl Args {
             rerun_infrastructure: self.rerun_infrastructure,
             step_key: self.step_key,
         };
-        Ok(Request { job: self.job, target: config.target.clone(), order })
+        Ok(Request::Run(Box::new(Start { job, target: config.target.clone(), order })))
     }
 }
 

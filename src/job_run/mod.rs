@@ -4,4 +4,4 @@ mod args;
 mod run;
 
 pub use args::{ABOUT, Args, OUTPUTS};
-pub use run::{Request, run};
+pub use run::{Request, Start, run};

@@ -4,14 +4,21 @@ use anyhow::Result;
 
 use crate::checkout;
 use crate::databricks::jobs::{Job, Run};
-use crate::report::{Outcome, Report, Verdict};
-use crate::runs::{self, Order};
+use crate::report::{Outcome, Report, Table, Verdict, counted};
+use crate::runs::{self, Left, Order};
 use crate::step::{self, Ctx};
 use crate::sys::clock;
 
 /// Everything that one `job-run` needs to know.
 #[derive(Debug, Clone)]
-pub struct Request {
+pub enum Request {
+    Run(Box<Start>),
+    /// Cancels what killed steps left running.
+    CancelLeft,
+}
+
+#[derive(Debug, Clone)]
+pub struct Start {
     /// An id, a name, or a key in the bundle of this folder.
     pub job: String,
     /// The bundle's target, for a key.
@@ -21,14 +28,48 @@ pub struct Request {
 
 impl step::Request for Request {
     fn about(&self) -> Option<&str> {
-        Some(&self.job)
+        match self {
+            Self::Run(start) => Some(&start.job),
+            Self::CancelLeft => None,
+        }
+    }
+
+    /// Where nothing was left, nobody need be asked.
+    fn needs_workspace(&self) -> bool {
+        match self {
+            Self::Run(_) => true,
+            Self::CancelLeft => runs::are_any_left(),
+        }
+    }
+
+    fn bears_foreign_code(&self) -> bool {
+        false
     }
 }
 
 pub async fn run(ctx: Ctx, request: Request) -> Result<Outcome> {
-    let job = checkout::find_job(&ctx, &request.job, request.target.as_deref()).await?;
-    let run = runs::to_end(&ctx, &job, &request.order).await?;
+    let start = match request {
+        Request::Run(start) => start,
+        Request::CancelLeft => return cancel_left(&ctx).await,
+    };
+    let job = checkout::find_job(&ctx, &start.job, start.target.as_deref()).await?;
+    let run = runs::to_end(&ctx, &job, &start.order).await?;
     conclude(&ctx, &job, &run).await
+}
+
+async fn cancel_left(ctx: &Ctx) -> Result<Outcome> {
+    let left = runs::cancel_left(ctx).await?;
+    let mut report = Report::new("job-run", "Runs that were left");
+    let mut table = Table::new("Runs", ["run", "job", "what became of it"]);
+    for Left { run_id, job, told } in &left {
+        table.row(None, [run_id.to_string(), job.clone(), (*told).to_owned()]);
+    }
+    let reason = match left.len() {
+        0 => "no run was left".to_owned(),
+        count => format!("looked after {}", counted(count, "run")),
+    };
+    report.tables.push(table);
+    Ok(Outcome::new(report.concluded(Verdict::Pass, reason)))
 }
 
 async fn conclude(ctx: &Ctx, job: &Job, run: &Run) -> Result<Outcome> {

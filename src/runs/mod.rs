@@ -1,5 +1,6 @@
 //! Runs of jobs: started once, waited for, cancelled with the step, explained.
 
+mod left;
 mod token;
 mod watch;
 
@@ -14,6 +15,8 @@ use crate::databricks::jobs::{Job, Run, RunNow};
 use crate::report::{Fault, FaultKind, Finding, Severity, Table, Verdict};
 use crate::step::{Cancel, Ctx};
 use crate::sys::clock;
+
+pub use self::left::{Left, are_any as are_any_left, cancel as cancel_left};
 
 /// A run to start, or to find again.
 #[derive(Debug, Clone)]
@@ -93,7 +96,9 @@ pub async fn to_end(ctx: &Ctx, job: &Job, order: &Order) -> Result<Run> {
         let run_id =
             ctx.client.run_now(&now).await.with_context(|| format!("start job `{name}`"))?;
         let started = Started { name: name.to_owned(), run_id };
+        let marked = left::Marked::of(ctx, &started);
         let (run, was_over) = wait(ctx, &started, order).await?;
+        marked.clear();
         let failed = run.is_infrastructure_failure() && order.rerun_infrastructure;
         // A run that was over when we came was lost by whoever ran this step before.
         if failed && number < LOST && (was_over || reruns == 0) {

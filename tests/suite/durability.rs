@@ -1,10 +1,11 @@
 //! What survives kill -9, and what is refused before it does harm.
 
+use std::process::Stdio;
 use std::time::Duration;
 
 use serde_json::json;
 
-use crate::support::Served;
+use crate::support::{Served, lakegate, text, within};
 use lakegate::databricks::jobs::RunNow;
 use lakegate::databricks::sql::Statement;
 use lakegate::databricks::unity::Securable;
@@ -113,6 +114,57 @@ async fn a_run_that_lost_its_workspace_ends_as_an_infrastructure_failure() {
     let run = client.run_get(run_id).await.unwrap();
     assert!(run.is_over() && !run.succeeded() && run.is_infrastructure_failure());
     assert_eq!(client.run_now(&now).await.unwrap(), run_id, "the token still stands for the run");
+}
+
+/// A step that is killed cannot cancel: the one that always runs does.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_killed_step_left_is_cancelled() {
+    let dir = tempfile::tempdir().unwrap();
+    let served = Served::start(&dir.path().join("workspace"));
+    let client = served.client();
+    client.workspace_mkdirs("/Workspace/jobs").await.unwrap();
+    let script = "import time\ntime.sleep(300)";
+    client.workspace_write("/Workspace/jobs/main.py", script.into(), true).await.unwrap();
+    let task = json!({ "task_key": "t", "spark_python_task": { "python_file": "/Workspace/jobs/main.py" } });
+    client.job_create(&json!({ "name": "endless", "tasks": [task] })).await.unwrap();
+    let marks = dir.path().join(".lakegate/runs");
+    let cancel_left = || {
+        let mut command = served.command();
+        command.args(["job-run", "--cancel-left"]).current_dir(dir.path());
+        let output = within(Duration::from_secs(60), &mut command);
+        (output.status.code().unwrap(), text(&output.stdout) + &text(&output.stderr))
+    };
+    let mut command = served.command();
+    command.args(["job-run", "endless"]).current_dir(dir.path());
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    while std::fs::read_dir(&marks).map_or(0, Iterator::count) == 0 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let mark = std::fs::read_dir(&marks).unwrap().next().unwrap().unwrap().path();
+    let run_id: i64 = mark.file_stem().unwrap().to_str().unwrap().parse().unwrap();
+    assert!(!client.run_get(run_id).await.unwrap().is_over());
+
+    // What is no mark, and what belongs elsewhere, is left alone.
+    std::fs::write(marks.join("0.json"), "{").unwrap();
+    let (code, said) = cancel_left();
+    assert!(code != 0 && said.contains("read the mark"), "{code} {said}");
+    let other = json!({ "host": "https://other.example", "run_id": 7, "job": "theirs" });
+    std::fs::write(marks.join("0.json"), other.to_string()).unwrap();
+    let (code, said) = cancel_left();
+    assert_eq!(code, 0, "{said}");
+    assert!(said.contains("was cancelled") && said.contains("belongs to another"), "{said}");
+    let run = client.run_get(run_id).await.unwrap();
+    assert_eq!(run.state.result_state.as_deref(), Some("CANCELED"));
+    assert!(!mark.exists());
+
+    // A run that ends leaves nothing; without anything left, no workspace is needed.
+    std::fs::remove_file(marks.join("0.json")).unwrap();
+    let mut alone = lakegate();
+    alone.args(["job-run", "--cancel-left"]).current_dir(dir.path());
+    let output = within(Duration::from_secs(60), &mut alone);
+    assert!(text(&output.stdout).contains("no run was left"), "{}", text(&output.stderr));
 }
 
 #[tokio::test(flavor = "multi_thread")]
