@@ -18,6 +18,9 @@ use crate::sys::retry::{self, Attempt, Class};
 
 /// One attempt of an ordinary call, a drip of bytes included.
 const WHOLE_CALL: Duration = Duration::from_secs(120);
+/// Nothing that is read by a plain call is larger: a release that is kept beside its
+/// deployment may have 200 MiB.
+const MOST_ANSWER: u64 = 256 << 20;
 /// How much of an error's body is kept.
 const MAX_MESSAGE: usize = 2000;
 
@@ -26,6 +29,23 @@ const PATH: &AsciiSet = &https::SEGMENT.remove(b'/');
 /// A path whose slashes stay and whose other characters are encoded.
 pub(super) fn path(text: &str) -> String {
     utf8_percent_encode(text, PATH).to_string()
+}
+
+/// An answer's body, unless it is larger than any should be.
+async fn bounded(mut response: reqwest::Response) -> Result<Option<bytes::Bytes>, reqwest::Error> {
+    let told = response.content_length().unwrap_or_default();
+    if told > MOST_ANSWER {
+        return Ok(None);
+    }
+    // What is told need not be true.
+    let mut body = bytes::BytesMut::with_capacity(told.min(1 << 20) as usize);
+    while let Some(chunk) = response.chunk().await? {
+        if (body.len() + chunk.len()) as u64 > MOST_ANSWER {
+            return Ok(None);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(Some(body.freeze()))
 }
 
 #[derive(Debug, Clone)]
@@ -278,7 +298,11 @@ impl Call<'_> {
             .and_then(|value| retry::retry_after(&value, crate::sys::clock::now()));
         let html = header("content-type").is_some_and(|kind| kind.starts_with("text/html"));
         let request_id = header("x-request-id");
-        let bytes = response.bytes().await.map_err(transport)?;
+        let too_large = || {
+            let reason = format!("it has more than {} MiB", MOST_ANSWER >> 20);
+            (Attempt::Status(status), None, Error::Decode { call: self.name(), reason })
+        };
+        let bytes = bounded(response).await.map_err(transport)?.ok_or_else(too_large)?;
         if !status.is_success() {
             let error = self.api_error(status, html, &bytes, request_id);
             return Err((Attempt::Status(status), asked, error));

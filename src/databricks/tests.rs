@@ -132,6 +132,16 @@ async fn a_login_page_with_status_200_is_no_answer() {
 }
 
 #[tokio::test]
+async fn an_answer_without_measure_is_not_read() {
+    let told =
+        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 1073741824\r\n\r\n{";
+    let server = Scripted::new(vec![told.to_owned()]).await;
+    let error = server.with_token().me().await.unwrap_err();
+    assert!(error.to_string().contains("more than 256 MiB"), "{error}");
+    assert_eq!(server.seen().len(), 1);
+}
+
+#[tokio::test]
 async fn a_refused_call_keeps_the_servers_words_and_names_the_permission() {
     let body = r#"{"error_code":"PERMISSION_DENIED","message":"User lacks access"}"#;
     let server = Scripted::new(vec![json("403 Forbidden", body)]).await;
