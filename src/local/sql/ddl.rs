@@ -49,7 +49,6 @@ pub(super) async fn create_table(session: &Session, create: CreateTable) -> Resu
         let message = format!("[TABLE_OR_VIEW_ALREADY_EXISTS] Table '{name}' already exists");
         return Err(Failure::new("TABLE_OR_VIEW_ALREADY_EXISTS", message));
     }
-    session.workspace.check_schema(&name)?;
     let rows = match &create.query {
         Some(query) => Some(session.query(Statement::Query(query.clone())).await?),
         None => None,
@@ -77,8 +76,10 @@ pub(super) async fn create_table(session: &Session, create: CreateTable) -> Resu
         Ok(session.workspace.enter_table(&table, known.as_ref())?)
     };
     let made: Result<(), Failure> = made.await;
-    if made.is_err() {
-        table.remove_data()?;
+    // Of the two, one is known no more.
+    let other = if made.is_err() { Some(&table) } else { known.as_ref() };
+    if let Some(other) = other {
+        other.remove_data()?;
     }
     made.map(|()| nothing())
 }

@@ -108,26 +108,20 @@ impl Workspace {
         }
     }
 
-    /// Whether a table of this name may be: its schema is there.
-    pub(crate) fn check_schema(&self, name: &TableName) -> Answer<()> {
-        let schema = name.schema_name().to_string();
-        match self.store.get::<Value>("schema", &schema)? {
-            Some(_) => Ok(()),
-            None => Err(ApiFault::missing(format!("Schema '{schema}' does not exist."))),
-        }
-    }
-
     /// Enters a table into the catalog, in the place of `old` where that is given.
     pub(crate) fn enter_table(&self, table: &Table, old: Option<&Table>) -> Answer<()> {
         self.store.write(|transaction| {
+            let schema = format!("{}.{}", table.catalog_name, table.schema_name);
+            if transaction.get::<Value>("schema", &schema)?.is_none() {
+                return Err(ApiFault::missing(format!("Schema '{schema}' does not exist.")));
+            }
             let known = transaction.get::<Table>(KIND, &table.full_name)?;
             if known.map(|known| known.table_id) != old.map(|old| old.table_id.clone()) {
                 let message = format!("Table '{}' already exists", table.full_name);
                 return Err(ApiFault::exists(message));
             }
             transaction.put(KIND, &table.full_name, table)
-        })?;
-        old.map_or(Ok(()), Table::remove_data)
+        })
     }
 
     /// Takes a table out of the catalog; a managed one loses its data.
@@ -181,7 +175,6 @@ async fn create(State(workspace): State<Shared>, input: Input) -> Answer<Json<Va
     );
     let location = input.text_opt("storage_location");
     let name = parsed(&name)?;
-    workspace.check_schema(&name)?;
     // The data may follow later.
     let comment = input.text_opt("comment");
     let table = workspace.new_table(&name, input.list("columns"), location, comment);
