@@ -109,6 +109,10 @@ pub struct Args {
     /// The job that retrains (default: drift.retrain_job)
     #[arg(long, env = "LAKEGATE_RETRAIN_JOB", value_name = "JOB")]
     retrain_job: Option<String>,
+    /// Retrain by starting this very pipeline of GitHub or Azure DevOps anew, whatever the
+    /// policy names
+    #[arg(long, env = "LAKEGATE_RETRAIN_HERE", conflicts_with = "retrain_job")]
+    retrain_here: bool,
     /// A parameter of the retraining job; may be given several times
     #[arg(
         long = "retrain-param",
@@ -155,7 +159,7 @@ impl Args {
         policy.baseline_where = self.baseline_where.or(policy.baseline_where);
         policy.current_where = self.current_where.or(policy.current_where);
         policy.retrain_job = self.retrain_job.or(policy.retrain_job);
-        react_as(self.on_drift, &mut policy)?;
+        react_as(self.on_drift, self.retrain_here, &mut policy)?;
         let retrain_parameters = pairs("parameter", &self.retrain_params)?;
         let production = match policy.on_drift {
             OnDrift::Rollback => Some(production(config)?),
@@ -184,6 +188,7 @@ impl Args {
             window: self.window,
             target: config.target.clone(),
             retrain_parameters,
+            retrain_here: self.retrain_here,
             record,
             telemetry: config.telemetry.clone(),
             drift: self.checks != Checks::Quality,
@@ -195,7 +200,7 @@ impl Args {
 }
 
 /// The reaction that the flag or the policy names, with what it needs.
-fn react_as(wanted: Option<Reaction>, policy: &mut Drift) -> Result<(), Fault> {
+fn react_as(wanted: Option<Reaction>, here: bool, policy: &mut Drift) -> Result<(), Fault> {
     policy.on_drift = match wanted {
         Some(Reaction::Notify) => OnDrift::Notify,
         Some(Reaction::Retrain) => OnDrift::Retrain,
@@ -205,6 +210,7 @@ fn react_as(wanted: Option<Reaction>, policy: &mut Drift) -> Result<(), Fault> {
         None => policy.on_drift,
     };
     if policy.on_drift == OnDrift::Retrain
+        && !here
         && policy.retrain_job.is_none()
         && !policy.retrain.dispatches()
     {

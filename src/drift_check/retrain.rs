@@ -24,7 +24,8 @@ pub(super) async fn retrain(ctx: &Ctx, request: &Request, found: Found<'_>) -> R
     let target = trainer.target(ctx);
     let current = policy.current.to_string();
     let mut claimed = None;
-    if policy.retrain.needs_record() {
+    let dispatches = matches!(trainer, Trainer::Pipeline(..));
+    if dispatches || policy.retrain.needs_record() {
         let schema = request.record.as_ref().ok_or_else(|| {
             Fault::usage("a pipeline, a cool-down and a budget need the records of earlier checks")
                 .hint("set `record.schema` in lakegate.yml")
@@ -42,7 +43,7 @@ pub(super) async fn retrain(ctx: &Ctx, request: &Request, found: Found<'_>) -> R
                 Some(format!("{target} was started for this window by an earlier check"))
             }
             // It is not started again: what is done twice is worse than what is asked for.
-            Standing::Unknown if policy.retrain.dispatches() => {
+            Standing::Unknown if dispatches => {
                 let told = format!(
                     "an earlier check was about to start {target} for this window and never said that it did: look, and start it by hand if it did not"
                 );
@@ -55,7 +56,7 @@ pub(super) async fn retrain(ctx: &Ctx, request: &Request, found: Found<'_>) -> R
             }
         };
         // A job is asked for again: its token gives the same run.
-        if let Some(told) = other.filter(|_| policy.retrain.dispatches()) {
+        if let Some(told) = other.filter(|_| dispatches) {
             return Ok(Reaction::retrain(&target, told));
         }
     }
@@ -112,6 +113,9 @@ enum Trainer {
 impl Trainer {
     async fn find(ctx: &Ctx, request: &Request) -> Result<Self> {
         let policy = &request.policy;
+        if request.retrain_here {
+            return Ok(Self::Pipeline(Box::new(forge(ctx)?), this_pipeline(ctx)?));
+        }
         if let Some(name) = &policy.retrain_job {
             let job = checkout::find_job(ctx, name, request.target.as_deref()).await?;
             return Ok(Self::Job(job.job_id, name.clone()));
@@ -138,6 +142,23 @@ impl Trainer {
                 format!("pipeline:{}/{id}", forge.place())
             }
         }
+    }
+}
+
+/// The pipeline that this check is a step of.
+fn this_pipeline(ctx: &Ctx) -> Result<Pipeline, Fault> {
+    let context = &ctx.context;
+    let unknown = || {
+        Fault::usage("--retrain-here: it is not known which pipeline this is")
+            .hint("leave it out in a terminal; `drift.retrain` names others")
+    };
+    let own = context.pipeline.clone().ok_or_else(unknown)?;
+    match context.host {
+        "github" => {
+            let branch = context.branch.clone().ok_or_else(unknown)?;
+            Ok(Pipeline::Workflow { file: own, branch })
+        }
+        _ => Ok(Pipeline::Azure { id: own.parse().map_err(|_| unknown())? }),
     }
 }
 

@@ -36,6 +36,8 @@ pub struct Request {
     /// The bundle's target, in which the retraining job is.
     pub target: Option<String>,
     pub retrain_parameters: BTreeMap<String, String>,
+    /// This pipeline is what retrains.
+    pub retrain_here: bool,
     pub record: Option<SchemaName>,
     pub telemetry: config::Telemetry,
     /// Whether both sides are compared, or the current one is looked at alone.

@@ -31,6 +31,9 @@ pub struct Context {
     pub from_fork: bool,
     pub actor: Option<String>,
     pub run_url: Option<String>,
+    /// By which the pipeline itself is started: a workflow's file on GitHub, the
+    /// definition's number on Azure DevOps.
+    pub pipeline: Option<String>,
 }
 
 impl Context {
@@ -89,6 +92,7 @@ fn github(env: &Env, event: Option<&serde_json::Value>) -> Context {
         from_fork: is_pull && !same_repository || is_above_itself || is_foreign,
         actor: owned(env.get("GITHUB_ACTOR")),
         run_url: url(),
+        pipeline: env.get("GITHUB_WORKFLOW_REF").and_then(workflow_file),
     }
 }
 
@@ -136,7 +140,15 @@ fn azure(env: &Env) -> Context {
         // Approvals name people by their mail address, too.
         actor: owned(env.get("BUILD_REQUESTEDFOREMAIL").or(env.get("BUILD_REQUESTEDFOR"))),
         run_url: url(),
+        pipeline: owned(env.get("SYSTEM_DEFINITIONID")),
     }
+}
+
+/// `loop.yml` of `acme/flights/.github/workflows/loop.yml@refs/heads/main`.
+fn workflow_file(reference: &str) -> Option<String> {
+    let (path, _) = reference.split_once('@')?;
+    let (_, file) = path.split_once("/.github/workflows/")?;
+    Some(file.to_owned())
 }
 
 /// `acme/ml/flights` of `https://acme@dev.azure.com/acme/ml/_git/flights`: a pipeline may

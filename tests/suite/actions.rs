@@ -165,14 +165,20 @@ fn an_action_passes_its_verdict_on() {
 fn a_failing_test_fails_the_job_and_stands_at_its_line() {
     let dir = tempfile::tempdir().unwrap();
     let home = consumer(dir.path(), "          action: unit\n          base: main\n", RED);
-    let (passed, lines) = act(&home, &[]);
-    assert!(!passed);
-    assert!(said(&lines).contains("verdict=fail reason=unit tests: 1 test"), "{}", said(&lines));
-    let error = lines
-        .iter()
-        .find(|line| line["command"] == "error" && line["kvPairs"]["file"] == "tests/t.py");
+    let annotation = || {
+        let (passed, lines) = act(&home, &[]);
+        assert!(!passed);
+        assert!(
+            said(&lines).contains("verdict=fail reason=unit tests: 1 test"),
+            "{}",
+            said(&lines)
+        );
+        let mut errors = lines.iter().filter(|line| line["command"] == "error");
+        errors.find(|line| line["kvPairs"]["file"] == "tests/t.py").cloned()
+    };
+    // act may end a step before it has read all that the step said.
+    let error = (0..3).find_map(|_| annotation()).expect("an annotation");
     // act ends the properties at the last `::`, GitHub at the first.
-    let error = error.unwrap_or_else(|| panic!("{}", said(&lines)));
     assert!(error["kvPairs"]["line"].as_str().unwrap().starts_with('3'));
 }
 

@@ -312,6 +312,7 @@ fn machine(address: &str) -> BTreeMap<String, String> {
         ("SYSTEM_HOSTTYPE", "build".to_owned()),
         ("SYSTEM_PLANID", "2".to_owned()),
         ("SYSTEM_JOBID", "3".to_owned()),
+        ("SYSTEM_DEFINITIONID", "9".to_owned()),
         ("BUILD_REPOSITORY_ID", "repo".to_owned()),
         ("BUILD_REPOSITORY_NAME", "flights".to_owned()),
         ("BUILD_SOURCEBRANCH", "refs/heads/main".to_owned()),
@@ -432,6 +433,10 @@ fn is_trained_anew_after_drift(world: &mut World<'_>) {
     assert_eq!(drifted.results(), ["Failed"], "{}", drifted.log);
     assert!(drifted.told("task.setvariable variable=decision", "retrain"), "{}", drifted.log);
     assert!(drifted.told("task.logissue type=warning;code=drift/column", "temp drifted"));
+    // The whole loop begins anew.
+    let calls = world.host.lock().unwrap().calls.clone();
+    let begun = |call: &&String| call.starts_with("POST ") && call.ends_with("/pipelines/9/runs");
+    assert_eq!(calls.iter().filter(begun).count(), 1, "{calls:?}");
 }
 
 /// Does something with a repository as `init` left it, on a change.

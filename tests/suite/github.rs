@@ -40,6 +40,11 @@ impl World<'_> {
     fn run(&self, event: &str, workflow: &str, more: &[&str]) -> (bool, Vec<Value>) {
         let file = format!(".github/workflows/{workflow}.yml");
         let mut all = vec!["-W".to_owned(), file.clone()];
+        // What act does not tell.
+        all.extend([
+            "--env".to_owned(),
+            format!("GITHUB_WORKFLOW_REF=acme/flights/{file}@refs/heads/main"),
+        ]);
         let artifacts = self.at.join("artifacts").display().to_string();
         let up = format!(
             "if [ -e \"$PLACE\" ]; then mkdir -p '{artifacts}'/\"$NAME\" && cp -r \"$PLACE\"/. '{artifacts}'/\"$NAME\"; fi"
@@ -173,7 +178,10 @@ fn is_known_by_its_tag(world: &World<'_>, served: &Served) {
 }
 
 /// From a merge request to a model in production that is watched, and what comes after.
-async fn carries_a_change_to_production(args: &[&str], after: impl FnOnce(&World<'_>, &Served)) {
+async fn carries_a_change_to_production(
+    args: &[&str],
+    after: impl FnOnce(&World<'_>, &Served, &Shared),
+) {
     let dir = tempfile::tempdir().unwrap();
     let served = Served::for_pipelines(&dir.path().join("workspace"), ISSUER, SUBJECT).await;
     let (address, host) = serve(github_answer).await;
@@ -201,7 +209,7 @@ async fn carries_a_change_to_production(args: &[&str], after: impl FnOnce(&World
     // Eve, who reviewed the environment.
     let signed = served.sql("SELECT who, source FROM prod.flights.sign_offs").await;
     assert_eq!(signed, [[Some("eve".to_owned()), Some("github".to_owned())]]);
-    after(&world, &served);
+    after(&world, &served, &host);
 }
 
 /// A version that a rule turns down is not promoted, and the run says which rule.
@@ -227,7 +235,7 @@ fn is_rejected(world: &World<'_>) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn four_workflows_carry_a_change_to_production() {
-    carries_a_change_to_production(&["--test-target=local"], |world, served| {
+    carries_a_change_to_production(&["--test-target=local"], |world, served, host| {
         is_rejected(world);
         let mut refresh = served.command();
         refresh.args(["job-run", "refresh_features", "--target=prod", "-p", "months=7"]);
@@ -236,11 +244,17 @@ async fn four_workflows_carry_a_change_to_production() {
         let (passed, lines) = world.run("schedule", "production", &["-j", "watch"]);
         assert!(!passed);
         assert!(said(&lines).contains("temp drifted"), "{}", said(&lines));
+        // The whole loop begins anew, once for this window.
+        world.run("schedule", "production", &["-j", "watch"]);
+        let begun = "POST /repos/acme/flights/actions/workflows/production.yml/dispatches";
+        let calls = host.lock().unwrap().calls.clone();
+        assert_eq!(calls.iter().filter(|call| *call == begun).count(), 1, "{calls:?}");
     })
     .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn four_short_workflows_call_those_of_the_suite() {
-    carries_a_change_to_production(&["--test-target=local", "--workflows=call"], |_, _| {}).await;
+    carries_a_change_to_production(&["--test-target=local", "--workflows=call"], |_, _, _| {})
+        .await;
 }

@@ -263,7 +263,8 @@ fn github_tickets(
 ) -> Option<Response> {
     match (method.as_str(), parts) {
         ("POST", ["actions", "workflows", _, "dispatches"]) => {
-            assert_eq!(*body, json!({ "ref": "main", "inputs": { "reason": "drift" } }));
+            let with = |inputs: Value| json!({ "ref": "main", "inputs": inputs });
+            assert!([with(json!({})), with(json!({ "reason": "drift" }))].contains(body), "{body}");
             Some(StatusCode::NO_CONTENT.into_response())
         }
         ("GET", ["actions", "runs", _, "approvals"]) => {
@@ -487,7 +488,8 @@ fn azure_approvals(world: &World) -> Option<Response> {
 /// Work items, pipelines that are started, and approvals of a run.
 fn azure_tickets(world: &mut World, path: &str, body: &Value) -> Option<Response> {
     if path.ends_with("/runs") {
-        assert_eq!(*body, json!({ "templateParameters": { "reason": "drift" } }));
+        let with = |inputs: Value| json!({ "templateParameters": inputs });
+        assert!([with(json!({})), with(json!({ "reason": "drift" }))].contains(body), "{body}");
         let place = json!({ "_links": { "web": { "href": "https://dev.azure.com/o/p/run/7" } } });
         return reply(&place);
     }

@@ -174,6 +174,31 @@ async fn what_fails_after_a_verdict_hides_nothing_of_the_rest() {
     assert!(found["reason"].as_str().unwrap().contains("not everybody was told"), "{found}");
 }
 
+/// The pipeline that watches is the one that trains: it is started again, once.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_whole_loop_begins_anew() {
+    let dir = tempfile::tempdir().unwrap();
+    let served = Served::start(&dir.path().join("workspace"));
+    tables(&served).await;
+    let (address, seen) = outside().await;
+    policy(dir.path(), "now", ", on_drift: retrain, retrain_job: missing");
+    let here = |name: &str, value: &str| {
+        let mut command = on_github(&served, dir.path(), &address);
+        command.arg("--retrain-here").env("GITHUB_REF_NAME", "main").env(name, value);
+        let output = within(Duration::from_secs(60), &mut command);
+        text(&output.stdout)
+    };
+    let told = here("NOTHING", "");
+    assert!(told.contains("it is not known which pipeline this is"), "{told}");
+    for _ in 0..2 {
+        here("GITHUB_WORKFLOW_REF", "o/r/.github/workflows/loop.yml@refs/heads/main");
+    }
+    let calls = seen.lock().unwrap().calls.clone();
+    let begun: Vec<_> = calls.iter().filter(|(call, _)| call.ends_with("/dispatches")).collect();
+    let path = "POST /repos/o/r/actions/workflows/loop.yml/dispatches";
+    assert_eq!(begun, [&(path.to_owned(), json!({ "ref": "main", "inputs": {} }))]);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn retraining_waits_for_its_cool_down_and_stays_within_its_budget() {
     let dir = tempfile::tempdir().unwrap();
