@@ -275,11 +275,13 @@ impl Cli {
 
 /// What a command that is killed when it is dropped prints, if it ends in time.
 async fn printed(command: &mut tokio::process::Command, limit: Duration) -> Result<Output> {
-    let output = tokio::time::timeout(limit, command.output()).await.map_err(|_| {
-        let message = format!("it did not end within {} minutes", limit.as_secs() / 60);
-        Fault::new(FaultKind::Timeout, message)
-    })?;
-    Ok(output?)
+    match tokio::time::timeout(limit, command.output()).await {
+        Ok(output) => Ok(output?),
+        Err(_late) => {
+            let message = format!("it did not end within {} minutes", limit.as_secs() / 60);
+            Err(Fault::new(FaultKind::Timeout, message).into())
+        }
+    }
 }
 
 fn steps(entries: BTreeMap<String, Entry>) -> Result<Vec<Step>> {

@@ -24,7 +24,7 @@ pub(super) async fn retrain(ctx: &Ctx, request: &Request, found: Found<'_>) -> R
     let target = trainer.target(ctx);
     let current = policy.current.to_string();
     let mut claimed = None;
-    let dispatches = matches!(trainer, Trainer::Pipeline(..));
+    let dispatches = trainer.is_pipeline();
     if dispatches || policy.retrain.needs_record() {
         let schema = request.record.as_ref().ok_or_else(|| {
             Fault::usage("a pipeline, a cool-down and a budget need the records of earlier checks")
@@ -39,9 +39,7 @@ pub(super) async fn retrain(ctx: &Ctx, request: &Request, found: Found<'_>) -> R
                 }
                 None => Some(format!("{target} is started for this window by another check")),
             },
-            Standing::Taken => {
-                Some(format!("{target} was started for this window by an earlier check"))
-            }
+            Standing::Taken => Some(taken(&target)),
             // It is not started again: what is done twice is worse than what is asked for.
             Standing::Unknown if dispatches => {
                 let told = format!(
@@ -84,6 +82,10 @@ pub(super) async fn retrain(ctx: &Ctx, request: &Request, found: Found<'_>) -> R
     }
 }
 
+fn taken(target: &str) -> String {
+    format!("{target} was started for this window by an earlier check")
+}
+
 /// Starts the job, or finds the run that was started for this window.
 async fn start_job(
     ctx: &Ctx,
@@ -111,6 +113,10 @@ enum Trainer {
 }
 
 impl Trainer {
+    fn is_pipeline(&self) -> bool {
+        matches!(self, Self::Pipeline(..))
+    }
+
     async fn find(ctx: &Ctx, request: &Request) -> Result<Self> {
         let policy = &request.policy;
         if request.retrain_here {
@@ -158,7 +164,7 @@ fn this_pipeline(ctx: &Ctx) -> Result<Pipeline, Fault> {
             let branch = context.branch.clone().ok_or_else(unknown)?;
             Ok(Pipeline::Workflow { file: own, branch })
         }
-        _ => Ok(Pipeline::Azure { id: own.parse().map_err(|_| unknown())? }),
+        _ => Ok(Pipeline::Azure { id: own.parse().ok().ok_or_else(unknown)? }),
     }
 }
 

@@ -11,7 +11,7 @@ use arrow::util::display::array_value_to_string;
 use serde_json::Value;
 
 use crate::config::{Compliance, Infrastructure};
-use crate::databricks::mlflow::Metric;
+use crate::databricks::mlflow::{Dataset, Metric, TrackedRun};
 use crate::lake::{self, Asked};
 use crate::names::{ModelName, ModelVersion, Source, TableName};
 use crate::record::evidence::{Facts, Probe, finite};
@@ -51,20 +51,7 @@ pub(super) async fn collect(
     if let Some(run) = info.run_id.as_deref().filter(|run| !run.is_empty()) {
         let run = client.tracked_run(run).await.context("read the run that trained it")?;
         facts.commit = run.tags.get("mlflow.source.git.commit").cloned();
-        facts.run_tags = run.tags;
-        facts.run_tags.retain(|tag, _| policy.trained_in.contains_key(tag));
-        for dataset in run.datasets {
-            match dataset.version {
-                Some(version) => {
-                    let versions = facts.dataset_versions.entry(dataset.name.clone());
-                    versions.or_default().insert(version);
-                }
-                None => drop(facts.unversioned.insert(dataset.name.clone())),
-            }
-            if !facts.datasets.contains(&dataset.name) {
-                facts.datasets.push(dataset.name);
-            }
-        }
+        trained_by(run, policy, &mut facts);
     }
     // A tag of the model would speak for every version; two that differ say nothing.
     let tagged = own.get("commit").cloned();
@@ -89,6 +76,25 @@ pub(super) async fn collect(
         facts.licences = Some(licences(ctx, &policy.packages, model, version).await?);
     }
     Ok(facts)
+}
+
+/// What the run that trained it says of itself and of its data.
+fn trained_by(run: TrackedRun, policy: &Compliance, facts: &mut Facts) {
+    facts.run_tags = run.tags;
+    facts.run_tags.retain(|tag, _| policy.trained_in.contains_key(tag));
+    for Dataset { name, version } in run.datasets {
+        match version {
+            Some(version) => {
+                facts.dataset_versions.entry(name.clone()).or_default().insert(version);
+            }
+            None => {
+                facts.unversioned.insert(name.clone());
+            }
+        }
+        if !facts.datasets.contains(&name) {
+            facts.datasets.push(name);
+        }
+    }
 }
 
 /// The tags of the inputs, as the tables have them whose columns they are.

@@ -115,25 +115,7 @@ fn report(evidence: &Evidence, decision: &Decision) -> Report {
         report.fact("expires", expires.clone());
     }
     report.tables.extend(change::table(decision.verdict, &decision.checks));
-    for (kind, title) in [
-        ("rules", "Rules"),
-        ("slices", "Slices"),
-        ("fairness", "Fairness"),
-        ("compliance", "Compliance"),
-        ("infrastructure", "Infrastructure"),
-        ("experiment", "Live traffic"),
-    ] {
-        let of_kind: Vec<&Check> =
-            decision.checks.iter().filter(|check| check.kind == kind).collect();
-        if !of_kind.is_empty() {
-            let mut table = table(title, &of_kind);
-            if kind == "slices" {
-                draw_bars(&mut table, &of_kind);
-            }
-            table.worst_first();
-            report.tables.push(table);
-        }
-    }
+    report.tables.extend(tables(&decision.checks));
     report.tables.push(all_metrics(&statement.measured));
     report.forests.extend(forest(&decision.checks));
     for check in decision.checks.iter().filter(|check| verdict_of(check) != Verdict::Pass) {
@@ -144,6 +126,30 @@ fn report(evidence: &Evidence, decision: &Decision) -> Report {
         report.findings.push(Finding::new(Severity::Notice, *id, note.clone()));
     }
     report.concluded(decision.verdict, decision.reason.clone())
+}
+
+/// The checks of each kind, the worst first.
+fn tables(checks: &[Check]) -> Vec<Table> {
+    let mut tables = Vec::new();
+    for (kind, title) in [
+        ("rules", "Rules"),
+        ("slices", "Slices"),
+        ("fairness", "Fairness"),
+        ("compliance", "Compliance"),
+        ("infrastructure", "Infrastructure"),
+        ("experiment", "Live traffic"),
+    ] {
+        let of_kind: Vec<&Check> = checks.iter().filter(|check| check.kind == kind).collect();
+        if !of_kind.is_empty() {
+            let mut table = table(title, &of_kind);
+            if kind == "slices" {
+                draw_bars(&mut table, &of_kind);
+            }
+            table.worst_first();
+            tables.push(table);
+        }
+    }
+    tables
 }
 
 /// The thresholds, and what they were chosen by.

@@ -124,6 +124,7 @@ impl Numbers {
     }
 
     pub fn push_nulls(&mut self, count: u64) {
+        self.ready = None;
         self.settled.nulls += count;
     }
 

@@ -243,10 +243,8 @@ impl Question<'_> {
             _ => self.better == Better::Higher,
         };
         let mark = if compares || up { limit } else { -limit };
-        if compares && !up {
-            // What was estimated is a plain difference, which is worse when it is higher.
-            check.limit = Some(-limit);
-        }
+        // A difference that is worse when it is higher is held against a higher one.
+        check.limit = Some(if compares && !up { -limit } else { limit });
         let (gain, worst, best) = if up { (value, low, high) } else { (-value, -high, -low) };
         let level = self.rule.level(self.policy.confidence);
         let by_test = matches!(self.rule.method, Test::Mcnemar | Test::Permutation) && compares;
@@ -262,11 +260,7 @@ impl Question<'_> {
         if tested {
             check.p_value = Some(if verdict == Verdict::Fail { kept } else { broken });
         }
-        let words = match verdict {
-            Verdict::Pass => "holds",
-            Verdict::Fail => "does not hold",
-            Verdict::Inconclusive => "cannot be told from this data",
-        };
+        let words = in_words(verdict);
         let noun = if compares { "difference" } else { "value" };
         let [value, low, high] = [value, low, high].map(number);
         let mut reason = format!("{name} {words}: {noun} {value} [{low}, {high}]");
@@ -300,6 +294,14 @@ impl Question<'_> {
         let needed = needed.max(rows + 1.0);
         let size = 10f64.powf(needed.log10().floor() - 1.0).max(1.0);
         format!(", some {} rows would tell", (needed / size).ceil() * size)
+    }
+}
+
+fn in_words(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Pass => "holds",
+        Verdict::Fail => "does not hold",
+        Verdict::Inconclusive => "cannot be told from this data",
     }
 }
 
