@@ -59,13 +59,17 @@ pub(super) struct Code {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Reason {
     pub(super) told: String,
-    /// A file, a resource, or the settings.
-    pub(super) by: String,
+    /// A file, a resource, or the settings; nothing where it only has to run.
+    pub(super) by: Option<String>,
 }
 
 impl Reason {
     pub(super) fn new(told: impl Into<String>, by: impl Into<String>) -> Self {
-        Self { told: told.into(), by: by.into() }
+        Self { told: told.into(), by: Some(by.into()) }
+    }
+
+    fn to_run(told: impl Into<String>) -> Self {
+        Self { told: told.into(), by: None }
     }
 }
 
@@ -268,9 +272,7 @@ fn texts(value: &Value) -> Box<dyn Iterator<Item = &str> + '_> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Chosen<'a> {
     pub(super) job: &'a str,
-    pub(super) reason: String,
-    /// What it is touched by; nothing where it runs for another reason.
-    pub(super) by: Option<String>,
+    pub(super) reason: Reason,
 }
 
 /// The jobs to run, in their order: those that are touched, those that read
@@ -280,15 +282,14 @@ pub(super) fn choose<'a>(
     affected: &Affected,
     all: bool,
 ) -> Vec<Chosen<'a>> {
-    let mut reasons: BTreeMap<&str, (String, Option<String>)> = BTreeMap::new();
+    let mut reasons: BTreeMap<&str, Reason> = BTreeMap::new();
     for job in jobs {
-        let own = affected.get(&format!("jobs.{}", job.job));
-        let own = own.map(|reason| (reason.told.clone(), Some(reason.by.clone())));
+        let own = affected.get(&format!("jobs.{}", job.job)).cloned();
         let through = || {
             let need = job.needs.iter().find(|need| reasons.contains_key(need.as_str()))?;
-            Some((format!("it reads what `{need}` writes"), Some(format!("jobs.{need}"))))
+            Some(Reason::new(format!("it reads what `{need}` writes"), format!("jobs.{need}")))
         };
-        let asked = || all.then(|| ("all were asked for".to_owned(), None));
+        let asked = || all.then(|| Reason::to_run("all were asked for"));
         if let Some(reason) = own.or_else(through).or_else(asked) {
             reasons.insert(&job.job, reason);
         }
@@ -296,13 +297,14 @@ pub(super) fn choose<'a>(
     for job in jobs.iter().rev() {
         if reasons.contains_key(job.job.as_str()) {
             for need in &job.needs {
-                reasons.entry(need).or_insert_with(|| (format!("`{}` needs it", job.job), None));
+                let why = || Reason::to_run(format!("`{}` needs it", job.job));
+                reasons.entry(need).or_insert_with(why);
             }
         }
     }
     let chosen = jobs.iter().filter_map(|job| {
-        let (reason, by) = reasons.get(job.job.as_str())?.clone();
-        Some(Chosen { job: &job.job, reason, by })
+        let reason = reasons.get(job.job.as_str())?.clone();
+        Some(Chosen { job: &job.job, reason })
     });
     chosen.collect()
 }

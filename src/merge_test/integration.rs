@@ -141,14 +141,19 @@ impl Trial<'_> {
         let state = self.deploy(bundle, held).await.context("deploy the copy")?;
         let mut tested = Tested::default();
         let mut table = Table::new("Integration tests", ["job", "why", "result", "took", "checks"]);
-        for (at, Chosen { job, reason, .. }) in chosen.iter().enumerate() {
+        for (at, Chosen { job, reason }) in chosen.iter().enumerate() {
             let spec = self.tests.jobs.iter().find(|spec| spec.job == *job);
             let spec = spec.context("find the job's test")?;
             let held = self.job_test(bundle, &state, spec, report).await?;
             tested.ran.push((*job).to_owned());
             let verdict = if held.passed { Verdict::Pass } else { Verdict::Fail };
-            let cells =
-                [(*job).to_owned(), reason.clone(), held.result, held.took, held.checks.join("; ")];
+            let cells = [
+                (*job).to_owned(),
+                reason.told.clone(),
+                held.result,
+                held.took,
+                held.checks.join("; "),
+            ];
             table.row(Some(verdict), cells);
             tested.verdict = Some(tested.verdict.unwrap_or(Verdict::Pass).and(verdict));
             if verdict == Verdict::Fail {

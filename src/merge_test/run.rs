@@ -282,7 +282,7 @@ fn report_touched(touched: &Affected, chosen: &[Chosen<'_>], report: &mut Report
     for chosen in chosen {
         let key = format!("jobs.{}", chosen.job);
         if !touched.contains_key(&key) {
-            table.row(None, [key, chosen.reason.clone(), "an integration test".to_owned()]);
+            table.row(None, [key, chosen.reason.told.clone(), "an integration test".to_owned()]);
         }
     }
     report.tables.push(table);
@@ -290,11 +290,10 @@ fn report_touched(touched: &Affected, chosen: &[Chosen<'_>], report: &mut Report
 }
 
 fn graph(touched: &Affected, chosen: &[Chosen<'_>]) -> Option<Graph> {
-    let mut arrows: BTreeSet<[String; 2]> =
-        touched.iter().map(|(key, reason)| [reason.by.clone(), key.clone()]).collect();
-    for chosen in chosen {
-        arrows.extend(chosen.by.clone().map(|by| [by, format!("jobs.{}", chosen.job)]));
-    }
+    let of_jobs = chosen.iter().map(|chosen| (format!("jobs.{}", chosen.job), &chosen.reason));
+    let reasons = touched.iter().map(|(key, reason)| (key.clone(), reason)).chain(of_jobs);
+    let arrows: BTreeSet<[String; 2]> =
+        reasons.filter_map(|(key, reason)| Some([reason.by.clone()?, key])).collect();
     let title = "From the change to what it touches".to_owned();
     (!arrows.is_empty()).then(|| Graph { title, arrows: arrows.into_iter().collect() })
 }
