@@ -262,7 +262,9 @@ impl Call<'_> {
         })?;
         let transport = |error: reqwest::Error| {
             let attempt = if error.is_connect() { Attempt::NotSent } else { Attempt::NoAnswer };
-            (attempt, None, Error::Transport { call: self.name(), reason: plain_reason(&error) })
+            let cut = error.is_timeout().then(|| self.check_deadline().err()).flatten();
+            let lost = || Error::Transport { call: self.name(), reason: plain_reason(&error) };
+            (attempt, None, cut.unwrap_or_else(lost))
         };
         let mut url = self.http.shared.host.clone();
         url.set_path(&self.path);

@@ -162,7 +162,8 @@ async fn the_deadline_ends_a_call_that_nobody_answers() {
     };
     let client = server.with_token().with_deadline(Duration::from_millis(300));
     let called = tokio::time::timeout(Duration::from_secs(10), client.me()).await;
-    assert!(called.expect("it waits beyond its deadline").is_err());
+    let error = called.expect("it waits beyond its deadline").unwrap_err();
+    assert!(matches!(error, Error::Deadline { .. }), "{error}");
 }
 
 #[tokio::test]

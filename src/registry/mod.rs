@@ -13,7 +13,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 
 use self::fence::Fence;
-use crate::databricks::Client;
+use crate::databricks::{self, Client};
 use crate::lake::Lake;
 use crate::names::{Alias, ModelName, ModelVersion, SchemaName, Sha256, shown};
 use crate::record::PromotionRow;
@@ -93,9 +93,23 @@ pub async fn hold<T>(
     };
     let done: Result<T> = done.await;
     let released = fence.release().await;
-    let done = done?;
+    let done = done.map_err(|error| late(error, pointer))?;
     released?;
     Ok(done)
+}
+
+/// What to do when a lease was too short for the work.
+fn late(error: anyhow::Error, Pointer { model, alias, lease, .. }: Pointer<'_>) -> anyhow::Error {
+    let is_late = |cause: &&databricks::Error| matches!(cause, databricks::Error::Deadline { .. });
+    if !error.chain().any(|cause| cause.downcast_ref().is_some_and(|cause| is_late(&cause))) {
+        return error;
+    }
+    let message = format!(
+        "the move of `{alias}` of `{model}` was not over when its lease of {} s was: {error:#}",
+        lease.as_secs()
+    );
+    let fault = Fault::new(FaultKind::Timeout, message);
+    fault.hint("run it again: it goes on where this ended; where the warehouse is always this slow, raise `promotion.lease_seconds`").into()
 }
 
 impl<'a> Held<'a> {
