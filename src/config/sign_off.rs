@@ -15,6 +15,10 @@ pub struct SignOff {
     /// workspace's users.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub approvers: Vec<String>,
+    /// Members of these count, too: teams of GitHub (`team`, or `organisation/team`) or of
+    /// the project on Azure DevOps, groups of the workspace by `table`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub teams: Vec<String>,
     /// Who started the run, registered the version, or (by `github` and `azure`) wrote
     /// the commit that it runs or opened its merge request, does not count.
     #[serde(default = "yes")]
@@ -79,10 +83,14 @@ impl SignOff {
         if self.required == 0 {
             return Err("`sign_off.required` is 0: leave `sign_off` out instead".into());
         }
-        if self.from == ApprovalSource::Tag && (self.required > 1 || !self.approvers.is_empty()) {
-            return Err("a tag does not tell who set it: `approvers` and `required` above 1 need another source".into());
+        let anybody = self.approvers.is_empty() && self.teams.is_empty();
+        if self.from == ApprovalSource::Tag && (self.required > 1 || !anybody) {
+            return Err("a tag does not tell who set it: `approvers`, `teams` and `required` above 1 need another source".into());
         }
-        if !self.approvers.is_empty() && self.approvers.len() < self.required {
+        if let Some(blank) = self.teams.iter().find(|team| team.split('/').any(str::is_empty)) {
+            return Err(format!("`{blank}` in `sign_off.teams` is no team"));
+        }
+        if !anybody && self.teams.is_empty() && self.approvers.len() < self.required {
             return Err(format!(
                 "{} approvers cannot give {} approvals",
                 self.approvers.len(),

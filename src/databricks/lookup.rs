@@ -12,8 +12,7 @@ impl Client {
         let mut call = self.http.get(path);
         if kind == Looked::ServicePrincipal {
             // This list does not go by page tokens.
-            let quoted = name.replace('\\', "\\\\").replace('"', "\\\"");
-            call = call.query("filter", format!("displayName eq \"{quoted}\""));
+            call = call.query("filter", equals("displayName", name));
         }
         let all: Vec<Value> = call.read_all(list).await?;
         // Clusters of jobs and pipelines come and go, by any name.
@@ -29,6 +28,12 @@ impl Client {
         });
         Ok(ids.collect())
     }
+}
+
+/// A filter of the identity lists.
+pub(super) fn equals(attribute: &str, value: &str) -> String {
+    let quoted = value.replace('\\', "\\\\").replace('"', "\\\"");
+    format!("{attribute} eq \"{quoted}\"")
 }
 
 /// Where they are listed: the path, the list's field, where the name stands in an

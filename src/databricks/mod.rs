@@ -84,6 +84,27 @@ impl Client {
     pub async fn me(&self) -> Result<Me, Error> {
         self.http.get("/api/2.0/preview/scim/v2/Me").read().await
     }
+
+    /// The groups that a user is in, by their names; none where there is no such user.
+    pub async fn groups_of(&self, user_name: &str) -> Result<Vec<String>, Error> {
+        #[derive(serde::Deserialize)]
+        struct Found {
+            #[serde(rename = "userName")]
+            user_name: String,
+            #[serde(default)]
+            groups: Vec<Group>,
+        }
+        #[derive(serde::Deserialize)]
+        struct Group {
+            #[serde(default)]
+            display: String,
+        }
+        let call = self.http.get("/api/2.0/preview/scim/v2/Users");
+        let call = call.query("filter", lookup::equals("userName", user_name));
+        let found: Vec<Found> = call.read_all("Resources").await?;
+        let own = found.into_iter().filter(|one| one.user_name.eq_ignore_ascii_case(user_name));
+        Ok(own.flat_map(|one| one.groups).map(|group| group.display).collect())
+    }
 }
 
 /// The calling identity, as SCIM tells it.

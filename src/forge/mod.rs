@@ -190,6 +190,17 @@ impl Forge {
         }
     }
 
+    /// Whether somebody belongs to a team.
+    ///
+    /// # Errors
+    /// When there is no such team, or the token may not ask.
+    pub async fn is_member(&self, team: &str, who: &str) -> Result<bool> {
+        match self {
+            Self::GitHub(github) => github.is_member(team, who).await,
+            Self::Azure(azure) => azure.is_member(team, who).await,
+        }
+    }
+
     /// Who wrote what became a commit; nothing where its repository is kept elsewhere.
     pub async fn authors(&self, commit: &str) -> Result<Option<Vec<String>>> {
         match self {

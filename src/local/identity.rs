@@ -5,7 +5,7 @@
 //! endpoint set; signatures are not checked, as no issuer can be reached.
 
 use axum::body::Bytes;
-use axum::extract::State;
+use axum::extract::{Query, State};
 use axum::http::HeaderMap;
 use axum::http::header::{AUTHORIZATION, HOST};
 use axum::routing::{get, post};
@@ -37,6 +37,7 @@ struct Policy {
 pub(crate) fn routes() -> Router<Shared> {
     Router::new()
         .route("/api/2.0/preview/scim/v2/Me", get(me))
+        .route("/api/2.0/preview/scim/v2/Users", get(users))
         .route("/__lakegate/federation", post(set_policy))
 }
 
@@ -54,15 +55,46 @@ pub(crate) fn is_minted(workspace: &Workspace, token: &str) -> bool {
     known.is_some_and(|minted| minted.expires_at > clock::now_ms())
 }
 
+#[derive(Debug, Default, Deserialize)]
+struct Asked {
+    filter: Option<String>,
+}
+
+/// There is one user; filters are `userName eq "…"`.
+async fn users(Query(asked): Query<Asked>) -> Answer<Json<Value>> {
+    let is_meant = match asked.filter.as_deref() {
+        None => true,
+        Some(filter) => {
+            let named = filter.strip_prefix("userName eq \"").and_then(|it| it.strip_suffix('"'));
+            let named = named.ok_or_else(|| {
+                ApiFault::unsupported(format!("the filter `{filter}` (`userName eq` is known)"))
+            })?;
+            named.eq_ignore_ascii_case(USER)
+        }
+    };
+    let found: Vec<Value> = is_meant.then(user).into_iter().collect();
+    Ok(Json(json!({
+        "schemas": ["urn:ietf:params:scim:api:messages:2.0:ListResponse"],
+        "totalResults": found.len(),
+        "startIndex": 1,
+        "itemsPerPage": found.len(),
+        "Resources": found,
+    })))
+}
+
 async fn me() -> Json<Value> {
-    Json(json!({
+    Json(user())
+}
+
+fn user() -> Value {
+    json!({
         "id": "1",
         "userName": USER,
         "displayName": "You",
         "active": true,
         "emails": [{ "value": USER, "primary": true, "type": "work" }],
         "groups": [{ "display": "admins", "value": "1" }],
-    }))
+    })
 }
 
 fn own_address(headers: &HeaderMap) -> String {

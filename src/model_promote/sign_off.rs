@@ -1,5 +1,7 @@
 //! Approvals, read where people give them; refusals and overrides, for the records.
 
+use std::collections::BTreeSet;
+
 use anyhow::{Context as _, Result};
 
 use crate::config::{ApprovalSource, SignOff};
@@ -11,7 +13,7 @@ use crate::record::{self, SignOffRow};
 use crate::report::{Fault, FaultKind};
 use crate::step::Ctx;
 use crate::sys::clock;
-use crate::verdict::sign_off::{self, Approval, Signed};
+use crate::verdict::sign_off::{self, Approval, People, Signed};
 
 /// Who counts as having asked for the promotion, and which approvals there are.
 pub(super) async fn signed(
@@ -45,7 +47,46 @@ pub(super) async fn signed(
         };
         authors.extend(wrote.ok_or_else(elsewhere)?);
     }
-    Ok(sign_off::count(policy, approvals, &authors, clock::now()))
+    let members = members(ctx, policy, &approvals).await?;
+    let people = People { authors: &authors, members: &members };
+    Ok(sign_off::count(policy, approvals, people, clock::now()))
+}
+
+/// Those who agreed and belong to one of the policy's teams.
+async fn members(ctx: &Ctx, policy: &SignOff, approvals: &[Approval]) -> Result<Vec<String>> {
+    let mut members = Vec::new();
+    if policy.teams.is_empty() {
+        return Ok(members);
+    }
+    let listed = |who: &&str| policy.approvers.iter().any(|one| one.eq_ignore_ascii_case(who));
+    let asked = approvals.iter().filter_map(|approval| approval.who.as_deref());
+    for who in asked.filter(|who| !listed(who)).collect::<BTreeSet<_>>() {
+        let is_member = match policy.from {
+            ApprovalSource::Tag => false,
+            ApprovalSource::Table => {
+                let groups = ctx.client.groups_of(who).await;
+                let groups = groups.with_context(|| format!("read the groups of {who}"))?;
+                groups.iter().any(|group| policy.teams.contains(group))
+            }
+            ApprovalSource::Github | ApprovalSource::Azure => {
+                let forge = Forge::new(&ctx.context, &ctx.env, &ctx.masker())?;
+                is_in_any(&forge, &policy.teams, who).await?
+            }
+        };
+        if is_member {
+            members.push(who.to_owned());
+        }
+    }
+    Ok(members)
+}
+
+async fn is_in_any(forge: &Forge, teams: &[String], who: &str) -> Result<bool> {
+    for team in teams {
+        if forge.is_member(team, who).await? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 async fn tagged(ctx: &Ctx, policy: &SignOff, statement: &Statement) -> Result<Vec<Approval>> {

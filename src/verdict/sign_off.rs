@@ -26,16 +26,25 @@ pub struct Signed {
     pub missing: usize,
 }
 
-/// Tells which approvals count. `authors` started the run or wrote what it runs.
+/// The people that approvals are held against.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct People<'a> {
+    /// They started the run or wrote what it runs.
+    pub authors: &'a [String],
+    /// They belong to one of the teams that may approve.
+    pub members: &'a [String],
+}
+
+/// Tells which approvals count.
 pub fn count(
     policy: &SignOff,
     approvals: Vec<Approval>,
-    authors: &[String],
+    people: People<'_>,
     now: Timestamp,
 ) -> Signed {
     let mut signed = Signed { counted: Vec::new(), refused: Vec::new(), missing: 0 };
     for approval in approvals {
-        match refusal(policy, &approval, authors, now, &signed.counted) {
+        match refusal(policy, &approval, people, now, &signed.counted) {
             Some(reason) => signed.refused.push((approval, reason)),
             None => signed.counted.push(approval),
         }
@@ -47,20 +56,18 @@ pub fn count(
 fn refusal(
     policy: &SignOff,
     approval: &Approval,
-    authors: &[String],
+    people: People<'_>,
     now: Timestamp,
     counted: &[Approval],
 ) -> Option<String> {
     let same = |a: &str, b: &str| a.eq_ignore_ascii_case(b);
     let who = approval.who.as_deref();
-    if !policy.approvers.is_empty()
-        && !who.is_some_and(|who| policy.approvers.iter().any(|known| same(known, who)))
-    {
+    let is_of = |all: &[String]| who.is_some_and(|who| all.iter().any(|one| same(one, who)));
+    let anybody = policy.approvers.is_empty() && policy.teams.is_empty();
+    if !anybody && !is_of(&policy.approvers) && !is_of(people.members) {
         return Some(format!("{} is none of the approvers", who.unwrap_or("nobody known")));
     }
-    if policy.not_author
-        && let Some(who) = who.filter(|who| authors.iter().any(|author| same(author, who)))
-    {
+    if let Some(who) = who.filter(|_| policy.not_author && is_of(people.authors)) {
         return Some(format!("{who} started the run, or wrote what it runs"));
     }
     if let Some(at) = approval.at {
@@ -93,7 +100,9 @@ mod tests {
         let policy = crate::config::Config::parse("t", &text).unwrap().promotion.sign_off.unwrap();
         let now = "2026-03-10T00:00:00Z".parse().unwrap();
         let approvals = approvals.iter().map(|(who, at)| approval(who, at)).collect();
-        let signed = count(&policy, approvals, &["author".to_owned()], now);
+        let (authors, members) = (["author".to_owned()], ["ann".to_owned(), "author".to_owned()]);
+        let people = People { authors: &authors, members: &members };
+        let signed = count(&policy, approvals, people, now);
         (signed.missing, signed.refused.into_iter().map(|(_, reason)| reason).collect())
     }
 
@@ -111,5 +120,10 @@ mod tests {
         let (missing, refused) = counted("max_age_days: 3", &[("eve", "2026-03-01T00:00:00Z")]);
         assert!(missing == 1 && refused[0].contains("9.0 days old"), "{refused:?}");
         assert_eq!(counted("required: 1", &[]).0, 1);
+        let given = [("ann", today), ("bob", today), ("author", today)];
+        let (missing, refused) = counted("teams: [ml], required: 2", &given);
+        assert_eq!((missing, refused.len()), (1, 2), "{refused:?}");
+        let (missing, refused) = counted("teams: [ml], approvers: [bob], required: 2", &given);
+        assert_eq!((missing, refused.len()), (0, 1), "{refused:?}");
     }
 }

@@ -33,7 +33,12 @@ const USED = [
   '/releases/{release_id}',
   '/releases/{release_id}/assets',
   '/statuses/{sha}',
-].map((path) => `/repos/{owner}/{repo}${path}`);
+]
+  .map((path) => `/repos/{owner}/{repo}${path}`)
+  .concat([
+    '/orgs/{org}/teams/{team_slug}',
+    '/orgs/{org}/teams/{team_slug}/memberships/{username}',
+  ]);
 
 const [modules, cache, upstream] = process.argv.slice(2);
 

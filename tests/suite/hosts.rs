@@ -148,6 +148,15 @@ pub(crate) fn github_answer(
     if let Some(id) = uri.path().strip_prefix("/files/") {
         return Some(world.files[id.parse::<usize>().ok()?].clone().into_response());
     }
+    if let Some(team) = uri.path().strip_prefix("/orgs/o/teams/ml-leads") {
+        let state = match team.strip_prefix("/memberships/") {
+            None => return reply(&team_of_leads()),
+            Some("eve") => "active",
+            Some("bob") => "pending",
+            Some(_) => return None,
+        };
+        return reply(&json!({ "url": "https://x.test/m", "role": "member", "state": state }));
+    }
     // GitHub Enterprise has a path before its own.
     let path = uri.path().trim_start_matches("/api/v3");
     let mut path = path.strip_prefix("/repos/")?.splitn(3, '/');
@@ -303,6 +312,24 @@ fn github_tickets(
         }
         _ => None,
     }
+}
+
+/// With every field that GitHub's description asks for.
+fn team_of_leads() -> Value {
+    json!({ "id": 2, "node_id": "t", "url": "https://x.test/t", "html_url": "https://x.test/h",
+        "name": "ML leads", "slug": "ml-leads", "permission": "pull", "type": "organization",
+        "members_url": "https://x.test/t{/member}", "repositories_url": "https://x.test/r",
+        "members_count": 2, "repos_count": 1, "created_at": "2026-01-01T00:00:00Z",
+        "updated_at": "2026-01-01T00:00:00Z", "organization_id": 5,
+        "organization": { "login": "o", "id": 5, "node_id": "o", "type": "Organization",
+            "url": "https://x.test/o", "repos_url": "https://x.test/o/r",
+            "events_url": "https://x.test/o/e", "hooks_url": "https://x.test/o/h",
+            "issues_url": "https://x.test/o/i", "members_url": "https://x.test/o{/member}",
+            "public_members_url": "https://x.test/o/p{/member}", "avatar_url": "https://x.test/a",
+            "description": null, "html_url": "https://x.test/o/h", "has_organization_projects": true,
+            "has_repository_projects": true, "public_repos": 0, "public_gists": 0, "followers": 0,
+            "following": 0, "created_at": "2026-01-01T00:00:00Z",
+            "updated_at": "2026-01-01T00:00:00Z", "archived_at": null } })
 }
 
 /// As GitHub tells one: `prod-model` has a reviewer and a branch, `prod` waits.
@@ -495,6 +522,11 @@ fn azure_tickets(world: &mut World, path: &str, body: &Value) -> Option<Response
     }
     if path.ends_with("/pipelines/approvals") && !world.denies {
         return azure_approvals(world);
+    }
+    if path == "/_apis/projects/the%20project/teams/ml%20leads/members" {
+        let person =
+            |name: &str| json!({ "identity": { "uniqueName": name, "displayName": name } });
+        return reply(&json!({ "count": 2, "value": [person("ann@x"), person("Eve@x")] }));
     }
     if path.ends_with("/distributedtask/environments") && !world.denies {
         let named = |(at, name): (usize, &str)| json!({ "id": at, "name": name });

@@ -636,6 +636,14 @@ async fn a_sign_off_is_for_these_bytes_and_from_other_people() {
     own("sign_off: {from: table, not_author: false, approvers: [somebody@else]}");
     let (code, said) = promote();
     assert!(code == 3 && said.contains("none of the approvers"), "{said}");
+    // Groups are the workspace's: its user is in one of them.
+    own("sign_off: {from: table, not_author: false, required: 2, teams: [admins]}");
+    let (code, said) = promote();
+    assert!(code == 3 && said.contains("1 approval is missing"), "{said}");
+    assert!(!said.contains("none of the approvers"), "{said}");
+    own("sign_off: {from: table, not_author: false, teams: [officers]}");
+    let (code, said) = promote();
+    assert!(code == 3 && said.contains("none of the approvers"), "{said}");
     own("sign_off: {from: table, not_author: false, required: 2}");
     assert_eq!(approve().0, 0);
     let (code, said) = promote();

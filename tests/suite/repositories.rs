@@ -382,6 +382,18 @@ async fn reviews(github: &Forge) {
     let gate = github.gate("prod").await.unwrap();
     let wanted = Gate { reviewers: 0, prevents_self_review: false, has_branches: false };
     assert_eq!(gate, Some(wanted));
+    for (team, who, expected) in [
+        ("ml-leads", "eve", true),
+        ("o/ml-leads", "eve", true),
+        // Asked to join, and no member yet.
+        ("ml-leads", "bob", false),
+        ("ml-leads", "mallory", false),
+    ] {
+        assert_eq!(github.is_member(team, who).await.unwrap(), expected, "{team} {who}");
+    }
+    let error = github.is_member("unknown", "eve").await.unwrap_err();
+    let fault = Fault::of(&error).unwrap();
+    assert!(fault.hint.as_deref().unwrap().contains("members: read"), "{error}");
 }
 
 #[tokio::test]
@@ -399,6 +411,10 @@ async fn approvals_are_those_of_the_run() {
         (given[0].who.as_str(), given[0].at.as_deref()),
         ("eve@x", Some("2026-03-01T00:00:00Z"))
     );
+    for (who, expected) in [("eve@x", true), ("mallory@x", false)] {
+        assert_eq!(azure.is_member("ml leads", who).await.unwrap(), expected, "{who}");
+    }
+    assert!(azure.is_member("unknown", "eve@x").await.is_err());
     world.lock().unwrap().tells_no_run = true;
     let error = azure.approvals("7").await.unwrap_err();
     assert!(error.to_string().contains("does not tell which run"), "{error}");

@@ -56,6 +56,32 @@ impl Azure {
         }))
     }
 
+    /// `who` as approvals name people: by mail address.
+    pub(in crate::forge) async fn is_member(&self, team: &str, who: &str) -> Result<bool> {
+        const PAGE: usize = 500;
+        let project = self.project.path_segments().and_then(Iterator::last).unwrap_or_default();
+        let project = percent_encoding::percent_decode_str(project).decode_utf8_lossy();
+        for page in 0.. {
+            let mut url = self.collection_url(&["projects", &project, "teams", team, "members"]);
+            url.query_pairs_mut()
+                .append_pair("$top", &PAGE.to_string())
+                .append_pair("$skip", &(page * PAGE).to_string());
+            let answer = self.read(url, &format!("read who belongs to the team `{team}`")).await?;
+            let people: Vec<Value> = listed(&answer["value"]).collect();
+            let is_named = |person: &Value| {
+                let name = person["identity"]["uniqueName"].as_str();
+                name.is_some_and(|name| name.eq_ignore_ascii_case(who))
+            };
+            if people.iter().any(is_named) {
+                return Ok(true);
+            }
+            if people.len() < PAGE {
+                break;
+            }
+        }
+        Ok(false)
+    }
+
     pub(in crate::forge) async fn approvals(&self, run: &str) -> Result<Vec<Given>> {
         let mut url = self.url(&["pipelines", "approvals"]);
         url.query_pairs_mut()

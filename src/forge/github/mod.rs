@@ -4,6 +4,7 @@ mod authors;
 mod comment;
 mod release;
 mod status;
+mod teams;
 
 use std::collections::BTreeMap;
 
