@@ -45,6 +45,7 @@ pub mod report;
 pub mod results;
 pub mod runs;
 #[cfg(feature = "local")]
+pub mod sql;
 pub mod starter;
 pub mod stats;
 pub mod step;

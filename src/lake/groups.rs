@@ -9,9 +9,10 @@ use arrow::array::{Array, ArrayRef, AsArray as _, BooleanArray, RecordBatch, Rec
 use arrow::compute::{cast, filter, filter_record_batch};
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, TimeUnit, TimestampMillisecondType};
 
-use super::{Predicate, Room};
+use super::Room;
 use crate::config::Sample;
 use crate::report::Fault;
+use crate::sql::Predicate;
 use crate::stats;
 use crate::stats::column::{Column, Measure};
 use crate::stats::derived::Derived;

@@ -2,7 +2,6 @@
 
 mod delta;
 mod draw;
-mod expression;
 mod files;
 mod groups;
 mod ipc;
@@ -10,17 +9,14 @@ mod nested;
 mod open;
 pub mod parquet;
 mod partitions;
-mod predicate;
 mod side;
 mod spill;
 mod storage;
 mod types;
 
 pub use draw::Drawn;
-pub use expression::Expression;
 pub use groups::{Group, Grouping, Scope, Slice, Wanted, Window};
 pub use open::{Asked, Opened, Versioned, open};
-pub use predicate::Predicate;
 pub use side::Side;
 pub use spill::Room;
 

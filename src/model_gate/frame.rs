@@ -12,9 +12,9 @@ use arrow::util::display::array_value_to_string;
 use rayon::prelude::*;
 
 use crate::config::Gate;
-use crate::lake::{Expression, Predicate};
 use crate::names::ModelVersion;
 use crate::report::Fault;
+use crate::sql::{Expression, Predicate};
 
 /// Rows with the candidate's columns, and the same rows with the champion's.
 /// They are in the order of their keys, so that how they arrive changes nothing.

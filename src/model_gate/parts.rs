@@ -9,7 +9,7 @@ use arrow::util::display::array_value_to_string;
 
 use super::frame::column;
 use crate::config::Gate;
-use crate::lake::Predicate;
+use crate::sql::Predicate;
 
 /// How rows without a value are called: as no text is.
 const NULL: &str = "\u{2205} null";

@@ -12,9 +12,9 @@ use arrow::util::display::array_value_to_string;
 use super::frame::{Frame, column, floats};
 use super::parts::numbered;
 use crate::config::{Gate, Problem};
-use crate::lake::Expression;
 use crate::record::evidence::Thresholds;
 use crate::report::Fault;
+use crate::sql::Expression;
 use crate::stats::metrics::{
     Answers, Classes, Forecast, Model, Own, Predictions, Ranking, Settings,
 };

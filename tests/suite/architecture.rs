@@ -5,8 +5,10 @@ use std::path::Path;
 
 use crate::support::root;
 
-const PURE: [&str; 9] =
-    ["bundle", "config", "names", "record", "release", "report", "results", "stats", "verdict"];
+const PURE: [&str; 10] = [
+    "bundle", "config", "names", "record", "release", "report", "results", "sql", "stats",
+    "verdict",
+];
 const ADAPTERS: [&str; 11] = [
     "checkout",
     "databricks",
