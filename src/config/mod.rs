@@ -183,6 +183,22 @@ mod tests {
     }
 
     #[test]
+    fn wrong_sql_is_told_at_its_line() {
+        let text = "gate:\n  problem: binary\n  predictions: a.b.c\n  key: [id]\n  label: y\n  candidate: p\n  measures:\n    tokens:\n      candidate: tokens\n  slices:\n    conditions:\n      odd: id > 1\n    rules: [{metric: roc_auc, min: 0.5}]\n  rules: [{metric: roc_auc, min: 0.5}]\n";
+        Config::parse("lakegate.yml", text).unwrap();
+        for (right, wrong, line, word) in [
+            ("odd: id > 1", "odd: 'id >'", 12, "`id >`"),
+            ("odd: id > 1", "odd: id IN (SELECT 1)", 12, "cannot be evaluated"),
+            ("candidate: tokens", "candidate: tokens +", 9, "`tokens +`"),
+            ("label: y", "threshold: {best: f1, where: split =}\n  label: y", 5, "`split =`"),
+        ] {
+            let message = refused(&text.replace(right, wrong));
+            let place = format!("`lakegate.yml` line {line}: `gate`: ");
+            assert!(message.starts_with(&place) && message.contains(word), "{message}");
+        }
+    }
+
+    #[test]
     fn contradictions_are_refused() {
         let gate = |rule: &str| {
             format!(

@@ -1,8 +1,17 @@
 //! Whether a policy makes sense as a whole.
 
+use std::str::FromStr;
+
 use super::{Gate, GateJob, On, Problem, Rule, Test};
 use crate::names::near;
+use crate::report::Fault;
+use crate::sql::Expression;
 use crate::stats::metrics::{Measure, Metric};
+
+/// Refuses SQL that nothing here can evaluate, with the path of its key.
+pub(super) fn check_sql<T: FromStr<Err = Fault>>(key: &str, text: &str) -> Result<(), String> {
+    text.parse::<T>().map(drop).map_err(|fault| format!("`{key}`: {}", fault.message))
+}
 
 impl Gate {
     pub(in crate::config) fn check(&self) -> Result<(), String> {
@@ -52,6 +61,12 @@ impl Gate {
             self.measures.iter().find(|(_, own)| !(own.at > 0.0 && own.at < 1.0))
         {
             return Err(format!("`measures.{name}.at` is {}, it must lie between 0 and 1", own.at));
+        }
+        for (name, own) in &self.measures {
+            let sides = [("candidate", Some(&own.candidate)), ("champion", own.champion.as_ref())];
+            for (side, text) in sides.iter().filter_map(|(side, text)| Some((side, (*text)?))) {
+                check_sql::<Expression>(&format!("measures.{name}.{side}"), text)?;
+            }
         }
         let own = self.measures.keys().chain(self.logged.keys());
         if let Some(name) = own.clone().find(|name| own.clone().filter(|it| it == name).count() > 1)

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::check::check_sql;
 use super::{On, Problem, Rule};
+use crate::sql::Predicate;
 
 /// Rules for each part of the rows.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -90,7 +92,9 @@ impl Slices {
         if self.top == 0 {
             return Err("`slices.top` is 0: no value would be looked at".into());
         }
-        Ok(())
+        self.conditions.iter().try_for_each(|(name, condition)| {
+            check_sql::<Predicate>(&format!("slices.conditions.{name}"), condition)
+        })
     }
 }
 

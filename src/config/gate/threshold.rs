@@ -4,6 +4,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Problem;
+use super::check::check_sql;
+use crate::sql::Predicate;
 use crate::stats::metrics::Metric;
 
 /// A score, or how one is found.
@@ -64,7 +66,7 @@ impl Threshold {
                 choice.best,
                 FIT.map(Metric::as_str).join(", ")
             )),
-            Self::Chosen(_) => Ok(()),
+            Self::Chosen(choice) => check_sql::<Predicate>("threshold.where", &choice.condition),
         }
     }
 }
