@@ -4,9 +4,10 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 
-use super::run::{Champion, Judge, Request};
+use super::run::{Judge, Request};
+use super::versions::{Candidate, Champion};
 use crate::config::Config;
-use crate::names::{ModelName, SchemaName, Source, VersionRef};
+use crate::names::{ModelName, SchemaName, Source};
 use crate::report::Fault;
 
 /// What it is for, in one line.
@@ -47,7 +48,8 @@ pub struct Args {
     /// The registered model, catalog.schema.model (default: promotion.model)
     #[arg(long, env = "LAKEGATE_MODEL")]
     model: Option<ModelName>,
-    /// The version to judge: a number, an alias, or `latest`
+    /// The version to judge: a number, an alias, `latest`, or `run:ID` for what the run of a
+    /// job registered (the output run-id of job-run)
     #[arg(long, env = "LAKEGATE_CANDIDATE", default_value = "latest")]
     candidate: String,
     /// The version that it must stand up to: a number, an alias, or `none` for a first model
@@ -78,10 +80,7 @@ impl Args {
         if let Some(table) = self.predictions {
             policy.predictions = Some(table);
         }
-        let candidate = match self.candidate.as_str() {
-            "latest" => None,
-            text => Some(text.parse::<VersionRef>()?),
-        };
+        let candidate: Candidate = self.candidate.parse()?;
         let copy = config.promotion.copy.as_ref();
         // What is judged elsewhere stands up to the champion of where it goes.
         let champion_of = match (copy, &config.promotion.model) {

@@ -15,6 +15,7 @@ mod parts;
 mod reader;
 mod run;
 mod verify;
+mod versions;
 
 pub use args::{ABOUT, Args, OUTPUTS};
 pub use run::{Judge, Request, run};

@@ -2,17 +2,17 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use jiff::SignedDuration;
 
 use super::frame::{self, Frame};
 use super::input::{Judged, judge};
 use super::measure::measure;
+use super::versions::{Candidate, Champion, candidate, champion};
 use super::{evaluation, facts, live, outcome, verify};
 use crate::config::Gate;
-use crate::databricks::Client;
 use crate::lake::{self, Asked};
-use crate::names::{Alias, ModelName, ModelVersion, SchemaName, Sha256, Source, VersionRef};
+use crate::names::{ModelName, SchemaName, Sha256, Source};
 use crate::record::evidence::{Data, Evidence, Measured, Scope, Statement, Subject, Unjudged};
 use crate::report::{Fault, FaultKind, Outcome};
 use crate::step::{self, Ctx};
@@ -32,8 +32,7 @@ pub enum Request {
 #[derive(Debug, Clone)]
 pub struct Judge {
     pub model: ModelName,
-    /// Nothing means the newest version.
-    pub candidate: Option<VersionRef>,
+    pub candidate: Candidate,
     pub champion: Champion,
     /// The model that it is a version of.
     pub champion_of: ModelName,
@@ -42,17 +41,6 @@ pub struct Judge {
     pub policy: Gate,
     pub filter: Option<String>,
     pub record: Option<SchemaName>,
-}
-
-/// What the candidate stands up to.
-#[derive(Debug, Clone)]
-pub enum Champion {
-    /// Whichever holds the alias. Before the first promotion, none does.
-    Holder(Alias),
-    /// This one, which must be there.
-    Named(VersionRef),
-    /// None: whoever asks says that this is the first model.
-    None,
 }
 
 impl Judge {
@@ -82,7 +70,7 @@ pub async fn run(ctx: Ctx, request: Request) -> Result<Outcome> {
 async fn judge_version(ctx: Ctx, request: Judge) -> Result<Outcome> {
     let policy = &request.policy;
     // From here on numbers are used, never the alias: it may move meanwhile.
-    let candidate = candidate(&ctx.client, &request.model, request.candidate.as_ref()).await?;
+    let candidate = candidate(&ctx.client, &request.model, &request.candidate).await?;
     let champion = champion(&ctx.client, &request.champion_of, &request.champion).await?;
     let is_candidate = |champion: &Subject| match request.other_model() {
         None => champion.version == candidate.version,
@@ -123,7 +111,7 @@ async fn judge_version(ctx: Ctx, request: Judge) -> Result<Outcome> {
         None => (Measured::default(), None),
     };
     measured.is_champion = is_champion;
-    measured.is_newest = is_champion && request.candidate.is_none();
+    measured.is_newest = is_champion && request.candidate == Candidate::Newest;
     besides(&ctx, &request, (&candidate, champion.as_ref()), &mut measured).await?;
     let data = Data {
         source: policy.predictions.clone(),
@@ -331,72 +319,4 @@ fn of_data(frame: Result<Frame>) -> Result<Result<Frame, Fault>> {
             _ => Err(error),
         },
     }
-}
-
-/// The version that is judged, and the digest of its files.
-async fn candidate(
-    client: &Client,
-    model: &ModelName,
-    version: Option<&VersionRef>,
-) -> Result<Subject> {
-    if client
-        .model_get(model)
-        .await
-        .with_context(|| format!("look up the model `{model}`"))?
-        .is_none()
-    {
-        let fault = Fault::usage(format!("the model `{model}` does not exist"));
-        return Err(fault
-            .hint("check its name, and that the identity may see its catalog and schema")
-            .into());
-    }
-    let version = match version {
-        Some(asked) => version_of(client, model, asked).await?,
-        None => {
-            let versions = client
-                .model_versions(model)
-                .await
-                .with_context(|| format!("list the versions of `{model}`"))?;
-            let newest = versions.iter().map(|version| version.version).max();
-            ModelVersion(
-                newest
-                    .ok_or_else(|| Fault::usage(format!("the model `{model}` has no versions")))?,
-            )
-        }
-    };
-    Ok(Subject { version, digest: client.ready_digest(model, version).await? })
-}
-
-async fn version_of(
-    client: &Client,
-    model: &ModelName,
-    asked: &VersionRef,
-) -> Result<ModelVersion> {
-    match asked {
-        VersionRef::Version(number) => Ok(*number),
-        VersionRef::Alias(alias) => {
-            let set = holder(client, model, alias).await?;
-            let unset = || Fault::usage(format!("the alias `{alias}` of `{model}` is not set"));
-            Ok(set.ok_or_else(unset)?)
-        }
-    }
-}
-
-async fn holder(client: &Client, model: &ModelName, alias: &Alias) -> Result<Option<ModelVersion>> {
-    let set = client.alias_get(model, alias).await;
-    set.with_context(|| format!("read the alias `{alias}` of `{model}`"))
-}
-
-async fn champion(client: &Client, model: &ModelName, asked: &Champion) -> Result<Option<Subject>> {
-    let version = match asked {
-        Champion::None => None,
-        Champion::Holder(alias) => holder(client, model, alias).await?,
-        Champion::Named(asked) => Some(version_of(client, model, asked).await?),
-    };
-    Ok(match version {
-        Some(version) => {
-            Some(Subject { version, digest: client.ready_digest(model, version).await? })
-        }
-        None => None,
-    })
 }

@@ -21,6 +21,7 @@ mod drift;
 mod drift_files;
 mod durability;
 mod fine_tuning;
+mod gates;
 mod github;
 mod hosts;
 mod init;

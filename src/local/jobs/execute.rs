@@ -238,6 +238,12 @@ fn prepare(
     specification["result_path"] = json!(dir.join("result.json"));
     fs::write_atomic(dir.join("task.json"), specification.to_string())?;
     fs::write_atomic(dir.join("runner.py"), RUNNER)?;
+    // What MLflow puts on every run that it tracks here, as a job on the service would.
+    let tags = json!({
+        "mlflow.source.type": "JOB",
+        "mlflow.databricks.jobID": run.job_id.to_string(),
+        "mlflow.databricks.jobRunID": run.run_id.to_string(),
+    });
     let log = fs::create(dir.join("output.log"))?;
     let errors = log.try_clone().context("open the task's log")?;
     let mut command = process::command(&environment.python, &workspace.env);
@@ -250,6 +256,7 @@ fn prepare(
         .env("MLFLOW_TRACKING_URI", "databricks")
         .env("MLFLOW_REGISTRY_URI", "databricks-uc")
         .env("MLFLOW_DISABLE_TELEMETRY", "true")
+        .env("MLFLOW_RUN_CONTEXT", tags.to_string())
         .env("PYTHONUNBUFFERED", "1")
         .stdin(Stdio::piped())
         .stdout(log)

@@ -1,0 +1,98 @@
+//! `model-gate`, against the embedded workspace.
+
+use std::fmt::Write as _;
+
+use lakegate::databricks::jobs::RunNow;
+use lakegate::databricks::unity::Securable;
+use serde_json::json;
+
+use crate::support::{Served, text};
+
+/// Registers a version, as MLflow does in a job, unless it is told to leave that out.
+const TRAIN: &str = r#"
+import json, os, sys, urllib.request
+
+def call(method, path, body):
+    headers = {"Authorization": "Bearer " + os.environ["DATABRICKS_TOKEN"]}
+    body = body if isinstance(body, bytes) else json.dumps(body).encode()
+    url = os.environ["DATABRICKS_HOST"] + path
+    request = urllib.request.Request(url, body, headers, method=method)
+    with urllib.request.urlopen(request) as answer:
+        return json.loads(answer.read() or b"{}")
+
+if sys.argv[1:] == ["nothing"]:
+    sys.exit()
+tags = [{"key": k, "value": v} for k, v in json.loads(os.environ["MLFLOW_RUN_CONTEXT"]).items()]
+mlflow = "/api/2.0/mlflow/"
+experiment = call("POST", mlflow + "experiments/create", {"name": "/Shared/" + sys.argv[1]})
+run = call("POST", mlflow + "runs/create", {**experiment, "tags": tags})["run"]["info"]["run_id"]
+model = {"name": "main.default.m", "source": "somewhere", "run_id": run}
+versions = mlflow + "unity-catalog/model-versions/"
+version = call("POST", versions + "create", model)["model_version"]["version"]
+call("PUT", f"/api/2.0/fs/files/Models/main/default/m/{version}/MLmodel", b"flavors: {}")
+call("POST", versions + "finalize", {"name": "main.default.m", "version": version})
+"#;
+
+const POLICY: &str = "\
+promotion: {model: main.default.m}
+gate:
+  problem: binary
+  predictions: p.csv
+  key: [id]
+  label: y
+  candidate: p
+  min_rows: 10
+  min_positives: 5
+  rules: [{metric: roc_auc, min: 0.6, on: value}]
+";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_candidate_is_what_the_run_of_a_job_registered() {
+    let dir = tempfile::tempdir().unwrap();
+    let served = Served::start(&dir.path().join("workspace"));
+    let client = served.client();
+    let fields = json!({ "catalog_name": "main", "schema_name": "default", "name": "m" });
+    client.securable_create(Securable::Model, &fields).await.unwrap();
+    client.workspace_mkdirs("/Workspace/jobs").await.unwrap();
+    client.workspace_write("/Workspace/jobs/main.py", TRAIN.into(), true).await.unwrap();
+    let script = json!({ "python_file": "/Workspace/jobs/main.py", "parameters": ["{{job.parameters.what}}"] });
+    let job = json!({ "name": "train", "parameters": [{ "name": "what", "default": "a" }],
+        "tasks": [{ "task_key": "t", "spark_python_task": script }] });
+    let job_id = client.job_create(&job).await.unwrap();
+    let mut rows = "id,y,p\n".to_owned();
+    for row in 0..200 {
+        writeln!(rows, "{row},{},{}", row % 2, f64::from(row % 2 * 50 + row % 60) / 120.0).unwrap();
+    }
+    std::fs::write(dir.path().join("p.csv"), rows).unwrap();
+    std::fs::write(dir.path().join("lakegate.yml"), POLICY).unwrap();
+    let ended = async |what: &str| {
+        let parameters = [("what".to_owned(), what.to_owned())].into();
+        let now = RunNow { job_id, job_parameters: parameters, ..RunNow::default() };
+        let run_id = client.run_now(&now).await.unwrap();
+        while !client.run_get(run_id).await.unwrap().is_over() {
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+        run_id
+    };
+    let judge = |run: i64| {
+        let mut command = served.command();
+        command.args(["model-gate", "--json", &format!("--candidate=run:{run}")]);
+        command.current_dir(dir.path()).output().unwrap()
+    };
+
+    let (first, second) = (ended("first").await, ended("second").await);
+    for (run, version) in [(first, "1"), (second, "2")] {
+        let output = judge(run);
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+        let told: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(told["outputs"]["candidate-version"], version);
+    }
+    let output = judge(ended("nothing").await);
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("registered no version of `main.default.m`"), "{said}");
+    // The same experiment cannot be made twice.
+    let output = judge(ended("first").await);
+    let said = text(&output.stderr);
+    assert!(output.status.code() == Some(2) && said.contains("is FAILED"), "{said}");
+}
