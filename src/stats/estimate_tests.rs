@@ -22,6 +22,24 @@ fn trial(trial: u64, rows: u64, noise: f64) -> [Predictions; 2] {
     [predictions(scores(2, 0.5)), predictions(scores(3, 0.5 + noise))]
 }
 
+/// Two equally good models on rows of which `SIZE` belong together, such as those of a
+/// customer, and are alike.
+fn clustered(trial: u64, clusters: u64) -> [Predictions; 2] {
+    let value =
+        |row: u64, salt: u64| (lot(trial << 8 | salt, row) >> 11) as f64 / (1u64 << 53) as f64;
+    let alike = |row: u64, salt: u64| 0.7 * value(row / SIZE, salt | 0x80) + 0.3 * value(row, salt);
+    let rows = clusters * SIZE;
+    let labels: Vec<f64> = (0..rows)
+        .map(|row| f64::from(u8::from(value(row, 1) < 0.2 + 0.4 * value(row / SIZE, 0x81))))
+        .collect();
+    let scores = |salt: u64| -> Vec<f64> {
+        (0..rows).map(|row| 0.3 * labels[row as usize] + 0.7 * alike(row, salt)).collect()
+    };
+    [2, 3].map(|salt| Predictions::new(labels.clone(), scores(salt), Settings::default()))
+}
+
+const SIZE: u64 = 5;
+
 /// How many comparisons are simulated. `LAKEGATE_SIMULATE_INTERVALS=TRIALS` makes
 /// more of them and prints the rates.
 fn trials() -> (u64, bool) {
@@ -31,11 +49,20 @@ fn trials() -> (u64, bool) {
 }
 
 /// Bootstraps and DeLong's variance, as they are asked for.
-fn estimated(how: &str, [a, b]: &[Model; 2], metrics: &[Metric], seed: u64) -> Vec<Estimate> {
-    let units = Units::rows(a.rows);
+fn estimated(how: &str, models: &[Model; 2], metrics: &[Metric], seed: u64) -> Vec<Estimate> {
+    estimated_of(&Units::rows(models[0].rows), how, models, metrics, seed)
+}
+
+fn estimated_of(
+    units: &Units,
+    how: &str,
+    [a, b]: &[Model; 2],
+    metrics: &[Metric],
+    seed: u64,
+) -> Vec<Estimate> {
     let measures: Vec<Measure> = metrics.iter().copied().map(Measure::Metric).collect();
     let drawn = |method| {
-        let plan = Plan { units: &units, resamples: 400, method, seed };
+        let plan = Plan { units, resamples: 400, method, seed };
         bootstrap::differences(a, b, &measures, plan)
     };
     match (how, &a.answers, &b.answers) {
@@ -54,26 +81,69 @@ fn the_interval_holds_the_truth_as_often_as_it_says() {
         [("bca", &metrics[..]), ("percentile", &metrics), ("delong", &metrics[..1])]
     {
         // Both models are as good as each other: 0 is the truth.
-        let missed = |number: u64| -> Vec<[bool; 2]> {
+        let found = |number: u64| {
             let models = trial(number, 400, 0.0).map(Model::of_scores);
-            let found = estimated(how, &models, metrics, number);
-            let sides = found.iter().map(|difference| {
-                let [low, high] = difference.interval(0.95);
-                [low > 0.0, high < 0.0]
-            });
-            sides.collect()
+            estimated(how, &models, metrics, number)
         };
-        let missed: Vec<Vec<[bool; 2]>> = (0..trials).map(missed).collect();
-        for (at, metric) in metrics.iter().enumerate() {
-            let share = |side: usize| {
-                missed.iter().filter(|missed| missed[at][side]).count() as f64 / trials as f64
-            };
-            let (above, below) = (share(0), share(1));
-            let held = 1.0 - above - below;
+        for (metric, held) in metrics.iter().zip(held(trials, metrics.len(), found)) {
             if told {
-                println!("{how} {metric}: holds {held:.4}, above {above:.4}, below {below:.4}");
+                println!("{how} {metric}: holds {held:.4}");
             }
             assert!((0.90..=0.99).contains(&held), "{how} {metric}: {held}");
+        }
+    }
+}
+
+/// How often the 95 % intervals of differences hold 0, which is the truth.
+fn held(trials: u64, metrics: usize, found: impl Fn(u64) -> Vec<Estimate>) -> Vec<f64> {
+    let mut counts = vec![0u32; metrics];
+    for number in 0..trials {
+        for (count, difference) in counts.iter_mut().zip(found(number)) {
+            let [low, high] = difference.interval(0.95);
+            *count += u32::from(low <= 0.0 && 0.0 <= high);
+        }
+    }
+    counts.into_iter().map(|count| f64::from(count) / trials as f64).collect()
+}
+
+#[test]
+fn strata_and_clusters_hold_the_truth_as_often_too() {
+    let (trials, told) = trials();
+    let metrics = [Metric::RocAuc, Metric::LogLoss, Metric::F1];
+    for how in ["bca", "percentile"] {
+        let stratified = |number: u64| {
+            let models = trial(number, 400, 0.0);
+            let labels: Vec<u32> = models[0].labels().iter().map(|label| *label as u32).collect();
+            let units = Units::rows(labels.len()).stratified(&labels);
+            estimated_of(&units, how, &models.map(Model::of_scores), &metrics, number)
+        };
+        let of_clusters = |number: u64| {
+            const CLUSTERS: u64 = 100;
+            let of_row = (0..CLUSTERS * SIZE).map(|row| (row / SIZE) as u32).collect();
+            let units = Units::clusters(of_row, CLUSTERS as usize);
+            let models = clustered(number, CLUSTERS).map(Model::of_scores);
+            estimated_of(&units, how, &models, &metrics, number)
+        };
+        // What is alike counts as if it were not: an interval that is too short.
+        let of_rows = |number: u64| {
+            let models = clustered(number, 100).map(Model::of_scores);
+            estimated(how, &models, &metrics, number)
+        };
+        let rates = [
+            held(trials, metrics.len(), stratified),
+            held(trials, metrics.len(), of_clusters),
+            held(trials, metrics.len(), of_rows),
+        ];
+        for (at, metric) in metrics.iter().enumerate() {
+            let [strata, clusters, rows] = [&rates[0], &rates[1], &rates[2]].map(|rate| rate[at]);
+            if told {
+                println!(
+                    "{how} {metric}: strata {strata:.4}, clusters {clusters:.4}, as rows {rows:.4}"
+                );
+            }
+            assert!((0.90..=0.99).contains(&strata), "{how} {metric}: {strata}");
+            assert!((0.90..=0.99).contains(&clusters), "{how} {metric}: {clusters}");
+            assert!(rows < clusters - 0.03, "{how} {metric}: {rows} is no worse than {clusters}");
         }
     }
 }

@@ -1,12 +1,14 @@
 //! `model-gate`, against the embedded workspace.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use lakegate::databricks::jobs::RunNow;
 use lakegate::databricks::unity::Securable;
+use lakegate::names::{ModelVersion, Sha256};
 use serde_json::json;
 
-use crate::support::{Served, text};
+use crate::support::{Served, root, text, within};
 
 /// Registers a version, as MLflow does in a job, unless it is told to leave that out.
 const TRAIN: &str = r#"
@@ -95,4 +97,69 @@ async fn a_candidate_is_what_the_run_of_a_job_registered() {
     let output = judge(ended("first").await);
     let said = text(&output.stderr);
     assert!(output.status.code() == Some(2) && said.contains("is FAILED"), "{said}");
+}
+
+/// The job of `examples/deployment-job` judges, waits for somebody, and promotes.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deployment_job_judges_waits_and_promotes() {
+    let dir = tempfile::tempdir().unwrap();
+    let served = Served::start(&dir.path().join("workspace"));
+    let client = served.client();
+    served
+        .sql("CREATE TABLE main.default.predictions AS SELECT value AS id, CAST(value % 2 AS INT) AS label, (value % 2 * 50 + value % 60) / 120.0 AS candidate, 0.5 AS champion FROM generate_series(1, 2000)")
+        .await;
+    let fields = json!({ "catalog_name": "main", "schema_name": "default", "name": "m" });
+    client.securable_create(Securable::Model, &fields).await.unwrap();
+    let http = reqwest::Client::new();
+    let registry = format!("{}/api/2.0/mlflow/unity-catalog/model-versions", served.host);
+    for (call, body) in [
+        ("create", json!({ "name": "main.default.m", "source": "somewhere" })),
+        ("finalize", json!({ "name": "main.default.m", "version": "1" })),
+    ] {
+        let made = http.post(format!("{registry}/{call}")).bearer_auth(&served.token).json(&body);
+        assert!(made.send().await.unwrap().status().is_success());
+        client.file_write("/Models/main/default/m/1/MLmodel", "flavors: {}".into()).await.unwrap();
+    }
+    let bundle = dir.path().join("bundle");
+    std::fs::create_dir(&bundle).unwrap();
+    for file in ["databricks.yml", "lakegate.yml", "lakegate_task.py"] {
+        let from = root().join("examples/deployment-job").join(file);
+        std::fs::copy(from, bundle.join(file)).unwrap();
+    }
+    let binary = env!("CARGO_BIN_EXE_lakegate");
+    let digest = Sha256::of(&std::fs::read(binary).unwrap()).to_string();
+    let deploy = |digest: &str| {
+        let mut command = served.command();
+        command.args(["bundle-deploy", "apply"]).current_dir(&bundle);
+        command.env("BUNDLE_VAR_binary", binary).env("BUNDLE_VAR_sha256", digest);
+        command.env("BUNDLE_VAR_evidence", dir.path().join("evidence"));
+        command.env("BUNDLE_VAR_warehouse", "local");
+        let output = within(Duration::from_secs(60), &mut command);
+        assert!(output.status.success(), "{}", text(&output.stderr));
+    };
+    let started = |key: &str| {
+        let mut command = served.command();
+        command.args(["job-run", "deployment-job", "-p", "model_name=main.default.m"]);
+        command.args(["-p", "model_version=1", "--step-key", key]).current_dir(dir.path());
+        let output = within(Duration::from_secs(120), &mut command);
+        (output.status.code().unwrap(), text(&output.stdout) + &text(&output.stderr))
+    };
+    let champion = async || {
+        let (model, alias) = ("main.default.m".parse().unwrap(), "champion".parse().unwrap());
+        client.alias_get(&model, &alias).await.unwrap().map(|version| version.0)
+    };
+
+    // Another binary than the one that was deployed with the job is not run.
+    deploy(&"0".repeat(64));
+    let (code, said) = started("wrong");
+    assert!(code == 1 && said.contains("it was not run"), "{said}");
+    deploy(&digest);
+    let (code, said) = started("one");
+    assert!(code == 1 && said.contains("1 approval is missing"), "{said}");
+    assert_eq!(champion().await, None);
+    let (model, version) = ("main.default.m".parse().unwrap(), ModelVersion(1));
+    client.model_version_tag(&model, version, "Approval_Promotion", "Approved").await.unwrap();
+    let (code, said) = started("two");
+    assert_eq!(code, 0, "{said}");
+    assert_eq!(champion().await, Some(1));
 }
