@@ -1,5 +1,6 @@
 //! What live traffic says.
 
+use super::power;
 use crate::config::{Better, Experiment, LiveRule};
 use crate::record::evidence::{Check, Live, LiveAnswer};
 use crate::report::{Verdict, number};
@@ -88,8 +89,16 @@ fn difference(
         (Verdict::Inconclusive, "cannot be told yet".to_owned())
     };
     verdict.as_str().clone_into(&mut check.verdict);
+    let more = if verdict == Verdict::Inconclusive && fewest >= policy.min_units {
+        let gain = if up { value } else { -value };
+        let units = live.units.iter().sum();
+        power::more("units", units, gain - limit, (high - low) / 2.0)
+    } else {
+        String::new()
+    };
     let [value, low, high] = [value, low, high].map(number);
-    check.reason = format!("{name} {words}: difference {value} [{low}, {high}] in live traffic");
+    check.reason =
+        format!("{name} {words}: difference {value} [{low}, {high}] in live traffic{more}");
     check
 }
 
@@ -123,9 +132,14 @@ mod tests {
         assert_eq!(verdicts(Some(&fine)), ["pass"; 3]);
         let wide = live([500, 500], 0.9, [-0.02, 0.02], [-3.0, 1.0]);
         assert_eq!(verdicts(Some(&wide)), ["pass", "inconclusive", "inconclusive"]);
+        for check in &checks(&policy, Some(&wide))[1..] {
+            assert!(check.reason.ends_with("some 4000 units would tell"), "{}", check.reason);
+        }
         let bad = live([500, 900], 1e-9, [-0.05, -0.02], [1.0, 2.0]);
         assert_eq!(verdicts(Some(&bad)), ["fail"; 3]);
         let few = live([50, 50], 0.9, [-0.005, 0.02], [-3.0, -1.0]);
         assert_eq!(verdicts(Some(&few)), ["pass", "inconclusive", "inconclusive"]);
+        let told = &checks(&policy, Some(&few))[1].reason;
+        assert!(told.contains("at least 100 are needed") && !told.contains("would tell"), "{told}");
     }
 }

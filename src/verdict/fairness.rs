@@ -1,5 +1,6 @@
 //! How far groups are apart in the alarms that they get.
 
+use super::power;
 use crate::config::{Fairness, Gate, On};
 use crate::record::evidence::{Check, Group, Measured, finite};
 use crate::report::{Verdict, number};
@@ -32,6 +33,8 @@ struct Pair {
     /// The ends between which that may lie: nearest to equal, and farthest from it.
     near: f64,
     far: f64,
+    /// Of both groups.
+    rows: u64,
     /// The groups with the lower and the higher share, as they are told.
     told: String,
 }
@@ -133,7 +136,8 @@ fn pairs(groups: &[&Group], limit: Limit, outside: f64) -> Vec<Pair> {
                 let [below, above] =
                     [low, high].map(|(name, share)| format!("{name} {}", number(share.value)));
                 let told = format!("{below} and {above}");
-                found.push(Pair { apart, near, far, told });
+                let rows = one.rows + other.rows;
+                found.push(Pair { apart, near, far, rows, told });
             }
         }
     }
@@ -163,7 +167,13 @@ fn judged(pairs: &[Pair], limit: Limit, on: On) -> Option<(Verdict, &Pair, Strin
     };
     let sign = limit.sign(true);
     let (apart, [low, high]) = (number(pair.apart), pair.interval().map(number));
-    Some((verdict, pair, format!("{name} {sign} {size} {words}: {apart} [{low}, {high}]")))
+    let mut told = format!("{name} {sign} {size} {words}: {apart} [{low}, {high}]");
+    if verdict == Verdict::Inconclusive {
+        let [low, high] = pair.interval();
+        let beyond = pair.apart - limit.size();
+        told.push_str(&power::more("rows of both", pair.rows, beyond, (high - low) / 2.0));
+    }
+    Some((verdict, pair, told))
 }
 
 /// The largest distance of any share, between the groups at its ends.

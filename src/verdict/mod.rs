@@ -6,6 +6,7 @@ mod document;
 mod experiment;
 mod fairness;
 mod infrastructure;
+mod power;
 mod rules;
 pub mod sign_off;
 

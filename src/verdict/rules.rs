@@ -1,7 +1,6 @@
 //! Rules on metrics, on all rows and on slices.
 
-use statrs::distribution::{ContinuousCDF as _, Normal};
-
+use super::power;
 use crate::config::{Better, Gate, Rule, Test};
 use crate::record::evidence::{Answer, Asked, Check, Measured, Scope};
 use crate::report::{Verdict, number};
@@ -268,9 +267,10 @@ impl Question<'_> {
             reason.push_str(&format!(", p {}", number(p)));
         }
         if verdict == Verdict::Inconclusive {
-            reason.push_str(&self.more_rows(gain - mark, (best - worst) / 2.0));
+            let half_width = (best - worst) / 2.0;
+            reason.push_str(&power::more("rows", self.scope.rows, gain - mark, half_width));
             if asked == Asked::NotWorseThan {
-                reason.push_str(&power(-mark, answer.error, level));
+                reason.push_str(&power::of_equals(-mark, answer.error, level));
             }
         }
         self.told(check, verdict, reason)
@@ -281,20 +281,6 @@ impl Question<'_> {
         let numbers = [answer.value?, answer.low?, answer.high?];
         numbers.iter().all(|number| number.is_finite()).then_some(numbers)
     }
-
-    /// How many rows would tell, if the value stays what it is: the interval
-    /// narrows with the root of their number.
-    fn more_rows(&self, beyond: f64, half_width: f64) -> String {
-        let rows = self.scope.rows as f64;
-        let needed = rows * (half_width / beyond).powi(2);
-        if !needed.is_finite() || needed > 1e12 {
-            return ", no number of rows is in sight that would tell".into();
-        }
-        // Never fewer than there are: an interval need not lie around its value.
-        let needed = needed.max(rows + 1.0);
-        let size = 10f64.powf(needed.log10().floor() - 1.0).max(1.0);
-        format!(", some {} rows would tell", (needed / size).ceil() * size)
-    }
 }
 
 fn in_words(verdict: Verdict) -> &'static str {
@@ -302,20 +288,5 @@ fn in_words(verdict: Verdict) -> &'static str {
         Verdict::Pass => "holds",
         Verdict::Fail => "does not hold",
         Verdict::Inconclusive => "cannot be told from this data",
-    }
-}
-
-/// How likely a pass is when both models are as good as each other.
-fn power(margin: f64, error: Option<f64>, level: f64) -> String {
-    let normal = Normal::standard();
-    match error.filter(|error| *error > 0.0) {
-        Some(error) => {
-            let power = normal.cdf(margin / error + normal.inverse_cdf(level));
-            format!(
-                "; an equal model passes on so many rows in {} % of cases",
-                (power * 100.0).round()
-            )
-        }
-        None => String::new(),
     }
 }

@@ -281,6 +281,7 @@ fn by_their_bounds_groups_pass_when_no_pair_may_be_apart() {
     let few = checks(&[("f", 0.5, 200.0), ("m", 0.53, 200.0)]);
     assert!(few.iter().all(|check| check.verdict == "inconclusive"));
     assert!(few[0].reason.contains("difference ≤ 0.1 cannot be told from this data: 0.03 ["));
+    assert!(few[0].reason.contains(" rows of both would tell"), "{}", few[0].reason);
     assert!(few[0].reason.ends_with(", f 0.5 and m 0.53"), "{}", few[0].reason);
     assert_eq!(verdicts(&[("f", 0.3, 1e4), ("m", 0.5, 1e4)]), ["fail", "fail"]);
     // A small group may be on either side of a large one, whichever comes first.
