@@ -163,3 +163,46 @@ async fn a_deployment_job_judges_waits_and_promotes() {
     assert_eq!(code, 0, "{said}");
     assert_eq!(champion().await, Some(1));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_version_that_cannot_be_judged_is_named_with_what_to_do() {
+    let dir = tempfile::tempdir().unwrap();
+    let served = Served::start(&dir.path().join("workspace"));
+    let client = served.client();
+    std::fs::write(dir.path().join("p.csv"), "id,y,p\n1,0,0.2\n").unwrap();
+    std::fs::write(dir.path().join("lakegate.yml"), POLICY).unwrap();
+    let refused_with = |wanted: i32, args: &[&str]| {
+        let mut command = served.command();
+        let output = command.arg("model-gate").args(args).current_dir(dir.path()).output().unwrap();
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(wanted), "{args:?}: {said}");
+        said
+    };
+    let refused = |args: &[&str]| refused_with(2, args);
+    assert!(refused(&[]).contains("the model `main.default.m` does not exist"));
+    let fields = json!({ "catalog_name": "main", "schema_name": "default", "name": "m" });
+    client.securable_create(Securable::Model, &fields).await.unwrap();
+    assert!(refused(&[]).contains("the model `main.default.m` has no versions"));
+    let http = reqwest::Client::new();
+    let registry = format!("{}/api/2.0/mlflow/unity-catalog/model-versions", served.host);
+    let call = async |method: &str, verb: &str, body: serde_json::Value| {
+        let call = http.request(method.parse().unwrap(), format!("{registry}/{verb}"));
+        let made = call.bearer_auth(&served.token).json(&body).send().await.unwrap();
+        assert!(made.status().is_success(), "{}", made.text().await.unwrap());
+    };
+    let named = json!({ "name": "main.default.m", "version": "1" });
+    call("POST", "create", json!({ "name": "main.default.m", "source": "somewhere" })).await;
+    let said = refused_with(7, &[]);
+    assert!(said.contains("is PENDING_REGISTRATION, not READY"), "{said}");
+    client.file_write("/Models/main/default/m/1/MLmodel", "flavors: {}".into()).await.unwrap();
+    call("POST", "finalize", named.clone()).await;
+    let said = refused(&["--candidate=challenger"]);
+    assert!(said.contains("the alias `challenger` of `main.default.m` is not set"), "{said}");
+    let said = refused(&["--champion=7"]);
+    assert!(said.contains("version 7 of the model `main.default.m` does not exist"), "{said}");
+    let said = refused(&["--candidate=run:99"]);
+    assert!(said.contains("look up run 99"), "{said}");
+    call("DELETE", "delete", named).await;
+    let said = refused(&["--candidate=1"]);
+    assert!(said.contains("version 1 of the model `main.default.m` does not exist"), "{said}");
+}
