@@ -13,7 +13,7 @@ use serde_json::Value;
 use crate::config::{Compliance, Infrastructure};
 use crate::databricks::mlflow::{Dataset, Metric, TrackedRun};
 use crate::lake::{self, Asked};
-use crate::names::{ModelName, ModelVersion, Source, TableName};
+use crate::names::{ModelName, ModelVersion, Sha256, Source, TableName};
 use crate::record::evidence::{Facts, Probe, finite};
 use crate::report::Fault;
 use crate::step::Ctx;
@@ -68,6 +68,7 @@ pub(super) async fn collect(
             Fault::usage(format!("`gate.compliance.advisories`: `{path}` does not exist"))
         })?;
         facts.advisories = Some(super::advisories::found(&text, &facts.packages)?);
+        facts.advisories_digest = Some(Sha256::of(&text));
     }
     if !policy.forbidden_tags.is_empty() {
         read_tags(ctx, policy, &mut facts).await?;

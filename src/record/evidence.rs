@@ -222,6 +222,9 @@ pub struct Facts {
     pub commit_is_there: Option<bool>,
     /// Packages that are known as bad; nothing when nobody looked.
     pub advisories: Option<Vec<String>>,
+    /// Of the file that says which are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub advisories_digest: Option<Sha256>,
     /// The tags of the inputs that are columns of a known table.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub input_tags: Option<BTreeMap<String, BTreeSet<String>>>,

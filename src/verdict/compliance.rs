@@ -171,7 +171,9 @@ fn contents(policy: &Compliance, facts: &Facts, checks: &mut Checks) {
             (None, _) => (false, "the advisories were not read".to_owned()),
             (_, None) => (false, "the version does not list its packages".to_owned()),
             (Some([]), Some([])) => {
-                (true, format!("none of {} packages is known as bad", facts.packages.len()))
+                let by = facts.advisories_digest.map(|digest| format!(" by {}", digest.short()));
+                let by = by.unwrap_or_default();
+                (true, format!("none of {} packages is known as bad{by}", facts.packages.len()))
             }
             (Some([]), Some(open)) => (false, format!("no version is pinned: {}", open.join(", "))),
             (Some(bad), _) => (false, bad.join("; ")),
