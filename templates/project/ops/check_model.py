@@ -34,6 +34,9 @@ def probe(folder, rows_file):
     rows = pd.read_parquet(rows_file)
     first = model.predict(rows.head(1))
     found = {"loads": 1.0, "cold_start_s": time.perf_counter() - started, "predicts": float(len(first) == 1)}
+    example = mlflow.models.Model.load(folder).load_input_example(folder)
+    # Without one, nothing is known: no limit holds then.
+    found["predicts_example"] = float("nan") if example is None else float(len(model.predict(example)) == len(example))
     times = []
     for at in range(CALLS):
         row = rows.iloc[[at % len(rows)]]

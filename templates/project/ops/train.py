@@ -45,6 +45,7 @@ def main():
             fitted,
             name="model",
             signature=infer_signature(features[COLUMNS].head(100), scores[:100]),
+            input_example=features[COLUMNS].head(5),
             pip_requirements=REQUIREMENTS,
             serialization_format="cloudpickle",
         )
