@@ -107,6 +107,9 @@ pub struct Integration {
     /// workspace files, in which `${var.name}` stands for a variable.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub junit: Vec<String>,
+    /// Coverage that they leave there (Cobertura or lcov), told by the same paths.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub coverage: Vec<String>,
 }
 
 fn thirty() -> f64 {

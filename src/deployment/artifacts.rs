@@ -1,7 +1,9 @@
 //! Wheels: built by their own command, the same bytes for the same sources.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use globset::Glob;
@@ -14,6 +16,9 @@ use crate::sys::{fs, process};
 /// Archives get this time instead of that of the build (1980, the first that a
 /// zip file knows), so that a plan and its application build the same wheel.
 const BUILD_TIME: &str = "315532800";
+
+/// What does not tell its version by then is not asked any longer.
+const VERSION_WITHIN: Duration = Duration::from_secs(20);
 
 /// Builds every artifact; returns the wheels' paths.
 pub async fn build(ctx: &Ctx, bundle: &Bundle, root: &Path) -> Result<Vec<PathBuf>> {
@@ -41,6 +46,28 @@ pub async fn build(ctx: &Ctx, bundle: &Bundle, root: &Path) -> Result<Vec<PathBu
         wheels.extend(found);
     }
     Ok(wheels)
+}
+
+/// The programs that build the bundle's artifacts, with the versions that they tell.
+pub async fn builders(ctx: &Ctx, bundle: &Bundle) -> BTreeMap<String, String> {
+    let commands = bundle.artifacts.iter().filter_map(|artifact| artifact.build.as_deref());
+    let programs = commands.filter_map(|command| command.split_whitespace().next());
+    // A script of the project knows no such flag: it would build.
+    let programs = programs.filter(|program| !program.contains('/'));
+    let mut found = BTreeMap::new();
+    for program in programs.collect::<BTreeSet<_>>() {
+        let mut asked = process::installer(program, &ctx.env);
+        asked.arg("--version").stdin(Stdio::null()).kill_on_drop(true);
+        let told = tokio::time::timeout(VERSION_WITHIN, asked.output()).await;
+        // Whatever does not tell its version is no reason to build nothing.
+        let Ok(Ok(told)) = told else { continue };
+        let text = String::from_utf8_lossy(&told.stdout);
+        let line = text.lines().next().unwrap_or_default().trim();
+        if told.status.success() && !line.is_empty() && line.len() < 200 {
+            found.insert(program.to_owned(), line.to_owned());
+        }
+    }
+    found
 }
 
 async fn run(ctx: &Ctx, artifact: &Artifact, command: &str, root: &Path) -> Result<()> {

@@ -11,7 +11,7 @@ pub mod releases;
 mod remote;
 mod store;
 
-pub use artifacts::build as build_artifacts;
+pub use artifacts::{build as build_artifacts, builders};
 pub use cli::{Cli, Planned};
 pub use look::{Found, look};
 pub use make::{Known, Locals, Prepared, known, prepare, removal};

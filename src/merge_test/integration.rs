@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
+use bytes::Bytes;
 use serde_json::Value;
 
 use super::affected::Chosen;
@@ -17,7 +18,7 @@ use crate::deployment::{self, How, Store};
 use crate::names::TableName;
 use crate::record::statement::Statement;
 use crate::report::{Fault, FaultKind, Finding, Report, Severity, Table, Verdict, counted, number};
-use crate::results::{self, Suite, junit};
+use crate::results::{self, Coverage, Suite, junit};
 use crate::runs::{self, Order};
 use crate::step::Ctx;
 use crate::sys::clock;
@@ -32,6 +33,8 @@ pub(super) struct Tested {
     pub(super) reason: String,
     pub(super) suite: Suite,
     pub(super) ran: Vec<String>,
+    /// What the jobs say that they ran, where they say it.
+    pub(super) coverage: Option<Coverage>,
 }
 
 /// The copy of the bundle that is this run's own.
@@ -324,12 +327,20 @@ async fn collect(
     tested: &mut Tested,
     report: &mut Report,
 ) {
+    for path in &integration.coverage {
+        match fetch(ctx, bundle, path).await.and_then(|bytes| coverage_of(&bytes)) {
+            Ok(own) => tested.coverage.get_or_insert_default().add(own),
+            Err(error) => unreadable(path, &error, tested, report),
+        }
+    }
     for path in &integration.junit {
-        match fetch(ctx, bundle, path).await {
+        let suite = fetch(ctx, bundle, path).await;
+        match suite.and_then(|bytes| Ok(junit::parse(&bytes[..])?)) {
             Ok(suite) => {
                 if suite.failed > 0 {
                     tested.verdict = Some(Verdict::Fail);
-                    tested.reason = format!("{} tests in `{path}` failed", suite.failed);
+                    tested.reason =
+                        format!("{} in `{path}` failed", counted(suite.failed as usize, "test"));
                 } else if suite.passed() == 0 {
                     let verdict = tested.verdict.unwrap_or(Verdict::Pass);
                     tested.verdict = Some(verdict.and(Verdict::Inconclusive));
@@ -338,17 +349,24 @@ async fn collect(
                 unit::report_failures(&suite, "", ".", report);
                 tested.suite.add(suite);
             }
-            Err(error) => {
-                let title = format!("the results at `{path}` cannot be read: {error:#}");
-                report.findings.push(Finding::new(Severity::Error, "merge/results", title));
-                tested.verdict = Some(Verdict::Fail);
-                tested.reason = format!("the results at `{path}` cannot be read");
-            }
+            Err(error) => unreadable(path, &error, tested, report),
         }
     }
 }
 
-async fn fetch(ctx: &Ctx, bundle: &Bundle, path: &str) -> Result<Suite> {
+fn unreadable(path: &str, error: &anyhow::Error, tested: &mut Tested, report: &mut Report) {
+    let title = format!("the results at `{path}` cannot be read: {error:#}");
+    report.findings.push(Finding::new(Severity::Error, "merge/results", title));
+    tested.verdict = Some(Verdict::Fail);
+    tested.reason = format!("the results at `{path}` cannot be read");
+}
+
+fn coverage_of(bytes: &[u8]) -> Result<Coverage> {
+    let text = std::str::from_utf8(bytes).context("it is no text")?;
+    Ok(Coverage::parse(text)?)
+}
+
+async fn fetch(ctx: &Ctx, bundle: &Bundle, path: &str) -> Result<Bytes> {
     let path = filled(path, &bundle.variables)?;
     let bytes = if path.starts_with("/Volumes/") {
         Some(ctx.client.file_read(&path).await?)
@@ -359,7 +377,7 @@ async fn fetch(ctx: &Ctx, bundle: &Bundle, path: &str) -> Result<Suite> {
     if bytes.len() as u64 > results::MOST_BYTES {
         return Err(Fault::usage(format!("it has {} bytes", bytes.len())).into());
     }
-    Ok(junit::parse(&bytes[..])?)
+    Ok(bytes)
 }
 
 /// Removes copies that are older than this, and tells their names.

@@ -166,6 +166,11 @@ async fn test(ctx: &Ctx, request: &Request) -> Result<Outcome> {
         let verdict = done.verdict.unwrap_or(Verdict::Inconclusive);
         parts.push((format!("integration tests: {}", done.reason), verdict));
         tested = done;
+        if let (Some(coverage), Some(lines)) = (&tested.coverage, &change.lines) {
+            let changed = coverage.of_change(lines, &git.folder);
+            let title = "Coverage of the jobs";
+            report.tables.push(unit::coverage_table(title, coverage, &changed, None));
+        }
     }
     let verdict = worst(&parts);
     let words = parts.into_iter().filter(|(_, own)| *own == verdict).map(|(words, _)| words);

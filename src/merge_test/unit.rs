@@ -360,6 +360,26 @@ pub(super) fn report_failures(suite: &Suite, prefix: &str, folder: &str, report:
     }
 }
 
+fn percent(share: f64) -> String {
+    format!("{} %", number(share * 100.0))
+}
+
+/// How much of all code was run, and how much of a change.
+pub(super) fn coverage_table(
+    title: &str,
+    coverage: &Coverage,
+    changed: &Changed,
+    verdict: Option<Verdict>,
+) -> Table {
+    let mut table = Table::new(title, ["of", "lines", "run by a test"]);
+    let all: usize = coverage.0.values().map(BTreeMap::len).sum();
+    let shown = |share: Option<f64>| share.map_or_else(|| "–".to_owned(), percent);
+    table.row(None, ["all code".to_owned(), all.to_string(), shown(coverage.share())]);
+    let lines = changed.lines.to_string();
+    table.row(verdict, ["changed lines".to_owned(), lines, shown(changed.share())]);
+    table
+}
+
 fn weigh(
     tested: &mut Tested,
     changed: &Changed,
@@ -368,21 +388,12 @@ fn weigh(
     report: &mut Report,
 ) {
     tested.changed = changed.share();
-    let percent = |share: f64| format!("{} %", number(share * 100.0));
-    let mut table = Table::new("Coverage", ["of", "lines", "run by a test"]);
-    let all: usize = coverage.0.values().map(BTreeMap::len).sum();
-    let shown = |share: Option<f64>| share.map_or_else(|| "–".to_owned(), percent);
-    table.row(None, ["all code".to_owned(), all.to_string(), shown(coverage.share())]);
     let verdict = match (least, changed.share()) {
         (Some(least), Some(share)) if share < least => Some(Verdict::Fail),
         (Some(_), Some(_)) => Some(Verdict::Pass),
         _ => None,
     };
-    table.row(
-        verdict,
-        ["changed lines".to_owned(), changed.lines.to_string(), shown(changed.share())],
-    );
-    report.tables.push(table);
+    report.tables.push(coverage_table("Coverage", coverage, changed, verdict));
     let missed =
         changed.missed.iter().flat_map(|(file, lines)| lines.iter().map(move |l| (file, *l)));
     for file in changed.unknown.iter().take(MISSED) {

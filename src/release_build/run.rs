@@ -12,6 +12,7 @@ use super::tested;
 use crate::bundle;
 use crate::checkout::{self, release as shelf};
 use crate::config::{Release, TestedBy};
+use crate::deployment;
 use crate::names::{SchemaName, Sha256};
 use crate::release::manifest::{self, FORMAT, Manifest, Tested};
 use crate::release::version::{self, Change, Commit};
@@ -262,6 +263,8 @@ async fn assemble(
     ctx.host.progress(&format!("pack {} {version} from {}", bundle.name, chosen.commit));
     let Packed { archive, files } = pack::archive(ctx, git, tree, &bundle, &archive).await?;
     let (packages, unlocked) = locked(&locks);
+    let mut tools = deployment::builders(ctx, &bundle).await;
+    tools.insert("lakegate".to_owned(), env!("CARGO_PKG_VERSION").to_owned());
     let remote = git.remote(&build.policy.remote).await;
     let manifest = Manifest {
         format: FORMAT.to_owned(),
@@ -274,7 +277,7 @@ async fn assemble(
         tested,
         locks: locks.iter().map(|(path, text)| (path.clone(), Sha256::of(text))).collect(),
         targets: resolved,
-        tools: BTreeMap::from([("lakegate".to_owned(), env!("CARGO_PKG_VERSION").to_owned())]),
+        tools,
         archive,
         files,
     };

@@ -300,6 +300,52 @@ async fn jobs_run_in_a_copy_that_leaves_nothing_behind() {
     assert_eq!(json["outputs"]["jobs"], "make,use");
 }
 
+/// What jobs leave in the workspace is read like what the runner's own tests write.
+#[tokio::test(flavor = "multi_thread")]
+async fn results_that_jobs_leave_in_the_workspace_are_read() {
+    const LEAVES: &str = "
+import base64, json, os, sys, urllib.request
+
+def leave(name, text):
+    content = base64.b64encode(text.encode()).decode()
+    body = {'path': '/Workspace/Shared/' + name, 'content': content, 'format': 'AUTO', 'overwrite': True}
+    url = os.environ['DATABRICKS_HOST'] + '/api/2.0/workspace/import'
+    headers = {'Authorization': 'Bearer ' + os.environ['DATABRICKS_TOKEN']}
+    urllib.request.urlopen(urllib.request.Request(url, json.dumps(body).encode(), headers)).read()
+
+tests = \"<testsuite><testcase classname='a' name='b'/>%s</testsuite>\"
+leave('junit.xml', tests % ('' if FINE else \"<testcase name='c'><failure message='no'/></testcase>\"))
+leave('lcov.info', 'SF:/Workspace/x/files/ops/make.py\\nDA:1,1\\nDA:2,1\\nDA:3,0\\nend_of_record\\n')
+";
+    let dir = tempfile::tempdir().unwrap();
+    let served = Served::start(&dir.path().join("workspace"));
+    served.client().workspace_mkdirs("/Workspace/Shared").await.unwrap();
+    let home = repository(dir.path());
+    let policy = std::fs::read_to_string(home.join("lakegate.yml")).unwrap();
+    let places =
+        "    junit: [/Workspace/Shared/junit.xml]\n    coverage: [/Workspace/Shared/lcov.info]\n";
+    commit(&home, &[("lakegate.yml", &format!("{policy}{places}"))]);
+    let trial = |fine: &str| {
+        commit(&home, &[("ops/make.py", &format!("FINE = {fine}\n{LEAVES}"))]);
+        let args = ["integration", "--isolation=mine", "--base=main"];
+        merge_test(served.command(), &home, &args)
+    };
+    let (code, json, told) = trial("True");
+    assert_eq!(code, 0, "{json:#} {told}");
+    let tables = json["tables"].as_array().unwrap();
+    let table = tables.iter().find(|table| table["title"] == "Coverage of the jobs");
+    let cells = |row: usize| table.unwrap()["rows"][row]["cells"].clone();
+    assert_eq!(cells(0), serde_json::json!(["all code", "3", "66.67 %"]));
+    assert_eq!(cells(1), serde_json::json!(["changed lines", "3", "66.67 %"]));
+    let (code, json, _) = trial("False");
+    assert!(code == 1 && json["reason"].as_str().unwrap().contains("1 test in"), "{json:#}");
+    let lost = policy.clone() + "    coverage: [/Workspace/Shared/none.info]\n";
+    commit(&home, &[("lakegate.yml", &lost)]);
+    let (code, json, _) = trial("True");
+    assert_eq!(code, 1, "{json:#}");
+    assert!(json["reason"].as_str().unwrap().contains("none.info` cannot be read"), "{json:#}");
+}
+
 /// A stand-in for conda makes an environment whose Python is one, too.
 #[test]
 fn an_environment_of_conda_is_made_once_and_anew_where_it_changed() {

@@ -1,5 +1,6 @@
 //! Releases: the same bytes from the same commit, and no others believed.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -51,6 +52,31 @@ fn build(at: &Path, args: &[&str]) -> Value {
     let output = release(at, &[&["build", "--json"], args].concat()).output().unwrap();
     assert!(output.status.success(), "{}", text(&output.stderr));
     serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// The manifest names what built the wheels, where that tells its version.
+#[test]
+fn a_manifest_names_what_built_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let home = repository(dir.path());
+    let tools = dir.path().join("tools");
+    std::fs::create_dir(&tools).unwrap();
+    let maker = tools.join("maker");
+    let script = "#!/bin/sh\ncase $1 in --version) echo maker 1.2;; *) sh ops/build.sh;; esac\n";
+    std::fs::write(&maker, script).unwrap();
+    std::fs::set_permissions(&maker, PermissionsExt::from_mode(0o755)).unwrap();
+    let bundle = std::fs::read_to_string(home.join("databricks.yml")).unwrap();
+    let bundle = bundle.replace("sh ops/build.sh", "maker wheel");
+    std::fs::write(home.join("databricks.yml"), bundle).unwrap();
+    git(&home, &["commit", "-qam", "feat: a maker"]);
+    git(&home, &["update-ref", "refs/remotes/origin/main", "HEAD"]);
+    let path = format!("{}:{}", tools.display(), std::env::var("PATH").unwrap());
+    let output = release(&home, &["build"]).env("PATH", path).output().unwrap();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let found = std::fs::read(home.join(".lakegate/releases/flights-0.1.0/manifest.json"));
+    let manifest: Value = serde_json::from_slice(&found.unwrap()).unwrap();
+    let wanted = json!({"lakegate": env!("CARGO_PKG_VERSION"), "maker": "maker 1.2"});
+    assert_eq!(manifest["tools"], wanted);
 }
 
 /// The exit code and what was said.
