@@ -131,6 +131,13 @@ pub struct IntegrationJob {
     /// it runs, and a change of theirs is a change for it.
     #[serde(default)]
     pub needs: Vec<String>,
+    /// Tables that it writes, beside those whose rows are counted after it: a change of
+    /// the job touches them. Texts may hold `${var.name}`, as with models.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tables: Vec<String>,
+    /// Models that it registers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub models: Vec<String>,
     /// What must hold after it.
     #[serde(default)]
     pub expect: Vec<Expect>,

@@ -286,7 +286,9 @@ pub(super) fn choose<'a>(
     for job in jobs {
         let own = affected.get(&format!("jobs.{}", job.job)).cloned();
         let through = || {
-            let need = job.needs.iter().find(|need| reasons.contains_key(need.as_str()))?;
+            let is_touched =
+                |need: &&String| reasons.get(need.as_str()).is_some_and(|it| it.by.is_some());
+            let need = job.needs.iter().find(is_touched)?;
             Some(Reason::new(format!("it reads what `{need}` writes"), format!("jobs.{need}")))
         };
         let asked = || all.then(|| Reason::to_run("all were asked for"));
@@ -307,6 +309,30 @@ pub(super) fn choose<'a>(
         Some(Chosen { job: &job.job, reason })
     });
     chosen.collect()
+}
+
+/// The tables and models of jobs that a change touches, and not of those that only have to
+/// run; `filled` gives a name its variables.
+pub(super) fn made(
+    jobs: &[IntegrationJob],
+    chosen: &[Chosen<'_>],
+    filled: impl Fn(&str) -> String,
+) -> Affected {
+    let mut found = Affected::new();
+    for job in jobs {
+        let touches = |it: &Chosen<'_>| it.job == job.job && it.reason.by.is_some();
+        if !chosen.iter().any(touches) {
+            continue;
+        }
+        let counted = job.expect.iter().filter_map(|expect| expect.rows.as_ref());
+        let tables = job.tables.iter().chain(counted).map(|name| ("tables", name));
+        for (kind, name) in tables.chain(job.models.iter().map(|name| ("models", name))) {
+            let reason =
+                Reason::new(format!("`{}` makes it", job.job), format!("jobs.{}", job.job));
+            found.entry(format!("{kind}.{}", filled(name))).or_insert(reason);
+        }
+    }
+    found
 }
 
 #[cfg(test)]

@@ -85,6 +85,8 @@ fn settings_are_compared_as_what_they_say() {
 #[test]
 fn needs_and_readers_run_too() {
     let job = |name: &str, needs: &[&str]| IntegrationJob {
+        tables: vec![format!("a.b.{name}")],
+        models: vec!["a.${var.s}.m".into()],
         job: name.into(),
         parameters: BTreeMap::new(),
         needs: needs.iter().map(|need| (*need).to_owned()).collect(),
@@ -106,6 +108,16 @@ fn needs_and_readers_run_too() {
     assert_eq!(names("other", false), ["other"]);
     assert_eq!(names("nothing", false), Vec::<String>::new());
     assert_eq!(names("nothing", true).len(), 4);
+
+    let made = |touched: &str, all| -> Vec<String> {
+        let affected =
+            Affected::from([(format!("jobs.{touched}"), Reason::new("changed", "a.py"))]);
+        let filled = |text: &str| text.replace("${var.s}", "dev");
+        made(&jobs, &choose(&jobs, &affected, all), filled).into_keys().collect()
+    };
+    // Features only have to be there: they are what they were.
+    assert_eq!(made("train", false), ["models.a.dev.m", "tables.a.b.score", "tables.a.b.train"]);
+    assert_eq!(made("nothing", true), [""; 0]);
 }
 
 #[test]

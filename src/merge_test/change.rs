@@ -152,21 +152,30 @@ impl Code {
     }
 }
 
-/// What the change touches, and what kind of code it is.
+/// What a change touches.
+#[derive(Debug, Default)]
+pub(super) struct Touched {
+    pub(super) affected: Affected,
+    /// What kind of code it is.
+    pub(super) kind: &'static str,
+    /// Those of the bundle, as it is now.
+    pub(super) variables: BTreeMap<String, Value>,
+}
+
 pub(super) async fn touched(
     ctx: &Ctx,
     request: &Request,
     git: &Git<'_>,
     (change, code): (&Change, &Code),
     report: &mut Report,
-) -> Result<(Affected, &'static str)> {
+) -> Result<Touched> {
     let kind = affected::kind(&code.changed, request.tests.ml_code.as_deref());
     let kind = kind.map_err(Fault::usage)?.as_str();
     let sources = checkout::sources(&request.bundle)?;
     let target = request.tests.integration.as_ref().map(|tests| tests.target.as_str());
     let Ok(after) = checkout::unassigned(&sources, target, &ctx.context) else {
         // The static checks have told it.
-        return Ok((Affected::new(), kind));
+        return Ok(Touched { kind, ..Touched::default() });
     };
     let mut definitions: BTreeSet<String> = bundle::definitions(&sources)?.into_iter().collect();
     let before = match &change.base {
@@ -182,12 +191,12 @@ pub(super) async fn touched(
         let title = "there is nothing to compare with: everything counts as changed";
         report.findings.push(Finding::new(Severity::Notice, "merge/no-base", title));
     }
-    let mut touched = affected::affected(&sides);
+    let mut affected = affected::affected(&sides);
     for job in tests_changed(request, git, change, code).await? {
         let why = || Reason::new(format!("its test in `{POLICY}` changed"), POLICY);
-        touched.entry(format!("jobs.{job}")).or_insert_with(why);
+        affected.entry(format!("jobs.{job}")).or_insert_with(why);
     }
-    Ok((touched, kind))
+    Ok(Touched { affected, kind, variables: after.variables })
 }
 
 const POLICY: &str = "lakegate.yml";

@@ -299,7 +299,7 @@ async fn first_value(ctx: &Ctx, sql: &str) -> Result<Option<String>> {
 }
 
 /// `${var.name}` becomes the variable's value.
-fn filled(text: &str, variables: &BTreeMap<String, Value>) -> Result<String, Fault> {
+pub(super) fn filled(text: &str, variables: &BTreeMap<String, Value>) -> Result<String, Fault> {
     let mut out = String::new();
     let mut rest = text;
     while let Some((before, after)) = rest.split_once("${var.") {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 
 use super::affected::{self, Affected, Chosen, Code};
-use super::change::{self, Change};
+use super::change::{self, Change, Touched};
 use super::integration::Trial;
 use super::tell::{self, Subject};
 use super::unit::UnitTests;
@@ -136,7 +136,7 @@ async fn test(ctx: &Ctx, request: &Request) -> Result<Outcome> {
     }
     let mut parts = vec![("static checks".to_owned(), static_checks(ctx, request, &mut report)?)];
     let code = Code::of(request, &git, &change)?;
-    let (touched, kind) =
+    let Touched { affected: mut touched, kind, variables } =
         change::touched(ctx, request, &git, (&change, &code), &mut report).await?;
     report.fact("code", kind);
     let mut unit = unit::Tested::default();
@@ -153,6 +153,10 @@ async fn test(ctx: &Ctx, request: &Request) -> Result<Outcome> {
     parts.extend(unit.verdict.map(|verdict| (format!("unit tests: {}", unit.reason), verdict)));
     let jobs = request.tests.integration.as_ref().map_or(&[][..], |tests| &tests.jobs);
     let chosen = affected::choose(jobs, &touched, request.all);
+    // A name that cannot be filled in is told as it is written.
+    let name =
+        |text: &str| integration::filled(text, &variables).unwrap_or_else(|_| text.to_owned());
+    touched.extend(affected::made(jobs, &chosen, name));
     report_touched(&touched, &chosen, &mut report);
     // A workspace's time is not spent on what has failed already.
     let wanted = match request.action {

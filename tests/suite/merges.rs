@@ -38,7 +38,7 @@ fn repository(at: &Path) -> PathBuf {
          \x20   variables: {schema: 'flights_{isolation}'}\n\
          \x20   jobs:\n\
          \x20     - {job: make, expect: [{sql: \"SELECT '${var.schema}'\", equals: 'flights_mine'}]}\n\
-         \x20     - {job: use, needs: [make], expect: [{sql: 'SELECT 42', min: 42}]}\n",
+         \x20     - {job: use, needs: [make], models: ['main.${var.schema}.m'], expect: [{sql: 'SELECT 42', min: 42}]}\n",
     );
     write(
         "tests.sh",
@@ -86,7 +86,7 @@ fn unit_tests_pass_only_with_results_and_a_good_end() {
         json
     };
     let json = unit(0, "1 passed");
-    assert_eq!(json["outputs"]["affected"], "jobs.use");
+    assert_eq!(json["outputs"]["affected"], "jobs.use,models.main.flights.m");
     assert_eq!(json["outputs"]["jobs"], "make,use");
     assert_eq!(json["outputs"]["code"], "ml");
     let whole = std::fs::read_to_string(home.join("results.xml")).unwrap();
