@@ -136,9 +136,8 @@ async fn test(ctx: &Ctx, request: &Request) -> Result<Outcome> {
     }
     let mut parts = vec![("static checks".to_owned(), static_checks(ctx, request, &mut report)?)];
     let code = Code::of(request, &git, &change)?;
-    let Touched { affected: mut touched, kind, variables } =
-        change::touched(ctx, request, &git, (&change, &code), &mut report).await?;
-    report.fact("code", kind);
+    let mut touched = change::touched(ctx, request, &git, (&change, &code), &mut report).await?;
+    report.fact("code", touched.kind);
     let mut unit = unit::Tested::default();
     if matches!(request.action, Action::Run | Action::Unit) {
         let tests = UnitTests {
@@ -151,13 +150,7 @@ async fn test(ctx: &Ctx, request: &Request) -> Result<Outcome> {
         unit = tests.run(ctx, &mut report).await?;
     }
     parts.extend(unit.verdict.map(|verdict| (format!("unit tests: {}", unit.reason), verdict)));
-    let jobs = request.tests.integration.as_ref().map_or(&[][..], |tests| &tests.jobs);
-    let chosen = affected::choose(jobs, &touched, request.all);
-    // A name that cannot be filled in is told as it is written.
-    let name =
-        |text: &str| integration::filled(text, &variables).unwrap_or_else(|_| text.to_owned());
-    touched.extend(affected::made(jobs, &chosen, name));
-    report_touched(&touched, &chosen, &mut report);
+    let chosen = choose(request, &mut touched, &mut report);
     // A workspace's time is not spent on what has failed already.
     let wanted = match request.action {
         Action::Run => worst(&parts) == Verdict::Pass,
@@ -170,11 +163,7 @@ async fn test(ctx: &Ctx, request: &Request) -> Result<Outcome> {
         let verdict = done.verdict.unwrap_or(Verdict::Inconclusive);
         parts.push((format!("integration tests: {}", done.reason), verdict));
         tested = done;
-        if let (Some(coverage), Some(lines)) = (&tested.coverage, &change.lines) {
-            let changed = coverage.of_change(lines, &git.folder);
-            let title = "Coverage of the jobs";
-            report.tables.push(unit::coverage_table(title, coverage, &changed, None));
-        }
+        report_coverage(&tested, &change, &git.folder, &mut report);
     }
     let verdict = worst(&parts);
     let words = parts.into_iter().filter(|(_, own)| *own == verdict).map(|(words, _)| words);
@@ -192,7 +181,33 @@ async fn test(ctx: &Ctx, request: &Request) -> Result<Outcome> {
         jobs: tested.ran,
     };
     finish(ctx, request, &subject, is_dirty, &mut report).await?;
-    Ok(Outcome { files, ..outcome(report, &subject, kind, &touched, &chosen) })
+    Ok(Outcome { files, ..outcome(report, &subject, &touched, &chosen) })
+}
+
+/// The jobs to run; what they make is touched with them.
+fn choose<'r>(request: &'r Request, touched: &mut Touched, report: &mut Report) -> Vec<Chosen<'r>> {
+    let jobs = request.tests.integration.as_ref().map_or(&[][..], |tests| &tests.jobs);
+    let Touched { affected, variables, .. } = touched;
+    let chosen = affected::choose(jobs, affected, request.all);
+    // A name that cannot be filled in is told as it is written.
+    let name =
+        |text: &str| integration::filled(text, variables).unwrap_or_else(|_| text.to_owned());
+    affected.extend(affected::made(jobs, &chosen, name));
+    report_touched(affected, &chosen, report);
+    chosen
+}
+
+fn report_coverage(
+    tested: &integration::Tested,
+    change: &Change,
+    folder: &str,
+    report: &mut Report,
+) {
+    if let (Some(coverage), Some(lines)) = (&tested.coverage, &change.lines) {
+        let changed = coverage.of_change(lines, folder);
+        let title = "Coverage of the jobs";
+        report.tables.push(unit::coverage_table(title, coverage, &changed, None));
+    }
 }
 
 /// Whether what lies here is a commit, or what comes of merging it.
@@ -205,19 +220,13 @@ async fn holds(git: &Git<'_>, head: &str, commit: &str) -> Result<bool> {
     Ok(second.is_some() && (first.as_deref() == Some(commit) || second.as_deref() == Some(commit)))
 }
 
-fn outcome(
-    report: Report,
-    subject: &Subject,
-    kind: &'static str,
-    touched: &Affected,
-    chosen: &[Chosen<'_>],
-) -> Outcome {
-    let touched: Vec<&str> = touched.keys().map(String::as_str).collect();
+fn outcome(report: Report, subject: &Subject, touched: &Touched, chosen: &[Chosen<'_>]) -> Outcome {
+    let affected: Vec<&str> = touched.affected.keys().map(String::as_str).collect();
     let chosen: Vec<&str> = chosen.iter().map(|chosen| chosen.job).collect();
     Outcome::new(report)
-        .output("affected", touched.join(","))
+        .output("affected", affected.join(","))
         .output("jobs", chosen.join(","))
-        .output("code", kind)
+        .output("code", touched.kind)
         .output("tests", subject.tests.to_string())
         .output("failures", subject.failures.to_string())
         .output("tree", subject.tree.clone())

@@ -127,7 +127,7 @@ async fn a_deployment_job_judges_waits_and_promotes() {
         std::fs::copy(from, bundle.join(file)).unwrap();
     }
     let binary = env!("CARGO_BIN_EXE_lakegate");
-    let digest = Sha256::of(&std::fs::read(binary).unwrap()).to_string();
+    let digest = Sha256::of(std::fs::read(binary).unwrap()).to_string();
     let deploy = |digest: &str| {
         let mut command = served.command();
         command.args(["bundle-deploy", "apply"]).current_dir(&bundle);
