@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::approved::check_fresh;
 use super::engine::{self, Chosen, Engine};
+use super::others::Others;
 use super::owner::Claim;
 use super::policy::{self, Agreed};
 use super::show;
@@ -15,7 +16,7 @@ use super::tell::{self, row, write_row};
 use crate::bundle::{self, Deployed, Lock, Plan};
 use crate::checkout::BundleChoice;
 use crate::config::{Deploy, DeployEngine, Release};
-use crate::deployment::{self, How, Known, Prepared, Store, releases};
+use crate::deployment::{self, Found, How, Known, Prepared, Store, releases};
 use crate::names::{SchemaName, Sha256};
 use crate::report::{Document, Fault, Finding, Outcome, Report, Severity, Verdict, counted};
 use crate::step::{self, Ctx};
@@ -158,15 +159,17 @@ impl<'a> Work<'a> {
         policy::violations(plan, &policy, &self.request.agreed)
     }
 
-    fn report(&self, plan: &Plan, verb: &str) -> Report {
+    fn report(&self, plan: (&Plan, &Others), verb: &str) -> Report {
         show::report(plan, verb, &self.engine.told(), self.release().as_ref())
     }
 
     async fn plan(&mut self) -> Result<Outcome> {
         let known = self.known.take();
+        let before = known.clone();
         let is_first = known.as_ref().is_some_and(|(state, _)| state.serial == 0);
         let (plan, _) = self.prepare(known).await?;
-        let mut report = self.report(&plan, "Plan");
+        let others = Others::of(self.ctx, before.as_ref(), plan.steps.iter()).await;
+        let mut report = self.report((&plan, &others), "Plan");
         let violations = self.violations(&plan);
         let (verdict, reason) = match violations.len() {
             0 => (Verdict::Pass, show::summary(&plan, show::to_do)),
@@ -196,7 +199,8 @@ impl<'a> Work<'a> {
             Engine::Cli(cli) => self.by_cli(&cli, approved).await?,
         };
         let Applied { plan, violations } = applied;
-        let mut report = self.report(&plan, verb);
+        // By now the log may tell of this deployment, too: the plan has told of others.
+        let mut report = self.report((&plan, &Others::default()), verb);
         if !violations.is_empty() {
             let reason =
                 format!("nothing was done: {} may not be", counted(violations.len(), "thing"));
@@ -319,14 +323,14 @@ async fn destroy(ctx: &Ctx, request: &Request) -> Result<Outcome> {
         // What holds data is named, also when everything is to go.
         let plan = deployment::removal(ctx, bundle).await?.plan;
         let deleted = plan.count(bundle::Action::Delete);
-        let mut report = show::report(&plan, "Destroy", "native", None);
+        let mut report = show::report((&plan, &Others::default()), "Destroy", "native", None);
         report.findings.extend(policy(&plan));
         let reason =
             format!("nothing was done: destroy would delete {}", counted(deleted, "resource"));
         return Ok(Outcome::new(report.concluded(Verdict::Fail, reason)));
     };
     let deleted = removal.plan.count(bundle::Action::Delete);
-    let report = show::report(&removal.plan, "Destroy", "native", None);
+    let report = show::report((&removal.plan, &Others::default()), "Destroy", "native", None);
     let row = row(ctx, "destroy", &removal.plan, removal.state.serial, "native", None);
     write_row(ctx, request.record.as_ref(), row).await?;
     let reason = format!("{} and the bundle's folder were removed", counted(deleted, "resource"));
@@ -358,15 +362,7 @@ async fn status(ctx: &Ctx, wanted: &Wanted) -> Result<Outcome> {
         return Ok(Outcome::new(report.concluded(Verdict::Pass, "nothing is deployed here"))
             .output("deployed", "false"));
     }
-    report.fact("serial", found.state.serial.to_string());
-    report.fact("deployed with", found.state.cli_version.clone());
-    if let Some(by) = found.remembered.by(&found.state) {
-        report.fact("deployed by", by.user.clone());
-        report.fact("deployed at", by.at.clone());
-        for (name, told) in [("started by", &by.actor), ("run", &by.run_url)] {
-            told.iter().for_each(|told| report.fact(name, told.clone()));
-        }
-    }
+    came_about(&found, &mut report);
     if let Some(lock) = store.holder().await? {
         report.fact("locked by", format!("{} since {}", lock.user, lock.acquisition_time));
     }
@@ -380,9 +376,13 @@ async fn status(ctx: &Ctx, wanted: &Wanted) -> Result<Outcome> {
         None => report.fact("release", "none: it was deployed from a folder"),
     }
     let steps = found.drifted();
-    let mut table = show::drift(steps.iter());
+    let known = (found.state.clone(), found.remembered.clone());
+    let others = Others::of(ctx, Some(&known), steps.iter()).await;
+    others.unknown().iter().for_each(|why| report.fact("who changed it is not known", *why));
+    let mut table = show::drift(steps.iter(), &others);
     for key in found.gone() {
-        let cells = [key, "the resource".to_owned(), "there".to_owned(), "gone".to_owned()];
+        let words = ["the resource", "there", "gone", "–"].map(str::to_owned);
+        let cells = std::iter::once(key).chain(words);
         table.row(Some(Verdict::Fail), cells);
     }
     let count = steps.len() + found.gone().count();
@@ -402,4 +402,16 @@ async fn status(ctx: &Ctx, wanted: &Wanted) -> Result<Outcome> {
     Ok(Outcome::new(report.concluded(verdict, reason))
         .output("deployed", "true")
         .output("drift", (count > 0).to_string()))
+}
+
+/// By which tool a deployment was made, by whom and when.
+fn came_about(found: &Found, report: &mut Report) {
+    report.fact("serial", found.state.serial.to_string());
+    report.fact("deployed with", found.state.cli_version.clone());
+    let Some(by) = found.remembered.by(&found.state) else { return };
+    report.fact("deployed by", by.user.clone());
+    report.fact("deployed at", by.at.clone());
+    for (name, told) in [("started by", &by.actor), ("run", &by.run_url)] {
+        told.iter().for_each(|told| report.fact(name, told.clone()));
+    }
 }

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::others::Others;
 use crate::bundle::{Action, Deployed, Field, Plan, Step};
 use crate::report::{Finding, Report, Severity, Table, counted};
 
@@ -48,12 +49,14 @@ pub(super) fn changes(plan: &Plan) -> Table {
 }
 
 /// What others changed since the last deployment.
-pub(super) fn drift<'a>(steps: impl Iterator<Item = &'a Step>) -> Table {
-    let mut table =
-        Table::new("Changed by others", ["resource", "field", "as deployed", "in the workspace"]);
+pub(super) fn drift<'a>(steps: impl Iterator<Item = &'a Step>, others: &Others) -> Table {
+    let columns = ["resource", "field", "as deployed", "in the workspace", "by"];
+    let mut table = Table::new("Changed by others", columns);
     for step in steps {
+        let by = others.of_resource(&step.key);
         for Field { path, old, new } in step.drift.iter().take(FIELDS) {
-            table.row(None, [step.key.clone(), path.clone(), shown(old), shown(new)]);
+            let cells = [step.key.clone(), path.clone(), shown(old), shown(new), by.clone()];
+            table.row(None, cells);
         }
     }
     table
@@ -82,7 +85,12 @@ pub(super) fn done(verb: &str) -> String {
     format!("{}ed", verb.trim_end_matches('e'))
 }
 
-pub(super) fn report(plan: &Plan, verb: &str, engine: &str, release: Option<&Deployed>) -> Report {
+pub(super) fn report(
+    (plan, others): (&Plan, &Others),
+    verb: &str,
+    engine: &str,
+    release: Option<&Deployed>,
+) -> Report {
     let mut report =
         Report::new("bundle-deploy", format!("{verb} {} to {}", plan.bundle, plan.target));
     report.fact("workspace", plan.host.clone());
@@ -95,14 +103,15 @@ pub(super) fn report(plan: &Plan, verb: &str, engine: &str, release: Option<&Dep
     report.tables.push(changes(plan));
     let moved = plan.steps.iter().filter(|step| !step.drift.is_empty()).count();
     if moved > 0 {
-        report.tables.push(drift(plan.steps.iter()));
+        report.tables.push(drift(plan.steps.iter(), others));
         let title =
             format!("{}: changed by others since the last deployment", counted(moved, "resource"));
-        report
-            .findings
-            .push(Finding::new(Severity::Warning, "deploy/drift", title).hint(
-                "this deployment sets them back; to keep a change, write it into the bundle",
-            ));
+        let mut hint =
+            "this deployment sets them back; to keep a change, write it into the bundle".to_owned();
+        if let Some(why) = others.unknown() {
+            hint.push_str(&format!(". Who made it is not known: {why}"));
+        }
+        report.findings.push(Finding::new(Severity::Warning, "deploy/drift", title).hint(hint));
     }
     report
 }

@@ -100,6 +100,7 @@ fn the_layers_point_one_way() {
                 "integration.rs",
                 "keys.rs",
                 "monitor.rs",
+                "others.rs",
                 "owner.rs",
                 "pack.rs",
                 "publish.rs",
@@ -112,6 +113,7 @@ fn the_layers_point_one_way() {
                 "tested.rs",
                 "unit.rs",
                 "verify.rs",
+                "versions.rs",
                 "warehouse.rs",
             ];
             let adapters = io.iter().any(|name| path.ends_with(name));

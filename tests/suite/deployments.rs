@@ -117,18 +117,49 @@ async fn a_release_is_deployed_watched_and_rolled_back() {
         )
         .await
         .unwrap();
-    let (code, told, _) = world.deploy(&["status"]);
-    assert_eq!(code, 1, "{told}");
-    let drift = told["tables"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .find(|table| table["title"] == "Changed by others")
-        .unwrap();
-    let told = drift["rows"].to_string();
+    let changed = || {
+        let (code, told, _) = world.deploy(&["status"]);
+        assert_eq!(code, 1, "{told}");
+        let tables = told["tables"].as_array().unwrap();
+        let drift = tables.iter().find(|table| table["title"] == "Changed by others").unwrap();
+        (drift["rows"].to_string(), told["facts"].clone())
+    };
+    let (told, facts) = changed();
     for word in ["description", "by hand", "tags.extra", "schemas.s.grants"] {
         assert!(told.contains(word), "{word}: {told}");
     }
+    let why = facts["who changed it is not known"].as_str().unwrap();
+    assert!(why.contains("system"), "{why}");
+    // Where the workspace keeps an audit log, it tells who.
+    client.securable_create(Securable::Catalog, &json!({ "name": "system" })).await.unwrap();
+    let fields = json!({ "catalog_name": "system", "name": "access" });
+    client.securable_create(Securable::Schema, &fields).await.unwrap();
+    let event = |who: &str, did: &str, at: jiff::Timestamp, parameter: &str, id: &str| {
+        format!(
+            "SELECT CAST('{at}' AS TIMESTAMP) AS event_time, CAST('{}' AS DATE) AS event_date, '{did}' AS action_name, named_struct('email', '{who}') AS user_identity, map(make_array('{parameter}'), make_array('{id}')) AS request_params",
+            at.strftime("%F")
+        )
+    };
+    let (id, now) = (job.job_id.to_string(), jiff::Timestamp::now());
+    let before = now - jiff::SignedDuration::from_hours(30);
+    let events = [
+        event("eve@x", "reset", now, "job_id", &id),
+        event("ann@x", "updateSchema", now, "full_name_arg", "main.flights"),
+        // Before the deployment, of another job, and no change.
+        event("old@x", "reset", before, "job_id", &id),
+        event("far@x", "reset", now, "job_id", "1"),
+        event("idle@x", "getRun", now, "job_id", &id),
+    ];
+    world
+        .served
+        .sql(&format!("CREATE TABLE system.access.audit AS {}", events.join(" UNION ALL ")))
+        .await;
+    let (told, facts) = changed();
+    assert!(told.contains("eve@x (reset at 20") && told.contains("ann@x (updateSchema"), "{told}");
+    for nobody in ["old@x", "far@x", "idle@x"] {
+        assert!(!told.contains(nobody), "{told}");
+    }
+    assert!(facts["who changed it is not known"].is_null(), "{facts}");
     let (_, told, _) = world.deploy(&["plan", "--release", &second]);
     assert_eq!(told["outputs"]["drift"], "true", "{told:#}");
     world.applied(&["apply", "--release", &second]);
