@@ -44,8 +44,8 @@ pub mod release_build;
 pub mod report;
 pub mod results;
 pub mod runs;
-#[cfg(feature = "local")]
 pub mod sql;
+#[cfg(feature = "local")]
 pub mod starter;
 pub mod stats;
 pub mod step;

@@ -147,6 +147,22 @@ impl Bench {
         text(&output.stdout)
     }
 
+    /// The official CLI runs a job of what is deployed, and takes everything away again.
+    fn run_and_destroyed(&self, fixture: &str, targets: &[&str]) {
+        let (_, job) = RUN.iter().find(|(name, _)| *name == fixture).unwrap();
+        for (at, target) in targets.iter().enumerate() {
+            let home = self.bundle(fixture);
+            let target = format!("--target={target}");
+            if at == 0 {
+                self.official(&home, &["bundle", "run", job, &target]);
+            }
+            self.official(&home, &["bundle", "destroy", "--auto-approve", &target]);
+        }
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let left = runtime.block_on(self.served.client().job_list(None)).unwrap();
+        assert!(left.is_empty(), "{fixture}: {left:?}");
+    }
+
     fn ours(&self, at: &Path, args: &[&str]) -> Value {
         let mut command = self.served.command();
         command
@@ -160,6 +176,9 @@ impl Bench {
         serde_json::from_slice(&output.stdout).unwrap()
     }
 }
+
+/// A job of each that the embedded workspace can run.
+const RUN: [(&str, &str); 2] = [("every_kind", "after"), ("rules", "nightly")];
 
 const FIXTURES: [(&str, &[&str]); 2] =
     [("every_kind", &["plain", "dev", "prod"]), ("rules", &["plain", "big", "dev", "preset"])];
@@ -184,6 +203,7 @@ fn what_one_engine_deploys_the_other_plans_as_unchanged() {
                 assert_eq!(step["action"], "skip", "{fixture} {target} {key}: {step:#}");
             }
         }
+        bench.run_and_destroyed(fixture, targets);
         let bench = Bench::new(&cli);
         for target in targets {
             let at = bench.bundle(fixture);
@@ -199,6 +219,7 @@ fn what_one_engine_deploys_the_other_plans_as_unchanged() {
             );
             assert_eq!(told["outputs"]["changes"], "false", "{fixture} {target}: {told:#}");
         }
+        bench.run_and_destroyed(fixture, targets);
     }
 }
 
