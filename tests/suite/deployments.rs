@@ -433,6 +433,30 @@ fn no_token_goes_to_the_host_that_a_bundle_names() {
     assert!(listener.accept().is_err(), "somebody asked the bundle's host");
 }
 
+/// A plan file with another byte is no plan: nothing of it is done.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_edited_plan_is_not_applied() {
+    const TRIES: usize = 80;
+    let world = World::new();
+    let (code, _, told) = world.deploy(&["plan"]);
+    assert_eq!(code, 0, "{told}");
+    let file = world.home.join(".lakegate/reports/bundle-deploy.plan.json");
+    let plan = std::fs::read(&file).unwrap();
+    let stride = (plan.len() / TRIES).max(1);
+    for at in (0..plan.len()).step_by(stride) {
+        let mut edited = plan.clone();
+        edited[at] ^= 1;
+        std::fs::write(&file, &edited).unwrap();
+        let (code, _, told) = world.deploy(&["apply", "--plan", file.to_str().unwrap()]);
+        assert!([2, 4, 7].contains(&code), "byte {at}: {code} {told}");
+        assert!(told.contains("error: ") && !told.contains("panicked"), "byte {at}: {told}");
+    }
+    assert!(world.served.client().job_list(None).await.unwrap().is_empty());
+    std::fs::write(&file, &plan).unwrap();
+    world.applied(&["apply", "--plan", file.to_str().unwrap()]);
+    assert_eq!(world.description().await, "first");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lock_is_broken_by_name_only() {
     let world = World::new();
