@@ -2,36 +2,37 @@
 
 use super::version::{Change, Level};
 
+/// The headings in their order; nothing for what is only counted.
+const HEADINGS: [&str; 6] = ["Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"];
+
+fn heading(change: &Change) -> Option<&'static str> {
+    if change.level == Level::Breaking {
+        return Some("Changed");
+    }
+    match (change.kind.as_str(), change.scope.as_deref()) {
+        ("fix", Some("security")) | ("security", _) => Some("Security"),
+        ("feat", _) => Some("Added"),
+        ("fix", _) => Some("Fixed"),
+        ("deprecate", _) => Some("Deprecated"),
+        ("remove", _) => Some("Removed"),
+        ("perf" | "refactor" | "revert", _) => Some("Changed"),
+        _ => None,
+    }
+}
+
 /// The section of one version. `date` is a day, `2026-11-25`.
 pub fn section(version: &str, date: &str, changes: &[Change]) -> String {
     let mut out = format!("## [{version}] - {date}\n");
-    let breaking: Vec<String> = changes
-        .iter()
-        .filter(|change| change.level == Level::Breaking)
-        .map(|change| line(change, change.breaking.as_deref().unwrap_or(&change.subject)))
-        .collect();
-    let of = |kinds: &[&str]| -> Vec<String> {
-        changes
-            .iter()
-            .filter(|change| change.level != Level::Breaking)
-            .filter(|change| kinds.contains(&change.kind.as_str()))
-            .map(|change| line(change, &change.subject))
-            .collect()
-    };
-    for (title, lines) in [
-        ("Breaking", breaking),
-        ("Added", of(&["feat"])),
-        ("Fixed", of(&["fix"])),
-        ("Changed", of(&["perf", "refactor", "revert"])),
-    ] {
-        if !lines.is_empty() {
-            out.push_str(&format!("\n### {title}\n\n{}", lines.concat()));
+    for title in HEADINGS {
+        let mut own: Vec<&Change> =
+            changes.iter().filter(|change| heading(change) == Some(title)).collect();
+        own.sort_by_key(|change| change.level != Level::Breaking);
+        if !own.is_empty() {
+            let lines: String = own.into_iter().map(line).collect();
+            out.push_str(&format!("\n### {title}\n\n{lines}"));
         }
     }
-    let told = ["feat", "fix", "perf", "refactor", "revert"];
-    let untold =
-        |change: &&Change| change.level != Level::Breaking && !told.contains(&change.kind.as_str());
-    let others = changes.iter().filter(untold).count();
+    let others = changes.iter().filter(|change| heading(change).is_none()).count();
     if others > 0 {
         let noun = if others == 1 { "commit" } else { "commits" };
         out.push_str(&format!("\n{others} other {noun}.\n"));
@@ -40,10 +41,13 @@ pub fn section(version: &str, date: &str, changes: &[Change]) -> String {
 }
 
 /// Commit messages are foreign text: nothing in them may be markup.
-fn line(change: &Change, text: &str) -> String {
+fn line(change: &Change) -> String {
+    let is_breaking = change.level == Level::Breaking;
+    let mark = if is_breaking { "**Breaking:** " } else { "" };
+    let text = change.breaking.as_ref().filter(|_| is_breaking).unwrap_or(&change.subject);
     let scope = change.scope.as_deref().map(|scope| format!("**{}:** ", plain(scope)));
     let short = change.id.get(..7).unwrap_or(&change.id);
-    format!("- {}{} ({short})\n", scope.unwrap_or_default(), plain(text))
+    format!("- {mark}{}{} ({short})\n", scope.unwrap_or_default(), plain(text))
 }
 
 fn plain(text: &str) -> String {
@@ -69,6 +73,11 @@ mod tests {
             "fix: a tie in `roc_auc`",
             "feat!: the column `score` is called `probability`",
             "chore: tidy",
+            "deprecate: the flag `--old`",
+            "remove(cli): the flag `--older`",
+            "fix(security): a hole",
+            "security: another",
+            "perf: a sort",
             "fix: <img src=x> [click](http://evil.test) @everyone",
         ];
         let changes: Vec<_> = messages

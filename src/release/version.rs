@@ -51,8 +51,8 @@ impl Change {
         };
         let level = match kind {
             _ if bang || footer.is_some() => Level::Breaking,
-            "feat" => Level::Minor,
-            "fix" | "perf" | "revert" => Level::Patch,
+            "feat" | "deprecate" => Level::Minor,
+            "fix" | "perf" | "revert" | "remove" | "security" => Level::Patch,
             _ => Level::None,
         };
         Self {
