@@ -1,9 +1,11 @@
 //! A decision as rows of the lakehouse table.
 
+use jiff::SignedDuration;
+
 use super::decide::{Against, Decision, Judged, State};
 use super::react::Reaction;
 use crate::config::{Drift, Statistic, Windows};
-use crate::names::Sha256;
+use crate::names::{self, Sha256};
 use crate::record::{DecisionRow, DriftRow, DriftScope};
 
 /// The rows of one check: all rows, then slices, then windows. The same check
@@ -54,6 +56,7 @@ fn scope(policy: &Drift, against: &Against) -> DriftScope {
     let window = |start: &str, is_consecutive| DriftScope {
         is_consecutive,
         window_start: Some(start.to_owned()),
+        window_end: end_of(policy, start),
         granularity: policy.windows.as_ref().map(Windows::length),
         slice: None,
     };
@@ -72,6 +75,11 @@ fn scope(policy: &Drift, against: &Against) -> DriftScope {
     }
 }
 
+fn end_of(policy: &Drift, start: &str) -> Option<String> {
+    let length = SignedDuration::from_millis(policy.windows.as_ref()?.milliseconds()?);
+    Some((names::time(start)? + length).to_string())
+}
+
 /// What a column came to, wherever that was.
 fn measured(column: &Judged) -> DriftRow {
     let compared = &column.compared;
@@ -79,6 +87,12 @@ fn measured(column: &Judged) -> DriftRow {
     let tested = |name: &str| (compared.test == name).then_some(compared.tested);
     let profile = compared.profiles.each_ref();
     let mean = |at: usize| profile[at].facts.map(|facts| facts.mean);
+    let percent = |at: usize, count: Option<u64>| {
+        Some(100.0 * count? as f64 / profile[at].rows as f64).filter(|percent| percent.is_finite())
+    };
+    let delta = |of: [Option<f64>; 2]| Some(of[1]? - of[0]?);
+    let zeros = [0, 1].map(|at| percent(at, profile[at].facts.map(|facts| facts.zeros)));
+    let distinct = [0, 1].map(|at| percent(at, profile[at].distinct));
     DriftRow {
         event_id: String::new(),
         baseline: String::new(),
@@ -91,6 +105,8 @@ fn measured(column: &Judged) -> DriftRow {
         mean_delta: mean(1).zip(mean(0)).map(|(now, then)| now - then),
         null_share_baseline: profile[0].missing_share(),
         null_share_current: profile[1].missing_share(),
+        percent_zeros_delta: delta(zeros),
+        percent_distinct_delta: delta(distinct),
         psi: value(Statistic::Psi),
         js_distance: value(Statistic::JensenShannon),
         tv_distance: value(Statistic::TotalVariation),

@@ -11,6 +11,8 @@ pub struct DriftScope {
     /// Whether it was compared with the window before.
     pub is_consecutive: bool,
     pub window_start: Option<String>,
+    /// Where it ends, if that is a time.
+    pub window_end: Option<String>,
     pub granularity: Option<String>,
     /// A column and its value, or a condition and `true`.
     pub slice: Option<(String, String)>,
@@ -29,6 +31,9 @@ pub struct DriftRow {
     pub mean_delta: Option<f64>,
     pub null_share_baseline: f64,
     pub null_share_current: f64,
+    /// In percent of the rows, the current side less the baseline.
+    pub percent_zeros_delta: Option<f64>,
+    pub percent_distinct_delta: Option<f64>,
     pub psi: Option<f64>,
     pub js_distance: Option<f64>,
     pub tv_distance: Option<f64>,
@@ -54,7 +59,7 @@ pub struct DriftRow {
 
 impl Row for DriftRow {
     const TABLE: &'static str = "drift_results";
-    const ABOUT: &'static str = "A row per column of each drift check, and of each of its slices and windows. Where Databricks' own drift tables have a scalar column for a value, ours has its name.";
+    const ABOUT: &'static str = "A row per column of each drift check, and of each of its slices and windows. Where Databricks' own drift tables have a scalar column for a value, ours has its name; a view of the starter project has their whole layout.";
     const COLUMNS: &'static [Column] = &[
         ("event_id", "STRING", "identifies the row for ever; a repetition adds none"),
         ("baseline", "STRING", "what was compared with"),
@@ -62,6 +67,7 @@ impl Row for DriftRow {
         ("window_id", "STRING", "the stretch of data"),
         ("drift_type", "STRING", "`BASELINE`, or `CONSECUTIVE` against the window before"),
         ("window_start", "STRING", "where a window of `drift.windows` begins; null for all rows"),
+        ("window_end", "STRING", "where it ends, if that is a time"),
         ("granularity", "STRING", "how long such a window is"),
         ("slice_key", "STRING", "the column or condition of a slice; null for all rows"),
         ("slice_value", "STRING", "the column's value, or `true`"),
@@ -71,6 +77,12 @@ impl Row for DriftRow {
         ("avg_delta", "DOUBLE", "mean of the current side less that of the baseline"),
         ("null_share_baseline", "DOUBLE", "share of nulls in the baseline"),
         ("null_share_current", "DOUBLE", "share of nulls in the current side"),
+        ("percent_zeros_delta", "DOUBLE", "percent of zeros, less that of the baseline"),
+        (
+            "percent_distinct_delta",
+            "DOUBLE",
+            "different values in percent of the rows, less that of the baseline; where both are counted",
+        ),
         ("population_stability_index", "DOUBLE", "as computed, chance included"),
         ("js_distance", "DOUBLE", "as computed, chance included"),
         ("tv_distance", "DOUBLE", "total variation"),
@@ -102,6 +114,7 @@ impl Row for DriftRow {
             Cell::text(&self.window),
             Cell::text(if scope.is_consecutive { "CONSECUTIVE" } else { "BASELINE" }),
             Cell::Text(scope.window_start.clone()),
+            Cell::Text(scope.window_end.clone()),
             Cell::Text(scope.granularity.clone()),
             Cell::Text(scope.slice.as_ref().map(|(key, _)| key.clone())),
             Cell::Text(scope.slice.as_ref().map(|(_, value)| value.clone())),
@@ -111,6 +124,8 @@ impl Row for DriftRow {
             Cell::Number(self.mean_delta),
             Cell::Number(Some(self.null_share_baseline)),
             Cell::Number(Some(self.null_share_current)),
+            Cell::Number(self.percent_zeros_delta),
+            Cell::Number(self.percent_distinct_delta),
             Cell::Number(self.psi),
             Cell::Number(self.js_distance),
             Cell::Number(self.tv_distance),

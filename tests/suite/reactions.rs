@@ -372,4 +372,20 @@ async fn the_dashboard_and_the_view_for_power_bi_read_what_is_recorded() {
     let (_, select) = view.split_once(" AS\nSELECT").unwrap();
     let rows = served.sql(&format!("SELECT{select}")).await;
     assert!(rows.len() > 5 && rows[0].contains(&Some("drift".to_owned())), "{rows:?}");
+    let view = read("drift_metrics.sql");
+    let (_, select) = view.split_once(" AS\nSELECT").unwrap();
+    let of = |what: &str, which: &str| format!("SELECT {what} FROM (SELECT{select}) WHERE {which}");
+    let asked = async |what: &str, which: &str| served.sql(&of(what, which)).await;
+    let named = "count(*), count(ks_test.statistic), count(ks_test.pvalue), count(percent_zeros_delta), min(drift_type)";
+    let found = &asked(named, "window IS NULL AND data_type = 'numeric'").await[0];
+    assert!(found[0] == found[1] && found[0] != Some("0".into()), "{found:?}");
+    assert!(found[0] == found[3] && found[4] == Some("BASELINE".into()), "{found:?}");
+    // A window of a day begins where the one before ends.
+    let days = asked(
+        "count(*), count(window_cmp.start), min(window.`end` - window.start) = max(window_cmp.`end` - window_cmp.start)",
+        "drift_type = 'CONSECUTIVE' AND window.start = window_cmp.`end`",
+    )
+    .await;
+    assert!(days[0][0] == days[0][1] && days[0][0] != Some("0".into()), "{days:?}");
+    assert_eq!(days[0][2], Some("true".into()), "{days:?}");
 }
