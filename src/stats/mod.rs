@@ -42,6 +42,7 @@ pub mod shares;
 pub mod special;
 pub mod streamed;
 pub mod trees;
+pub mod wording;
 
 /// A lot for a row: uniform, and a matter of the seed and the row's number
 /// alone, so that how rows arrive changes nothing.

@@ -1,16 +1,17 @@
 //! Evidently 0.7.23 with its defaults.
 
 use super::{Foreign, join, split, texts, values};
-use crate::stats::column::{Column, Numbers};
+use crate::stats::column::{Categories, Column, Numbers};
 use crate::stats::numeric::{self, Tested};
 use crate::stats::pair::{self, Bins};
+use crate::stats::wording::{self, Apart};
 use crate::stats::{categorical, shares, special};
 
 /// From this share of drifted columns on, evidently calls the data drifted.
 pub(in crate::drift_check) const SHARE: f64 = 0.5;
 
 /// What evidently 0.7.23 says with its defaults. Nothing for columns without
-/// values on a side (it raises an error) and for what it takes for text.
+/// values on a side (it raises an error).
 pub(in crate::drift_check) fn verdict(whole_numbers: bool, sides: [&Column; 2]) -> Option<Foreign> {
     /// Whole numbers with few distinct values are categories to it.
     const FEW: usize = 10;
@@ -29,8 +30,11 @@ pub(in crate::drift_check) fn verdict(whole_numbers: bool, sides: [&Column; 2]) 
         }
         [Column::Categories(a), Column::Categories(b)] => {
             let total = a.values();
-            if total == 0 || b.values() == 0 || a.counts.len() as f64 > 0.5 * total as f64 {
+            if total == 0 || b.values() == 0 {
                 return None;
+            }
+            if a.counts.len() as f64 > 0.5 * total as f64 {
+                return of_texts(a, b);
             }
             Some(of_categories(&join(&texts(a), &texts(b))))
         }
@@ -77,6 +81,27 @@ fn of_categories(joined: &[[u64; 2]]) -> Foreign {
         (true, _) => z_test(joined),
         (false, _) => jensen_shannon(joined),
     }
+}
+
+/// A classifier of words: evidently leaves out a list of frequent English ones, too, and deals
+/// its rows otherwise.
+fn of_texts(a: &Categories, b: &Categories) -> Option<Foreign> {
+    const SEED: u64 = 42;
+    /// The normal quantile at 95 %.
+    const Z95: f64 = 1.644_853_626_951_472_2;
+    let sides = [a, b].map(|side| -> Option<Vec<(&str, u64)>> {
+        let texts = side.counts.iter();
+        texts.map(|(text, count)| Some((std::str::from_utf8(text).ok()?, *count))).collect()
+    });
+    let [before, now] = sides;
+    let Apart { area, deviation } = wording::told_apart([&before?, &now?], SEED)?;
+    // Small samples are held against what chance gives a classifier that knows nothing.
+    let (method, threshold) = if a.values() > SMALL {
+        ("Absolute text content drift", 0.55)
+    } else {
+        ("Percentile text content drift", 0.5 + Z95 * deviation)
+    };
+    Some(Foreign { method, score: area, threshold, drifted: area > threshold })
 }
 
 fn chi_square(joined: &[[u64; 2]]) -> Foreign {
@@ -198,6 +223,40 @@ mod tests {
             assert_eq!(told[name]["default"], "jensenshannon");
             assert!((found.score - expected["score"].as_f64().unwrap()).abs() < 1e-10);
             assert_eq!(found.drifted, expected["drifted"].as_bool().unwrap());
+        }
+    }
+
+    fn mixed(value: u64) -> u64 {
+        let value = value.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let value = (value ^ (value >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        let value = (value ^ (value >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        value ^ (value >> 31)
+    }
+
+    /// As `gen_texts.py` makes them, from its four numbers.
+    fn made(of: &Value) -> Column {
+        let [rows, salt, first, words] = [0, 1, 2, 3].map(|at| of[at].as_u64().unwrap());
+        let word = |row: u64, at: u64| first + mixed(salt << 40 | row << 8 | at) % words;
+        let text = |row: u64| -> Option<String> {
+            let words: Vec<String> = (0..6).map(|at| format!("word{}", word(row, at))).collect();
+            Some(words.join(" "))
+        };
+        column(Measure::Categories, &(0..rows).map(text).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn texts_get_evidently_s_verdict() {
+        let goldens: Value =
+            serde_json::from_str(include_str!("../../../tests/golden/goldens_texts.json")).unwrap();
+        let cases = goldens.as_object().unwrap().iter().filter(|(name, _)| !name.starts_with('_'));
+        for (name, golden) in cases {
+            let sides = ["before", "now"].map(|side| made(&golden[side]));
+            let found = verdict(false, [&sides[0], &sides[1]]).unwrap();
+            assert_eq!(found.method, golden["method"], "{name}");
+            assert_eq!(found.drifted, golden["drifted"], "{name}: {found:?}");
+            // Both deal their rows by chance, and not alike.
+            let off = (found.score - golden["score"].as_f64().unwrap()).abs();
+            assert!(off < if found.drifted { 0.05 } else { 0.08 }, "{name}: {found:?} {golden}");
         }
     }
 }
