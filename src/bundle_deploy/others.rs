@@ -1,13 +1,17 @@
 //! Who changed what was deployed: the workspace's audit log tells, where it can be read.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use crate::bundle::Step;
 use crate::deployment::Known;
+use crate::lake::Lake;
 use crate::names;
 use crate::record::statement::{Parameter, Statement};
 use crate::step::Ctx;
 
+/// The log may be long: a plan does not wait for it longer than this.
+const PATIENCE: Duration = Duration::from_secs(90);
 /// More resources than these are not asked after.
 const MOST: usize = 20;
 /// How the names of actions begin that change something.
@@ -72,7 +76,8 @@ async fn changes(
     since: &str,
     resources: &[(String, String)],
 ) -> anyhow::Result<BTreeMap<String, String>> {
-    let lake = ctx.lake()?;
+    let client = ctx.client.with_deadline(PATIENCE);
+    let lake = Lake { client: &client, ..ctx.lake()? };
     let rows = lake.client.sql(lake.warehouse, &question(since, resources)).await?.rows;
     let mut found: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for row in rows {

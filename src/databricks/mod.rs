@@ -85,11 +85,12 @@ impl Client {
         self.http.get("/api/2.0/preview/scim/v2/Me").read().await
     }
 
-    /// The groups that a user is in, by their names; none where there is no such user.
+    /// The groups that a user is in, by their names; none where there is no such user, or
+    /// where the caller is no admin, who is told nothing of them.
     pub async fn groups_of(&self, user_name: &str) -> Result<Vec<String>, Error> {
         #[derive(serde::Deserialize)]
         struct Found {
-            #[serde(rename = "userName")]
+            #[serde(default, rename = "userName")]
             user_name: String,
             #[serde(default)]
             groups: Vec<Group>,

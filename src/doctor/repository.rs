@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::check::Checks;
-use super::gates;
 use super::run::Request;
 use super::workflows::{self, Named, Uses};
+use super::{gates, permissions};
 use crate::checkout::{self, Resolved};
-use crate::config::{DeployEngine, Environment};
+use crate::config::{Config, DeployEngine, Environment};
 use crate::deployment::Cli;
 use crate::host::Dialect;
 use crate::step::Ctx;
@@ -41,7 +41,7 @@ pub(super) async fn look(
                 Ok(false) => checks.good((AREA, "history"), "all of it is here"),
                 Err(error) => checks.failed((AREA, "history"), &error, "is this a git repository?"),
             }
-            let uses = pins(git.root(), checks);
+            let uses = pins(git.root(), &request.config, checks);
             tags(ctx, &uses, checks).await;
             gates::look(ctx, &uses.environments, checks).await;
             uses.environments
@@ -81,8 +81,9 @@ fn targets(ctx: &Ctx, root: &Path, checks: &mut Checks) {
 }
 
 /// Whether anybody could change what the workflows run.
-fn pins(root: &Path, checks: &mut Checks) -> Uses {
+fn pins(root: &Path, config: &Config, checks: &mut Checks) -> Uses {
     let mut found = Uses::default();
+    let (mut looked, mut lacking) = (0, Vec::new());
     for path in workflows(root) {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let text = fs::read_text(&path).unwrap_or_default();
@@ -90,6 +91,9 @@ fn pins(root: &Path, checks: &mut Checks) -> Uses {
         match serde_yaml::from_str::<Value>(&text) {
             Ok(workflow) => {
                 workflows::collect(&name, &workflow, &mut found);
+                looked += usize::from(workflow["jobs"].is_object());
+                let own = permissions::lacking(&workflow, config).into_iter();
+                lacking.extend(own.map(|told| format!("{told}, in {name}")));
                 for (name, is_scheduled) in gates::environments(&workflow) {
                     // One workflow with a schedule is enough.
                     *found.environments.entry(name).or_default() |= is_scheduled;
@@ -99,6 +103,9 @@ fn pins(root: &Path, checks: &mut Checks) -> Uses {
                 checks.bad((AREA, &name), error.to_string(), "mend the workflow's YAML");
             }
         }
+    }
+    if looked > 0 {
+        allowed(&lacking, checks);
     }
     if !found.stale.is_empty() {
         checks.bad(
@@ -128,6 +135,18 @@ fn pins(root: &Path, checks: &mut Checks) -> Uses {
         );
     }
     found
+}
+
+fn allowed(lacking: &[String], checks: &mut Checks) {
+    let what = (AREA, "permissions");
+    match lacking {
+        [] => checks.good(what, "jobs may do what their steps need"),
+        lacking => checks.bad(
+            what,
+            lacking.join("; "),
+            "allow it to the job, or run `lakegate init` again",
+        ),
+    }
 }
 
 /// The files that say what CI runs: workflows, the repository's own actions, and

@@ -77,7 +77,7 @@ fn scope(policy: &Drift, against: &Against) -> DriftScope {
 
 fn end_of(policy: &Drift, start: &str) -> Option<String> {
     let length = SignedDuration::from_millis(policy.windows.as_ref()?.milliseconds()?);
-    Some((names::time(start)? + length).to_string())
+    Some(names::time(start)?.checked_add(length).ok()?.to_string())
 }
 
 /// What a column came to, wherever that was.

@@ -357,8 +357,11 @@ async fn collect(
 fn unreadable(path: &str, error: &anyhow::Error, tested: &mut Tested, report: &mut Report) {
     let title = format!("the results at `{path}` cannot be read: {error:#}");
     report.findings.push(Finding::new(Severity::Error, "merge/results", title));
+    // A job that did not hold leaves nothing to be read: that it did not says more.
+    if tested.verdict != Some(Verdict::Fail) {
+        tested.reason = format!("the results at `{path}` cannot be read");
+    }
     tested.verdict = Some(Verdict::Fail);
-    tested.reason = format!("the results at `{path}` cannot be read");
 }
 
 fn coverage_of(bytes: &[u8]) -> Result<Coverage> {

@@ -66,6 +66,11 @@ async fn members(ctx: &Ctx, policy: &SignOff, approvals: &[Approval]) -> Result<
             ApprovalSource::Table => {
                 let groups = ctx.client.groups_of(who).await;
                 let groups = groups.with_context(|| format!("read the groups of {who}"))?;
+                if groups.is_empty() {
+                    ctx.host.progress(&format!(
+                        "the workspace tells of no group that {who} is in; it tells admins alone"
+                    ));
+                }
                 groups.iter().any(|group| policy.teams.contains(group))
             }
             ApprovalSource::Github | ApprovalSource::Azure => {

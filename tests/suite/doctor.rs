@@ -113,8 +113,23 @@ fn a_commit_that_is_not_the_tag_it_claims_to_be_is_told() {
         let text = known.replace_all(&text, format!("actions/checkout@{commit}")).into_owned();
         std::fs::write(&path, text).unwrap();
     }
-    let told = look().to_string();
-    assert!(!told.contains("is said to be"), "{told}");
+    let told = look();
+    assert!(!told.to_string().contains("is said to be"), "{told}");
+    let may = |told: &Value| {
+        let rows = told["tables"][0]["rows"].as_array().unwrap();
+        let row = rows.iter().find(|row| row["cells"][1] == "permissions").unwrap();
+        (row["verdict"].clone(), row["cells"][2].as_str().unwrap().to_owned())
+    };
+    assert_eq!(may(&told).0, "pass", "{told:#}");
+    // Who approved cannot be asked without it.
+    let path = home.join(".github/workflows/production.yml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let without = text.replace("      actions: read # who approved\n", "");
+    assert_ne!(text, without);
+    std::fs::write(&path, without).unwrap();
+    let (verdict, words) = may(&look());
+    assert_eq!(verdict, "fail");
+    assert_eq!(words, "job `promote` lacks `actions: read` (who approved), in production.yml");
 }
 
 #[tokio::test(flavor = "multi_thread")]
