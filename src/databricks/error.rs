@@ -83,6 +83,16 @@ impl Error {
         }
     }
 
+    /// A statement names a column that is not there.
+    pub fn is_unresolved(&self) -> bool {
+        match self {
+            Self::Statement { code, message, .. } => {
+                code.contains("UNRESOLVED") || message.contains("UNRESOLVED_")
+            }
+            _ => false,
+        }
+    }
+
     /// Another statement changed the same rows of a Delta table first.
     pub fn is_concurrent_write(&self) -> bool {
         match self {

@@ -126,12 +126,34 @@ impl Lake<'_> {
         self.ensure::<R>(schema).await?;
         for part in rows.chunks(AT_ONCE) {
             // Keyed by event_id: sent again after a lost answer, it adds nothing.
-            self.client
-                .sql(self.warehouse, &record::merge(schema, part))
-                .await
-                .with_context(context)?;
+            let statement = record::merge(schema, part);
+            let mut added = self.client.sql(self.warehouse, &statement).await;
+            if added.as_ref().is_err_and(Error::is_unresolved) {
+                self.widen::<R>(schema).await.with_context(context)?;
+                added = self.client.sql(self.warehouse, &statement).await;
+            }
+            added.with_context(context)?;
         }
         Ok(())
+    }
+
+    /// Gives a table that an earlier build made the columns that its rows have now.
+    async fn widen<R: Row>(&self, schema: &SchemaName) -> Result<()> {
+        let name = record::table::<R>(schema);
+        let there = table(self.client, &name).await?.columns;
+        let is_there = |column: &str| there.iter().any(|it| it.name.eq_ignore_ascii_case(column));
+        let missing = R::COLUMNS.iter().filter(|(column, ..)| !is_there(column));
+        let missing: Vec<String> =
+            missing.map(|(column, kind, _)| format!("{column} {kind}")).collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let text = format!("ALTER TABLE {} ADD COLUMNS ({})", name.quoted(), missing.join(", "));
+        match self.client.sql(self.warehouse, &Statement::new(text)).await {
+            // Another step was faster.
+            Err(error) if error.is_already_there() => Ok(()),
+            done => done.map(drop).with_context(|| format!("add columns to `{name}`")),
+        }
     }
 }
 

@@ -198,6 +198,32 @@ fn files_need_no_workspace_and_a_missing_column_is_no_pass() {
     assert_eq!((code, result["rows"]["current"].as_u64()), (3, Some(340)), "{told}");
 }
 
+/// A table that an earlier build made gets the columns of this one, and keeps its rows.
+#[tokio::test(flavor = "multi_thread")]
+async fn tables_of_records_grow_with_their_rows() {
+    let dir = tempfile::tempdir().unwrap();
+    let served = Served::start(&dir.path().join("workspace"));
+    for (name, moved) in [("then", 0), ("now", 5)] {
+        let text = format!("SELECT value % 9 + {moved} AS n FROM generate_series(1, 2000)");
+        served.sql(&format!("CREATE TABLE main.default.{name} AS {text}")).await;
+    }
+    let schema = "main.default".parse().unwrap();
+    let earlier = lakegate::record::create::<lakegate::record::DriftRow>(&schema).text;
+    let columns = ["window_end STRING, ", "percent_zeros_delta DOUBLE, "];
+    assert!(columns.iter().all(|column| earlier.contains(column)), "{earlier}");
+    let earlier = columns.iter().fold(earlier, |text, column| text.replace(column, ""));
+    served.sql(&earlier).await;
+    served.sql("INSERT INTO main.default.drift_results (event_id) VALUES ('old')").await;
+    std::fs::write(dir.path().join("lakegate.yml"), "record: {schema: main.default}\ndrift: {baseline: main.default.then, current: main.default.now, on_drift: nothing}\n").unwrap();
+    for _ in 0..2 {
+        let mut command = served.command();
+        let output = command.arg("drift-check").current_dir(dir.path()).output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
+    }
+    let counted = "SELECT count(*), count(percent_zeros_delta) FROM main.default.drift_results";
+    assert_eq!(served.sql(counted).await, [[Some("2".to_owned()), Some("1".to_owned())]]);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn two_checks_at_once_start_one_retraining() {
     let dir = tempfile::tempdir().unwrap();

@@ -102,7 +102,7 @@ ORDER BY at DESC",
 
 /// A page of all, and one for each, by their paths.
 pub(super) fn pages() -> Vec<(String, String)> {
-    let mut all = "# Tables\n\nWith `record.schema`, every command records what it did, in Delta tables of that schema. They are made when they are\nneeded, rows are only added, and a repetition adds none: rows are merged by `event_id`.\n\n| table | written by | |\n|---|---|---|\n".to_owned();
+    let mut all = "# Tables\n\nWith `record.schema`, every command records what it did, in Delta tables of that schema. They are made when they are\nneeded, rows are only added, and a repetition adds none: rows are merged by `event_id`.\nA table that an earlier version made is given the columns that are new.\n\n| table | written by | |\n|---|---|---|\n".to_owned();
     let mut pages = Vec::new();
     for (name, about, columns) in TABLES {
         let mut page = format!("# {name}\n\n{about}\n");

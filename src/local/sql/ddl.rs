@@ -15,7 +15,7 @@ use deltalake_core::protocol::SaveMode;
 use futures::TryStreamExt as _;
 use serde_json::json;
 
-use super::engine::{Failure, Session};
+use super::engine::{Failure, Session, parse};
 use super::{Table, catalog, dml, render};
 use crate::names::TableName;
 use crate::sys::fs;
@@ -211,7 +211,7 @@ pub(super) fn drop(
     Ok(nothing())
 }
 
-/// DESCRIBE and SHOW, which the SQL parser reads in other dialects only.
+/// DESCRIBE, SHOW and ADD COLUMNS, which the SQL parser reads in other dialects only.
 pub(super) async fn show(session: &Session, text: &str) -> Option<Result<Table, Failure>> {
     let words: Vec<_> = text.trim().trim_end_matches(';').split_whitespace().collect();
     let upper: Vec<_> = words.iter().map(|word| word.to_ascii_uppercase()).collect();
@@ -223,10 +223,38 @@ pub(super) async fn show(session: &Session, text: &str) -> Option<Result<Table, 
             Some(describe(session, words.last().copied().unwrap_or_default()).await)
         }
         ["DESCRIBE" | "DESC", name] if name != "HISTORY" => Some(describe(session, words[1]).await),
+        ["ALTER", "TABLE", _, "ADD", "COLUMN" | "COLUMNS", ..] => {
+            let (_, list) = text.split_at(text.find('(').unwrap_or(text.len()));
+            // A table of the new columns alone says what they are.
+            Some(match parse(&format!("CREATE TABLE {} {list}", words[2])) {
+                Ok(parsed) => add_columns(session, parsed).await,
+                Err(failure) => Err(failure),
+            })
+        }
         ["SHOW", "TABLES"] => Some(show_tables(session, None)),
         ["SHOW", "TABLES", "IN" | "FROM", _] => Some(show_tables(session, Some(words[3]))),
         _ => None,
     }
+}
+
+async fn add_columns(session: &Session, parsed: Vec<Statement>) -> Result<Table, Failure> {
+    let [Statement::CreateTable(create)] = &parsed[..] else {
+        return Err(Failure::new("PARSE_SYNTAX_ERROR", "[PARSE_SYNTAX_ERROR] columns are missing"));
+    };
+    let name = session.name(&create.name)?;
+    let queue = session.workspace.sql.writer(&name.to_string());
+    let _turn = queue.lock().await;
+    let delta = catalog::open(&session.workspace.table(&name)?).await?;
+    let there = dml::arrow_schema(&delta)?;
+    let fields = columns(create)?;
+    if let Some(known) = fields.iter().find(|field| there.field_with_name(field.name()).is_ok()) {
+        let message = format!("[FIELD_ALREADY_EXISTS] column `{}` is there already", known.name());
+        return Err(Failure::new("FIELD_ALREADY_EXISTS", message));
+    }
+    let fields: Result<Vec<StructField>, _> =
+        fields.iter().map(|field| field.try_into_kernel()).collect();
+    delta.add_columns().with_fields(fields?).await?;
+    Ok(nothing())
 }
 
 fn named(session: &Session, text: &str) -> Result<TableName, Failure> {

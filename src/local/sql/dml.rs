@@ -223,7 +223,7 @@ pub(super) async fn merge(session: &Session, merge: Merge) -> Result<Table, Fail
         .with_source_alias(&source_alias)
         .with_target_alias(&target_alias);
     for clause in merge.clauses {
-        builder = merge_clause(session, builder, clause, &both)?;
+        builder = merge_clause(session, builder, clause, [&target_schema, &both])?;
     }
     let (_, metrics) = builder.await?;
     let (updated, deleted, inserted) = (
@@ -244,7 +244,7 @@ fn merge_clause(
     session: &Session,
     builder: MergeBuilder,
     clause: MergeClause,
-    both: &DFSchema,
+    [target, both]: [&DFSchema; 2],
 ) -> Result<MergeBuilder, Failure> {
     // A clause without a condition holds for every row that it is about.
     let condition = match clause.predicate {
@@ -253,7 +253,8 @@ fn merge_clause(
     };
     Ok(match (clause.clause_kind, clause.action) {
         (MergeClauseKind::Matched, MergeAction::Update(update)) => {
-            let values = merge_values(session, assigned(&update.assignments)?, both)?;
+            let values = assigned(&update.assignments)?;
+            let values = merge_values(session, values, [target, both])?;
             builder.when_matched_update(|update| {
                 let set = |update: UpdateBuilder, (column, value)| {
                     update.update::<String, Expr>(column, value)
@@ -268,7 +269,8 @@ fn merge_clause(
             MergeClauseKind::NotMatched | MergeClauseKind::NotMatchedByTarget,
             MergeAction::Insert(insert),
         ) => {
-            let values = merge_values(session, inserted(&insert.columns, &insert.kind)?, both)?;
+            let values = inserted(&insert.columns, &insert.kind)?;
+            let values = merge_values(session, values, [target, both])?;
             builder.when_not_matched_insert(|insert| {
                 let set = |insert: InsertBuilder, (column, value)| {
                     insert.set::<String, Expr>(column, value)
@@ -283,12 +285,18 @@ fn merge_clause(
 fn merge_values(
     session: &Session,
     values: Vec<(String, SqlExpr)>,
-    schema: &DFSchema,
+    [target, both]: [&DFSchema; 2],
 ) -> Result<Vec<(String, Expr)>, Failure> {
-    values
-        .into_iter()
-        .map(|(column, value)| Ok((column, logical(session, value, schema)?)))
-        .collect()
+    let value = |(column, value): (String, SqlExpr)| {
+        // What writes the table would leave out a column that it does not know.
+        let name = column.rsplit('.').next().unwrap_or(&column);
+        if !target.fields().iter().any(|field| field.name() == name) {
+            let message = format!("[UNRESOLVED_COLUMN] the table has no column `{name}`");
+            return Err(Failure::new("UNRESOLVED_COLUMN", message));
+        }
+        Ok((column, logical(session, value, both)?))
+    };
+    values.into_iter().map(value).collect()
 }
 
 fn inserted(

@@ -147,7 +147,7 @@ impl Engine {
 
 /// The statements in a text. `USING DELTA` of a CREATE TABLE is taken out
 /// first: the parser does not know it, and every table here is a Delta table.
-fn parse(text: &str) -> Result<Vec<Statement>, Failure> {
+pub(super) fn parse(text: &str) -> Result<Vec<Statement>, Failure> {
     let wrong =
         |error: String| Failure::new("PARSE_SYNTAX_ERROR", format!("[PARSE_SYNTAX_ERROR] {error}"));
     let dialect = DatabricksDialect {};
