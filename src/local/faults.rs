@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::routing::post;
+use axum::routing::get;
 use axum::{Json, Router};
 use globset::{Glob, GlobMatcher};
 use serde::Deserialize;
@@ -123,7 +123,7 @@ impl Faults {
 }
 
 pub(crate) fn routes() -> Router<Shared> {
-    Router::new().route("/__lakegate/faults", post(set).delete(clear))
+    Router::new().route("/__lakegate/faults", get(told).post(set).delete(clear))
 }
 
 async fn set(State(workspace): State<Shared>, Json(rule): Json<Rule>) -> Answer<Json<Value>> {
@@ -133,6 +133,13 @@ async fn set(State(workspace): State<Shared>, Json(rule): Json<Rule>) -> Answer<
     let mut rules = workspace.faults.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     rules.push(Active { rule, path, seen: 0, read: HashSet::new() });
     Ok(Json(json!({ "rules": rules.len() })))
+}
+
+/// How many calls each rule has seen.
+async fn told(State(workspace): State<Shared>) -> Json<Value> {
+    let rules = workspace.faults.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let seen: Vec<Value> = rules.iter().map(|rule| json!({ "seen": rule.seen })).collect();
+    Json(json!({ "rules": seen }))
 }
 
 async fn clear(State(workspace): State<Shared>) -> Json<Value> {

@@ -567,7 +567,6 @@ async fn a_merge_request_is_told_of_the_plan_in_one_comment() {
 /// same end when it is run again.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_deployment_that_is_killed_anywhere_converges() {
-    let http = reqwest::Client::new();
     let golden = World::new();
     golden.applied(&["apply", "--step-key=once"]);
     let shape = async |world: &World| -> (Vec<String>, Value) {
@@ -590,35 +589,11 @@ async fn a_deployment_that_is_killed_anywhere_converges() {
         let mut any = false;
         for when in ["before", "after"] {
             let world = World::new();
-            // A request that hangs is where the deployment is killed.
-            let fault =
-                json!({ "path": "/api/*", "when": when, "offset": at, "latency_ms": 60_000 });
-            let set = http
-                .post(format!("{}/__lakegate/faults", world.served.host))
-                .bearer_auth(&world.served.token)
-                .json(&fault);
-            assert!(set.send().await.unwrap().status().is_success());
             let mut command = world.served.command();
             command.args(["bundle-deploy", "apply", "--step-key=once"]).current_dir(&world.home);
-            let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-            let mut ended = None;
-            for _ in 0..24 {
-                tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-                ended = child.try_wait().unwrap();
-                if ended.is_some() {
-                    break;
-                }
-            }
-            if ended.is_none() {
-                child.kill().unwrap();
-                child.wait().unwrap();
-                kills += 1;
-                any = true;
-            }
-            let clear = http
-                .delete(format!("{}/__lakegate/faults", world.served.host))
-                .bearer_auth(&world.served.token);
-            assert!(clear.send().await.unwrap().status().is_success());
+            let was_killed = world.served.kills(&mut command, at, when).await;
+            kills += i32::from(was_killed);
+            any |= was_killed;
             world.applied(&["apply", "--step-key=once"]);
             assert_eq!(shape(&world).await, expected, "killed {when} request {at}");
             assert_eq!(world.deploy(&["plan"]).1["outputs"]["changes"], "false", "{when} {at}");

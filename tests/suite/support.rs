@@ -114,6 +114,35 @@ impl Served {
         assert!(answer.status().is_success(), "{path}: {}", answer.text().await.unwrap());
     }
 
+    /// Kills a command where it hangs: before a request of this number takes effect, or
+    /// after. Tells whether it did, or whether the command came to its end.
+    pub(crate) async fn kills(&self, command: &mut Command, at: usize, when: &str) -> bool {
+        let place = format!("{}/__lakegate/faults", self.host);
+        let http = reqwest::Client::new();
+        let rule = serde_json::json!({ "path": "/api/*", "when": when, "offset": at, "latency_ms": 300_000 });
+        self.post("/__lakegate/faults", &rule).await;
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let is_over = loop {
+            if child.try_wait().unwrap().is_some() {
+                break true;
+            }
+            let told = http.get(&place).bearer_auth(&self.token).send().await.unwrap();
+            let told: serde_json::Value = told.json().await.unwrap();
+            if told["rules"][0]["seen"].as_u64().unwrap() > at as u64 {
+                // An effect takes its time.
+                let pause = if when == "after" { 700 } else { 50 };
+                tokio::time::sleep(Duration::from_millis(pause)).await;
+                child.kill().unwrap();
+                child.wait().unwrap();
+                break false;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        };
+        let cleared = http.delete(&place).bearer_auth(&self.token).send().await.unwrap();
+        assert!(cleared.status().is_success());
+        !is_over
+    }
+
     pub(crate) async fn sql(&self, statement: &str) -> Vec<Vec<Option<String>>> {
         let statement = lakegate::databricks::sql::Statement::new(statement);
         self.client().sql("local", &statement).await.unwrap().rows
