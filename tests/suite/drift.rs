@@ -198,15 +198,15 @@ fn files_need_no_workspace_and_a_missing_column_is_no_pass() {
     assert_eq!((code, result["rows"]["current"].as_u64()), (3, Some(340)), "{told}");
 }
 
+/// Numbers, all of which are larger on the second side.
+const LARGER: &str = "SELECT value % 9 + 5 * MOVED AS n FROM generate_series(1, 2000)";
+
 /// A table that an earlier build made gets the columns of this one, and keeps its rows.
 #[tokio::test(flavor = "multi_thread")]
 async fn tables_of_records_grow_with_their_rows() {
     let dir = tempfile::tempdir().unwrap();
     let served = Served::start(&dir.path().join("workspace"));
-    for (name, moved) in [("then", 0), ("now", 5)] {
-        let text = format!("SELECT value % 9 + {moved} AS n FROM generate_series(1, 2000)");
-        served.sql(&format!("CREATE TABLE main.default.{name} AS {text}")).await;
-    }
+    then_and_now(&served, LARGER).await;
     let schema = "main.default".parse().unwrap();
     let earlier = lakegate::record::create::<lakegate::record::DriftRow>(&schema).text;
     let columns = ["window_end STRING, ", "percent_zeros_delta DOUBLE, "];
@@ -228,10 +228,7 @@ async fn tables_of_records_grow_with_their_rows() {
 async fn two_checks_at_once_start_one_retraining() {
     let dir = tempfile::tempdir().unwrap();
     let served = Served::start(&dir.path().join("workspace"));
-    for (name, moved) in [("then", 0), ("now", 5)] {
-        let text = format!("SELECT value % 9 + {moved} AS n FROM generate_series(1, 2000)");
-        served.sql(&format!("CREATE TABLE main.default.{name} AS {text}")).await;
-    }
+    then_and_now(&served, LARGER).await;
     let client = served.client();
     client.workspace_mkdirs("/Workspace/jobs").await.unwrap();
     client.workspace_write("/Workspace/jobs/main.py", "print(1)".into(), true).await.unwrap();

@@ -436,9 +436,7 @@ async fn a_killed_promotion_is_finished_or_undone_by_the_next_one() {
     for (kills, when) in ["before", "after"].into_iter().enumerate() {
         let path = "/api/2.1/unity-catalog/models/*/aliases/champion";
         let rule = json!({"method": "PUT", "path": path, "when": when, "latency_ms": 15_000});
-        let call = reqwest::Client::new().post(format!("{}/__lakegate/faults", world.served.host));
-        let set = call.bearer_auth(&world.served.token).json(&rule).send().await.unwrap();
-        assert!(set.status().is_success(), "{}", set.text().await.unwrap());
+        world.served.post("/__lakegate/faults", &rule).await;
         let mut held = world.command(&arguments);
         let mut held = held.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         let mut waited = 0;
@@ -466,19 +464,6 @@ fn stride() -> usize {
     #[expect(clippy::disallowed_methods, reason = "a switch of this test alone")]
     let asked = std::env::var("LAKEGATE_KILL_STRIDE");
     asked.ok().map_or(11, |text| text.parse().unwrap())
-}
-
-impl World {
-    async fn fault(&self, rule: Option<serde_json::Value>) {
-        let http = reqwest::Client::new();
-        let at = format!("{}/__lakegate/faults", self.served.host);
-        let call = match rule {
-            Some(rule) => http.post(at).json(&rule),
-            None => http.delete(at),
-        };
-        let set = call.bearer_auth(&self.served.token).send().await.unwrap();
-        assert!(set.status().is_success(), "{}", set.text().await.unwrap());
-    }
 }
 
 /// Killed before and after its requests, a move or a rollback comes to its end when it
@@ -527,12 +512,13 @@ async fn a_lease_that_is_too_short_says_so() {
     let evidence = world.evidence(1, None).await;
     let arguments = ["model-promote", "--evidence", evidence.to_str().unwrap()];
     let path = "/api/2.1/unity-catalog/models/*/aliases/champion";
-    world.fault(Some(json!({"method": "PUT", "path": path, "latency_ms": 8_000}))).await;
+    let rule = json!({"method": "PUT", "path": path, "latency_ms": 8_000});
+    world.served.post("/__lakegate/faults", &rule).await;
     let (code, said) = world.run(&arguments);
     assert_eq!(code, 5, "{said}");
     assert!(said.contains("was not over when its lease of 5 s was"), "{said}");
     assert!(said.contains("raise `promotion.lease_seconds`"), "{said}");
-    world.fault(None).await;
+    world.served.clear_faults().await;
     let (code, said) = world.ask_until_in_time(&arguments);
     assert_eq!(code, 0, "{said}");
     assert_eq!(world.alias("champion").await, Some(1));

@@ -138,9 +138,15 @@ impl Served {
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         };
-        let cleared = http.delete(&place).bearer_auth(&self.token).send().await.unwrap();
-        assert!(cleared.status().is_success());
+        self.clear_faults().await;
         !is_over
+    }
+
+    pub(crate) async fn clear_faults(&self) {
+        let place = format!("{}/__lakegate/faults", self.host);
+        let call = reqwest::Client::new().delete(place).bearer_auth(&self.token);
+        let cleared = call.send().await.unwrap();
+        assert!(cleared.status().is_success());
     }
 
     pub(crate) async fn sql(&self, statement: &str) -> Vec<Vec<Option<String>>> {
