@@ -1,12 +1,14 @@
 //! Two sides of a column of categories.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use super::bins::of_counts;
-use super::compare::{Compared, Effect, Profile, nothing_to_compare};
+use super::compare::{Compared, Effect, MOST_FREQUENT, Profile, Value, nothing_to_compare};
 use crate::config::Statistic;
 use crate::stats::chance::{Additive, without_drift};
 use crate::stats::column::{Categories, Kind};
+use crate::stats::distinct::Distinct;
 use crate::stats::numeric::Tested;
 use crate::stats::shares::Zero;
 use crate::stats::{categorical, shares};
@@ -32,21 +34,19 @@ pub(super) fn counts_of(joined: &BTreeMap<&[u8], [u64; 2]>) -> [Vec<u64>; 2] {
 
 pub(super) fn categories(column: &str, sides: [&Categories; 2], zero: Zero) -> Compared {
     let profiles = sides.map(|side| Profile {
-        rows: side.rows(),
         nulls: side.nulls,
-        facts: None,
-        quantiles: Vec::new(),
-        distinct: Some(side.counts.len() as u64),
+        distinct: Some(Distinct::exact(side.counts.len() as u64)),
+        frequent: frequent(side),
+        ..Profile::of_rows(side.rows())
     });
     if sides.iter().any(|side| side.counts.is_empty()) {
         return nothing_to_compare(column, Kind::Categories, profiles);
     }
     let joined = joined(sides);
     let counts = counts_of(&joined);
-    let name = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let only = |side: usize| -> Vec<String> {
         let mut found: Vec<_> = joined.iter().filter(|(_, pair)| pair[1 - side] == 0).collect();
-        found.sort_by_key(|(_, pair)| std::cmp::Reverse(pair[side]));
+        found.sort_by_key(|(_, pair)| Reverse(pair[side]));
         found.into_iter().map(|(category, _)| name(category)).collect()
     };
     let (test, tested) = independence(&counts);
@@ -73,6 +73,22 @@ pub(super) fn categories(column: &str, sides: [&Categories; 2], zero: Zero) -> C
         learnt: None,
     }
     .with_nulls_tested()
+}
+
+fn name(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// The most frequent categories, those of one count in the order of their names.
+fn frequent(side: &Categories) -> Vec<(Value, u64)> {
+    let mut found: Vec<_> = side.counts.iter().collect();
+    let rank = |(name, count): &(&Vec<u8>, &u64)| (Reverse(**count), (*name).clone());
+    if found.len() > MOST_FREQUENT {
+        found.select_nth_unstable_by_key(MOST_FREQUENT, rank);
+        found.truncate(MOST_FREQUENT);
+    }
+    found.sort_by_key(rank);
+    found.into_iter().map(|(bytes, count)| (Value::Text(name(bytes)), *count)).collect()
 }
 
 /// Cramer's V, and without its bias (Bergsma 2013).

@@ -1,6 +1,8 @@
 //! Two sides of a column: what is in them, and how far apart they are.
 
 use anyhow::{Context as _, Result};
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use super::bins::{bin_labels, bins, of_counts};
 use super::categories::{categories, counts_of, joined};
@@ -9,6 +11,7 @@ use super::schema::Common;
 use crate::config::{Compat, Drift, Limit, Statistic};
 use crate::stats::binned::Bounded;
 use crate::stats::column::{Categories, Column, Facts, Kind, Numbers, Presence};
+use crate::stats::distinct::Distinct;
 use crate::stats::embedding::{self, Embedding};
 use crate::stats::keys::Scale;
 use crate::stats::numeric::{self, Tested};
@@ -26,14 +29,43 @@ pub(super) struct Profile {
     pub(super) facts: Option<Facts>,
     /// At the places of [`QUANTILES`], for numbers.
     pub(super) quantiles: Vec<f64>,
-    /// Distinct categories.
-    pub(super) distinct: Option<u64>,
+    /// How far off each quantile may be; empty where none is.
+    pub(super) quantile_errors: Vec<f64>,
+    /// How many different values there are.
+    pub(super) distinct: Option<Distinct>,
+    /// The most frequent values and their rows. Of numbers those that make up one
+    /// hundredth of the values at least.
+    pub(super) frequent: Vec<(Value, u64)>,
 }
+
+/// A value of a column, as it is told.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[serde(untagged)]
+pub(super) enum Value {
+    Number(f64),
+    Text(String),
+}
+
+/// Frequent values that are told of a side.
+pub(super) const MOST_FREQUENT: usize = 10;
 
 impl Profile {
     /// Rows of which nothing else is told.
     pub(super) fn of_rows(rows: u64) -> Self {
-        Self { rows, nulls: 0, facts: None, quantiles: Vec::new(), distinct: None }
+        Self {
+            rows,
+            nulls: 0,
+            facts: None,
+            quantiles: Vec::new(),
+            quantile_errors: Vec::new(),
+            distinct: None,
+            frequent: Vec::new(),
+        }
+    }
+
+    /// Numbers of which nothing but their facts is told.
+    pub(super) fn of_facts(facts: Facts) -> Self {
+        Self { nulls: facts.nulls, facts: Some(facts), ..Self::of_rows(facts.rows()) }
     }
 
     /// Nulls and what is no number: values that a model cannot use.
@@ -176,16 +208,8 @@ pub(super) fn compare(policy: &Drift, column: &str, sides: [&Column; 2]) -> Resu
 
 fn numbers(policy: &Drift, column: &str, sides: [&Numbers; 2]) -> std::io::Result<Compared> {
     let facts = sides.map(Numbers::facts);
-    let profile = |at: usize, quantiles: Vec<f64>| Profile {
-        rows: facts[at].rows(),
-        nulls: facts[at].nulls,
-        facts: Some(facts[at]),
-        quantiles,
-        distinct: None,
-    };
     if facts.iter().any(|facts| facts.values == 0) {
-        let profiles = [profile(0, Vec::new()), profile(1, Vec::new())];
-        return Ok(nothing_to_compare(column, Kind::Numbers, profiles));
+        return Ok(nothing_to_compare(column, Kind::Numbers, facts.map(Profile::of_facts)));
     }
     let bins = bins(policy, column, &facts[0]);
     let found = if sides.iter().all(|side| side.away.is_empty()) {
@@ -194,16 +218,21 @@ fn numbers(policy: &Drift, column: &str, sides: [&Numbers; 2]) -> std::io::Resul
     } else {
         streamed::compare(sides, &QUANTILES, &bins)?
     };
-    let [first, second] = found.quantiles;
+    let profile = |at: usize| Profile {
+        quantiles: found.quantiles[at].clone(),
+        distinct: Some(found.distinct[at]),
+        frequent: frequent_numbers(&found.frequent[at]),
+        ..Profile::of_facts(facts[at])
+    };
+    let profiles = [profile(0), profile(1)];
     let measured = Measured {
         ks: Bounded::exact(found.ks),
         wasserstein: Bounded::exact(found.wasserstein),
-        spread: spread(&first),
+        spread: spread(&found.quantiles[0]),
         edges: found.edges,
         counts: found.counts,
     };
-    let mut compared =
-        of_numbers(policy, column, facts, [profile(0, first), profile(1, second)], &measured);
+    let mut compared = of_numbers(policy, column, facts, profiles, &measured);
     let whole = sides[0].scale != Scale::Float;
     if whole && facts.iter().any(|facts| facts.max.max(-facts.min) >= EXACT_BELOW) {
         // Only the order of such numbers is known for sure.
@@ -214,6 +243,12 @@ fn numbers(policy: &Drift, column: &str, sides: [&Numbers; 2]) -> std::io::Resul
         }
     }
     Ok(compared)
+}
+
+/// `found` has the most frequent ones first.
+pub(super) fn frequent_numbers(found: &[(f64, u64)]) -> Vec<(Value, u64)> {
+    let told = found.iter().take(MOST_FREQUENT);
+    told.map(|(value, rows)| (Value::Number(*value), *rows)).collect()
 }
 
 /// Whole numbers below are floats without loss.
@@ -310,13 +345,8 @@ impl Compared {
 
 /// What can be told of values that are not looked at.
 pub(super) fn presence_only(column: &str, sides: [Presence; 2]) -> Compared {
-    let profiles = sides.map(|side| Profile {
-        rows: side.values + side.nulls,
-        nulls: side.nulls,
-        facts: None,
-        quantiles: Vec::new(),
-        distinct: None,
-    });
+    let profiles = sides
+        .map(|side| Profile { nulls: side.nulls, ..Profile::of_rows(side.values + side.nulls) });
     nothing_to_compare(column, Kind::Presence, profiles)
 }
 
@@ -326,11 +356,8 @@ fn points(column: &str, sides: [&Embedding; 2]) -> Compared {
     let [a, b] = sides;
     let alike = a.dimensions() == b.dimensions() || a.points == 0 || b.points == 0;
     let profile = |side: &Embedding, lost: u64| Profile {
-        rows: side.rows(),
         nulls: side.nulls + side.unfit + lost,
-        facts: None,
-        quantiles: Vec::new(),
-        distinct: None,
+        ..Profile::of_rows(side.rows())
     };
     let profiles = [profile(a, 0), profile(b, if alike { 0 } else { b.points })];
     let tested =

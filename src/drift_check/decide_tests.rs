@@ -5,13 +5,7 @@ use crate::config::{Config, Statistic};
 use crate::stats::numeric::Tested;
 
 fn column(name: &str, psi: f64, p_value: f64, nulls: [u64; 2]) -> Compared {
-    let profile = |nulls: u64| Profile {
-        rows: 1000,
-        nulls,
-        facts: None,
-        quantiles: Vec::new(),
-        distinct: None,
-    };
+    let profile = |nulls: u64| Profile { nulls, ..Profile::of_rows(1000) };
     let tested = |p_value| Tested { statistic: 0.1, p_value };
     Compared {
         column: name.into(),

@@ -1,10 +1,11 @@
 //! What was found, for people.
 
-use super::compare::{Compared, Profile, QUANTILES};
+use super::compare::{Compared, Profile, QUANTILES, Value};
 use super::decide::{Decision, Judged, Part, State};
 use super::schema::Chosen;
 use crate::report::{Chart, Finding, Report, Series, Severity, Table, number};
 use crate::stats::column::Facts;
+use crate::stats::distinct::Distinct;
 
 /// Charts in the report: the worst columns. A picture takes some 3 KB.
 const CHARTS: usize = 200;
@@ -93,17 +94,25 @@ fn columns(decision: &Decision) -> Table {
 
 /// What the sides hold, column by column, as it was and as it is.
 fn profiles(decision: &Decision) -> Option<Table> {
-    let names = ["column", "mean", "deviation", "least", "median", "largest", "zeros", "distinct"];
+    let names = [
+        "column",
+        "mean",
+        "deviation",
+        "least",
+        "median",
+        "largest",
+        "zeros",
+        "distinct",
+        "most frequent",
+    ];
     let mut table = Table::new("What the columns hold", names);
     for column in decision.columns().iter().filter(|column| column.compared.own.is_none()) {
         let sides = column.compared.profiles.each_ref();
-        let both = |of: &dyn Fn(&Profile) -> Option<f64>| {
-            let told = sides.map(|side| of(side).map(number));
-            match told {
-                [None, None] => String::new(),
-                told => told.map(|told| told.unwrap_or_else(|| "none".into())).join(" → "),
-            }
+        let told = |of: &dyn Fn(&Profile) -> Option<String>| match sides.map(of) {
+            [None, None] => String::new(),
+            told => told.map(|told| told.unwrap_or_else(|| "none".into())).join(" → "),
         };
+        let both = |of: &dyn Fn(&Profile) -> Option<f64>| told(&|side| of(side).map(number));
         // Without values there are moments of nothing.
         let facts = |side: &Profile| side.facts.filter(|facts| facts.values > 0);
         let fact = |of: fn(&Facts) -> f64| both(&|side| facts(side).as_ref().map(of));
@@ -116,13 +125,35 @@ fn profiles(decision: &Decision) -> Option<Table> {
             both(&median),
             fact(|facts| facts.max),
             fact(|facts| facts.zeros as f64),
-            both(&|side| side.distinct.map(|distinct| distinct as f64)),
+            told(&|side| side.distinct.map(different)),
+            told(&most_frequent),
         ];
         if cells[1..].iter().any(|cell| !cell.is_empty()) {
             table.row(None, cells);
         }
     }
     (!table.rows.is_empty()).then_some(table)
+}
+
+fn different(distinct: Distinct) -> String {
+    let about = if distinct.error > 0.0 { "≈ " } else { "" };
+    format!("{about}{}", number(distinct.count as f64))
+}
+
+/// The value that most of a side's values are, and their share.
+fn most_frequent(side: &Profile) -> Option<String> {
+    /// Letters of a text that are told.
+    const LONGEST: usize = 24;
+    let (value, rows) = side.frequent.first()?;
+    let value = match value {
+        Value::Number(value) => number(*value),
+        Value::Text(text) if text.chars().count() > LONGEST => {
+            text.chars().take(LONGEST - 1).chain(['…']).collect()
+        }
+        Value::Text(text) => text.clone(),
+    };
+    let share = 100.0 * *rows as f64 / (side.rows - side.missing()) as f64;
+    Some(format!("{value} ({} %)", number(share)))
 }
 
 /// One row per scope. Windows stay in their order, slices come worst first.

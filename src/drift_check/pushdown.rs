@@ -317,14 +317,7 @@ fn presence_of(lines: &[Line]) -> Presence {
 fn of_bins(policy: &Drift, name: &str, cut: &Cut, lines: [&[Line]; 2]) -> Result<Compared> {
     let [(bins_a, facts_a), (bins_b, facts_b)] =
         [side(name, cut, lines[0])?, side(name, cut, lines[1])?];
-    let profile = |facts: Facts| Profile {
-        rows: facts.rows(),
-        nulls: facts.nulls,
-        facts: Some(facts),
-        quantiles: Vec::new(),
-        distinct: None,
-    };
-    let profiles = [profile(facts_a), profile(facts_b)];
+    let profiles = [facts_a, facts_b].map(Profile::of_facts);
     // An axis that was not cut tells nothing of how far its values moved.
     if facts_a.values == 0 || facts_b.values == 0 || cut.edges.is_empty() {
         return Ok(nothing_to_compare(name, Kind::Numbers, profiles));

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::compare::{self, Compared};
+use super::compare::{self, Compared, Value};
 use super::decide::{self, Decision, Judged};
 use super::schema::Chosen;
 use crate::config::{Drift, Sample};
@@ -163,8 +163,21 @@ struct Profile {
     nulls: u64,
     #[serde(flatten)]
     numbers: Option<Numbers>,
+    /// How many different values there are.
     #[serde(skip_serializing_if = "Option::is_none")]
     distinct: Option<u64>,
+    /// The standard error of that, relative to it, where it is an estimate.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    distinct_error: Option<f64>,
+    /// The most frequent values, ten at most; of numbers those that make up one
+    /// hundredth of the values or more.
+    top_values: Vec<Frequent>,
+}
+
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+struct Frequent {
+    value: Value,
+    rows: u64,
 }
 
 #[derive(Debug, Clone, Serialize, JsonSchema)]
@@ -184,6 +197,9 @@ struct Values {
     deviation: f64,
     /// By their place between 0 and 1.
     quantiles: BTreeMap<String, f64>,
+    /// How far off each of them may be, where a warehouse counted.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    quantile_errors: BTreeMap<String, f64>,
 }
 
 impl Document {
@@ -286,7 +302,10 @@ fn column(judged: &Judged) -> Column {
 }
 
 fn profile(profile: &compare::Profile, kind: Kind) -> Profile {
-    let places = compare::QUANTILES.iter().zip(&profile.quantiles);
+    let by_place = |values: &[f64]| {
+        let places = compare::QUANTILES.iter().zip(values);
+        places.map(|(place, value)| (place.to_string(), *value)).collect()
+    };
     let numbers = profile.facts.filter(|_| kind == Kind::Numbers).map(|facts| Numbers {
         nans: facts.nans,
         infinities: facts.infinities,
@@ -296,8 +315,18 @@ fn profile(profile: &compare::Profile, kind: Kind) -> Profile {
             max: facts.max,
             mean: facts.mean,
             deviation: facts.deviation(),
-            quantiles: places.map(|(place, value)| (place.to_string(), *value)).collect(),
+            quantiles: by_place(&profile.quantiles),
+            quantile_errors: by_place(&profile.quantile_errors),
         }),
     });
-    Profile { rows: profile.rows, nulls: profile.nulls, numbers, distinct: profile.distinct }
+    let frequent = profile.frequent.iter().cloned();
+    let estimated = profile.distinct.map(|distinct| distinct.error).filter(|error| *error > 0.0);
+    Profile {
+        rows: profile.rows,
+        nulls: profile.nulls,
+        numbers,
+        distinct: profile.distinct.map(|distinct| distinct.count),
+        distinct_error: estimated,
+        top_values: frequent.map(|(value, rows)| Frequent { value, rows }).collect(),
+    }
 }

@@ -92,7 +92,8 @@ fn measured(column: &Judged) -> DriftRow {
     };
     let delta = |of: [Option<f64>; 2]| Some(of[1]? - of[0]?);
     let zeros = [0, 1].map(|at| percent(at, profile[at].facts.map(|facts| facts.zeros)));
-    let distinct = [0, 1].map(|at| percent(at, profile[at].distinct));
+    let distinct =
+        [0, 1].map(|at| percent(at, profile[at].distinct.map(|distinct| distinct.count)));
     DriftRow {
         event_id: String::new(),
         baseline: String::new(),

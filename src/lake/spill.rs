@@ -219,6 +219,9 @@ mod tests {
                 prop_assert_eq!(&found.quantiles, &there.quantiles);
                 prop_assert_eq!(&found.edges, &there.edges);
                 prop_assert_eq!(&found.counts, &there.counts);
+                prop_assert_eq!(&found.frequent, &there.frequent);
+                let few = [0, 1].map(|side| there.distinct[side].error == 0.0);
+                prop_assert!((0..2).all(|side| !few[side] || found.distinct[side] == there.distinct[side]));
             }
         }
     }

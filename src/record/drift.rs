@@ -81,7 +81,7 @@ impl Row for DriftRow {
         (
             "percent_distinct_delta",
             "DOUBLE",
-            "different values in percent of the rows, less that of the baseline; where both are counted",
+            "different values in percent of the rows, less that of the baseline; beyond 8,192 an estimate",
         ),
         ("population_stability_index", "DOUBLE", "as computed, chance included"),
         ("js_distance", "DOUBLE", "as computed, chance included"),

@@ -2,6 +2,7 @@
 //! with many others is cut, tallied and sorted once.
 
 use super::cells::{self, Cells};
+use super::distinct::Distinct;
 use super::gap::Tally;
 use super::keys::{Float, Key, Scale, Signed, Unsigned};
 use super::pair::Sample;
@@ -59,6 +60,7 @@ impl Cut {
 pub struct Ready {
     pub(super) cut: Cut,
     pub(super) tallies: Vec<Tally>,
+    pub(super) distinct: Distinct,
     /// The first key and the first counted key of each cell, and the ends.
     starts: Vec<[u32; 2]>,
 }
@@ -90,7 +92,7 @@ impl Ready {
             before = [before[0] + start[0], before[1] + start[1]];
             *start = before;
         }
-        Self { cut, tallies, starts }
+        Self { cut, tallies, distinct: Distinct::of_sorted(side), starts }
     }
 
     /// The values of the open cells, rising.

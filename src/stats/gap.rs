@@ -44,6 +44,11 @@ impl<'a> Runs<'a> {
     }
 }
 
+/// Whether so many of `total` values are one hundredth of them at least.
+pub(super) fn is_frequent(count: f64, total: f64) -> bool {
+    count > 0.0 && count * 100.0 >= total
+}
+
 pub(super) struct Kept {
     pub(super) cell: u16,
     pub(super) value: f64,
@@ -61,6 +66,9 @@ pub(super) struct Walked<'r> {
     /// The values at the ranks that have been passed.
     pub(super) at_ranks: [Vec<f64>; 2],
     pub(super) kept: Vec<Kept>,
+    /// The values that were looked at one by one, of each side.
+    pub(super) points: [u64; 2],
+    frequent: [Vec<(f64, u64)>; 2],
 }
 
 impl<'r> Walked<'r> {
@@ -74,6 +82,8 @@ impl<'r> Walked<'r> {
             ranks: [&ranks[0], &ranks[1]],
             at_ranks: [Vec::new(), Vec::new()],
             kept: Vec::new(),
+            points: [0; 2],
+            frequent: [Vec::new(), Vec::new()],
         }
     }
 
@@ -90,6 +100,10 @@ impl<'r> Walked<'r> {
         let start = self.step(counts);
         self.wasserstein += from_centre * (start.abs() - self.gap.abs());
         for side in [0, 1] {
+            self.points[side] += u64::from(counts[side] > 0);
+            if is_frequent(counts[side] as f64, self.totals[side]) {
+                self.frequent[side].push((value, counts[side]));
+            }
             while let [rank, rest @ ..] = self.ranks[side]
                 && *rank < self.before[side]
             {
@@ -104,6 +118,14 @@ impl<'r> Walked<'r> {
         let start = self.step([a[0] as u64, b[0] as u64]);
         let sign = if start + self.gap < 0.0 { -1.0 } else { 1.0 };
         self.wasserstein += sign * (b[1] / self.totals[1] - a[1] / self.totals[0]);
+    }
+
+    /// The most frequent values of each side, with how often they are there.
+    pub(super) fn frequent(self) -> [Vec<(f64, u64)>; 2] {
+        self.frequent.map(|mut found| {
+            found.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+            found
+        })
     }
 
     pub(super) fn keep(&mut self, cell: u16, value: f64) {

@@ -20,6 +20,7 @@ pub mod correction;
 pub mod curves;
 pub mod cut;
 pub mod derived;
+pub mod distinct;
 pub mod embedding;
 pub mod estimate;
 pub mod experiment;

@@ -13,7 +13,8 @@
 //! value by value. The result is that of sorting both samples.
 
 use super::cut::{Cut, PER_CELL, Ready};
-use super::gap::{Kept, Runs, Tally, Walked};
+use super::distinct::Distinct;
+use super::gap::{Kept, Runs, Tally, Walked, is_frequent};
 use super::keys::{self, Float, Key, Scale, Signed, Unsigned};
 use super::place;
 
@@ -67,6 +68,11 @@ pub struct Comparison {
     pub edges: Vec<f64>,
     /// The values in each bin, of both sides.
     pub counts: [Vec<u64>; 2],
+    /// How many different values each side has.
+    pub distinct: [Distinct; 2],
+    /// The values that make up one hundredth of a side or more, the most frequent
+    /// first, with how often they are there.
+    pub frequent: [Vec<(f64, u64)>; 2],
 }
 
 /// Compares two samples that are not empty. `ready` is what was made ready of
@@ -146,6 +152,7 @@ impl<K: Key> Work<'_, K> {
                 flags[usize::from(self.cut.cells.of(self.key_up_to(*edge)))] |= OPEN | KEPT;
             }
         }
+        self.flag_frequent(&mut flags, tallies);
         let walked = self.walk(tallies, &flags, &asked.ranks);
         let edges = asked.edges(bins, &walked.at_ranks);
         let counts = self.bin(&edges, &walked.kept);
@@ -155,6 +162,11 @@ impl<K: Key> Work<'_, K> {
             quantiles: [0, 1].map(|side| asked.at(side, quantiles, &walked.at_ranks)),
             edges: edges.iter().map(|edge| edge.bound()).collect(),
             counts,
+            distinct: [
+                self.ready.map_or_else(|| Distinct::of(self.sides[0]), |ready| ready.distinct),
+                Distinct::of(self.sides[1]),
+            ],
+            frequent: walked.frequent(),
         }
     }
 
@@ -188,6 +200,15 @@ impl<K: Key> Work<'_, K> {
                 if still || one_sign && !may_be_largest { 0 } else { OPEN }
             })
             .collect()
+    }
+
+    /// Opens the cells in which a frequent value may lie.
+    fn flag_frequent(&self, flags: &mut [u8], tallies: [&[Tally]; 2]) {
+        for (tallies, total) in tallies.into_iter().zip(self.totals) {
+            for (flag, tally) in flags.iter_mut().zip(tallies) {
+                *flag |= if is_frequent(tally[0], total as f64) { OPEN } else { 0 };
+            }
+        }
     }
 
     /// Opens the cells of the values at `ranks`. With `between`, also those

@@ -40,6 +40,13 @@ fn sorted(scale: Scale, sides: [&Sample; 2], bins: &Bins) -> Comparison {
         quantiles: [a, b].map(|side| QUANTILES.iter().map(|q| quantile(side, *q)).collect()),
         counts: [a, b].map(|side| numeric::bin_counts(side, &edges)),
         edges,
+        distinct: [a, b].map(|side| Distinct::exact(side.chunk_by(|x, y| x == y).count() as u64)),
+        frequent: [a, b].map(|side| {
+            let runs = side.chunk_by(|x, y| x == y).map(|run| (run[0], run.len() as u64));
+            let mut runs: Vec<_> = runs.filter(|run| run.1 * 100 >= side.len() as u64).collect();
+            runs.sort_by_key(|run| std::cmp::Reverse(run.1));
+            runs
+        }),
     }
 }
 
@@ -57,6 +64,11 @@ fn same_as(expected: &Comparison, found: &Comparison) {
     assert_eq!(found.quantiles, expected.quantiles);
     assert_eq!(found.edges, expected.edges);
     assert_eq!(found.counts, expected.counts);
+    assert_eq!(found.frequent, expected.frequent);
+    for (told, truth) in found.distinct.iter().zip(&expected.distinct) {
+        let off = (told.count as f64 - truth.count as f64).abs() / truth.count as f64;
+        assert!(off <= 5.0 * told.error, "{told:?} {truth:?}");
+    }
     let (w, by_sorting) = (found.wasserstein, expected.wasserstein);
     let spread = expected.quantiles[0][4].max(expected.quantiles[1][4])
         - expected.quantiles[0][0].min(expected.quantiles[1][0]);

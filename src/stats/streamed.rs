@@ -7,6 +7,7 @@ use std::iter::Peekable;
 
 use super::away::Rising;
 use super::column::Numbers;
+use super::distinct::Distinct;
 use super::gap::Walked;
 use super::keys::{Float, Key, Scale, Signed, Unsigned};
 use super::pair::{Asked, Bins, Comparison, Edge};
@@ -46,6 +47,8 @@ fn compare_as<K: Key>(
         quantiles: [0, 1].map(|side| asked.at(side, quantiles, &walked.at_ranks)),
         edges: edges.iter().map(|edge| edge.bound()).collect(),
         counts,
+        distinct: walked.points.map(Distinct::exact),
+        frequent: walked.frequent(),
     })
 }
 

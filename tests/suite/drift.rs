@@ -167,6 +167,13 @@ fn files_need_no_workspace_and_a_missing_column_is_no_pass() {
     };
     let (code, result, told) = run("same.csv");
     assert_eq!((code, &result["state"]), (0, &Value::from("none")), "{told}");
+    let [n, c] = ["n", "c"].map(|name| &column(&result, name)["current"]);
+    assert_eq!([&n["distinct"], &c["distinct"]], [90, 2]);
+    let halves = ["x", "y"].map(|value| serde_json::json!({ "value": value, "rows": 500 }));
+    assert_eq!(c["top_values"], Value::from(halves.to_vec()));
+    // Ten values have twelve of the 1,000 rows, the others eleven.
+    assert_eq!(n["top_values"].as_array().unwrap().len(), 10, "{n}");
+    assert_eq!(n["top_values"][9], serde_json::json!({ "value": 9.0, "rows": 12 }));
     let (code, result, told) = run("moved.csv");
     assert_eq!((code, &result["state"]), (1, &Value::from("drift")), "{told}");
     let policy =
