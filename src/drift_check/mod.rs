@@ -1,5 +1,6 @@
 //! `drift-check`: data now against data then, and what follows.
 
+mod answered;
 mod args;
 mod bins;
 mod categories;

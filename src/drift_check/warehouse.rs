@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context as _, Result};
 
+use super::answered::{self, Counted, Grouped};
 use super::decide::{Against, Scoped};
-use super::pushdown::{self, Asked, Counted, Cut, From, Grouped, LEARNT_FROM, TOGETHER};
+use super::pushdown::{self, Asked, Cut, From, LEARNT_FROM, TOGETHER};
 use super::schema::{Change, Chosen, Common};
 use super::scopes;
 use crate::config::{Binning, Drift, Engine};
@@ -71,7 +72,7 @@ pub(super) async fn compare(
     }
     ctx.host.progress(&format!("the warehouse counts {} and {} rows", rows[0], rows[1]));
     match work.compare(rows).await {
-        Err(error) if error.is::<pushdown::Beyond>() => {
+        Err(error) if error.is::<answered::Beyond>() => {
             if asked {
                 let fault = Fault::usage(format!("the warehouse cannot count this: {error}"));
                 return Err(fault.hint("exclude it, or set `engine: exact`").into());
@@ -178,7 +179,7 @@ impl Work<'_> {
             let both = before.0 > 0 && now.0 > 0;
             let columns = self.asked(&cuts).into_iter().filter(|_| both);
             let columns =
-                columns.map(|asked| pushdown::finish(self.policy, asked, [before.1, now.1]));
+                columns.map(|asked| answered::finish(self.policy, asked, [before.1, now.1]));
             scopes.push(Scoped {
                 scope: pair.scope,
                 rows: [before.0, now.0],
@@ -329,7 +330,7 @@ impl Work<'_> {
                 continue;
             }
             let answer = self.lake.client.sql(self.lake.warehouse, &Statement::new(text)).await;
-            pushdown::take(&mut grouped, answer.context("count by bins")?.rows)?;
+            answered::take(&mut grouped, answer.context("count by bins")?.rows)?;
         }
         Ok(grouped)
     }
