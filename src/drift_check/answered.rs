@@ -6,12 +6,14 @@ use anyhow::{Context as _, Result};
 
 use super::categories::categories;
 use super::compare::{
-    Compared, EXACT_BELOW, Measured, Profile, nothing_to_compare, of_numbers, presence_only,
+    Compared, EXACT_BELOW, Measured, Profile, QUANTILES, frequent_numbers, nothing_to_compare,
+    of_numbers, presence_only,
 };
 use super::pushdown::{Asked, Cut, INFINITE, NAN, NULL};
 use crate::config::Drift;
 use crate::stats::binned::{self, Bin};
 use crate::stats::column::{Categories, Facts, Kind, Measure, Presence};
+use crate::stats::distinct::{Distinct, is_frequent};
 use crate::stats::keys::Scale;
 
 /// Categories that are fetched of a column; more of them are no categories.
@@ -38,8 +40,8 @@ pub(super) type Grouped = BTreeMap<Option<String>, Counted>;
 pub(super) struct Line {
     bin: Option<String>,
     rows: u64,
-    /// Total, squares, lowest, highest and zeros.
-    numbers: [Option<f64>; 5],
+    /// Total, squares, lowest, highest, zeros and different values.
+    numbers: [Option<f64>; 6],
 }
 
 /// Takes in the rows of an answer.
@@ -52,7 +54,7 @@ pub(super) fn take(grouped: &mut Grouped, rows: Vec<Vec<Option<String>>>) -> Res
         let bin = cells.next().flatten();
         let count = cells.next().flatten().context("a row of the answer has no count")?;
         let count = count.parse().with_context(|| format!("read the count `{count}`"))?;
-        let mut numbers = [None; 5];
+        let mut numbers = [None; 6];
         for (number, cell) in numbers.iter_mut().zip(cells) {
             *number = cell
                 .map(|cell| cell.parse().with_context(|| format!("read `{cell}`")))
@@ -117,22 +119,78 @@ fn presence_of(lines: &[Line]) -> Presence {
 }
 
 fn of_bins(policy: &Drift, name: &str, cut: &Cut, lines: [&[Line]; 2]) -> Result<Compared> {
-    let [(bins_a, facts_a), (bins_b, facts_b)] =
-        [side(name, cut, lines[0])?, side(name, cut, lines[1])?];
-    let profiles = [facts_a, facts_b].map(Profile::of_facts);
+    let sides = [side(name, cut, lines[0])?, side(name, cut, lines[1])?];
+    let facts = sides.each_ref().map(|side| side.facts);
     // An axis that was not cut tells nothing of how far its values moved.
-    if facts_a.values == 0 || facts_b.values == 0 || cut.edges.is_empty() {
-        return Ok(nothing_to_compare(name, Kind::Numbers, profiles));
+    if facts.iter().any(|facts| facts.values == 0) || cut.edges.is_empty() {
+        return Ok(nothing_to_compare(name, Kind::Numbers, facts.map(Profile::of_facts)));
     }
-    let found = binned::distances(&bins_a, &bins_b, cut.centre);
+    let [a, b] = sides.each_ref().map(|side| &side.bins[..]);
+    let found = binned::distances(a, b, cut.centre);
     let measured = Measured {
         ks: found.ks,
         wasserstein: found.wasserstein,
         spread: cut.spread,
         edges: cut.outer.clone(),
-        counts: [&bins_a, &bins_b].map(|bins| coarse(cut, bins)),
+        counts: [a, b].map(|bins| coarse(cut, bins)),
     };
-    Ok(of_numbers(policy, name, [facts_a, facts_b], profiles, &measured))
+    let profiles = sides.each_ref().map(|side| side.profile(cut));
+    Ok(of_numbers(policy, name, facts, profiles, &measured))
+}
+
+/// The relative standard error of `approx_count_distinct`, as its services
+/// document it.
+const DISTINCT_ERROR: f64 = 0.05;
+
+/// What the bins of a side tell.
+struct Side {
+    bins: Vec<Bin>,
+    /// About how many different values each bin has.
+    different: Vec<f64>,
+    facts: Facts,
+}
+
+impl Side {
+    fn profile(&self, cut: &Cut) -> Profile {
+        let quantiles = QUANTILES.map(|q| binned::quantile(&self.bins, cut.centre, q));
+        let (quantiles, quantile_errors) = quantiles.into_iter().flatten().unzip();
+        Profile {
+            quantiles,
+            quantile_errors,
+            distinct: Some(self.distinct()),
+            frequent: frequent_numbers(&self.frequent()),
+            ..Profile::of_facts(self.facts)
+        }
+    }
+
+    /// No value is in two bins, so that their numbers add up, and their errors as
+    /// those of independent ones.
+    fn distinct(&self) -> Distinct {
+        let (mut count, mut variance) = (0.0, 0.0);
+        for (bin, different) in self.bins.iter().zip(&self.different) {
+            if bin.count > 0 && bin.min == bin.max {
+                count += 1.0;
+            } else if bin.count == 2 {
+                count += 2.0;
+            } else if bin.count > 0 {
+                let found = different.clamp(2.0, bin.count as f64);
+                count += found;
+                variance += (found * DISTINCT_ERROR).powi(2);
+            }
+        }
+        Distinct { count: count as u64, error: variance.sqrt() / count }
+    }
+
+    /// Those that fill a bin of their own.
+    fn frequent(&self) -> Vec<(f64, u64)> {
+        let alone = self.bins.iter().filter(|bin| bin.min == bin.max);
+        let mut found: Vec<(f64, u64)> = alone
+            .filter(|bin| is_frequent(bin.count as f64, self.facts.values as f64))
+            .map(|bin| (bin.min, bin.count))
+            .collect();
+        found.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+        found
+    }
 }
 
 /// The counts between the outer edges.
@@ -148,8 +206,9 @@ fn coarse(cut: &Cut, bins: &[Bin]) -> Vec<u64> {
     counts
 }
 
-fn side(name: &str, cut: &Cut, lines: &[Line]) -> Result<(Vec<Bin>, Facts)> {
+fn side(name: &str, cut: &Cut, lines: &[Line]) -> Result<Side> {
     let mut bins = vec![Bin::EMPTY; cut.edges.len() + 1];
+    let mut different = vec![0.0; bins.len()];
     let (mut nulls, mut nans, mut infinities, mut zeros) = (0, 0, 0, 0);
     let (mut count, mut sum, mut squares) = (0, 0.0, 0.0);
     for line in lines {
@@ -163,14 +222,15 @@ fn side(name: &str, cut: &Cut, lines: &[Line]) -> Result<(Vec<Bin>, Facts)> {
             NAN => nans += line.rows,
             INFINITE => infinities += line.rows,
             bin => {
-                let place = usize::try_from(bin).ok().and_then(|at| bins.get_mut(at));
+                let place = usize::try_from(bin).ok().filter(|at| *at < bins.len());
                 let place = place.with_context(|| format!("column `{name}` has no bin {bin}"))?;
-                let [Some(total), Some(of_squares), Some(min), Some(max), Some(zero)] =
+                let [Some(total), Some(of_squares), Some(min), Some(max), Some(zero), Some(values)] =
                     line.numbers
                 else {
                     anyhow::bail!("column `{name}`: a bin of the answer has no sums");
                 };
-                *place = Bin { count: line.rows, sum: total, min, max };
+                bins[place] = Bin { count: line.rows, sum: total, min, max };
+                different[place] = values;
                 count += line.rows;
                 sum += total;
                 squares += of_squares;
@@ -188,7 +248,7 @@ fn side(name: &str, cut: &Cut, lines: &[Line]) -> Result<(Vec<Bin>, Facts)> {
     let mut facts = Facts::of_moments(count, mean, if count == 0 { 0.0 } else { around }, range);
     (facts.nulls, facts.nans, facts.infinities) = (nulls, nans, infinities);
     facts.zeros = zeros;
-    Ok((bins, facts))
+    Ok(Side { bins, different, facts })
 }
 
 #[cfg(test)]
@@ -205,7 +265,7 @@ mod tests {
         assert!(take(&mut grouped, row(&[None, None, Some("0"), Some("3")])).is_err());
         assert!(take(&mut grouped, row(&[Some("4"), None, Some("0"), Some("many")])).is_err());
         let one = Some("1");
-        let numbers = [Some("4"), None, Some("9"), Some("3"), one, one, one, one, one];
+        let numbers = [Some("4"), None, Some("9"), Some("3"), one, one, one, one, one, one];
         take(&mut grouped, row(&numbers)).unwrap();
         let common = common("c", Measure::Numbers(Scale::Float));
         let counted = &grouped[&None];
@@ -215,7 +275,8 @@ mod tests {
             .to_string();
         assert!(told.contains("no bin 9"), "{told}");
         let mut grouped = Grouped::new();
-        let large = [Some("0"), None, Some("0"), one, one, one, one, Some("9007199254740992"), one];
+        let large =
+            [Some("0"), None, Some("0"), one, one, one, one, Some("9007199254740992"), one, one];
         take(&mut grouped, row(&large)).unwrap();
         let whole = self::common("id", Measure::Numbers(Scale::Signed { digits: 0 }));
         let told = finish(&policy, (0, &whole, Some(&cut())), [&grouped[&None]; 2]).unwrap_err();

@@ -22,7 +22,7 @@ pub(super) fn bins(policy: &Drift, column: &str, before: &Facts) -> Bins {
 
 /// The edges between bins of one width. A baseline of one value has a bin of its
 /// own for it.
-fn of_equal_width(bins: u32, least: f64, largest: f64) -> Vec<f64> {
+pub(super) fn of_equal_width(bins: u32, least: f64, largest: f64) -> Vec<f64> {
     if least == largest {
         return vec![least.next_down(), least];
     }

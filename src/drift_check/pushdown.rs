@@ -41,6 +41,8 @@ impl Cut {
         let coarse = cut(&coarse);
         let mut edges = fine.edges;
         edges.extend(&coarse.edges);
+        // The quantiles that are told lie near an edge.
+        edges.extend(&coarse.quantiles[0]);
         edges.sort_by(f64::total_cmp);
         edges.dedup();
         let quantiles = &coarse.quantiles[0];
@@ -114,7 +116,7 @@ fn numbers(from: &From<'_>, number: usize, sql: &str, cut: &Cut) -> String {
     format!(
         "SELECT {number} AS column_number, {told} AS group_name, CAST(bin AS STRING) AS bin, COUNT(*) AS row_count,\n  \
          SUM{off} AS total, SUM({off} * {off}) AS squares, MIN(x) AS low, MAX(x) AS high,\n  \
-         COUNT(CASE WHEN x = 0 THEN 1 END) AS zeros\n\
+         COUNT(CASE WHEN x = 0 THEN 1 END) AS zeros, approx_count_distinct(x) AS different\n\
          FROM (SELECT {inner}, CASE\n    WHEN x IS NULL THEN {NULL}\n    WHEN isnan(x) THEN {NAN}\n    \
          WHEN abs(x) = CAST('Infinity' AS DOUBLE) THEN {INFINITE}{steps}\n    ELSE {}\n  \
          END AS bin FROM ({}) AS v) AS b\nGROUP BY {by}bin",
@@ -123,12 +125,14 @@ fn numbers(from: &From<'_>, number: usize, sql: &str, cut: &Cut) -> String {
     )
 }
 
+/// What is summed of numbers alone, for other columns.
+const NO_SUMS: &str = "CAST(NULL AS DOUBLE) AS total, CAST(NULL AS DOUBLE) AS squares, CAST(NULL AS DOUBLE) AS low, CAST(NULL AS DOUBLE) AS high, CAST(NULL AS BIGINT) AS zeros, CAST(NULL AS BIGINT) AS different";
+
 /// Counts a column of categories by value.
 fn values(from: &From<'_>, number: usize, sql: &str) -> String {
     let [_, told, by] = from.grouped();
     format!(
-        "SELECT {number} AS column_number, {told} AS group_name, x AS bin, COUNT(*) AS row_count,\n  \
-         CAST(NULL AS DOUBLE) AS total, CAST(NULL AS DOUBLE) AS squares, CAST(NULL AS DOUBLE) AS low, CAST(NULL AS DOUBLE) AS high, CAST(NULL AS BIGINT) AS zeros\n\
+        "SELECT {number} AS column_number, {told} AS group_name, x AS bin, COUNT(*) AS row_count,\n  {NO_SUMS}\n\
          FROM ({}) AS v\nGROUP BY {by}x",
         from.column(sql, "STRING"),
     )
@@ -139,8 +143,7 @@ fn presence(from: &From<'_>, number: usize, sql: &str) -> String {
     let [group, told, by] = from.grouped();
     let (table, filter) = (from.table(), from.base.condition());
     format!(
-        "SELECT {number} AS column_number, {told} AS group_name, bin, COUNT(*) AS row_count,\n  \
-         CAST(NULL AS DOUBLE) AS total, CAST(NULL AS DOUBLE) AS squares, CAST(NULL AS DOUBLE) AS low, CAST(NULL AS DOUBLE) AS high, CAST(NULL AS BIGINT) AS zeros\n\
+        "SELECT {number} AS column_number, {told} AS group_name, bin, COUNT(*) AS row_count,\n  {NO_SUMS}\n\
          FROM (SELECT CASE WHEN {sql} IS NULL THEN NULL ELSE 'value' END AS bin{group} FROM {table}{filter}) AS v\nGROUP BY {by}bin",
     )
 }
@@ -183,6 +186,17 @@ pub(super) fn values_of(from: &From<'_>, columns: &[&str]) -> String {
     let counts: Vec<String> =
         columns.iter().enumerate().map(|(at, sql)| format!("COUNT({sql}) AS n{at}")).collect();
     format!("SELECT {} FROM {}{}", counts.join(", "), from.table(), from.base.condition())
+}
+
+/// The least and the largest finite value of columns of numbers.
+pub(super) fn ranges(from: &From<'_>, columns: &[&str]) -> String {
+    let ends = columns.iter().enumerate().map(|(at, sql)| {
+        let x = format!("CAST({sql} AS DOUBLE)");
+        let finite = format!("CASE WHEN abs({x}) < CAST('Infinity' AS DOUBLE) THEN {x} END");
+        format!("MIN({finite}) AS low{at},\n  MAX({finite}) AS high{at}")
+    });
+    let ends = ends.collect::<Vec<_>>().join(",\n  ");
+    format!("SELECT {ends}\nFROM {}{}", from.table(), from.base.condition())
 }
 
 /// The rows of each group.
@@ -236,6 +250,7 @@ pub(super) mod tests {
         insta::assert_snapshot!(sample(&from, &columns, 1_000_000, None));
         insta::assert_snapshot!(sample(&from, &columns[..1], 30_000, Some(columns[0])));
         insta::assert_snapshot!(values_of(&from, &columns));
+        insta::assert_snapshot!(ranges(&from, &columns));
         let drawn = Some(Sample { share: 0.1, seed: 7 });
         let base = Versioned { sample: drawn, filter: None, ..base };
         insta::assert_snapshot!(sample(&From::new(&base), &columns, 40_000, None));

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::{Context as _, Result};
 
 use super::answered::{self, Counted, Grouped};
+use super::bins::of_equal_width;
 use super::decide::{Against, Scoped};
 use super::pushdown::{self, Asked, Cut, From, LEARNT_FROM, TOGETHER};
 use super::schema::{Change, Chosen, Common};
@@ -104,9 +105,6 @@ fn beyond(policy: &Drift, chosen: &Chosen) -> Option<String> {
     let unmade = grouping(policy).find(|derived| derived.sql().is_none() || !known(derived.name()));
     if let Some(derived) = of_one_side.or(unmade) {
         return Some(format!("rows by `{}`", derived.name()));
-    }
-    if policy.binning == Binning::Width {
-        return Some("bins of equal width".into());
     }
     // Rows of a table have no order.
     let by_rows = policy.windows.as_ref().is_some_and(|windows| windows.rows.is_some());
@@ -270,13 +268,36 @@ impl Work<'_> {
                 }
             }
             self.again(sparse).await?;
+            let mut given = self.equal_widths(part).await?;
             for (common, column) in part.iter().zip(&columns) {
-                let given = self.policy.edges.get(common.name());
-                let cut = Cut::learn(column, self.policy.bins, given);
+                let own = self.policy.edges.get(common.name()).cloned();
+                let given = own.or_else(|| given.remove(common.name()));
+                let cut = Cut::learn(column, self.policy.bins, given.as_ref());
                 cuts.insert(common.name().to_owned(), cut);
             }
         }
         Ok(cuts)
+    }
+
+    /// The edges of bins of equal width, where the policy wants them.
+    async fn equal_widths(&self, part: &[&Common]) -> Result<BTreeMap<String, Vec<f64>>> {
+        if self.policy.binning != Binning::Width {
+            return Ok(BTreeMap::new());
+        }
+        let wanted: Vec<&str> = part.iter().filter_map(|common| common.sql.as_deref()).collect();
+        let statement = Statement::new(pushdown::ranges(&self.from[0], &wanted));
+        let answer = self.lake.client.sql(self.lake.warehouse, &statement).await;
+        let answer = answer.context("ask for the ranges of the baseline's columns")?;
+        let end = |which: &str, at: usize| answer.first(&format!("{which}{at}"))?.parse().ok();
+        let mut edges = BTreeMap::new();
+        for (at, common) in part.iter().enumerate() {
+            // A column without values has no ends.
+            if let (Some(least), Some(largest)) = (end("low", at), end("high", at)) {
+                let found = of_equal_width(self.policy.bins, least, largest);
+                edges.insert(common.name().to_owned(), found);
+            }
+        }
+        Ok(edges)
     }
 
     /// Reads columns again that are null in most of the rows.

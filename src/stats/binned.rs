@@ -95,6 +95,56 @@ pub fn distances(baseline: &[Bin], current: &[Bin], centre: f64) -> Distances {
     Distances { ks: Bounded { low: ks.low, high: ks.high.min(1.0) }, wasserstein }
 }
 
+/// The quantile `q` (type 7) of a sample that is given in rising bins, and how
+/// far off it may be at most. `None` for no values.
+///
+/// The first and the last value of a bin are known. A value between them, with
+/// `i` before it in its bin of `n` values, can be no larger than
+/// `(sum - i min - max) / (n - 1 - i)`, as it and those after it but the last are
+/// no smaller, and no smaller than `(sum - min - (n - 1 - i) max) / i`.
+pub fn quantile(bins: &[Bin], centre: f64, q: f64) -> Option<(f64, f64)> {
+    let total: u64 = bins.iter().map(|bin| bin.count).sum();
+    let place = super::place(q, total);
+    let (low, high) =
+        (at_rank(bins, centre, place.floor() as u64)?, at_rank(bins, centre, place.ceil() as u64)?);
+    let share = place - place.floor();
+    let between = |of: fn(&Ranked) -> f64| of(&low) + (of(&high) - of(&low)) * share;
+    let value = between(|ranked| ranked.value);
+    let error = (value - between(|ranked| ranked.low)).max(between(|ranked| ranked.high) - value);
+    Some((value, error.max(0.0)))
+}
+
+/// Where a value lies, and where it is looked for.
+struct Ranked {
+    low: f64,
+    high: f64,
+    value: f64,
+}
+
+fn at_rank(bins: &[Bin], centre: f64, rank: u64) -> Option<Ranked> {
+    let mut before = 0;
+    let bin = bins.iter().find(|bin| {
+        let inside = rank < before + bin.count;
+        before += if inside { 0 } else { bin.count };
+        inside
+    })?;
+    let known = |value: f64| Some(Ranked { low: value, high: value, value });
+    let (earlier, later) = (rank - before, bin.count - 1 - (rank - before));
+    if earlier == 0 || bin.min == bin.max {
+        return known(bin.min);
+    }
+    if later == 0 {
+        return known(bin.max);
+    }
+    let (first, last) = (bin.min - centre, bin.max - centre);
+    let (earlier, later) = (earlier as f64, later as f64);
+    let high = centre + (bin.sum - earlier * first - last) / later;
+    let low = centre + (bin.sum - first - later * last) / earlier;
+    let (low, high) = (low.max(bin.min), high.min(bin.max));
+    let straight = bin.min + (bin.max - bin.min) * (earlier / (earlier + later));
+    Some(Ranked { low, high, value: straight.min(high).max(low) })
+}
+
 fn add(a: Bounded, b: Bounded) -> Bounded {
     Bounded { low: a.low + b.low, high: a.high + b.high }
 }
@@ -135,6 +185,27 @@ mod tests {
             prop_assert!(found.ks.low <= ks + slack && ks <= found.ks.high + slack);
             prop_assert!(found.wasserstein.low <= wasserstein + slack);
             prop_assert!(wasserstein <= found.wasserstein.high + slack);
+        }
+
+        #[test]
+        fn quantiles_lie_within_their_error(
+            mut values in prop::collection::vec(prop_oneof![-9.0..9.0f64, (-9i8..9).prop_map(f64::from)], 1..80),
+            mut edges in prop::collection::vec(-10.0..10.0f64, 0..12),
+            centre in -5.0..5.0f64,
+            q in 0.0..=1.0f64,
+        ) {
+            values.sort_by(f64::total_cmp);
+            edges.sort_by(f64::total_cmp);
+            let bins = bins(&values, &edges, centre);
+            for q in [q, 0.0, 0.5, 1.0] {
+                let (found, error) = quantile(&bins, centre, q).unwrap();
+                let truth = crate::stats::quantile(&values, q);
+                prop_assert!((found - truth).abs() <= error + 1e-9, "{q}: {found} {error} {truth}");
+                let widest = bins.iter().filter(|bin| bin.count > 0).map(|bin| bin.max - bin.min);
+                let gap = values.windows(2).map(|pair| pair[1] - pair[0]);
+                prop_assert!(error <= widest.chain(gap).fold(0.0, f64::max) + 1e-9);
+            }
+            prop_assert_eq!(quantile(&[Bin::EMPTY], centre, q), None);
         }
     }
 

@@ -1,4 +1,4 @@
-//! How many different values there are: exact while they are few, and beyond
+//! How many different values there are, and which are frequent. The number is exact while they are few, and beyond
 //! that an estimate by adaptive sampling (Wegman; Flajolet 1990). Values are kept
 //! whose hash is small enough, and each time they get too many the bar is halved.
 //! What is kept depends neither on the order of the values nor on their batches.
@@ -49,6 +49,11 @@ impl Distinct {
         both.retain(|key| keys.binary_search(key).is_ok());
         Self::exact(once + repeated - both.len() as u64)
     }
+}
+
+/// Whether so many of `total` values are one hundredth of them at least.
+pub fn is_frequent(count: f64, total: f64) -> bool {
+    count > 0.0 && count * 100.0 >= total
 }
 
 struct Kept {
@@ -130,7 +135,8 @@ mod tests {
     #[test]
     fn many_values_are_estimated_within_the_error() {
         let random = |at: u64| mixed(at.wrapping_mul(0x9e37_79b9_7f4a_7c15)) as f64 / 1e19;
-        let series: [(&str, fn(u64) -> u64, f64); 4] = [
+        type Keys = fn(u64) -> u64;
+        let series: [(&str, Keys, f64); 4] = [
             ("whole numbers", |at| of_signed(at as i64), 1.0),
             ("each of them twice", |at| of_float((at / 2) as f64), 0.5),
             ("cents", |at| of_float(at as f64 / 100.0), 1.0),

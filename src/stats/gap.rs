@@ -1,6 +1,7 @@
 //! The gap between two empirical distribution functions, from the lowest value
 //! to the highest.
 
+use super::distinct::is_frequent;
 use super::pair::Sample;
 
 /// The number of values in a cell, and their sum from the centre.
@@ -42,11 +43,6 @@ impl<'a> Runs<'a> {
         }
         count
     }
-}
-
-/// Whether so many of `total` values are one hundredth of them at least.
-pub(super) fn is_frequent(count: f64, total: f64) -> bool {
-    count > 0.0 && count * 100.0 >= total
 }
 
 pub(super) struct Kept {

@@ -13,8 +13,8 @@
 //! value by value. The result is that of sorting both samples.
 
 use super::cut::{Cut, PER_CELL, Ready};
-use super::distinct::Distinct;
-use super::gap::{Kept, Runs, Tally, Walked, is_frequent};
+use super::distinct::{Distinct, is_frequent};
+use super::gap::{Kept, Runs, Tally, Walked};
 use super::keys::{self, Float, Key, Scale, Signed, Unsigned};
 use super::place;
 

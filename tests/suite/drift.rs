@@ -30,7 +30,7 @@ pub(crate) fn same(exact: &Value, counted: &Value, names: &[&str], bins: f64) {
         let (one, other) = (column(exact, name), column(counted, name));
         assert_eq!(one["state"], other["state"], "{name}: {one} {other}");
         for side in ["baseline", "current"] {
-            for fact in ["rows", "nulls", "nans", "infinities", "zeros", "min", "max", "distinct"] {
+            for fact in ["rows", "nulls", "nans", "infinities", "zeros", "min", "max"] {
                 assert_eq!(one[side][fact], other[side][fact], "{name} {side} {fact}");
             }
             for fact in ["mean", "deviation"] {
@@ -38,6 +38,7 @@ pub(crate) fn same(exact: &Value, counted: &Value, names: &[&str], bins: f64) {
                 let off = (value - other[side][fact].as_f64().unwrap()).abs();
                 assert!(off < 1e-9 * (1.0 + value.abs()), "{name} {side} {fact}: {off}");
             }
+            same_values(side, &one[side], &other[side]);
         }
         for (statistic, effect) in one["effects"].as_object().unwrap() {
             let size = |of: &Value| of["value"].as_f64().unwrap();
@@ -49,6 +50,30 @@ pub(crate) fn same(exact: &Value, counted: &Value, names: &[&str], bins: f64) {
             assert!(off <= bound, "{name} {statistic}: {off} > {bound}");
         }
     }
+}
+
+/// Quantiles within their errors, about as many different values, and the
+/// frequent ones that have a bin of their own.
+fn same_values(side: &str, exact: &Value, counted: &Value) {
+    for (place, value) in exact["quantiles"].as_object().into_iter().flatten() {
+        let near = |of: &str| counted[of][place].as_f64();
+        let off = (near("quantiles").unwrap() - value.as_f64().unwrap()).abs();
+        let bound = near("quantile_errors").unwrap_or(0.0);
+        assert!(off <= bound * (1.0 + 1e-9) + 1e-6, "{place}: {off} > {bound}");
+    }
+    let number = |of: &Value, name: &str| of[name].as_f64().unwrap_or(0.0);
+    let [there, here] = [exact, counted].map(|side| number(side, "distinct"));
+    let error = number(exact, "distinct_error") + number(counted, "distinct_error");
+    assert!((there - here).abs() <= 4.0 * error * there, "{exact} {counted}");
+    let values =
+        ["nulls", "nans", "infinities"].map(|name| number(exact, name)).iter().sum::<f64>();
+    let values = number(exact, "rows") - values;
+    let [there, here] = [exact, counted].map(|side| side["top_values"].as_array().unwrap());
+    let is_cut_off = there.len() == 10;
+    assert!(is_cut_off || here.iter().all(|value| there.contains(value)), "{exact} {counted}");
+    // Bins are those of the baseline.
+    let is_large = |value: &&Value| side == "baseline" && number(value, "rows") >= values / 10.0;
+    assert!(there.iter().filter(is_large).all(|value| here.contains(value)), "{exact} {counted}");
 }
 
 /// Where a result holds what was found in parts of the rows.
@@ -133,6 +158,12 @@ async fn the_warehouse_counts_what_the_exact_engine_counts() {
     let (code, grouped, told) = run();
     assert_eq!(code, 0, "{told}");
     same_scopes(&exact, &grouped, &LISTS, 0.03);
+    policy("exact, binning: width");
+    let (_, exact, _) = run();
+    policy("warehouse, binning: width");
+    let (code, counted, told) = run();
+    assert_eq!(code, 0, "{told}");
+    same(&exact, &counted, &["a`b", "n", "c", "f", "nothing"], 1e-9);
     policy("warehouse, sample: {share: 0.5, seed: 3}");
     let (code, drawn, told) = run();
     assert_eq!(code, 0, "{told}");
@@ -143,8 +174,15 @@ async fn the_warehouse_counts_what_the_exact_engine_counts() {
     policy("warehouse, windows: {rows: 100}");
     let (code, _, told) = run();
     assert!(code == 2 && told.contains("windows by a number of rows"), "{told}");
-    let ks = &column(&counted, "a`b")["effects"]["kolmogorov_smirnov"];
-    assert!(ks["error"].as_f64().unwrap() < 0.02, "{ks}");
+    let wide = column(&counted, "a`b");
+    assert!(wide["effects"]["kolmogorov_smirnov"]["error"].as_f64().unwrap() < 0.02, "{wide}");
+    let median = wide["current"]["quantile_errors"]["0.5"].as_f64().unwrap();
+    assert!(median < 0.3, "{wide}");
+    assert_eq!(column(&counted, "n")["current"]["top_values"].as_array().unwrap().len(), 7);
+    let types = "SELECT approx_count_distinct(id), typeof(approx_count_distinct(id)) FROM main.default.then";
+    let types = types.replace("typeof", "arrow_typeof");
+    let told = served.sql(&types).await;
+    assert_eq!(told[0][1].as_deref(), Some("Int64"), "{told:?}");
 }
 
 #[test]

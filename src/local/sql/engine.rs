@@ -114,6 +114,7 @@ impl Engine {
             options.execution.time_zone = Some("UTC".into());
             let context = SessionContext::new_with_config(config);
             context.register_udf(functions::UnixMillis::new().into());
+            context.register_udaf(functions::ApproxCountDistinct::new().into());
             context.state()
         };
         self.queries.get_or_init(make).clone()
