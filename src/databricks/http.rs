@@ -1,5 +1,6 @@
 //! One way to send a call: sign in, send, retry by class, decode, explain.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -102,8 +103,12 @@ impl Http {
         Call { http: self, method, path: path.into(), class, query: Vec::new(), body: Body::Empty }
     }
 
-    /// Fetches a signed link, without our token.
-    pub(super) async fn fetch_signed(&self, link: &str) -> Result<bytes::Bytes, Error> {
+    /// Fetches a signed link, without our token and with the headers that it names.
+    pub(super) async fn fetch_signed(
+        &self,
+        link: &str,
+        headers: &BTreeMap<String, String>,
+    ) -> Result<bytes::Bytes, Error> {
         // The link is a credential itself: only its host may be shown.
         let shown = Url::parse(link)
             .ok()
@@ -114,13 +119,26 @@ impl Http {
             call: call.clone(),
             reason: plain_reason(&error),
         };
-        let response = self.shared.to(link)?.get(link).send().await.map_err(fail)?;
+        let request = headers.iter().fold(self.shared.to(link)?.get(link), |request, header| {
+            request.header(header.0, header.1)
+        });
+        let response = request.send().await.map_err(fail)?;
         if !response.status().is_success() {
             let reason = format!("HTTP {}", response.status().as_u16());
             return Err(Error::Transport { call: call.clone(), reason });
         }
-        response.bytes().await.map_err(fail)
+        let bytes = bounded(response).await.map_err(fail)?;
+        bytes.ok_or_else(|| Error::Decode { call, reason: too_large() })
     }
+
+    /// Waits before attempt `next`, which nothing asked to be put off.
+    pub(super) async fn pause(&self, next: u32) {
+        tokio::time::sleep(retry::pause(next, None, https::roll())).await;
+    }
+}
+
+fn too_large() -> String {
+    format!("it has more than {} MiB", MOST_ANSWER >> 20)
 }
 
 impl Shared {
@@ -301,8 +319,8 @@ impl Call<'_> {
         let html = header("content-type").is_some_and(|kind| kind.starts_with("text/html"));
         let request_id = header("x-request-id");
         let too_large = || {
-            let reason = format!("it has more than {} MiB", MOST_ANSWER >> 20);
-            (Attempt::Status(status), None, Error::Decode { call: self.name(), reason })
+            let error = Error::Decode { call: self.name(), reason: too_large() };
+            (Attempt::Status(status), None, error)
         };
         let bytes = bounded(response).await.map_err(transport)?.ok_or_else(too_large)?;
         if !status.is_success() {

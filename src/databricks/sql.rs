@@ -1,5 +1,6 @@
 //! SQL statements on a warehouse: values as parameters, results as Arrow.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use arrow::array::RecordBatch;
@@ -81,8 +82,14 @@ struct Chunk {
 #[derive(Debug, Deserialize)]
 struct Link {
     external_link: String,
+    #[serde(default)]
+    http_headers: BTreeMap<String, String>,
+    chunk_index: u64,
     next_chunk_index: Option<u64>,
 }
+
+/// Links to one chunk that are tried.
+const LINKS: u32 = 4;
 
 /// How long a cold warehouse may take before the wait turns into polling.
 const WAIT: &str = "30s";
@@ -140,20 +147,42 @@ impl Client {
         let mut chunk = answer.result.unwrap_or_default();
         loop {
             let mut next = chunk.next_chunk_index;
-            for link in &chunk.external_links {
-                let bytes = self.http.fetch_signed(&link.external_link).await?;
+            for link in chunk.external_links {
+                next = link.next_chunk_index;
+                let bytes = self.linked(&id, link).await?;
                 for batch in stream(&id, &bytes)? {
                     let batch = batch.map_err(|error| broken(&id, &error))?;
                     rows += batch.num_rows() as u64;
                     each(batch)?;
                 }
-                next = link.next_chunk_index;
             }
             let Some(index) = next else { break };
             chunk = self.chunk(&id, index).await?;
         }
         check_count(&id, &manifest, rows)?;
         Ok(())
+    }
+
+    /// What is behind a link. Links are good for some minutes only: one that does
+    /// not answer is asked for anew.
+    async fn linked(&self, id: &str, mut link: Link) -> Result<bytes::Bytes, Error> {
+        let mut attempt = 1;
+        loop {
+            let error = match self.http.fetch_signed(&link.external_link, &link.http_headers).await
+            {
+                Err(error @ Error::Transport { .. }) => error,
+                fetched => return fetched,
+            };
+            attempt += 1;
+            if attempt > LINKS {
+                return Err(error);
+            }
+            tracing::debug!(attempt, %error, "asking for another link");
+            self.http.pause(attempt).await;
+            let fresh = self.chunk(id, link.chunk_index).await?.external_links;
+            let fresh = fresh.into_iter().find(|fresh| fresh.chunk_index == link.chunk_index);
+            link = fresh.ok_or(error)?;
+        }
     }
 
     async fn chunk(&self, id: &str, index: u64) -> Result<Chunk, Error> {

@@ -94,7 +94,7 @@ fn router(workspace: Shared) -> Router {
     Router::new()
         .merge(guarded)
         .merge(identity::open_routes())
-        .merge(sql::open_routes())
+        .merge(sql::open_routes().layer(middleware::from_fn_with_state(workspace.clone(), strike)))
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .with_state(workspace)
 }
@@ -119,7 +119,7 @@ async fn authenticate(State(workspace): State<Shared>, request: Request, next: N
 
 async fn strike(State(workspace): State<Shared>, request: Request, next: Next) -> Response {
     let path = request.uri().path();
-    let control = path.starts_with("/__lakegate/");
+    let control = path.starts_with("/__lakegate/") && !path.starts_with(sql::LINKS);
     let query = request.uri().query().unwrap_or_default();
     let strike = if control {
         None

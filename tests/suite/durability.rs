@@ -226,6 +226,34 @@ async fn faults_are_what_real_ones_look_like() {
     assert_eq!(anonymous.status(), 401);
 }
 
+/// A link that has expired, or whose answer is cut, is asked for anew; one that
+/// never answers ends the reading.
+#[tokio::test(flavor = "multi_thread")]
+async fn links_to_results_are_asked_for_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let served = Served::start(dir.path());
+    let client = served.client();
+    let rows = async || {
+        let statement = Statement::new("SELECT * FROM generate_series(1, 200000)");
+        let batches = client.sql_arrow("local", &statement).await?;
+        anyhow::Ok(batches.iter().map(|batch| batch.num_rows()).sum::<usize>())
+    };
+    let fault = |more: serde_json::Value| {
+        let mut rule = json!({ "path": "/__lakegate/results/**" });
+        rule.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        rule
+    };
+    for more in [json!({ "status": 403 }), json!({ "cut_body_at": 100, "offset": 1 })] {
+        served.post("/__lakegate/faults", &fault(more)).await;
+        assert_eq!(rows().await.unwrap(), 200_000);
+        served.clear_faults().await;
+    }
+    served.post("/__lakegate/faults", &fault(json!({ "status": 403, "times": 0 }))).await;
+    let error = rows().await.unwrap_err().to_string();
+    assert!(error.contains("signed link") && error.contains("HTTP 403"), "{error}");
+    assert!(!error.contains("results/"), "the link is a secret: {error}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_step_whose_run_was_lost_again_and_again_still_ends() {
     let dir = tempfile::tempdir().unwrap();

@@ -34,6 +34,9 @@ use super::input::Input;
 use super::{Shared, WAREHOUSE};
 use parameters::Given;
 
+/// Where the signed links lead.
+pub(super) const LINKS: &str = "/__lakegate/results/";
+
 /// How long a result can be fetched.
 const KEPT: Duration = Duration::from_secs(3600);
 const INLINE_ROWS: usize = 10_000;
@@ -147,7 +150,7 @@ pub(crate) fn routes() -> Router<Shared> {
 
 /// Signed links work without a token, and only there.
 pub(crate) fn open_routes() -> Router<Shared> {
-    Router::new().route("/__lakegate/results/{id}/{index}/{signature}", get(fetch))
+    Router::new().route(&format!("{LINKS}{{id}}/{{index}}/{{signature}}"), get(fetch))
 }
 
 fn own_warehouse() -> Value {
@@ -349,7 +352,7 @@ fn result(
         let expires = crate::sys::clock::now() + jiff::SignedDuration::from_mins(15);
         let mut link = shown.clone();
         link["external_link"] =
-            json!(format!("http://{host}/__lakegate/results/{id}/{index}/{}", statement.signature));
+            json!(format!("http://{host}{LINKS}{id}/{index}/{}", statement.signature));
         link["expiration"] = json!(expires.to_string());
         extend(&mut link, next.as_ref());
         return Ok(json!({ "external_links": [link] }));
