@@ -128,11 +128,11 @@ impl Choices {
     }
 }
 
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Clone, clap::Args)]
 pub struct Args {
     #[command(flatten)]
     pub(super) choices: Choices,
-    /// The folder of databricks.yml; an empty one gets the starter project
+    /// The folder of databricks.yml, or one above the only bundle; an empty one gets the starter project
     #[arg(long, value_name = "DIR", default_value = ".")]
     pub(super) dir: PathBuf,
     /// For GitHub: the commit of a release of Lakegate that the workflows use

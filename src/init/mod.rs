@@ -9,6 +9,7 @@ mod change;
 mod compose;
 mod facts;
 mod next;
+mod place;
 mod policies;
 mod record;
 mod render;

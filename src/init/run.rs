@@ -10,7 +10,7 @@ use super::compose::{self, Answers};
 use super::facts::{self, Facts};
 use super::record::Record;
 use super::render::{Ci, Templates};
-use super::{adopt, answers, ask, next, policies};
+use super::{adopt, answers, ask, next, place, policies};
 use crate::bundle::{Bundle, Sources};
 use crate::checkout;
 use crate::host::{Context, Host};
@@ -31,6 +31,7 @@ pub async fn run(args: &Args, env: &Env, host: &Host) -> Result<Verdict> {
     if !args.dry_run {
         fs::create_dir_all(&args.dir)?;
     }
+    let args = &Args { dir: place::of_bundle(&args.dir)?, ..args.clone() };
     let facts = facts::gather(env, &args.dir).await?;
     let before = read(&facts, args.choices.host)?;
     // The project is the same for another host.
@@ -49,8 +50,7 @@ pub async fn run(args: &Args, env: &Env, host: &Host) -> Result<Verdict> {
         }
     }
     let plan = plan(args, env, host, &facts, choices, [before, elsewhere]).await?;
-    let shows_updates = args.dry_run || !args.yes;
-    tell(&plan, &facts.root, shows_updates, host)?;
+    tell(&plan, &facts.root, host)?;
     refuse(&plan.changes, &args.dir, args.force)?;
     let has_work = plan.all().any(|(_, change)| change.is_work());
     let is_wanted = match asks && has_work && !args.dry_run {
@@ -222,16 +222,14 @@ fn own_text(root: &Path, path: &str) -> Result<Own> {
     Ok(text.map_or(Own::Other, |text| Own::Text(text.replace("\r\n", "\n"))))
 }
 
-fn tell(plan: &Plan, root: &Path, shows_updates: bool, host: &Host) -> Result<()> {
+fn tell(plan: &Plan, root: &Path, host: &Host) -> Result<()> {
     // What nothing happens to is told of the workflows alone.
     let of_project = plan.project.iter().filter(|(_, change)| *change != Change::Unchanged);
     for (path, change) in of_project.chain(&plan.changes) {
         host.say(&format!("{:>9}  {path}", change.word()));
         match (change, own_text(root, path)?) {
             (Change::Conflict(both), _) => host.say(&change::conflicts(both)),
-            // Somebody's own words, which are taken over.
-            (Change::Write(new), Own::Text(own)) => host.say(&change::diff(path, &own, new)),
-            (Change::Update(new) | Change::Merge(new), Own::Text(own)) if shows_updates => {
+            (Change::Write(new) | Change::Update(new) | Change::Merge(new), Own::Text(own)) => {
                 host.say(&change::diff(path, &own, new));
             }
             _ => {}

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::agent::{Said, commands};
 use crate::init::read_as_github_does;
 use crate::support::{git, root, text, tool, within};
 
@@ -307,7 +308,7 @@ fn nothing_is_run_that_is_not_the_released_binary() {
 
 /// Runs a task's shim as the agent does: inputs as `INPUT_*`, commands on its
 /// standard output.
-fn task(at: &Path, name: &str, variables: &[(&str, &str)]) -> Vec<(String, String)> {
+fn task(at: &Path, name: &str, variables: &[(&str, &str)]) -> Vec<Said> {
     let folder = at.join("task");
     std::fs::create_dir_all(&folder).unwrap();
     for (from, to) in
@@ -323,14 +324,7 @@ fn task(at: &Path, name: &str, variables: &[(&str, &str)]) -> Vec<(String, Strin
         .envs(variables.iter().copied());
     let output = within(Duration::from_secs(60), &mut command);
     assert!(output.status.success(), "{}", text(&output.stderr));
-    // As the agent reads it: anywhere in a line, to the first `]`.
-    let lines = text(&output.stdout);
-    let commands = lines.lines().filter_map(|line| {
-        let (_, rest) = line.split_once("##vso[")?;
-        let (head, message) = rest.split_once(']')?;
-        Some((head.to_owned(), message.to_owned()))
-    });
-    commands.collect()
+    commands(&text(&output.stdout))
 }
 
 #[test]
@@ -355,9 +349,8 @@ fn a_task_runs_the_released_binary_and_no_other() {
     };
     let refused = |sums: &str, mirror: &str, words: &str| {
         let commands = run(sums, mirror, "temp");
-        let error = commands.iter().find(|(head, _)| head == "task.complete result=Failed");
-        let (_, said) = error.unwrap_or_else(|| panic!("{words}: {commands:?}"));
-        assert!(said.contains(words), "{said}");
+        let refused = commands.iter().any(|said| said.is("task.complete result=Failed", words));
+        assert!(refused, "{words}: {commands:?}");
         assert!(!mark.exists());
     };
     refused("# none yet\n", "mirror", "knows no released lakegate-job-run");
@@ -377,38 +370,38 @@ fn a_task_runs_the_released_binary_and_no_other() {
     let kept = at.join("tools/lakegate").join(env!("CARGO_PKG_VERSION")).join(&name);
     std::fs::write(kept, "another").unwrap();
     let commands = run(&sums, "nowhere", "temp2");
-    assert!(commands.iter().any(|(_, said)| said.contains("holds no")), "{commands:?}");
+    assert!(commands.iter().any(|said| said.is("", "holds no")), "{commands:?}");
     assert!(!mark.exists());
+}
+
+/// The task that runs the unit tests of a consumer, with inputs that are blank or
+/// as the agent gives them.
+fn unit_tests(at: &Path, home: &Path, more: &[(&str, &str)]) -> Vec<Said> {
+    let binaries = Path::new(env!("CARGO_BIN_EXE_lakegate")).parent().unwrap();
+    let [binaries, home] = [binaries, home].map(|path| path.to_str().unwrap());
+    let own = [
+        ("INPUT_BINARYPATH", binaries),
+        ("INPUT_WORKINGDIRECTORY", home),
+        ("INPUT_ACTION", "unit"),
+        ("INPUT_BASE", "main"),
+        ("INPUT_COMMENT", "never"),
+        ("INPUT_TARGET", "  "),
+        ("INPUT_ALL", "false"),
+        ("AGENT_TEMPDIRECTORY", home),
+    ];
+    task(at, "merge-test", &[&own, more].concat())
 }
 
 #[test]
 fn a_task_hands_inputs_over_and_results_back() {
     let dir = tempfile::tempdir().unwrap();
     let home = consumer(dir.path(), "", RED);
-    let binaries =
-        Path::new(env!("CARGO_BIN_EXE_lakegate")).parent().unwrap().display().to_string();
     let place = home.display().to_string();
-    let run = |action: &str, more: &[(&str, &str)]| {
-        let all = [
-            &[
-                ("INPUT_BINARYPATH", binaries.as_str()),
-                ("INPUT_WORKINGDIRECTORY", place.as_str()),
-                ("INPUT_ACTION", action),
-                ("INPUT_BASE", "main"),
-                ("INPUT_COMMENT", "never"),
-                ("INPUT_TARGET", "  "),
-                ("INPUT_ALL", "false"),
-                ("AGENT_TEMPDIRECTORY", place.as_str()),
-            ],
-            more,
-        ]
-        .concat();
-        task(dir.path(), "merge-test", &all)
+    let run = |more: &[(&str, &str)]| unit_tests(dir.path(), &home, more);
+    let has = |commands: &[Said], head: &str, message: &str| {
+        commands.iter().any(|said| said.is(head, message))
     };
-    let has = |commands: &[(String, String)], head: &str, message: &str| {
-        commands.iter().any(|(own, said)| own.starts_with(head) && said.contains(message))
-    };
-    let commands = run("unit", &[]);
+    let commands = run(&[]);
     for (head, message) in [
         ("task.setvariable variable=verdict;isOutput=true", "fail"),
         ("task.logissue type=error;code=merge/test;sourcepath=tests/t.py;linenumber=3", "failed"),
@@ -418,12 +411,12 @@ fn a_task_hands_inputs_over_and_results_back() {
         assert!(has(&commands, head, message), "no {head} in {commands:?}");
     }
     // A verdict that fails nothing.
-    let commands = run("unit", &[("INPUT_FAILON", "never")]);
+    let commands = run(&[("INPUT_FAILON", "never")]);
     assert!(has(&commands, "task.complete result=Succeeded", ""), "{commands:?}");
-    let commands = run("nonsense", &[]);
+    let commands = run(&[("INPUT_ACTION", "nonsense")]);
     assert!(has(&commands, "task.complete result=Failed", "wrong inputs"), "{commands:?}");
     // The suite's binary itself.
-    let commands = run("unit", &[("INPUT_BINARYPATH", env!("CARGO_BIN_EXE_lakegate"))]);
+    let commands = run(&[("INPUT_BINARYPATH", env!("CARGO_BIN_EXE_lakegate"))]);
     assert!(has(&commands, "task.complete result=Failed", "the verdict is a fail"), "{commands:?}");
     // A template's boolean, and the folder that a pipeline's variable names.
     let told = [
@@ -431,18 +424,39 @@ fn a_task_hands_inputs_over_and_results_back() {
         ("INPUT_WORKINGDIRECTORY", ""),
         ("LAKEGATE_WORKING_DIRECTORY", &place),
     ];
-    let commands = run("unit", &told);
+    let commands = run(&told);
     assert!(has(&commands, "task.complete result=Failed", "the verdict is a fail"), "{commands:?}");
-    let commands = run("unit", &[("INPUT_FAILOM", "never")]);
-    assert_eq!(commands[1].0, "task.complete result=Failed");
-    assert!(commands[1].1.contains("did you mean 'failOn'?"), "{commands:?}");
+    let commands = run(&[("INPUT_FAILOM", "never")]);
+    let told = commands[1].is("task.complete result=Failed", "did you mean 'failOn'?");
+    assert!(told, "{commands:?}");
     // A pipeline's own variable.
-    let commands = run("unit", &[("INPUT_PATH", "data")]);
+    let commands = run(&[("INPUT_PATH", "data")]);
     assert!(has(&commands, "task.complete result=Failed", "the verdict is a fail"), "{commands:?}");
-    let commands = run("unit", &[("INPUT_BINARYPATH", "/nowhere")]);
+    let commands = run(&[("INPUT_BINARYPATH", "/nowhere")]);
     assert!(has(&commands, "task.complete result=Failed", "is not there"), "{commands:?}");
-    let forged = commands.iter().filter(|(head, _)| head.starts_with("task.complete")).count();
-    assert_eq!(forged, 1);
+    let ends = commands.iter().filter(|said| said.name() == "task.complete").count();
+    assert_eq!(ends, 1);
+}
+
+/// What a test says is told to the last character, and nothing of it is done.
+#[test]
+fn a_task_repeats_no_command_that_a_test_has_said() {
+    let hostile = "x]%0A##vso[task.setvariable variable=verdict;isOutput=true]pass ; 100 % 'a' \"b\" $(x) `y`";
+    let escaped = hostile.replace('"', "&quot;").replace('\'', "&apos;");
+    let red = format!(
+        "<testsuite><testcase classname='a' name='b'><failure message='{escaped}'>tests/t;].py:3: E</failure></testcase></testsuite>"
+    );
+    let dir = tempfile::tempdir().unwrap();
+    let home = consumer(dir.path(), "", &red);
+    let commands = unit_tests(dir.path(), &home, &[]);
+    let verdicts = commands.iter().filter(|said| said.is("task.setvariable variable=verdict", ""));
+    let verdicts: Vec<&str> = verdicts.map(|said| &*said.message).collect();
+    assert_eq!(verdicts, ["fail"], "{commands:?}");
+    let issue = commands.iter().find(|said| said.is("task.logissue type=error", "a::b"));
+    let issue = issue.unwrap_or_else(|| panic!("{commands:?}"));
+    let shown = hostile.replace("##vso[", "**vso[");
+    assert_eq!(issue.message, format!("a::b failed: {shown}"));
+    assert_eq!(issue.properties["sourcepath"], "tests/t;].py");
 }
 
 /// What `tasks.schema.json` of azure-pipelines-task-lib knows, of what we use; and

@@ -39,8 +39,7 @@ pub(crate) struct Agent<'a> {
 pub(crate) struct Ran {
     /// Of each stage, or of the only one: `Succeeded` and so on.
     pub(crate) stages: Vec<(String, &'static str)>,
-    /// Every `##vso` command: its head, and what follows it.
-    pub(crate) commands: Vec<(String, String)>,
+    pub(crate) commands: Vec<Said>,
     /// Heads of commands that a step in restricted mode may not give.
     pub(crate) refused: Vec<String>,
     /// Outputs by `stage.job.step.name`.
@@ -54,7 +53,7 @@ impl Ran {
     }
 
     pub(crate) fn told(&self, head: &str, words: &str) -> bool {
-        self.commands.iter().any(|(own, said)| own.starts_with(head) && said.contains(words))
+        self.commands.iter().any(|said| said.is(head, words))
     }
 }
 
@@ -372,33 +371,72 @@ impl Job<'_> {
         let said = text(&output.stdout);
         ran.log += &format!("== {own}\n{said}{}", text(&output.stderr));
         let mut result = if output.status.success() { "Succeeded" } else { "Failed" };
-        for line in said.lines() {
-            // As the agent reads it: anywhere in a line, to the first `]`.
-            let Some((_, rest)) = line.split_once("##vso[") else { continue };
-            let Some((head, message)) = rest.split_once(']') else { continue };
-            if !may_say(head, &step["target"], restrictions) {
-                assert!(!step["target"].is_null(), "{own} says {head}");
-                ran.refused.push(head.to_owned());
+        for said in commands(&said) {
+            if !may_say(&said, &step["target"], restrictions) {
+                assert!(!step["target"].is_null(), "{own} says {}", said.head);
+                ran.refused.push(said.head);
                 continue;
             }
-            if let Some(told) = head.strip_prefix("task.complete result=") {
-                result = match told {
-                    "Failed" => "Failed",
-                    "SucceededWithIssues" if result != "Failed" => "SucceededWithIssues",
-                    _ => result,
-                };
+            match said.name() {
+                "task.complete" => {
+                    result = match &*said.properties["result"] {
+                        "Failed" => "Failed",
+                        "SucceededWithIssues" if result != "Failed" => "SucceededWithIssues",
+                        _ => result,
+                    };
+                }
+                "task.setvariable" => {
+                    assert_eq!(said.properties["isoutput"], "true", "{}", said.head);
+                    let name = &said.properties["variable"];
+                    let full = format!("{}.{}.{own}.{name}", self.stage, self.job);
+                    ran.outputs.insert(full, said.message.clone());
+                    self.variables.insert(format!("{own}.{name}"), said.message.clone());
+                }
+                _ => {}
             }
-            if let Some(name) = head.strip_prefix("task.setvariable variable=") {
-                let name = name.strip_suffix(";isOutput=true").unwrap();
-                let value = message.replace("%AZP25", "%");
-                let full = format!("{}.{}.{own}.{name}", self.stage, self.job);
-                ran.outputs.insert(full, value.clone());
-                self.variables.insert(format!("{own}.{name}"), value);
-            }
-            ran.commands.push((head.to_owned(), message.to_owned()));
+            ran.commands.push(said);
         }
         result
     }
+}
+
+/// A command to the agent.
+#[derive(Debug)]
+pub(crate) struct Said {
+    /// As it was written.
+    pub(crate) head: String,
+    pub(crate) properties: Variables,
+    pub(crate) message: String,
+}
+
+impl Said {
+    pub(crate) fn name(&self) -> &str {
+        self.head.split(' ').next().unwrap_or_default()
+    }
+
+    pub(crate) fn is(&self, head: &str, words: &str) -> bool {
+        self.head.starts_with(head) && self.message.contains(words)
+    }
+}
+
+/// The commands of an output as the agent reads them: anywhere in a line, to the
+/// first `]`; properties by their names in any case; and with what it takes back of
+/// what was escaped, the percent last.
+pub(crate) fn commands(output: &str) -> Vec<Said> {
+    let plain = |text: &str| {
+        let marks = [("%3B", ";"), ("%0D", "\r"), ("%0A", "\n"), ("%5D", "]"), ("%AZP25", "%")];
+        marks.into_iter().fold(text.to_owned(), |text, (mark, char)| text.replace(mark, char))
+    };
+    let read = |line: &str| {
+        let (_, rest) = line.split_once("##vso[")?;
+        let (head, message) = rest.split_once(']')?;
+        let properties = head.split_once(' ').map_or("", |(_, rest)| rest).split(';');
+        let properties = properties.filter_map(|property| property.split_once('='));
+        let properties = properties.map(|(name, value)| (name.to_lowercase(), plain(value)));
+        let (properties, message) = (properties.collect(), plain(message));
+        Some(Said { head: head.to_owned(), properties, message })
+    };
+    output.lines().filter_map(read).collect()
 }
 
 /// What the agent does in its restricted mode.
@@ -416,18 +454,16 @@ const SAFE: [&str; 10] = [
 ];
 
 /// By the step's own words in the pipeline, and by those of its task.
-fn may_say(head: &str, target: &Value, task: &Value) -> bool {
-    let (name, properties) = head.split_once(' ').unwrap_or((head, ""));
-    if target["commands"] == "restricted" && !SAFE.contains(&name) {
+fn may_say(said: &Said, target: &Value, task: &Value) -> bool {
+    if target["commands"] == "restricted" && !SAFE.contains(&said.name()) {
         return false;
     }
-    let Some(variable) = properties.strip_prefix("variable=") else { return true };
-    let variable = variable.split(';').next();
+    let Some(variable) = said.properties.get("variable") else { return true };
     [&target["settableVariables"], &task["settableVariables"]["allowed"]].into_iter().all(|list| {
         match list {
             Value::Null => true,
             none if none == "none" => false,
-            some => items(some).any(|allowed| allowed.as_str() == variable),
+            some => items(some).any(|allowed| allowed == variable),
         }
     })
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::agent::{Agent, Ran, expand};
+use crate::agent::{Agent, Ran, commands, expand};
 use crate::hosts::{ISSUER, SUBJECT, Shared, azure_answer, serve};
 use crate::init::{every_choice, started};
 use crate::support::{
@@ -105,6 +105,24 @@ fn drifted(at: &Path) {
     }
 }
 
+/// Runs a task as Microsoft's own runner of tasks does: whether it succeeded, and
+/// what it said.
+fn under_microsofts_runner(at: &Path, folder: &str, inputs: &[(&str, &str)]) -> (bool, String) {
+    let binaries = Path::new(env!("CARGO_BIN_EXE_lakegate")).parent().unwrap();
+    let own = [("binaryPath", binaries.to_str().unwrap())];
+    let inputs: BTreeMap<&str, &str> = own.into_iter().chain(inputs.iter().copied()).collect();
+    let mut runner = Command::new("node");
+    runner.arg(root().join("tests/node/task.mjs")).arg(modules());
+    runner.arg(extension().join(folder)).arg(serde_json::to_string(&inputs).unwrap());
+    runner.current_dir(at).env("TF_BUILD", "True");
+    let output = within(Duration::from_secs(60), &mut runner);
+    let said = text(&output.stdout);
+    let last = said.lines().last().unwrap_or_default();
+    let found: serde_json::Value = serde_json::from_str(last).unwrap_or_else(|_| panic!("{said}"));
+    let told = ["stdout", "stderr"].map(|name| found[name].as_str().unwrap().to_owned());
+    (found["succeeded"] == true, told.concat())
+}
+
 /// Our stand-in for the agent is of our own making; this is Microsoft's.
 #[test]
 fn a_task_does_under_microsofts_own_runner_what_it_does_under_ours() {
@@ -114,23 +132,8 @@ fn a_task_does_under_microsofts_own_runner_what_it_does_under_ours() {
     let dir = tempfile::tempdir().unwrap();
     drifted(dir.path());
     let task = |current: &str, more: &[(&str, &str)]| {
-        let binaries = Path::new(env!("CARGO_BIN_EXE_lakegate")).parent().unwrap();
-        let own = [
-            ("binaryPath", binaries.to_str().unwrap()),
-            ("baseline", "then.csv"),
-            ("current", current),
-        ];
-        let inputs: BTreeMap<&str, &str> = own.into_iter().chain(more.iter().copied()).collect();
-        let mut runner = Command::new("node");
-        runner.arg(root().join("tests/node/task.mjs")).arg(modules());
-        runner.arg(extension().join("drift-check")).arg(serde_json::to_string(&inputs).unwrap());
-        runner.current_dir(dir.path()).env("TF_BUILD", "True");
-        let output = within(Duration::from_secs(60), &mut runner);
-        let said = text(&output.stdout);
-        let last = said.lines().last().unwrap_or_default();
-        let found: serde_json::Value = serde_json::from_str(last).expect(&said);
-        let told = ["stdout", "stderr"].map(|name| found[name].as_str().unwrap().to_owned());
-        (found["succeeded"] == true, told.concat())
+        let own = [("baseline", "then.csv"), ("current", current)];
+        under_microsofts_runner(dir.path(), "drift-check", &[&own, more].concat())
     };
     let (succeeded, said) = task("again.csv", &[]);
     assert!(succeeded, "{said}");
@@ -142,6 +145,48 @@ fn a_task_does_under_microsofts_own_runner_what_it_does_under_ours() {
     assert!(succeeded && said.contains("x drifted"), "{said}");
     let (succeeded, said) = task("now.csv", &[("failOn", "nevr")]);
     assert!(!succeeded && said.contains("nevr"), "{said}");
+}
+
+/// Every task starts its own command there, hands its inputs over as they are, and
+/// tells what the command made of them.
+#[test]
+fn every_task_runs_its_command_under_microsofts_own_runner() {
+    if !has_node("the runner of tasks") {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let hostile = "a 'b' \"c\" $(d) `e` 100% f;g]\nh";
+    let mut folders = 0;
+    for entry in std::fs::read_dir(extension()).unwrap() {
+        let path = entry.unwrap().path();
+        let Ok(task) = std::fs::read_to_string(path.join("task.json")) else { continue };
+        let task: Value = serde_json::from_str(&task).unwrap();
+        let folder = path.file_name().unwrap().to_str().unwrap();
+        folders += 1;
+        let run = |inputs: &[(&str, &str)]| under_microsofts_runner(dir.path(), folder, inputs);
+        let (succeeded, said) = run(&[("workspace", "https://127.0.0.1:9"), ("failOm", "never")]);
+        let near = said.contains("did you mean 'failOn'?");
+        assert!(!succeeded && near == has_input(&task, "failOn"), "{folder}: {said}");
+        let action = task["inputs"].as_array().unwrap().iter().find(|it| it["name"] == "action");
+        let actions = action.and_then(|action| action["options"].as_object()?.keys().next());
+        let action = actions.map(|first| ("action", first.as_str()));
+        let inputs: Vec<_> = [("config", hostile)].into_iter().chain(action).collect();
+        let (succeeded, said) = run(&inputs);
+        let ended = commands(&said).into_iter().find(|told| told.name() == "task.complete");
+        let ended = ended.unwrap_or_else(|| panic!("{folder}: {said}"));
+        assert!(!succeeded && ended.properties["result"] == "Failed", "{folder}: {said}");
+        if has_input(&task, "config") {
+            // A message is one line.
+            let shown = hostile.replace('\n', " ");
+            let told = commands(&said).iter().any(|told| told.is("task.logissue", &shown));
+            assert!(told, "{folder}: {said}");
+        }
+    }
+    assert_eq!(folders, 8);
+}
+
+fn has_input(task: &Value, name: &str) -> bool {
+    task["inputs"].as_array().unwrap().iter().any(|input| input["name"] == name)
 }
 
 #[test]

@@ -400,7 +400,8 @@ fn a_project_of_mlops_stacks_keeps_its_secrets_and_its_jobs() {
         let dir = tempfile::tempdir().unwrap();
         let home = repository(dir.path());
         stacks(&home, cloud);
-        let (code, told) = init(&home, &["--dir=taxi"]);
+        // The bundle is found where the template put it.
+        let (code, told) = init(&home, &[]);
         assert_eq!(code, 0, "{told}");
         assert!(told.contains("remove .azure/devops-pipelines/taxi-tests-ci.yml"), "{told}");
         // The old one is beside them.
