@@ -18,7 +18,7 @@ pub(super) struct Job {
     pub(super) part: &'static str,
     pub(super) key: String,
     pub(super) title: &'static str,
-    /// When it runs, where that is not always.
+    /// The condition under which it runs, where that is not always.
     pub(super) given: Option<String>,
 }
 

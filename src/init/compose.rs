@@ -184,19 +184,20 @@ pub(super) fn uses() -> Value {
 fn main_loop(answers: &Answers) -> Value {
     let has_features = answers.jobs.features().is_some();
     let score_if = match (answers.ci, has_features) {
-        (Ci::GitHub, true) => " && needs.train.outputs.features == 'success'",
-        (Ci::GitHub, false) => "",
+        (Ci::GitHub, true) => " && needs.train.outputs.features == 'success'".to_owned(),
+        (Ci::GitHub, false) => String::new(),
         (Ci::Azure, true) => {
             "and(not(canceled()), eq(dependencies.train.outputs['train.features.verdict'], 'pass'))"
+                .to_owned()
         }
-        (Ci::Azure, false) => "not(canceled())",
+        (Ci::Azure, false) => format!("and(not(canceled()), {UNLESS_JUDGED})"),
     };
     context! {
         kind => "production",
         cron => "17 4 * * *",
         score_if => score_if,
         and_watch => "",
-        watch_condition => match answers.ci { Ci::GitHub => "", Ci::Azure => "succeededOrFailed()" },
+        watch_condition => format!("and(succeededOrFailed(), {UNLESS_JUDGED})"),
         ..production(&answers.jobs)
     }
 }
@@ -224,8 +225,12 @@ fn fine_tuning(answers: &Answers) -> Value {
     }
 }
 
+/// In a condition of Azure's: that the run is about more than a version that is there.
+pub(super) const UNLESS_JUDGED: &str = "ne('${{ parameters.judge }}', 'true')";
+
 fn of_loop(jobs: &Loop) -> Value {
     context! {
+        unless_judged => UNLESS_JUDGED,
         jobs => Value::from(Serde(&jobs.steps)),
         score => jobs.score.as_ref().map(|job| Value::from(Serde(job))),
     }

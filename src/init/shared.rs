@@ -8,7 +8,7 @@ use minijinja::value::{Serde, Value};
 use serde::Serialize;
 
 use super::adopt::{Job, Loop};
-use super::compose::{production, uses};
+use super::compose::{UNLESS_JUDGED, production, uses};
 use super::render::{Ci, Form, Templates};
 use crate::names::camel;
 
@@ -32,7 +32,7 @@ const fn parameter(
 }
 
 /// All of them, in the order in which they are declared.
-const PARAMETERS: [Parameter; 17] = [
+const PARAMETERS: [Parameter; 18] = [
     parameter("target", "string", None, "The target; its variable group is lakegate-<target>"),
     parameter(
         "version",
@@ -73,6 +73,12 @@ const PARAMETERS: [Parameter; 17] = [
         "The key of the job that scores with the champion; none where left out",
     ),
     parameter(
+        "judge",
+        "boolean",
+        Some("false"),
+        "Judge and promote the newest version, without features and training",
+    ),
+    parameter(
         "watch",
         "boolean",
         Some("true"),
@@ -103,7 +109,16 @@ const WHOLE: [(&str, &str, Told); 4] = [
     (
         "production",
         "production.yml",
-        &["target", "featuresJob", "trainJob", "evaluateJob", "checkJob", "scoreJob", "watch"],
+        &[
+            "target",
+            "featuresJob",
+            "trainJob",
+            "evaluateJob",
+            "checkJob",
+            "scoreJob",
+            "judge",
+            "watch",
+        ],
     ),
 ];
 
@@ -164,7 +179,7 @@ const PARTS: [Part; 8] = [
         template: "production.yml",
         block: "train",
         about: "Refreshes features, trains and judges; `handover.artifact` is the evidence.",
-        told: &["featuresJob", "trainJob", "evaluateJob", "checkJob", "folder"],
+        told: &["featuresJob", "trainJob", "evaluateJob", "checkJob", "judge", "folder"],
         waits: false,
         handed: &[TARGET],
     },
@@ -318,23 +333,22 @@ fn inputs(ci: Ci) -> Value {
         title,
         given: Some(match ci {
             Ci::GitHub => format!("inputs.{part}-job != ''"),
-            Ci::Azure => {
-                format!("and(succeeded(), ne('{}', ''))", input(ci, &format!("{part}-job")))
-            }
+            Ci::Azure => format!("ne('{}', '')", input(ci, &format!("{part}-job"))),
         }),
     });
-    let (score_if, and_watch, watch_condition) = match ci {
+    let (score_if, and_watch) = match ci {
         Ci::GitHub => (
-            " && inputs.score-job != '' && (inputs.features-job == '' || needs.train.outputs.features == 'success')",
+            " && inputs.score-job != '' && (inputs.features-job == '' || needs.train.outputs.features == 'success')".to_owned(),
             " && inputs.watch",
-            "",
         ),
         Ci::Azure => (
-            "and(not(canceled()), ne('${{ parameters.scoreJob }}', ''), or(eq('${{ parameters.featuresJob }}', ''), eq(dependencies.train.outputs['train.features.verdict'], 'pass')))",
+            format!("and(not(canceled()), {UNLESS_JUDGED}, ne('${{{{ parameters.scoreJob }}}}', ''), or(eq('${{{{ parameters.featuresJob }}}}', ''), eq(dependencies.train.outputs['train.features.verdict'], 'pass')))"),
             "",
-            "and(succeededOrFailed(), eq('${{ parameters.watch }}', 'true'))",
         ),
     };
+    let watch_condition = format!(
+        "and(succeededOrFailed(), eq('${{{{ parameters.watch }}}}', 'true'), {UNLESS_JUDGED})"
+    );
     context! {
         embedded => false,
         alone => false,

@@ -136,8 +136,10 @@ impl Agent<'_> {
     pub(crate) fn run(&self, file: &str) -> Ran {
         let text = std::fs::read_to_string(self.home.join(file)).unwrap();
         let pipeline: Value = serde_yaml::from_str(&text).unwrap();
+        let own = items(&pipeline["parameters"])
+            .map(|parameter| (word(&parameter["name"]), parameter["default"].clone()));
         let given = self.parameters.iter().map(|(name, value)| (name.clone(), json!(value)));
-        let pipeline = expand(&pipeline, &given.collect());
+        let pipeline = expand(&pipeline, &own.chain(given).collect());
         drop(std::fs::remove_dir_all(self.place.join("workspace")));
         self.builds.set(self.builds.get() + 1);
         let mut ran = Ran::default();

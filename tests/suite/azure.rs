@@ -466,6 +466,16 @@ async fn is_promoted(world: &mut World<'_>, version: &str) {
     let promoted = "SELECT alias, to_version FROM prod.flights.promotions WHERE phase = 'outcome'";
     let rows = world.served.sql(promoted).await;
     assert_eq!(rows, [[Some("champion".to_owned()), Some(version.to_owned())]]);
+    // What somebody else has registered is judged as it is.
+    let given = world.agent.parameters.clone();
+    world.agent.parameters.insert("judge".into(), "True".into());
+    let judged = world.run("production");
+    world.agent.parameters = given;
+    assert_eq!(judged.results()[2..], ["Skipped"; 2], "{}", judged.log);
+    let (jobs, gates) = ("== LakegateJobRun@0", "== gate");
+    let told = [jobs, gates].map(|own| judged.log.matches(own).count());
+    // Predictions, a check of how it runs, and whoever tidies up.
+    assert_eq!(told, [3, 1], "{}", judged.log);
 }
 
 fn is_trained_anew_after_drift(world: &mut World<'_>) {
