@@ -342,12 +342,6 @@ impl Drift {
         if self.retrain_job.is_some() && self.retrain.dispatches() {
             return Err("name one of `retrain_job` and `retrain.workflow` or `.pipeline`".into());
         }
-        let retrains = self.retrain_job.is_some() || self.retrain.dispatches();
-        if self.on_drift == OnDrift::Retrain && !retrains {
-            return Err(
-                "`on_drift: retrain` needs `retrain_job`, `retrain.workflow` or `.pipeline`".into(),
-            );
-        }
         let runs = self.command.as_ref().is_some_and(|command| !command.run.is_empty());
         if self.on_drift == OnDrift::Command && !runs {
             return Err("`on_drift: command` needs `command.run`".into());

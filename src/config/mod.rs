@@ -210,8 +210,8 @@ mod tests {
         assert!(refused(&gate("{metric: roc_auc, not_worse_than: 0.1}")).contains("champion"));
         assert!(refused(&gate("{metric: roc_auc, min: .nan}")).contains("finite"));
         assert!(
-            refused("drift: {baseline: a.b.c, current: a.b.c, on_drift: retrain}")
-                .contains("retrain_job")
+            refused("drift: {baseline: a.b.c, current: a.b.c, on_drift: command}")
+                .contains("command.run")
         );
         assert!(refused("record: {schema: just_one}").contains("record.schema"));
     }

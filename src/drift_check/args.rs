@@ -214,8 +214,8 @@ fn react_as(wanted: Option<Reaction>, here: bool, policy: &mut Drift) -> Result<
         && policy.retrain_job.is_none()
         && !policy.retrain.dispatches()
     {
-        return Err(Fault::usage("--on-drift retrain needs a job")
-            .hint("name it with --retrain-job or drift.retrain_job"));
+        let fault = Fault::usage("`on_drift: retrain` says nothing of what retrains");
+        return Err(fault.hint("name `drift.retrain_job` or `drift.retrain.workflow` or `.pipeline`, or say --retrain-here in the pipeline that trains"));
     }
     if policy.on_drift == OnDrift::Command && policy.command.is_none() {
         let fault = Fault::usage("--on-drift command needs a command");

@@ -12,6 +12,7 @@ use std::path::Path;
 
 use anyhow::Result;
 
+use crate::config::release_branch;
 use crate::databricks::Masker;
 use crate::host::Context;
 use crate::names::Sha256;
@@ -128,6 +129,11 @@ pub struct Announced<'a> {
     /// Markdown.
     pub notes: String,
     pub files: &'a [std::path::PathBuf],
+}
+
+/// The artifact of a pipeline that holds the files of a release: `release-1.2.3`.
+pub fn release_artifact(tag: &str) -> String {
+    release_branch(tag).replace('/', "-")
 }
 
 /// The host of this run, with its token.
@@ -270,17 +276,15 @@ impl Forge {
         }
     }
 
-    /// Puts the files of a published release into a folder.
+    /// Puts the files of a published release into a folder; of Azure DevOps, those that
+    /// the run with this tag has kept.
     ///
     /// # Errors
-    /// When there is none, or the host keeps no such files.
+    /// When there is none, or a file of it is none of a release.
     pub async fn take_release(&self, tag: &str, into: &Path) -> Result<()> {
         match self {
             Self::GitHub(github) => github.take_release(tag, into).await,
-            Self::Azure(_) => {
-                let fault = Fault::usage("Azure DevOps keeps no files of a release by its tag");
-                Err(fault.hint("download the pipeline's artifact, and name its folder").into())
-            }
+            Self::Azure(azure) => azure.take_release(tag, into).await,
         }
     }
 

@@ -135,6 +135,10 @@ pub(super) fn azure_artifact(name: &str, path: &str) -> String {
     format!("##vso[artifact.upload containerfolder={name};artifactname={name}]{}", azure_data(path))
 }
 
+pub(super) fn azure_tag(tag: &str) -> String {
+    format!("##vso[build.addbuildtag]{}", azure_data(tag))
+}
+
 pub(super) fn azure_issues(why: &str) -> String {
     format!("##vso[task.complete result=SucceededWithIssues]{}", azure_data(why))
 }

@@ -144,6 +144,13 @@ impl Host {
         }
     }
 
+    /// Gives the run a tag by which it is found again, where the host has such tags.
+    pub fn tag_run(&self, tag: &str) {
+        if self.dialect == Dialect::Azure {
+            self.emit(&dialect::azure_tag(tag));
+        }
+    }
+
     /// Marks a step that ends well, and yet has something to tell.
     pub fn succeed_with_issues(&self, why: &str) {
         if self.dialect == Dialect::Azure {

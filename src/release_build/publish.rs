@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 use super::run::Publish;
 use crate::checkout::release;
 use crate::config::release_branch;
-use crate::forge::{Announced, Forge};
+use crate::forge::{self, Announced, Forge};
 use crate::names::Sha256;
 use crate::release::Manifest;
 use crate::report::{Fault, FaultKind};
@@ -52,7 +52,8 @@ pub(super) async fn publish(
             }
             local(git, &names, release).await?;
             let files = files(release.folder)?;
-            ctx.host.upload_artifact(&format!("release-{}", release.version), &files);
+            ctx.host.upload_artifact(&forge::release_artifact(release.tag), &files);
+            ctx.host.tag_run(release.tag);
             forge
                 .announce(&Announced {
                     tag: release.tag.to_owned(),

@@ -11,6 +11,7 @@ import re
 import sys
 
 import isodate
+from azure.devops.v7_1.build import models as build
 from azure.devops.v7_1.git import models as git
 from azure.devops.v7_1.pipelines import models as pipelines
 from azure.devops.v7_1.pipelines_checks import models as checks
@@ -58,11 +59,13 @@ CALLS = [
     ("POST", rf"{TICKET}/\$\w+", work, "[JsonPatchOperation]", "WorkItem"),
     ("PATCH", f"{TICKET}/[0-9]+", work, "[JsonPatchOperation]", "WorkItem"),
     ("POST", "/_apis/pipelines/[0-9]+/runs", pipelines, "RunPipelineParameters", "Run"),
+    ("GET", "/_apis/build/builds", build, None, "list[Build]"),
+    ("GET", "/_apis/build/builds/[0-9]+/artifacts", build, None, "list[BuildArtifact]"),
     ("GET", "/_apis/distributedtask/environments", agents, None, "list[EnvironmentInstance]"),
     ("GET", "/_apis/pipelines/checks/configurations", checks, None, "list[CheckConfiguration]"),
 ]
-# The client has no models of these.
-UNKNOWN = ["/_apis/pipelines/approvals", "/oidctoken"]
+# The client has no models of these; the last is a file.
+UNKNOWN = ["/_apis/pipelines/approvals", "/oidctoken", "/zip"]
 # The settings of a check are of its kind; the model of a check leaves them out.
 SETTINGS = {"Approval": "ApprovalConfigSettings", "Task Check": "TaskCheckConfig"}
 

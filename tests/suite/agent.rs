@@ -394,6 +394,13 @@ impl Job<'_> {
                     ran.outputs.insert(full, said.message.clone());
                     self.variables.insert(format!("{own}.{name}"), said.message.clone());
                 }
+                "artifact.upload" => {
+                    let folder =
+                        agent.place.join("artifacts").join(&said.properties["artifactname"]);
+                    let file = Path::new(&said.message);
+                    std::fs::create_dir_all(&folder).unwrap();
+                    std::fs::copy(file, folder.join(file.file_name().unwrap())).unwrap();
+                }
                 _ => {}
             }
             ran.commands.push(said);

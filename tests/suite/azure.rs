@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use crate::agent::{Agent, Ran, commands, expand};
 use crate::hosts::{ISSUER, SUBJECT, Shared, azure_answer, serve};
 use crate::init::{every_choice, started};
+use crate::repositories::zipped;
 use crate::support::{
     Served, cache, git, has_node, lakegate, modules, python, root, text, tool, within,
 };
@@ -440,9 +441,30 @@ async fn is_released(world: &mut World<'_>) {
     let deployed = "SELECT release, target FROM prod.flights.deployments";
     let rows = world.served.sql(deployed).await;
     assert_eq!(rows, [[Some("0.1.0".to_owned()), Some("prod".to_owned())]]);
+    is_taken_by_its_tag(world, &release);
     let again = world.run("release");
     assert_eq!(again.results(), ["Succeeded", "Succeeded"], "{}", again.log);
     assert!(again.told("task.setvariable variable=reason", "nothing to change"));
+}
+
+/// What the run has kept is the release that its tag stands for.
+fn is_taken_by_its_tag(world: &mut World<'_>, release: &Ran) {
+    assert!(release.told("build.addbuildtag", "v0.1.0"), "{:?}", release.commands);
+    let folder = world.agent.place.join("artifacts/release-0.1.0");
+    let names = lakegate::sys::fs::files_below(&folder).unwrap();
+    let files = names.into_iter().map(|name| {
+        let bytes = std::fs::read(folder.join(&name)).unwrap();
+        (format!("release-0.1.0/{}", name.display()), bytes)
+    });
+    let files: Vec<_> = files.collect();
+    world.host.lock().unwrap().kept.insert("v0.1.0".into(), zipped(&files));
+    let mut plan = world.served.command();
+    plan.args(["bundle-deploy", "plan", "--release=0.1.0", "--target=prod"]);
+    plan.envs(&world.agent.machine).envs([("TF_BUILD", "True"), ("SYSTEM_ACCESSTOKEN", "t")]);
+    let output = within(Duration::from_secs(60), plan.current_dir(world.agent.home));
+    let said = text(&output.stdout) + &text(&output.stderr);
+    assert!(output.status.success() && said.contains("fetch the release v0.1.0"), "{said}");
+    assert!(said.contains("release 0.1.0") && said.contains("0 to create, 0 to update"), "{said}");
 }
 
 async fn is_promoted_if_good(world: &mut World<'_>) {

@@ -95,6 +95,31 @@ async fn each(forge: &Forge, world: &Shared, mut anew: impl FnMut()) {
     anew();
 }
 
+/// Files as an artifact of Azure DevOps.
+pub(crate) fn zipped(files: &[(String, Vec<u8>)]) -> Vec<u8> {
+    let mut archive = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    for (name, bytes) in files {
+        archive.start_file(name.as_str(), zip::write::SimpleFileOptions::default()).unwrap();
+        archive.write_all(bytes).unwrap();
+    }
+    archive.finish().unwrap().into_inner()
+}
+
+/// The files of a release from the run that made it.
+async fn kept(forge: &Forge, world: &Shared) {
+    let dir = tempfile::tempdir().unwrap();
+    let file = ("release-1.2.0/manifest.json".to_owned(), b"{}".to_vec());
+    world.lock().unwrap().kept.insert("v1.2.0".into(), zipped(&[file]));
+    forge.take_release("v1.2.0", dir.path()).await.unwrap();
+    assert_eq!(std::fs::read(dir.path().join("manifest.json")).unwrap(), b"{}");
+    let told = forge.take_release("v1.3.0", dir.path()).await.unwrap_err();
+    assert!(told.to_string().contains("no run with the tag `v1.3.0`"), "{told:#}");
+    // The token goes nowhere else.
+    world.lock().unwrap().address = "https://elsewhere.test".into();
+    let told = forge.take_release("v1.2.0", dir.path()).await.unwrap_err();
+    assert!(told.to_string().contains("elsewhere.test: no token was sent"), "{told:#}");
+}
+
 /// What `tests/ci/azure_described.py` finds in these exchanges.
 fn differences(exchanges: &[Value]) -> String {
     let mut check = std::process::Command::new(tool("python"));
@@ -119,6 +144,9 @@ async fn calls_and_answers_are_those_of_microsofts_own_client() {
     each(&forge, &world, &mut anew).await;
     forge.gate("prod").await.unwrap();
     forge.authors("merged").await.unwrap();
+    anew();
+    world.lock().unwrap().address = address;
+    kept(&forge, &world).await;
     anew();
     assert_eq!(differences(&seen), "");
 

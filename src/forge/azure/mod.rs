@@ -1,6 +1,7 @@
 //! Azure DevOps: work items, pipeline runs, and what concerns the repository.
 
 mod gates;
+mod release;
 mod repository;
 
 use std::collections::BTreeMap;
