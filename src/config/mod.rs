@@ -37,7 +37,7 @@ pub use performance::{Labels, Performance};
 pub use promotion::{Copied, Promotion};
 pub use quality::Quality;
 pub use reaction::{Budget, Command, Notify, OnDrift, Retrain, Workflow};
-pub use release::{Release, TestedBy, release_branch};
+pub use release::{Release, TestedBy, is_git_name, release_branch};
 pub use sample::Sample;
 pub use sign_off::{ApprovalSource, Override, SignOff};
 pub use statistic::{Limit, Statistic};

@@ -57,20 +57,13 @@ impl Release {
         if self.tag.matches("{version}").count() != 1 {
             return Err("`tag` must hold `{version}` once".into());
         }
-        let is_name = |text: &str| {
-            let plain = |char: char| char.is_ascii_alphanumeric() || "._-/".contains(char);
-            !text.is_empty()
-                && !text.starts_with('-')
-                && !text.contains("..")
-                && text.chars().all(plain)
-        };
         let names = [
             ("branch", &self.branch),
             ("tag", &self.tag.replace("{version}", "1")),
             ("remote", &self.remote),
         ]
         .map(|(field, text)| (field, text.clone()));
-        match names.iter().find(|(_, text)| !is_name(text)) {
+        match names.iter().find(|(_, text)| !is_git_name(text)) {
             Some((field, text)) => Err(format!("`{field}`: `{text}` is no name that git takes")),
             None => Ok(()),
         }
@@ -89,6 +82,12 @@ impl Release {
         let version = inside.filter(is_version).or(Some(bare).filter(is_version))?;
         Some(self.tag_of(version))
     }
+}
+
+/// Whether git takes a name, of a branch say, and a file of YAML takes it as it is.
+pub fn is_git_name(text: &str) -> bool {
+    let plain = |char: char| char.is_ascii_alphanumeric() || "._-/".contains(char);
+    !text.is_empty() && !text.starts_with('-') && !text.contains("..") && text.chars().all(plain)
 }
 
 /// The branch of a tag's release: `release/1.2.3` of `v1.2.3`.

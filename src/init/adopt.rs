@@ -225,7 +225,11 @@ pub(super) fn jobs(bundle: &Bundle, chosen: &[Chosen]) -> Result<Loop, String> {
         };
         found.map(|key| Job::always(part, key, title))
     };
-    Ok(Loop { steps: STEPS.into_iter().filter_map(find).collect(), score: find(SCORE) })
+    let found = Loop { steps: STEPS.into_iter().filter_map(find).collect(), score: find(SCORE) };
+    match found.steps.iter().chain(&found.score).find(|job| !is_plain(&job.key)) {
+        Some(job) => Err(format!("the job `{}` cannot be named in a workflow: rename it", job.key)),
+        None => Ok(found),
+    }
 }
 
 /// The part whose word comes first in a key, and where.
@@ -328,6 +332,11 @@ mod tests {
         let both = Chosen::together(vec![said("score="), said("train=a")], vec![said("train=b")]);
         assert_eq!(both, [said("score="), said("train=b")]);
         assert!(keys(&["train=other"]).unwrap_err().contains("a_train, again, train"));
+        let odd = text.replace("a_train:", "\"train #1\":");
+        let sources = bundle::Sources::from([("databricks.yml".to_owned(), odd)]);
+        let bundle = bundle::load(&sources, None, &bundle::Surroundings::default()).unwrap();
+        let refused = jobs(&bundle, &[said("train=train #1")]).unwrap_err();
+        assert!(refused.contains("rename it"), "{refused}");
         assert!("trian=x".parse::<Chosen>().unwrap_err().contains("features, train, evaluate"));
     }
 }

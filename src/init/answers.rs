@@ -11,6 +11,7 @@ use super::facts::Facts;
 use super::render::{Ci, Form};
 use crate::bundle::{self, Bundle, Sources};
 use crate::checkout::{self, Resolved};
+use crate::config::is_git_name;
 use crate::host::Context;
 use crate::report::Fault;
 
@@ -56,18 +57,20 @@ pub(super) fn of(choices: &Choices, facts: &Facts, sources: &Sources) -> Result<
             Fault::usage("--sign-in stacks-secrets: the repository has no .stacks_metadata.yml")
         })?),
     };
-    let main_branch = choices.main.clone().or_else(|| facts.main.clone());
+    // Where the code is, there its checks run.
+    let ci = match choices.host {
+        Some(Where::Azure) => Ci::Azure,
+        Some(Where::Github) => Ci::GitHub,
+        None => facts.repository.as_ref().map_or(Ci::GitHub, |(ci, _)| *ci),
+    };
     Ok(Answers {
-        ci: match choices.host {
-            Some(Where::Azure) => Ci::Azure,
-            Some(Where::Github) | None => Ci::GitHub,
-        },
+        ci,
         form: form(choices, secrets.is_some())?,
         commit: None,
         embedded: choices.workspace == Some(On::Embedded),
-        main: main_branch.unwrap_or_else(|| "main".to_owned()),
-        python: choices.python.clone().unwrap_or_else(|| "3.12".to_owned()),
-        runner: runner(choices)?,
+        main: main_branch(choices, facts)?,
+        python: python(choices)?,
+        runner: runner(choices, ci)?,
         folder: facts.folder.clone(),
         secrets,
         group: facts.group.clone(),
@@ -82,13 +85,33 @@ pub(super) fn of(choices: &Choices, facts: &Facts, sources: &Sources) -> Result<
     })
 }
 
-fn runner(choices: &Choices) -> Result<Option<String>> {
+fn main_branch(choices: &Choices, facts: &Facts) -> Result<String> {
+    let main = choices.main.clone().or_else(|| facts.main.clone());
+    let main = main.unwrap_or_else(|| "main".to_owned());
+    if !is_git_name(&main) {
+        let message = format!("--main `{}` cannot be named in a workflow", main.escape_debug());
+        return Err(Fault::usage(message).hint("name the branch that merge requests go to").into());
+    }
+    Ok(main)
+}
+
+fn python(choices: &Choices) -> Result<String> {
+    let python = choices.python.clone().unwrap_or_else(|| "3.12".to_owned());
+    let is_part = |char: char| char.is_ascii_alphanumeric() || ".-".contains(char);
+    if !python.starts_with(|char: char| char.is_ascii_digit()) || !python.chars().all(is_part) {
+        let message = format!("--python `{}` is no version", python.escape_debug());
+        return Err(Fault::usage(message).hint("such as 3.12").into());
+    }
+    Ok(python)
+}
+
+fn runner(choices: &Choices, ci: Ci) -> Result<Option<String>> {
     let Some(runner) = choices.runner.as_deref().map(str::trim) else { return Ok(None) };
     if runner.trim_matches([',', ' ']).is_empty() || runner.contains("${{") {
         let message = format!("--runner `{runner}` names nobody");
         return Err(Fault::usage(message).hint("labels, an image, or a pool").into());
     }
-    if choices.host == Some(Where::Azure) && runner.contains(',') {
+    if ci == Ci::Azure && runner.contains(',') {
         let message = format!("--runner `{runner}`: Azure's agents are an image or one pool");
         return Err(Fault::usage(message).into());
     }

@@ -54,7 +54,7 @@ pub(super) enum Module {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, clap::Args)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Choices {
-    /// The CI host (default: github)
+    /// The CI host (default: that of the remote, then github)
     #[arg(long, value_enum)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) host: Option<Where>,
@@ -138,7 +138,7 @@ pub struct Args {
     /// For GitHub: the commit of a release of Lakegate that the workflows use
     #[arg(long, value_name = "SHA")]
     pub(super) suite_ref: Option<String>,
-    /// Ask nothing
+    /// Ask nothing; nobody is asked either where no terminal is
     #[arg(long, short)]
     pub(super) yes: bool,
     /// Take the new text where it and somebody's changes meet, and write what was removed

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
+use super::render::Ci;
 use crate::sys::git::Git;
 use crate::sys::{Env, fs};
 
@@ -18,9 +19,9 @@ pub(super) struct Facts {
     /// From there to the bundle; empty at the root.
     pub(super) folder: String,
     pub(super) main: Option<String>,
-    /// `owner/name`, as the address of the remote has it; of Azure DevOps,
-    /// `organisation/project`.
-    pub(super) repository: Option<String>,
+    /// The host that the address of the remote is of, and `owner/name` there; of Azure
+    /// DevOps, `organisation/project`.
+    pub(super) repository: Option<(Ci, String)>,
     pub(super) secrets: Option<Secrets>,
     /// The variable group of Azure DevOps that holds them.
     pub(super) group: Option<String>,
@@ -43,7 +44,7 @@ pub(super) async fn gather(env: &Env, dir: &Path) -> Result<Facts> {
         let names = rest.components().map(|part| part.as_os_str().to_string_lossy().into_owned());
         let own = Some(git.folder.clone()).filter(|own| !own.is_empty());
         let folder: Vec<String> = own.into_iter().chain(names).collect();
-        let main = git.default_branch("origin").await;
+        let main = git.main_branch("origin").await;
         let repository = git.remote("origin").await.as_deref().and_then(repository);
         (git.root().to_path_buf(), folder.join("/"), main, repository)
     } else {
@@ -56,21 +57,32 @@ pub(super) async fn gather(env: &Env, dir: &Path) -> Result<Facts> {
     Ok(Facts { root, folder, main, repository, secrets, group, others })
 }
 
+impl Facts {
+    /// The name of the repository at this host, if it is there.
+    pub(super) fn name_at(&self, ci: Ci) -> Option<&str> {
+        self.repository.as_ref().filter(|(of, _)| *of == ci).map(|(_, name)| name.as_str())
+    }
+}
+
 /// The last two parts of an address, in either of git's notations; of one in Azure
 /// DevOps, the organisation and its project.
-fn repository(address: &str) -> Option<String> {
+fn repository(address: &str) -> Option<(Ci, String)> {
     let rest = address.split_once("://").map_or(address, |(_, rest)| rest);
     let (host, path) = rest.split_once(['/', ':']).filter(|(host, _)| host.contains('.'))?;
     let path = path.trim_end_matches('/').trim_end_matches(".git");
     let host = host.rsplit('@').next().unwrap_or(host);
-    let both = match path.split('/').collect::<Vec<_>>()[..] {
-        ["v3", organisation, project, _] if host == "ssh.dev.azure.com" => [organisation, project],
-        [organisation, project, "_git", _] if host == "dev.azure.com" => [organisation, project],
-        [project, "_git", _] => [host.strip_suffix(".visualstudio.com")?, project],
-        [owner, name] => [owner, name],
+    let (ci, both) = match path.split('/').collect::<Vec<_>>()[..] {
+        ["v3", organisation, project, _] if host == "ssh.dev.azure.com" => {
+            (Ci::Azure, [organisation, project])
+        }
+        [organisation, project, "_git", _] if host == "dev.azure.com" => {
+            (Ci::Azure, [organisation, project])
+        }
+        [project, "_git", _] => (Ci::Azure, [host.strip_suffix(".visualstudio.com")?, project]),
+        [owner, name] => (Ci::GitHub, [owner, name]),
         _ => return None,
     };
-    both.iter().all(|part| !part.is_empty()).then(|| both.join("/"))
+    both.iter().all(|part| !part.is_empty()).then(|| (ci, both.join("/")))
 }
 
 /// The secrets of its workflows, `STAGING_…` and `PROD_…`.
@@ -189,7 +201,10 @@ mod tests {
             ("../flights.git", None),
             ("https://github.com/", None),
         ] {
-            assert_eq!(repository(address).as_deref(), name, "{address}");
+            let found = repository(address);
+            assert_eq!(found.as_ref().map(|(_, name)| name.as_str()), name, "{address}");
+            let is_azure = found.is_some_and(|(ci, _)| ci == Ci::Azure);
+            assert_eq!(is_azure, address.contains("/ml") && name.is_some(), "{address}");
         }
     }
 

@@ -164,7 +164,7 @@ fn github(answers: &Answers, facts: &Facts) -> Vec<String> {
     }
     if answers.secrets.is_none() {
         lines.push("  the service principal of each environment trusts it:".to_owned());
-        let repository = facts.repository.as_deref().unwrap_or("<owner>/<repository>");
+        let repository = facts.name_at(Ci::GitHub).unwrap_or("<owner>/<repository>");
         let plan = plan.map(|staging| (format!("{staging}-plan"), staging));
         let all = places.iter().map(|place| (place.name.clone(), &place.target)).chain(plan);
         lines.extend(all.map(|(name, target)| {
@@ -192,7 +192,7 @@ fn pipelines(answers: &Answers) -> Vec<&'static str> {
 
 /// What lets the pipelines of Azure be service principals.
 fn trusted(answers: &Answers, facts: &Facts) -> Vec<String> {
-    let project = facts.repository.as_deref().unwrap_or("<organisation>/<project>");
+    let project = facts.name_at(Ci::Azure).unwrap_or("<organisation>/<project>");
     let policies = pipelines(answers).into_iter().map(|name| {
         let subject = format!("p://{project}/{}{name}", answers.prefix());
         policy(AZURE_ISSUER, AZURE_AUDIENCE, &subject)

@@ -28,9 +28,6 @@ const HOME: &str = "https://github.com/lakegate/lakegate";
 /// When somebody's changes and the new ones meet, and `--force` was not given: then
 /// nothing is written at all.
 pub async fn run(args: &Args, env: &Env, host: &Host) -> Result<Verdict> {
-    if !args.dry_run {
-        fs::create_dir_all(&args.dir)?;
-    }
     let args = &Args { dir: place::of_bundle(&args.dir)?, ..args.clone() };
     let facts = facts::gather(env, &args.dir).await?;
     let before = read(&facts, args.choices.host)?;
@@ -214,6 +211,11 @@ impl Own {
 }
 
 fn own_text(root: &Path, path: &str) -> Result<Own> {
+    // Nothing is written through a link to somewhere else.
+    let mut folders = Path::new(path).ancestors().filter(|folder| !folder.as_os_str().is_empty());
+    if folders.any(|folder| root.join(folder).is_symlink()) {
+        return Ok(Own::Other);
+    }
     let path = root.join(path);
     if !path.exists() {
         return Ok(Own::None);

@@ -131,6 +131,26 @@ impl<'a> Git<'a> {
         name.strip_prefix(&format!("{remote}/")).map(str::to_owned)
     }
 
+    /// The branch that changes go to, as far as this clone knows: the remote's own, the
+    /// only one of the usual names there, or the only one here.
+    pub async fn main_branch(&self, remote: &str) -> Option<String> {
+        if let Some(name) = self.default_branch(remote).await {
+            return Some(name);
+        }
+        for place in [format!("refs/remotes/{remote}"), "refs/heads".to_owned()] {
+            let mut found = Vec::new();
+            for name in ["main", "master"] {
+                let reference = format!("{place}/{name}");
+                let there = self.ask(&["rev-parse", "--verify", "--quiet", &reference]).await;
+                found.extend(there.is_ok().then_some(name));
+            }
+            if let [only] = found[..] {
+                return Some(only.to_owned());
+            }
+        }
+        None
+    }
+
     /// The address of a remote, without whatever it holds of a sign-in.
     pub async fn remote(&self, name: &str) -> Option<String> {
         let url = self.ask(&["remote", "get-url", name]).await.ok()?;
