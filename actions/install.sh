@@ -8,9 +8,17 @@ LAKEGATE_VERSION="0.1.0"
 LAKEGATE_HOME="https://github.com/lakegate/lakegate/releases/download"
 LAKEGATE_ALL_COMMANDS="merge-test release-build bundle-deploy job-run model-gate model-promote drift-check doctor"
 
+# What an input says is data: no line of its own, and no command.
 lakegate_fail() {
-  printf '::error title=lakegate::%s\n' "$1" >&2
+  local told="${1//'%'/%25}"
+  told="${told//$'\r'/%0D}"
+  printf '::error title=lakegate::%s\n' "${told//$'\n'/%0A}" >&2
   exit 2
+}
+
+lakegate_enter() {
+  cd "${LAKEGATE_WORKING_DIRECTORY:-.}" 2>/dev/null ||
+    lakegate_fail "working-directory: '$LAKEGATE_WORKING_DIRECTORY' is no folder that can be entered"
 }
 
 lakegate_platform() {

@@ -8,16 +8,19 @@ command="$1"
 # shellcheck source=actions/install.sh
 source "$here/install.sh"
 
+# A parameter of a template that is true comes as `True`.
+case "${LAKEGATE_LOCAL:-}" in [Tt]rue | TRUE) export LAKEGATE_LOCAL=true ;; esac
+
 # The embedded workspace is in the whole suite's binary only.
 case "${LAKEGATE_LOCAL:-}" in
-  true | TRUE | 1)
+  true)
     program="$(lakegate_program lakegate)"
-    cd "${LAKEGATE_WORKING_DIRECTORY:-.}"
+    lakegate_enter
     exec "$program" "$command"
     ;;
   *)
     program="$(lakegate_program "lakegate-$command")"
-    cd "${LAKEGATE_WORKING_DIRECTORY:-.}"
+    lakegate_enter
     # The suite's own binary may be what was given.
     case "$(basename "$program")" in
       lakegate | lakegate.exe) exec "$program" "$command" ;;

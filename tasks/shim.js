@@ -32,6 +32,11 @@ function given(name) {
   return value === undefined || value.trim() === '' ? undefined : value;
 }
 
+// What a whole pipeline can be told by a variable, too.
+function setting(name, variable) {
+  return given(name) || (process.env[variable] || '').trim() || undefined;
+}
+
 // The agent keeps its token out of the environment of scripts; a task has it.
 function token() {
   return process.env.ENDPOINT_AUTH_PARAMETER_SYSTEMVSSCONNECTION_ACCESSTOKEN;
@@ -77,7 +82,7 @@ function proxied(env) {
 
 // Puts the released archive into a folder, if it is the one that this task knows.
 function fetchArchive(archive, expected, file, version) {
-  const from = given('mirror') || `${HOME}/v${version}`;
+  const from = setting('mirror', 'LAKEGATE_MIRROR') || `${HOME}/v${version}`;
   const loopback = /^http:\/\/(127\.0\.0\.1|localhost):/.test(from);
   if (from.startsWith('https://') || loopback) {
     const args = ['--fail', '--silent', '--show-error', '--location', '--proto', '=https,http'];
@@ -134,8 +139,10 @@ function released(name, version) {
 }
 
 function program(name, version) {
-  const own = given('binaryPath');
-  if (own) {
+  const told = setting('binaryPath', 'LAKEGATE_BINARY_PATH');
+  if (told) {
+    // The command may run in another folder.
+    const own = path.resolve(told);
     const inside = fs.existsSync(own) && fs.statSync(own).isDirectory();
     const file = inside ? path.join(own, `${name}${ENDING}`) : own;
     if (!fs.existsSync(file)) fail(`binaryPath: '${file}' is not there`);
@@ -220,7 +227,9 @@ function main() {
   refuseUnknown(inputs);
   const cwd =
     given('workingDirectory') || process.env.LAKEGATE_WORKING_DIRECTORY || process.cwd();
-  if (!fs.existsSync(cwd)) fail(`workingDirectory: '${cwd}' is not there`);
+  if (!fs.existsSync(cwd) || !fs.statSync(cwd).isDirectory()) {
+    fail(`workingDirectory: '${cwd}' is no folder`);
+  }
   // The embedded workspace is in the whole suite's binary only.
   const env = environment(inputs, flags);
   const local = /^(true|1)$/i.test(env.LAKEGATE_LOCAL || '');
@@ -237,4 +246,8 @@ function main() {
   });
 }
 
-main();
+try {
+  main();
+} catch (error) {
+  fail(error.message);
+}

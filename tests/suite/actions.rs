@@ -194,6 +194,25 @@ fn a_wrong_input_is_told_with_the_right_ones() {
     assert!(told.contains("invalid value 'units'") && told.contains("'unit'"), "{told}");
 }
 
+/// A value of several lines that a shell would take for commands comes to the
+/// command as it is.
+#[test]
+fn an_input_is_handed_over_as_it_is() {
+    let value = "a 'b' \"c\" $(touch x) `touch x` ${HOME} 100% ;g]";
+    let inputs = format!(
+        "          action: unit\n          config: |-\n            {value}\n            h\n"
+    );
+    let dir = tempfile::tempdir().unwrap();
+    let home = consumer(dir.path(), &inputs, GREEN);
+    let (passed, lines) = act(&home, &[]);
+    let said = said(&lines);
+    assert!(!passed, "{said}");
+    let error = lines.iter().find(|line| line["command"] == "error").expect("an annotation");
+    let told = error["arg"].as_str().unwrap();
+    assert!(told.contains(&format!("`{value} h` does not exist")), "{told}");
+    assert!(!home.join("x").exists());
+}
+
 /// What `install.sh` says and does for a command.
 fn install(at: &Path, sums: &str, variables: &[(&str, &str)]) -> Output {
     let actions = at.join("suite/actions");

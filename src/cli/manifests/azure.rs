@@ -7,7 +7,7 @@ use super::{Input, Kind, Step, described};
 use crate::names::{Sha256, camel, task_name};
 
 /// Inputs that only some actions look at: the editor shows them for these.
-const OF_ACTIONS: [(&str, &str, &[&str]); 16] = [
+const OF_ACTIONS: [(&str, &str, &[&str]); 20] = [
     ("merge-test", "base", &["run", "unit", "affected", "integration"]),
     ("merge-test", "isolation", &["run", "integration", "clean"]),
     ("merge-test", "keep", &["run", "integration"]),
@@ -22,6 +22,10 @@ const OF_ACTIONS: [(&str, &str, &[&str]); 16] = [
     ("bundle-deploy", "from", &["rollback"]),
     ("bundle-deploy", "lock-id", &["unlock"]),
     ("model-gate", "candidate", &["judge"]),
+    ("model-gate", "champion", &["judge"]),
+    ("model-gate", "evidence", &["verify"]),
+    ("model-gate", "recompute", &["verify"]),
+    ("model-promote", "model", &["rollback", "history"]),
     ("model-promote", "override", &["promote"]),
     ("model-promote", "reason", &["approve", "rollback"]),
 ];
