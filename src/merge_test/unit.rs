@@ -398,7 +398,8 @@ fn weigh(
         changed.missed.iter().flat_map(|(file, lines)| lines.iter().map(move |l| (file, *l)));
     for file in changed.unknown.iter().take(MISSED) {
         let title = "the coverage report does not know this file, which the change touches";
-        let mut finding = Finding::new(Severity::Notice, "merge/uncovered", title);
+        let severity = if least.is_some() { Severity::Warning } else { Severity::Notice };
+        let mut finding = Finding::new(severity, "merge/uncovered", title);
         finding.place = Some(Place { file: file.clone(), line: None });
         report.findings.push(finding);
     }
@@ -407,6 +408,13 @@ fn weigh(
         let mut finding = Finding::new(Severity::Notice, "merge/uncovered", title);
         finding.place = Some(Place { file: file.clone(), line: Some(line) });
         report.findings.push(finding);
+    }
+    // Files that only jobs run are in no report of unit tests; a report of nothing is none.
+    if least.is_some() && coverage.0.values().all(BTreeMap::is_empty) {
+        let why =
+            "the coverage report knows no line: which of the changed ones a test runs is not known";
+        report.findings.push(Finding::new(Severity::Error, "merge/coverage", why));
+        worsen(tested, Verdict::Inconclusive, why);
     }
     if let (Some(least), Some(share)) = (least, changed.share())
         && share < least

@@ -136,11 +136,13 @@ fn cobertura(text: &str) -> Result<Coverage, Unreadable> {
                 match kind.as_str() {
                     "class" => file = attribute(element, "filename")?.unwrap_or_default(),
                     "line" => {
-                        let number = attribute(element, "number")?.and_then(|n| n.parse().ok());
-                        let hits = attribute(element, "hits")?.and_then(|n| n.parse::<u64>().ok());
-                        if let (Some(number), Some(hits)) = (number, hits) {
-                            found.note(&file, number, hits > 0);
-                        }
+                        let number = attribute(element, "number")?.unwrap_or_default();
+                        let hits = attribute(element, "hits")?.unwrap_or_default();
+                        let (Ok(at), Ok(count)) = (number.parse(), hits.parse::<u64>()) else {
+                            let what = format!("line `{number}` with `{hits}` hits");
+                            return Err(Unreadable::Xml(what));
+                        };
+                        found.note(&file, at, count > 0);
                     }
                     _ => {}
                 }
@@ -203,6 +205,16 @@ mod tests {
         let one = Coverage::parse(COBERTURA).unwrap();
         assert_eq!(one, Coverage::parse(LCOV).unwrap());
         assert!((one.share().unwrap() - 2.0 / 3.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn a_line_that_cannot_be_read_is_not_passed_over() {
+        for wrong in ["number=\"x\"", "number=\"-1\""] {
+            let text = COBERTURA.replace("number=\"2\"", wrong);
+            assert!(matches!(Coverage::parse(&text), Err(Unreadable::Xml(_))), "{wrong}");
+        }
+        let text = COBERTURA.replace("hits=\"0\"", "hits=\"many\"");
+        assert!(matches!(Coverage::parse(&text), Err(Unreadable::Xml(_))));
     }
 
     #[test]

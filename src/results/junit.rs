@@ -79,6 +79,12 @@ pub fn parse(from: impl BufRead) -> Result<Suite, Unreadable> {
         buffer.clear();
         let event = reader.read_event_into(&mut buffer).map_err(unreadable)?;
         match &event {
+            Event::Start(_) | Event::Empty(_) if depth == 0 && reading.seen_root => {
+                return Err(Unreadable::Xml("there is more behind its end".into()));
+            }
+            Event::Text(text) if depth == 0 && !text.trim_ascii().is_empty() => {
+                return Err(Unreadable::Xml("there is text around it".into()));
+            }
             Event::Start(element) => {
                 reading.start(element)?;
                 depth += 1;
@@ -105,7 +111,7 @@ pub fn parse(from: impl BufRead) -> Result<Suite, Unreadable> {
             Event::DocType(_) => return Err(Unreadable::DocumentType),
             Event::Eof if !reading.seen_root => return Err(Unreadable::Empty),
             Event::Eof if depth > 0 => return Err(Unreadable::Truncated),
-            Event::Eof => return Ok(reading.suite),
+            Event::Eof => return reading.finish(),
             _ => {}
         }
     }
@@ -118,6 +124,10 @@ struct Reading {
     open: Option<Open>,
     in_failure: bool,
     seen_root: bool,
+    /// How many failures the outermost suites claim.
+    said: u64,
+    /// The suites that are open, and whether one around them has claimed.
+    suites: Vec<bool>,
 }
 
 impl Reading {
@@ -127,6 +137,12 @@ impl Reading {
             return Err(Unreadable::OtherRoot(kind.chars().take(40).collect()));
         }
         self.seen_root = true;
+        if matches!(kind.as_str(), "testsuites" | "testsuite") {
+            let said = claimed(element)?;
+            let is_counted = self.suites.last().copied().unwrap_or(false);
+            self.said += said.filter(|_| !is_counted).unwrap_or(0);
+            self.suites.push(is_counted || said.is_some());
+        }
         match (kind.as_str(), &mut self.open) {
             ("testcase", open) => *open = Some(start(element, &mut self.suite)?),
             ("failure" | "error", Some(test)) => {
@@ -135,14 +151,27 @@ impl Reading {
                 fail(test, element, kind == "error")?;
             }
             ("skipped", Some(test)) => test.skipped = true,
+            // Of no test: what broke before there was one.
+            ("failure" | "error", None) if !self.suites.is_empty() => {
+                let mut test = Open { name: "the suite itself".into(), ..Open::default() };
+                fail(&mut test, element, kind == "error")?;
+                close(Some(test), &mut self.suite);
+            }
             _ => {}
         }
         Ok(())
     }
 
+    /// The results, if as many failed as were said to have.
+    fn finish(self) -> Result<Suite, Unreadable> {
+        let (said, told) = (self.said, self.suite.failed);
+        if said > told { Err(Unreadable::Fewer { said, told }) } else { Ok(self.suite) }
+    }
+
     fn end(&mut self, kind: &str) {
         match kind {
             "testcase" => close(self.open.take(), &mut self.suite),
+            "testsuites" | "testsuite" => drop(self.suites.pop()),
             "failure" | "error" => self.in_failure = false,
             _ => {}
         }
@@ -153,6 +182,16 @@ impl Reading {
             add_text(self.open.as_mut(), text);
         }
     }
+}
+
+/// The failures and errors that a suite says it has, if it says so.
+fn claimed(element: &BytesStart<'_>) -> Result<Option<u64>, Unreadable> {
+    let count = |name| -> Result<Option<u64>, Unreadable> {
+        Ok(attribute(element, name)?.and_then(|text| text.trim().parse().ok()))
+    };
+    let (failures, errors) = (count("failures")?, count("errors")?);
+    let any = failures.is_some() || errors.is_some();
+    Ok(any.then(|| failures.unwrap_or(0).saturating_add(errors.unwrap_or(0))))
 }
 
 fn unreadable(error: quick_xml::Error) -> Unreadable {
@@ -247,6 +286,34 @@ tests/test_a.py:7: AssertionError</failure></testcase><testcase classname="tests
         assert_eq!(no.place, Some(Place { file: "tests/test_a.py".into(), line: Some(7) }));
         assert!(broken.is_error && broken.text == "<boom>", "{broken:?}");
         assert!((suite.seconds - 0.03).abs() < 1e-9);
+    }
+
+    #[test]
+    fn failures_that_are_claimed_and_not_told_are_not_lost() {
+        let case = "<testcase name='a'/>";
+        let told = |text: &str| parse(text.as_bytes());
+        let fewer = |said, told| Err(Unreadable::Fewer { said, told });
+        let root = format!(
+            "<testsuites tests='3' failures='2'><testsuite>{case}</testsuite></testsuites>"
+        );
+        assert_eq!(told(&root), fewer(2, 0));
+        // What is claimed around others counts once.
+        let broken = "<testcase name='a'><error/></testcase>";
+        let suite = format!("<testsuite errors='1'>{broken}</testsuite>");
+        let nested = format!("<testsuites errors='2' failures='0'>{suite}{suite}</testsuites>");
+        assert_eq!(told(&nested).unwrap().failed, 2);
+        let beside =
+            format!("<testsuites>{suite}<testsuite failures='1'>{case}</testsuite></testsuites>");
+        assert_eq!(told(&beside), fewer(2, 1));
+        // Before there was a test.
+        let early = format!("<testsuite errors='1'><error message='collect'/>{case}</testsuite>");
+        let early = told(&early).unwrap();
+        assert_eq!((early.tests, early.failed), (2, 1));
+        assert_eq!(early.failures[0].message, "collect");
+        for more in ["<testsuite/>", "garbage", "<a/>"] {
+            let text = format!("<testsuite>{case}</testsuite>{more}");
+            assert!(matches!(told(&text), Err(Unreadable::Xml(_))), "{more}");
+        }
     }
 
     #[test]

@@ -31,6 +31,8 @@ pub enum Unreadable {
     OtherRoot(String),
     #[error("line {line}: {what}")]
     Line { line: usize, what: String },
+    #[error("it says that {said} tests failed, and tells of {told}")]
+    Fewer { said: u64, told: u64 },
     #[error("it is empty")]
     Empty,
 }

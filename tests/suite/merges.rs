@@ -121,6 +121,8 @@ fn unit_tests_pass_only_with_results_and_a_good_end() {
     let json = unit(1, "33.33 % of the changed lines");
     let findings = json["report"]["findings"].as_array().or(json["findings"].as_array()).unwrap();
     assert!(findings.iter().any(|finding| finding["place"]["line"] == 3), "{findings:?}");
+    commit(&home, &[("lcov.info", "SF:src/lib/a.py\nend_of_record\n")]);
+    unit(3, "knows no line");
     commit(&home, &[("lcov.info", "not coverage\n")]);
     unit(1, "coverage cannot be read");
 }
