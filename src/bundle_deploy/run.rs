@@ -64,11 +64,7 @@ pub struct Request {
     pub record: Option<SchemaName>,
 }
 
-impl step::Request for Request {
-    fn bears_foreign_code(&self) -> bool {
-        matches!(self.action, Action::Plan | Action::Status)
-    }
-}
+impl step::Request for Request {}
 
 pub async fn run(ctx: Ctx, request: Request) -> Result<Outcome> {
     let wanted = &request.wanted;

@@ -727,13 +727,13 @@ fn code_that_nobody_merged_reaches_no_workspace() {
 }
 
 #[test]
-fn a_plan_of_foreign_code_builds_nothing() {
+fn a_plan_of_foreign_code_is_refused() {
     let world = World::new();
     let built = "artifacts: {lib: {type: whl, build: 'touch built', files: [{source: '*.whl'}]}}\n";
     world.edit("databricks.yml", "bundle:", &format!("{built}bundle:"));
     let mut command = world.served.command();
     command.args(["bundle-deploy", "plan"]).current_dir(world.project());
     command.env("GITHUB_ACTIONS", "true").env("GITHUB_EVENT_NAME", "pull_request_target");
-    refused(told(&mut command), &["artifacts.lib", "`touch built` is not run"]);
+    refused(told(&mut command), &["comes from a fork", "bundle-deploy does nothing for it"]);
     assert!(!world.project().join("built").exists());
 }
