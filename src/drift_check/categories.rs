@@ -75,8 +75,15 @@ pub(super) fn categories(column: &str, sides: [&Categories; 2], zero: Zero) -> C
     .with_nulls_tested()
 }
 
+/// As it is told: texts of any length are categories, too.
 fn name(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
+    /// Characters.
+    const LONGEST: usize = 80;
+    let text = String::from_utf8_lossy(&bytes[..bytes.len().min(LONGEST * 4 + 4)]);
+    match text.chars().count() > LONGEST {
+        true => text.chars().take(LONGEST - 1).chain(['…']).collect(),
+        false => text.into_owned(),
+    }
 }
 
 /// The most frequent categories, those of one count in the order of their names.

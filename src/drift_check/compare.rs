@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::bins::{bin_labels, bins, of_counts};
 use super::categories::{categories, counts_of, joined};
 use super::compat::{Foreign, databricks, evidently};
-use super::schema::Common;
+use super::schema::{self, Common};
 use crate::config::{Compat, Drift, Limit, Statistic};
 use crate::stats::binned::Bounded;
 use crate::stats::column::{Categories, Column, Facts, Kind, Numbers, Presence};
@@ -147,6 +147,15 @@ pub(super) const QUANTILES: [f64; 17] =
 /// When values that were put away cannot be had back.
 pub(super) fn under(policy: &Drift, common: &Common, sides: [&Column; 2]) -> Result<Compared> {
     let mut compared = compare(policy, common.name(), sides)?;
+    if common.fields.iter().any(|field| schema::is_long_decimal(field.data_type())) {
+        // Of so many digits the last ones were lost.
+        let facts = compared.profiles.iter().filter_map(|profile| profile.facts);
+        if facts.into_iter().any(|facts| facts.max.max(-facts.min) >= EXACT_BELOW) {
+            for effect in &mut compared.effects {
+                effect.corrected = f64::NAN;
+            }
+        }
+    }
     compared.foreign = match policy.compat {
         Some(Compat::Evidently) => {
             evidently::verdict(common.fields[0].data_type().is_integer(), sides)
@@ -334,12 +343,31 @@ pub(super) fn spread(quantiles: &[f64]) -> f64 {
 
 impl Compared {
     pub(super) fn with_nulls_tested(mut self) -> Self {
-        let missing = [self.profiles[0].missing(), self.profiles[1].missing()];
         let rows = [self.profiles[0].rows, self.profiles[1].rows];
         if rows.iter().all(|rows| *rows > 0) {
-            self.nulls_tested = categorical::two_proportions(missing, rows);
+            self.nulls_tested = categorical::two_proportions(self.holes().1, rows);
         }
         self
+    }
+
+    /// What is missing, by the kind of it whose share has changed most: nulls that
+    /// became infinities are a change, though as much is missing as before.
+    pub(super) fn holes(&self) -> (&'static str, [u64; 2]) {
+        let fact = |of: fn(&Facts) -> u64| {
+            self.profiles.each_ref().map(|side| side.facts.as_ref().map_or(0, of))
+        };
+        let kinds = [
+            ("missing values", self.profiles.each_ref().map(Profile::missing)),
+            ("infinities", fact(|facts| facts.infinities)),
+            ("NaN", fact(|facts| facts.nans)),
+            ("nulls", self.profiles.each_ref().map(|side| side.nulls)),
+        ];
+        let change = |counts: &[u64; 2]| {
+            let share = |at: usize| counts[at] as f64 / self.profiles[at].rows.max(1) as f64;
+            (share(1) - share(0)).abs()
+        };
+        let largest = kinds.into_iter().max_by(|a, b| change(&a.1).total_cmp(&change(&b.1)));
+        largest.unwrap_or(("nulls", [0, 0]))
     }
 }
 

@@ -68,6 +68,22 @@ fn nulls_and_what_is_not_finite_are_drift_of_their_own() {
     assert!(psi(&result).corrected < 0.01);
 }
 
+/// As much is missing as before, and it is something else.
+#[test]
+fn nulls_that_became_infinities_are_a_change() {
+    let column = |hole: Option<f64>| -> ArrayRef {
+        let values = (0..400).map(|row| if row % 2 == 0 { hole } else { Some(f64::from(row)) });
+        Arc::new(Float64Array::from_iter(values))
+    };
+    let result = compared(&column(None), &column(Some(f64::NEG_INFINITY)));
+    assert_eq!(result.profiles.each_ref().map(Profile::missing_share), [0.5, 0.5]);
+    let (what, counts) = result.holes();
+    assert!(counts == [200, 0] && what == "nulls" || counts == [0, 200], "{what} {counts:?}");
+    assert!(result.nulls_tested.p_value < 1e-10);
+    let same = compared(&column(None), &column(None));
+    assert_eq!((same.holes().0, same.nulls_tested.p_value), ("nulls", 1.0));
+}
+
 #[test]
 fn a_column_without_values_is_told_by_its_nulls() {
     let base: ArrayRef = Arc::new(Float64Array::from(vec![1.0, 2.0]));

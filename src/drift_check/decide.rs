@@ -2,7 +2,7 @@
 //! size beyond chance, and significance, both, with the level of significance
 //! shared between all questions that are asked.
 
-use super::compare::{Compared, Effect, Profile};
+use super::compare::{Compared, Effect};
 use super::compat::{Foreign, evidently};
 use super::schema::Change;
 use crate::config::{Compat, Drift, Windows};
@@ -103,6 +103,13 @@ pub(super) struct Part {
     pub(super) columns: Vec<Judged>,
 }
 
+impl Part {
+    /// Whether there was enough of it, and nothing is left.
+    pub(super) fn is_gone(&self, policy: &Drift) -> bool {
+        self.rows[1] == 0 && self.rows[0] >= policy.min_rows
+    }
+}
+
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Decision {
     pub(super) state: State,
@@ -198,7 +205,14 @@ fn overall(
         None => (whole.state, whole.reason.clone()),
     };
     let drifted = slices.iter().find(|slice| slice.state == State::Drift);
+    let gone = slices.iter().find(|slice| slice.is_gone(policy));
     match drifted {
+        None if state < State::Watch
+            && let Some(slice) = gone =>
+        {
+            let (name, rows) = (slice.scope.name(), slice.rows[0]);
+            (State::Watch, format!("the slice {name} is gone: it had {rows} rows; {reason}"))
+        }
         Some(slice) if state < State::Watch => {
             (State::Watch, format!("the slice {} drifted: {}", slice.scope.name(), slice.reason))
         }
@@ -329,14 +343,17 @@ fn judge(policy: &Drift, compared: Compared, p_value: f64, p_nulls: f64) -> Judg
     let name = limit.statistic.short();
     let threshold = compared.learnt.unwrap_or_else(|| limit.threshold());
     let effect = compared.effect(limit.statistic);
-    let [before, now] = compared.profiles.each_ref().map(Profile::missing_share);
+    let (what, counts) = compared.holes();
+    let share = |at: usize| counts[at] as f64 / compared.profiles[at].rows.max(1) as f64;
+    let (before, now) = (share(0), share(1));
     let holes = (now - before).abs();
+    let is_empty = compared.profiles.each_ref().map(|side| side.missing_share() == 1.0);
     if let Some(foreign) = compared.foreign {
         return foreign_verdict(compared, foreign, threshold, effect, p_value);
     }
     let (state, reason) = if holes > policy.nulls && p_nulls < policy.alpha {
         let reason = format!(
-            "nulls {} → {}: more than {} apart",
+            "{what} {} → {}: more than {} apart",
             number(before),
             number(now),
             number(policy.nulls)
@@ -347,7 +364,8 @@ fn judge(policy: &Drift, compared: Compared, p_value: f64, p_nulls: f64) -> Judg
     } else if let Some(effect) = effect {
         weigh(policy, name, threshold, effect, p_value, compared.own.is_none())
     } else {
-        (State::Inconclusive, "one side has no values".to_owned())
+        let sides = if is_empty == [true; 2] { "neither side has" } else { "one side has no" };
+        (State::Inconclusive, format!("{sides} values"))
     };
     let reason = match &compared.own {
         Some(own) if effect.is_none() => own.told.clone(),
@@ -355,7 +373,8 @@ fn judge(policy: &Drift, compared: Compared, p_value: f64, p_nulls: f64) -> Judg
         None => reason,
     };
     // Both sides without a value is how it was.
-    let state = if effect.is_none() && before == 1.0 && now == 1.0 { State::None } else { state };
+    let unchanged = effect.is_none() && is_empty == [true; 2] && state == State::Inconclusive;
+    let state = if unchanged { State::None } else { state };
     Judged { effect, threshold, p_value, state, reason, compared }
 }
 

@@ -1,5 +1,6 @@
 //! Which differences become which decision.
 
+use super::super::compare::Profile;
 use super::*;
 use crate::config::{Config, Statistic};
 use crate::stats::numeric::Tested;

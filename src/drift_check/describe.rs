@@ -35,6 +35,14 @@ pub(super) fn describe(report: &mut Report, decision: &Decision, chosen: &Chosen
     report.tables.extend(parts("Slices", "slice", &decision.slices));
     report.charts.extend(time_line(decision));
     report.details.extend(profiles(decision));
+    for slice in decision.slices.iter().filter(|slice| slice.rows[1] == 0) {
+        let (name, before) = (slice.scope.name(), slice.rows[0]);
+        let title = match before {
+            0 => format!("the slice {name} has no rows on either side: is it what was meant?"),
+            before => format!("the slice {name} has no rows now, it had {before}"),
+        };
+        report.findings.push(Finding::new(Severity::Warning, "drift/slice", title));
+    }
     for slice in decision.slices.iter().filter(|slice| slice.state == State::Drift) {
         let title = format!("the slice {} drifted: {}", slice.scope.name(), slice.reason);
         report.findings.push(Finding::new(Severity::Warning, "drift/slice", title));
@@ -71,8 +79,14 @@ fn columns(decision: &Decision) -> Table {
         let effect = column.effect.map_or_else(
             || "none".to_owned(),
             |effect| {
-                let (size, limit) = (number(effect.corrected), number(column.threshold));
-                format!("{} {size} of {limit}", effect.statistic.short())
+                let (name, limit) = (effect.statistic.short(), number(column.threshold));
+                match effect.corrected.is_nan() {
+                    true => format!("{name} –"),
+                    false => {
+                        let bar = bar(effect.corrected / column.threshold);
+                        format!("{name} {} of {limit}{bar}", number(effect.corrected))
+                    }
+                }
             },
         );
         let [before, now] = column.compared.profiles.each_ref().map(Profile::missing_share);
@@ -90,6 +104,13 @@ fn columns(decision: &Decision) -> Table {
         table.row(None, [rest, String::new(), String::new(), String::new(), String::new()]);
     }
     table
+}
+
+/// How far an effect is on its way to the threshold, which is eight blocks; more
+/// than half as much again looks alike.
+fn bar(share: f64) -> String {
+    let blocks = (share.clamp(0.0, 1.5) * 8.0).round() as usize;
+    if blocks == 0 { String::new() } else { format!(" {}", "▇".repeat(blocks)) }
 }
 
 /// What the sides hold, column by column, as it was and as it is.
@@ -221,8 +242,9 @@ fn findings(column: &Judged) -> Vec<Finding> {
     for (categories, what) in
         [(&column.compared.new, "new"), (&column.compared.vanished, "vanished")]
     {
-        // Rare categories come and go by chance; a drifted column explains itself by them.
-        if column.state == State::Drift && !categories.is_empty() {
+        // Rare categories come and go by chance; a column that moved explains itself by them.
+        let moved = matches!(column.state, State::Drift | State::Watch);
+        if moved && !categories.is_empty() {
             let shown: Vec<&str> = categories.iter().take(NAMED).map(String::as_str).collect();
             let more = categories.len().saturating_sub(NAMED);
             let more = if more > 0 { format!(" and {more} more") } else { String::new() };

@@ -4,7 +4,7 @@ use std::io;
 
 use arrow::datatypes::{DataType, TimeUnit};
 
-use super::schema::Change;
+use super::schema::{self, Change};
 use crate::config::Quality;
 use crate::report::number;
 use crate::stats::column::{Categories, Column, Numbers};
@@ -102,26 +102,40 @@ fn of_numbers(
 ) -> io::Result<()> {
     let facts = numbers.facts();
     let any = facts.values > 0;
+    // NaN often stands for what is missing; an infinity is beyond every range.
+    let beyond = match facts.infinities {
+        0 if any || facts.rows() == 0 => None,
+        0 => Some("has no value that could keep to its range".to_owned()),
+        beyond => Some(format!("is infinite in {beyond} rows")),
+    };
     if let Some(least) = rule.min {
-        found
-            .push((any && facts.min < least).then(|| {
-                format!("goes down to {}, at least {}", number(facts.min), number(least))
-            }));
+        let wrong = (any && facts.min < least)
+            .then(|| format!("goes down to {}, at least {}", number(facts.min), number(least)));
+        found.push(beyond.clone().or(wrong));
     }
     if let Some(most) = rule.max {
-        found.push(
-            (any && facts.max > most)
-                .then(|| format!("goes up to {}, at most {}", number(facts.max), number(most))),
-        );
+        let wrong = (any && facts.max > most)
+            .then(|| format!("goes up to {}, at most {}", number(facts.max), number(most)));
+        found.push(beyond.filter(|_| rule.min.is_none()).or(wrong));
     }
     if let Some(age) = rule.max_age() {
         found.push(too_old(facts.values, facts.max, data_type, now, age));
     }
     if rule.unique {
-        found.push(repeated(repeats(numbers)?));
+        let told = schema::is_long_decimal(data_type).then(|| {
+            "cannot be held to be unique: of decimals with more than 18 digits the last ones are not read"
+                .to_owned()
+        });
+        found.push(match told {
+            Some(told) => Some(told),
+            None => repeated(repeats(numbers)?),
+        });
     }
-    if rule.values.is_some() || rule.pattern.is_some() {
-        found.push(Some(format!("is of type {data_type}: `values` and `pattern` are for text")));
+    if let Some(allowed) = &rule.values {
+        found.push(foreign(numbers, allowed)?);
+    }
+    if rule.pattern.is_some() {
+        found.push(Some(format!("is of type {data_type}: `pattern` is for text")));
     }
     Ok(())
 }
@@ -187,6 +201,22 @@ fn named(mut wrong: Vec<String>, what: &str) -> Option<String> {
     Some(format!("holds {count} values {what}, such as {}", wrong.join(", ")))
 }
 
+/// The numbers that are none of these.
+fn foreign(numbers: &Numbers, allowed: &[String]) -> io::Result<Option<String>> {
+    let parsed: Option<Vec<f64>> = allowed.iter().map(|text| text.trim().parse().ok()).collect();
+    let Some(parsed) = parsed else {
+        return Ok(Some("is of numbers, and `values` names something else".into()));
+    };
+    let mut wrong = Vec::new();
+    for entry in numbers.rising()? {
+        let value = numbers.scale.value(entry?.0);
+        if !parsed.contains(&value) {
+            wrong.push(value.to_string());
+        }
+    }
+    Ok(named(wrong, "that are not allowed"))
+}
+
 /// How many values stand more than once.
 fn repeats(numbers: &Numbers) -> io::Result<usize> {
     let mut found = 0;
@@ -230,7 +260,9 @@ mod tests {
     use crate::config::Config;
     use crate::stats;
     use crate::stats::column::Measure;
-    use arrow::array::{ArrayRef, Int64Array, StringArray, TimestampMillisecondArray};
+    use arrow::array::{
+        ArrayRef, Decimal128Array, Float64Array, Int64Array, StringArray, TimestampMillisecondArray,
+    };
     use std::sync::Arc;
 
     fn rules(text: &str) -> Vec<Quality> {
@@ -258,6 +290,18 @@ mod tests {
         assert_eq!(broken("max: 4", &numbers), ["goes up to 5, at most 4"]);
         assert_eq!(broken("nulls: 0.2", &numbers), ["is null in a share of 0.25, at most 0.2"]);
         assert_eq!(broken("unique: true", &numbers), ["repeats 1 of its values"]);
+        assert_eq!(broken("values: ['1', '5.0']", &numbers), [""; 0]);
+        let told = ["holds 1 values that are not allowed, such as 5"];
+        assert_eq!(broken("values: ['1', '2']", &numbers), told);
+        assert!(broken("values: [a]", &numbers)[0].contains("something else"));
+        let [nan, inf] = [f64::NAN, f64::INFINITY];
+        let floats = |values: &[f64]| -> ArrayRef { Arc::new(Float64Array::from(values.to_vec())) };
+        assert_eq!(broken("min: 0", &floats(&[1.0, nan])), [""; 0]);
+        assert_eq!(broken("min: 0, max: 2", &floats(&[1.0, inf])), ["is infinite in 1 rows"]);
+        assert!(broken("max: 2", &floats(&[nan, nan]))[0].contains("no value"));
+        let long = Decimal128Array::from(vec![1i128 << 100]).with_precision_and_scale(38, 0);
+        let long: ArrayRef = Arc::new(long.unwrap());
+        assert!(broken("unique: true", &long)[0].contains("cannot be held to be unique"));
         let text: ArrayRef = Arc::new(StringArray::from(vec!["AA", "UA", "x1"]));
         assert_eq!(broken("unique: true, values: [AA, UA, x1]", &text), [""; 0]);
         assert_eq!(

@@ -13,7 +13,7 @@ use super::{describe, monitor, result, rows, sides};
 use crate::config::{self, Drift, Notify, OnDrift};
 use crate::lake::Opened;
 use crate::names::{Alias, ModelName, SchemaName};
-use crate::report::{Document, Fault, Finding, Outcome, Report, Severity};
+use crate::report::{Document, Fault, Finding, Outcome, Report, Severity, counted};
 use crate::step::{self, Ctx};
 use crate::sys::clock;
 use crate::telemetry::Telemetry;
@@ -143,8 +143,12 @@ fn same_rows(policy: &Drift, baseline: &Opened, current: &Opened) -> Result<Opti
         breaks: false,
         rule: "drift/sides",
     };
-    let is_same = baseline.identity == current.identity && policy.windows.is_none();
-    if is_same && policy.baseline != policy.current {
+    let shared = current.files.iter().filter(|file| baseline.files.contains(file)).count();
+    let is_all = |side: &Opened| shared > 0 && shared == side.files.len();
+    let filters_alike = policy.baseline_where == policy.current_where;
+    let are_files = is_all(baseline) && is_all(current) && filters_alike;
+    let is_same = (baseline.identity == current.identity || are_files) && policy.windows.is_none();
+    if is_same && !are_files && policy.baseline != policy.current {
         // A state that is named twice: no error of the policy.
         return Ok(Some(told("is the current state: nothing was written since".into())));
     }
@@ -152,6 +156,10 @@ fn same_rows(policy: &Drift, baseline: &Opened, current: &Opened) -> Result<Opti
         let message = format!("baseline and current are the same rows: {}", current.identity);
         return Err(Fault::usage(message)
             .hint("tell them apart by `baseline_where` and `current_where`, or by versions"));
+    }
+    if shared > 0 && filters_alike {
+        let what = format!("shares {} with the current side", counted(shared, "file"));
+        return Ok(Some(told(format!("{what}: a drift of them is told weaker"))));
     }
     if policy.baseline.place != policy.current.place {
         return Ok(None);

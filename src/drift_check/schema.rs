@@ -247,6 +247,14 @@ fn plain(data_type: &DataType) -> DataType {
     }
 }
 
+/// Whether values of this type may have more digits than are read of them.
+pub(super) fn is_long_decimal(data_type: &DataType) -> bool {
+    matches!(
+        data_type,
+        DataType::Decimal128(precision, _) | DataType::Decimal256(precision, _) if *precision > 18
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -81,6 +81,13 @@ impl Side {
         Self::of(schema, Rows::Files { kind, files: files.clone() }).with_partitions(&root, &files)
     }
 
+    /// The files themselves, whatever they were called by; nothing of a Delta folder.
+    pub(super) fn named_files(text: &str) -> Vec<PathBuf> {
+        let Ok((_, files)) = files::expand(text) else { return Vec::new() };
+        let files = files.iter().filter_map(|file| file.canonicalize().ok());
+        files.collect()
+    }
+
     fn with_partitions(mut self, root: &Path, files: &[PathBuf]) -> Result<Self> {
         self.partitions = Partitions::of(root, files, &self.schema)?;
         let held = self.schema.fields().iter().map(|field| field.as_ref().clone());

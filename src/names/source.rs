@@ -35,6 +35,9 @@ pub enum AsOf {
 /// Endings that tell a file.
 pub const FILE_KINDS: [&str; 7] = ["parquet", "pq", "csv", "arrow", "arrows", "feather", "ipc"];
 
+/// No files that are read, and no tables either.
+const COMPRESSED: [&str; 4] = [".gz", ".zip", ".zst", ".bz2"];
+
 impl Source {
     pub fn is_table(&self) -> bool {
         matches!(self.place, Place::Table(_))
@@ -69,7 +72,8 @@ impl FromStr for Source {
             Some((rest, state))
         });
         let (text, as_of) = as_of.map_or((text, None), |(rest, state)| (rest, Some(state)));
-        let is_path = text.contains(['/', '\\', '*', '?', '[']);
+        let is_compressed = COMPRESSED.iter().any(|ending| text.to_lowercase().ends_with(ending));
+        let is_path = text.contains(['/', '\\', '*', '?', '[']) || is_compressed;
         if !is_path && let Ok(table) = text.parse() {
             return Ok(Self { place: Place::Table(table), as_of });
         }

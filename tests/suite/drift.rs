@@ -212,6 +212,15 @@ fn files_need_no_workspace_and_a_missing_column_is_no_pass() {
     // Ten values have twelve of the 1,000 rows, the others eleven.
     assert_eq!(n["top_values"].as_array().unwrap().len(), 10, "{n}");
     assert_eq!(n["top_values"][9], serde_json::json!({ "value": 9.0, "rows": 12 }));
+    let copy = dir.path().join("then.csv");
+    let (code, _, told) = run(copy.to_str().unwrap());
+    assert!(code == 2 && told.contains("the same rows"), "{told}");
+    let (code, _, told) = run("*n.csv");
+    assert!(code == 2 && told.contains("the same rows"), "{told}");
+    let (_, _, told) = run("{then,same}.csv");
+    assert!(told.contains("shares 1 file") || told.contains("does not exist"), "{told}");
+    let (code, _, told) = run("then.csv.gz");
+    assert!(code == 2 && !told.contains("workspace"), "{told}");
     let (code, result, told) = run("moved.csv");
     assert_eq!((code, &result["state"]), (1, &Value::from("drift")), "{told}");
     let policy =
