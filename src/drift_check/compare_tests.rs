@@ -4,7 +4,8 @@ use super::super::categories::SHOWN;
 use super::*;
 use crate::config::{Binning, Zeros};
 use crate::stats::{self, column::Measure};
-use arrow::array::{ArrayRef, Float64Array, Int32Array, StringArray};
+use arrow::array::{ArrayRef, Decimal128Array, Float64Array, Int32Array, StringArray};
+use arrow::datatypes::Field;
 use std::sync::Arc;
 
 fn compared(base: &ArrayRef, current: &ArrayRef) -> Compared {
@@ -27,6 +28,25 @@ fn under_policy(policy: &Drift, base: &ArrayRef, current: &ArrayRef) -> Compared
 
 fn psi(result: &Compared) -> Effect {
     result.effect(Statistic::Psi).unwrap()
+}
+
+/// Of thousands of decimals beyond 10^37, floats know one.
+#[test]
+fn decimals_that_lost_digits_are_not_told_to_be_alike() {
+    let base = 10i128.pow(37);
+    let effects = |from: i128, digits: i8| {
+        let values = (0..2000).map(|row| from + row);
+        let array = Decimal128Array::from_iter_values(values);
+        let array: ArrayRef = Arc::new(array.with_precision_and_scale(38, digits).unwrap());
+        let field = Field::new("d", array.data_type().clone(), true);
+        let measure = stats::arrow::measure(array.data_type()).unwrap();
+        let mut column = Column::new(measure);
+        stats::arrow::push(&mut column, &array).unwrap();
+        let common = Common { fields: [field.clone(), field], measure, sql: None };
+        under(&policy(), &common, [&column, &column]).unwrap().effects
+    };
+    assert!(effects(base, 0).iter().all(|effect| effect.corrected.is_nan()));
+    assert!(effects(base, 36).iter().all(|effect| effect.corrected == 0.0));
 }
 
 #[test]

@@ -149,6 +149,20 @@ fn a_slice_that_drifted_makes_the_table_watched() {
 }
 
 #[test]
+fn a_slice_that_is_gone_makes_the_table_watched() {
+    let gone = |rows: [u64; 2]| {
+        let mut scopes = whole([1000, 1000], vec![column("a", 0.0, 1.0, FLAT)]);
+        scopes.push(Scoped { scope: Against::Slice("c = b".into()), rows, columns: Vec::new() });
+        decide(&policy(""), &[], scopes)
+    };
+    let decision = gone([1330, 0]);
+    assert_eq!(decision.state, State::Watch);
+    assert!(decision.reason.starts_with("the slice c = b is gone: it had 1330 rows"));
+    assert_eq!(gone([3, 0]).state, State::None);
+    assert_eq!(gone([1330, 1]).state, State::None);
+}
+
+#[test]
 fn columns_that_are_only_there_count_when_their_nulls_move() {
     let presence = |nulls| {
         let mut column = column("time", 0.0, 1.0, nulls);
