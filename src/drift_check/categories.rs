@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use super::bins::of_counts;
 use super::compare::{Compared, Effect, MOST_FREQUENT, Profile, Value, nothing_to_compare};
 use crate::config::Statistic;
+use crate::report::shortened;
 use crate::stats::chance::{Additive, without_drift};
 use crate::stats::column::{Categories, Kind};
 use crate::stats::distinct::Distinct;
@@ -80,21 +81,19 @@ fn name(bytes: &[u8]) -> String {
     /// Characters.
     const LONGEST: usize = 80;
     let text = String::from_utf8_lossy(&bytes[..bytes.len().min(LONGEST * 4 + 4)]);
-    match text.chars().count() > LONGEST {
-        true => text.chars().take(LONGEST - 1).chain(['…']).collect(),
-        false => text.into_owned(),
-    }
+    shortened(&text, LONGEST)
 }
 
 /// The most frequent categories, those of one count in the order of their names.
 fn frequent(side: &Categories) -> Vec<(Value, u64)> {
     let mut found: Vec<_> = side.counts.iter().collect();
-    let rank = |(name, count): &(&Vec<u8>, &u64)| (Reverse(**count), (*name).clone());
+    let order =
+        |a: &(&Vec<u8>, &u64), b: &(&Vec<u8>, &u64)| b.1.cmp(a.1).then_with(|| a.0.cmp(b.0));
     if found.len() > MOST_FREQUENT {
-        found.select_nth_unstable_by_key(MOST_FREQUENT, rank);
+        found.select_nth_unstable_by(MOST_FREQUENT, order);
         found.truncate(MOST_FREQUENT);
     }
-    found.sort_by_key(rank);
+    found.sort_by(order);
     found.into_iter().map(|(bytes, count)| (Value::Text(name(bytes)), *count)).collect()
 }
 

@@ -149,8 +149,7 @@ pub(super) fn under(policy: &Drift, common: &Common, sides: [&Column; 2]) -> Res
     let mut compared = compare(policy, common.name(), sides)?;
     if common.fields.iter().any(|field| schema::is_long_decimal(field.data_type())) {
         // Of so many digits the last ones were lost.
-        let facts = compared.profiles.iter().filter_map(|profile| profile.facts);
-        if facts.into_iter().any(|facts| facts.max.max(-facts.min) >= EXACT_BELOW) {
+        if compared.profiles.iter().filter_map(|side| side.facts).any(is_beyond_exact) {
             for effect in &mut compared.effects {
                 effect.corrected = f64::NAN;
             }
@@ -243,7 +242,7 @@ fn numbers(policy: &Drift, column: &str, sides: [&Numbers; 2]) -> std::io::Resul
     };
     let mut compared = of_numbers(policy, column, facts, profiles, &measured);
     let whole = sides[0].scale != Scale::Float;
-    if whole && facts.iter().any(|facts| facts.max.max(-facts.min) >= EXACT_BELOW) {
+    if whole && facts.into_iter().any(is_beyond_exact) {
         // Only the order of such numbers is known for sure.
         for effect in &mut compared.effects {
             if effect.statistic != Statistic::KolmogorovSmirnov {
@@ -262,6 +261,10 @@ pub(super) fn frequent_numbers(found: &[(f64, u64)]) -> Vec<(Value, u64)> {
 
 /// Whole numbers below are floats without loss.
 pub(super) const EXACT_BELOW: f64 = 9_007_199_254_740_992.0;
+
+fn is_beyond_exact(facts: Facts) -> bool {
+    facts.max.max(-facts.min) >= EXACT_BELOW
+}
 
 /// What is known of two samples of numbers.
 #[derive(Debug, Clone, PartialEq)]
@@ -362,12 +365,17 @@ impl Compared {
             ("NaN", fact(|facts| facts.nans)),
             ("nulls", self.profiles.each_ref().map(|side| side.nulls)),
         ];
-        let change = |counts: &[u64; 2]| {
-            let share = |at: usize| counts[at] as f64 / self.profiles[at].rows.max(1) as f64;
-            (share(1) - share(0)).abs()
+        let change = |counts: [u64; 2]| {
+            let [before, now] = self.shares_of(counts);
+            (now - before).abs()
         };
-        let largest = kinds.into_iter().max_by(|a, b| change(&a.1).total_cmp(&change(&b.1)));
+        let largest = kinds.into_iter().max_by(|a, b| change(a.1).total_cmp(&change(b.1)));
         largest.unwrap_or(("nulls", [0, 0]))
+    }
+
+    /// What share of each side's rows so many are.
+    pub(super) fn shares_of(&self, counts: [u64; 2]) -> [f64; 2] {
+        [0, 1].map(|at| counts[at] as f64 / self.profiles[at].rows.max(1) as f64)
     }
 }
 

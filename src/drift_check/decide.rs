@@ -204,20 +204,19 @@ fn overall(
         }
         None => (whole.state, whole.reason.clone()),
     };
-    let drifted = slices.iter().find(|slice| slice.state == State::Drift);
-    let gone = slices.iter().find(|slice| slice.is_gone(policy));
-    match drifted {
-        None if state < State::Watch
-            && let Some(slice) = gone =>
-        {
-            let (name, rows) = (slice.scope.name(), slice.rows[0]);
-            (State::Watch, format!("the slice {name} is gone: it had {rows} rows; {reason}"))
-        }
-        Some(slice) if state < State::Watch => {
-            (State::Watch, format!("the slice {} drifted: {}", slice.scope.name(), slice.reason))
-        }
-        _ => (state, reason),
+    if state >= State::Watch {
+        return (state, reason);
     }
+    if let Some(slice) = slices.iter().find(|slice| slice.state == State::Drift) {
+        let reason = format!("the slice {} drifted: {}", slice.scope.name(), slice.reason);
+        return (State::Watch, reason);
+    }
+    if let Some(slice) = slices.iter().find(|slice| slice.is_gone(policy)) {
+        let (name, rows) = (slice.scope.name(), slice.rows[0]);
+        let reason = format!("the slice {name} is gone: it had {rows} rows; {reason}");
+        return (State::Watch, reason);
+    }
+    (state, reason)
 }
 
 /// Drift is what the newest windows agree on: one alone may be a holiday.
@@ -344,8 +343,7 @@ fn judge(policy: &Drift, compared: Compared, p_value: f64, p_nulls: f64) -> Judg
     let threshold = compared.learnt.unwrap_or_else(|| limit.threshold());
     let effect = compared.effect(limit.statistic);
     let (what, counts) = compared.holes();
-    let share = |at: usize| counts[at] as f64 / compared.profiles[at].rows.max(1) as f64;
-    let (before, now) = (share(0), share(1));
+    let [before, now] = compared.shares_of(counts);
     let holes = (now - before).abs();
     let is_empty = compared.profiles.each_ref().map(|side| side.missing_share() == 1.0);
     if let Some(foreign) = compared.foreign {

@@ -3,7 +3,7 @@
 use super::compare::{Compared, Profile, QUANTILES, Value};
 use super::decide::{Decision, Judged, Part, State};
 use super::schema::Chosen;
-use crate::report::{Chart, Finding, Report, Series, Severity, Table, number};
+use crate::report::{Chart, Finding, Report, Series, Severity, Table, number, shortened};
 use crate::stats::column::Facts;
 use crate::stats::distinct::Distinct;
 
@@ -168,10 +168,7 @@ fn most_frequent(side: &Profile) -> Option<String> {
     let (value, rows) = side.frequent.first()?;
     let value = match value {
         Value::Number(value) => number(*value),
-        Value::Text(text) if text.chars().count() > LONGEST => {
-            text.chars().take(LONGEST - 1).chain(['…']).collect()
-        }
-        Value::Text(text) => text.clone(),
+        Value::Text(text) => shortened(text, LONGEST),
     };
     let share = 100.0 * *rows as f64 / (side.rows - side.missing()) as f64;
     Some(format!("{value} ({} %)", number(share)))

@@ -15,6 +15,7 @@ const PER_BIN: u32 = 6;
 pub(super) const TOGETHER: usize = 25;
 /// Rows that the cut of the axis is learnt from.
 pub(super) const LEARNT_FROM: u64 = 20_000;
+
 /// Where a column's axis is cut, and what its values are summed from.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Cut {

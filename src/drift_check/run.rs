@@ -143,10 +143,11 @@ fn same_rows(policy: &Drift, baseline: &Opened, current: &Opened) -> Result<Opti
         breaks: false,
         rule: "drift/sides",
     };
-    let shared = current.files.iter().filter(|file| baseline.files.contains(file)).count();
-    let is_all = |side: &Opened| shared > 0 && shared == side.files.len();
+    let [then, now] = [baseline.side.paths(), current.side.paths()];
+    let shared = now.iter().filter(|file| then.contains(file)).count();
     let filters_alike = policy.baseline_where == policy.current_where;
-    let are_files = is_all(baseline) && is_all(current) && filters_alike;
+    let are_files =
+        shared > 0 && [then, now].map(|files| files.len()) == [shared; 2] && filters_alike;
     let is_same = (baseline.identity == current.identity || are_files) && policy.windows.is_none();
     if is_same && !are_files && policy.baseline != policy.current {
         // A state that is named twice: no error of the policy.

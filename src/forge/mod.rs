@@ -136,6 +136,11 @@ pub fn release_artifact(tag: &str) -> String {
     release_branch(tag).replace('/', "-")
 }
 
+/// Whether a name that a host tells is a file of a folder, and of no other.
+fn is_file_name(name: &str) -> bool {
+    Path::new(name).file_name().is_some_and(|own| own == name)
+}
+
 /// The host of this run, with its token.
 #[derive(Debug)]
 pub enum Forge {

@@ -1,7 +1,5 @@
 //! From a name to rows that can be read, and what tells their state.
 
-use std::path::PathBuf;
-
 use anyhow::Result;
 
 use super::{Grouping, Lake, Side, table};
@@ -20,8 +18,6 @@ pub struct Opened {
     pub table: Option<Versioned>,
     /// The version of a Delta table.
     pub version: Option<u64>,
-    /// The files that are read, by their own paths.
-    pub files: Vec<PathBuf>,
 }
 
 /// A table of a warehouse at one version.
@@ -76,16 +72,13 @@ pub async fn open(ctx: &Ctx, source: &Source, asked: Asked<'_>) -> Result<Opened
         let filter = filter.map(str::parse).transpose()?;
         let grouping = Grouping { sample, filter, ..Grouping::default() };
         let version = side.version();
-        let files = Vec::new();
-        Ok(Opened { side, identity, grouping, table: None, version, files })
+        Ok(Opened { side, identity, grouping, table: None, version })
     };
     match &source.place {
         Place::Files(path) => {
             let side = Side::files(path, source.as_of)?;
             let version = side.version().map(|version| format!("@v{version}"));
-            let files = if version.is_none() { Side::named_files(path) } else { Vec::new() };
-            let opened = here(side, format!("{path}{}{condition}", version.unwrap_or_default()))?;
-            Ok(Opened { files, ..opened })
+            here(side, format!("{path}{}{condition}", version.unwrap_or_default()))
         }
         Place::Table(name) if from_storage => {
             let info = table(&ctx.client, name).await?;
@@ -109,7 +102,6 @@ pub async fn open(ctx: &Ctx, source: &Source, asked: Asked<'_>) -> Result<Opened
                 grouping: Grouping::default(),
                 table: Some(table),
                 version: Some(version),
-                files: Vec::new(),
             })
         }
     }

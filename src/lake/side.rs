@@ -81,11 +81,17 @@ impl Side {
         Self::of(schema, Rows::Files { kind, files: files.clone() }).with_partitions(&root, &files)
     }
 
-    /// The files themselves, whatever they were called by; nothing of a Delta folder.
-    pub(super) fn named_files(text: &str) -> Vec<PathBuf> {
-        let Ok((_, files)) = files::expand(text) else { return Vec::new() };
-        let files = files.iter().filter_map(|file| file.canonicalize().ok());
-        files.collect()
+    /// The files of this machine that are read, by their own paths, whatever they were
+    /// called by; nothing of tables and of Delta folders.
+    pub fn paths(&self) -> Vec<PathBuf> {
+        let named: Vec<&Path> = match &self.rows {
+            Rows::Parquet(files) if self.version.is_none() => {
+                files.iter().map(ParquetFile::path).collect()
+            }
+            Rows::Files { files, .. } => files.iter().map(PathBuf::as_path).collect(),
+            Rows::Parquet(_) | Rows::Delta(_) | Rows::Table { .. } => Vec::new(),
+        };
+        named.into_iter().filter_map(|file| file.canonicalize().ok()).collect()
     }
 
     fn with_partitions(mut self, root: &Path, files: &[PathBuf]) -> Result<Self> {

@@ -253,6 +253,14 @@ pub fn counted(count: usize, noun: &str) -> String {
     format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 
+/// A text of at most so many characters, the last of which tells of what was cut.
+pub fn shortened(text: &str, most: usize) -> String {
+    match text.chars().count() > most {
+        true => text.chars().take(most - 1).chain(['…']).collect(),
+        false => text.to_owned(),
+    }
+}
+
 /// A number for people: four significant digits, no noise.
 pub fn number(value: f64) -> String {
     if !value.is_finite() {

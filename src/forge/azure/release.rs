@@ -8,7 +8,7 @@ use reqwest::Url;
 use zip::ZipArchive;
 
 use super::{Azure, told};
-use crate::forge::release_artifact;
+use crate::forge::{is_file_name, release_artifact};
 use crate::report::{Fault, FaultKind};
 use crate::sys::retry::{self, Class};
 use crate::sys::{fs, https};
@@ -80,7 +80,7 @@ fn unzip(name: &str, zipped: &[u8], into: &Path) -> Result<()> {
         let path = entry.name().map_err(|error| broken(error.to_string()))?.into_owned();
         let file = path.strip_prefix(name).and_then(|rest| rest.strip_prefix('/'));
         let file = file.unwrap_or(&path);
-        if entry.is_symlink() || Path::new(file).file_name().is_none_or(|own| own != file) {
+        if entry.is_symlink() || !is_file_name(file) {
             return Err(broken(format!("`{path}` is no file of a release")).into());
         }
         let mut bytes = Vec::new();

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{GitHub, refused};
-use crate::forge::Announced;
+use crate::forge::{Announced, is_file_name};
 use crate::names::Sha256;
 use crate::report::{Fault, FaultKind};
 use crate::sys::{fs, git, https};
@@ -167,8 +167,7 @@ impl GitHub {
         };
         let client = https::client()?;
         for asset in &release.assets {
-            // A name is a file of this folder, and of no other.
-            if Path::new(&asset.name).file_name().is_none_or(|name| name != asset.name.as_str()) {
+            if !is_file_name(&asset.name) {
                 let message = format!("the release `{tag}` has a file `{}`", asset.name);
                 return Err(Fault::new(FaultKind::Integrity, message).into());
             }
