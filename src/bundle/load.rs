@@ -51,9 +51,11 @@ pub fn load(
         ));
     }
     fill_in(&mut tree, &name, &target, around);
+    let targets = target_names(&tree).map(str::to_owned).collect();
     let tree = resolve(&tree, &variables)?;
     let mode = chosen["mode"].as_str().map(str::to_owned);
     let mut bundle = build(&tree, name, target)?;
+    bundle.targets = targets;
     bundle.variables = variables;
     bundle.foreign = foreign::places(&tree, &chosen);
     match &around.isolation {
@@ -147,8 +149,11 @@ pub fn name(sources: &Sources) -> Result<Option<String>, BundleError> {
 
 /// The names of a bundle's targets.
 pub fn targets(sources: &Sources) -> Result<Vec<String>, BundleError> {
-    let tree = merged(sources)?;
-    Ok(tree["targets"].as_object().into_iter().flatten().map(|(name, _)| name.clone()).collect())
+    Ok(target_names(&merged(sources)?).map(str::to_owned).collect())
+}
+
+fn target_names(tree: &Value) -> impl Iterator<Item = &str> {
+    tree["targets"].as_object().into_iter().flatten().map(|(name, _)| name.as_str())
 }
 
 fn choose_target(tree: &Value, asked: Option<&str>) -> Result<String, BundleError> {
@@ -302,6 +307,7 @@ fn build(tree: &Value, name: String, target: String) -> Result<Bundle, BundleErr
     Ok(Bundle {
         name,
         target,
+        targets: Vec::new(),
         host: text_at(tree, "/workspace/host"),
         root_path: text("/workspace/root_path"),
         file_path: text("/workspace/file_path"),

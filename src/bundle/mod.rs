@@ -26,7 +26,7 @@ pub use fields::{Field, differences};
 pub use load::{MERGE_TESTS, load, lookups, name, targets, values};
 pub use plan::{Action, Plan, Remote, Remotes, Standing, Step, plan};
 pub use resources::Kind;
-pub use sources::{Sources, definitions};
+pub use sources::{OTHER_ROOTS, Sources, definitions};
 pub use state::{
     Deployed, DeployedBy, FileDigests, Lock, LockRun, Remembered, ResourceState, State, metadata,
     snapshot,
@@ -110,6 +110,8 @@ pub struct Sync {
 pub struct Bundle {
     pub name: String,
     pub target: String,
+    /// The names of all its targets.
+    pub targets: Vec<String>,
     /// The workspace that the bundle itself names, if it does.
     pub host: Option<String>,
     pub root_path: String,

@@ -78,6 +78,11 @@ impl Kind {
         }
     }
 
+    /// The fields that its settings may have; none are known of rights.
+    pub fn fields(self) -> &'static [&'static str] {
+        self.facts().fields
+    }
+
     /// The path of its permissions, such as `jobs`.
     pub(super) fn object(self) -> Option<&'static str> {
         self.facts().object

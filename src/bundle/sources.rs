@@ -56,11 +56,17 @@ pub(super) fn check_keys(
     Ok(())
 }
 
+/// Names of the root file that the official CLI takes, too.
+pub const OTHER_ROOTS: [&str; 3] = ["databricks.yaml", "bundle.yml", "bundle.yaml"];
+
 /// The root file and everything it includes as one tree.
 pub(super) fn merged(sources: &Sources) -> Result<Value, BundleError> {
     let text = sources.get(ROOT).ok_or_else(|| {
-        BundleError::new(ROOT, "there is no such file")
-            .hint("run the command in the bundle's folder, or name it with --bundle")
+        let error = BundleError::new(ROOT, "there is no such file");
+        match OTHER_ROOTS.iter().find(|name| sources.contains_key(**name)) {
+            Some(name) => error.hint(format!("rename `{name}` to {ROOT}")),
+            None => error.hint("run the command in the bundle's folder, or name it with --bundle"),
+        }
     })?;
     let mut tree = parse(ROOT, text)?;
     check_keys(ROOT, "", &tree, &TOP)?;
@@ -98,6 +104,9 @@ fn included(tree: &Value, sources: &Sources) -> Result<Vec<String>, BundleError>
     let mut files = Vec::new();
     for pattern in tree["include"].as_array().into_iter().flatten() {
         let pattern = pattern.as_str().unwrap_or_default().trim_start_matches("./");
+        if pattern == ROOT {
+            return Err(BundleError::new(ROOT, "include: a bundle cannot include itself"));
+        }
         let glob = Glob::new(pattern)
             .map_err(|error| BundleError::new(ROOT, format!("include: {error}")))?;
         let matcher = glob.compile_matcher();

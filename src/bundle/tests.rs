@@ -139,6 +139,7 @@ fn mistakes_are_named_with_a_way_out() {
         (ROOT.to_owned(), JOBS.replace("resources.jobs.train.id", "resources.jobs.trian.id")),
         (ROOT.to_owned(), JOBS.replace("../ops/train.py", "../../etc/passwd")),
         (ROOT.replace("[resources/*.yml]", "[resources/none.yml]"), JOBS.to_owned()),
+        (ROOT.replace("[resources/*.yml]", "[./databricks.yml]"), JOBS.to_owned()),
         (ROOT.to_owned(), format!("include: [x.yml]\n{JOBS}")),
         (ROOT.replace("mode: development", "mode: devel"), JOBS.to_owned()),
     ] {

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::bundle::{Action, Kind, Plan, Step};
-use crate::config::{DeployPolicy, Forbid};
-use crate::report::{Finding, Severity, number};
+use crate::bundle::{Action, Bundle, Kind, Plan, Step};
+use crate::config::{Deploy, DeployPolicy, Forbid};
+use crate::report::{Fault, Finding, Severity, number};
 
 /// What somebody agreed to see go.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -29,6 +29,34 @@ pub(super) fn violations(plan: &Plan, policy: &DeployPolicy, agreed: &Agreed) ->
     }
     found
 }
+
+/// Refuses what a misspelt name would switch off: a policy for a target that the
+/// bundle does not have, and a value forbidden in a field that no kind has.
+pub(super) fn check_names(deploy: &Deploy, bundle: &Bundle) -> Result<(), Fault> {
+    let targets = || bundle.targets.iter().map(String::as_str);
+    if let Some(unknown) = deploy.targets.keys().find(|name| !bundle.targets.contains(name)) {
+        let message = format!("`deploy.targets`: the bundle has no target `{unknown}`");
+        return Err(Fault::usage(message).or_near(unknown, targets()));
+    }
+    let policies = std::iter::once(&deploy.policy).chain(deploy.targets.values());
+    for rule in policies.flat_map(|policy| policy.forbid.iter().flatten()) {
+        let kinds = Kind::DECLARED.into_iter();
+        let kinds = kinds.filter(|kind| rule.kind.as_ref().is_none_or(|own| own == kind.as_str()));
+        let known: BTreeSet<&str> = kinds.flat_map(Kind::fields).copied().collect();
+        let first = rule.field.split('.').next().unwrap_or_default();
+        // What rights look like is the workspace's affair.
+        if !known.is_empty() && !known.contains(&first) && !SHARED_FIELDS.contains(&first) {
+            let kind = rule.kind.as_deref().unwrap_or("no resource");
+            let lack = if rule.kind.is_some() { "have no" } else { "has a" };
+            let message = format!("`forbid`: {kind} {lack} field `{first}`");
+            return Err(Fault::usage(message).or_near(first, known));
+        }
+    }
+    Ok(())
+}
+
+/// Fields that settings of any kind may have.
+const SHARED_FIELDS: [&str; 3] = ["lifecycle", "permissions", "grants"];
 
 fn finding(rule: &str, title: String) -> Finding {
     Finding::new(Severity::Error, format!("deploy/{rule}"), title)
@@ -214,6 +242,35 @@ mod tests {
     fn told(plan: &Plan, policy: &DeployPolicy, agreed: &Agreed) -> Vec<String> {
         let found = violations(plan, policy, agreed);
         found.into_iter().map(|finding| format!("{}: {}", finding.rule, finding.title)).collect()
+    }
+
+    #[test]
+    fn a_misspelt_name_switches_no_policy_off() {
+        let text = "bundle: {name: b}\ntargets: {dev: {default: true}, prod: {}}\n";
+        let sources = [("databricks.yml".to_owned(), text.to_owned())].into();
+        let around = crate::bundle::Surroundings::default();
+        let bundle = crate::bundle::load(&sources, None, &around).unwrap();
+        let told = |deploy: Value| {
+            let deploy: Deploy = serde_json::from_value(deploy).unwrap();
+            let fault = check_names(&deploy, &bundle).err()?;
+            Some(format!("{} | {}", fault.message, fault.hint.unwrap_or_default()))
+        };
+        let rule = |rule: Value| json!({ "targets": { "prod": { "forbid": [rule] } } });
+        for fits in [
+            json!({ "targets": { "prod": {}, "dev": {} } }),
+            rule(json!({ "field": "tasks.new_cluster.num_workers" })),
+            rule(json!({ "field": "lifecycle.prevent_destroy", "kind": "schemas" })),
+            rule(json!({ "field": "anything", "kind": "permissions" })),
+        ] {
+            assert_eq!(told(fits.clone()), None, "{fits}");
+        }
+        let refused = [
+            json!({ "targets": { "prd": {} } }),
+            rule(json!({ "field": "task.new_cluster" })),
+            rule(json!({ "field": "tasks", "kind": "schemas" })),
+        ];
+        let refused: Vec<String> = refused.into_iter().filter_map(told).collect();
+        insta::assert_snapshot!(refused.join("\n"));
     }
 
     #[test]

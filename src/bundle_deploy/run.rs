@@ -115,6 +115,10 @@ impl<'a> Work<'a> {
         )?;
         claim.tell(ctx);
         let bundle = &source.bundle;
+        // A release that is gone back to may be older than the policy.
+        if kind != "rollback" {
+            policy::check_names(&request.policy, bundle)?;
+        }
         let has_wheels = source.release.is_some() && !bundle.artifacts.is_empty();
         let special = (has_wheels, !bundle.foreign.is_empty());
         let wanted = request.wanted.engine;
@@ -306,6 +310,7 @@ async fn destroy(ctx: &Ctx, request: &Request) -> Result<Outcome> {
     let wanted = &request.wanted;
     let source = Source::open(ctx, wanted).await?;
     let bundle = &source.bundle;
+    policy::check_names(&request.policy, bundle)?;
     let policy = |plan: &Plan| {
         policy::violations(plan, &request.policy.policy_of(&plan.target), &request.agreed)
     };
