@@ -63,11 +63,18 @@ pub(super) fn of(choices: &Choices, facts: &Facts, sources: &Sources) -> Result<
         Some(Where::Github) => Ci::GitHub,
         None => facts.repository.as_ref().map_or(Ci::GitHub, |(ci, _)| *ci),
     };
+    let embedded = choices.workspace == Some(On::Embedded);
+    let plan_comment = choices.plan_comment == Some(true);
+    if plan_comment && (embedded || targets.staging.is_none()) {
+        let message = "--plan-comment: nothing is deployed from the main branch";
+        return Err(Fault::usage(message).hint("name a target with --staging-target").into());
+    }
     Ok(Answers {
         ci,
         form: form(choices, secrets.is_some())?,
         commit: None,
-        embedded: choices.workspace == Some(On::Embedded),
+        embedded,
+        plan_comment,
         main: main_branch(choices, facts)?,
         python: python(choices)?,
         runner: runner(choices, ci)?,

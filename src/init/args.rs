@@ -86,6 +86,10 @@ pub(super) struct Choices {
     #[arg(long, value_name = "TARGET")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) production_target: Option<String>,
+    /// Tell merge requests what they would change in staging; by an identity of its own, which may only read
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) plan_comment: Option<bool>,
     /// The job of a part of the loop (features, train, evaluate, check, score), or none; may be given several times (default: by their keys)
     #[arg(long = "job", value_name = "PART=KEY")]
     #[serde(default, rename = "jobs", skip_serializing_if = "Vec::is_empty")]
@@ -120,6 +124,7 @@ impl Choices {
             test_target: self.test_target.or(other.test_target),
             staging_target: self.staging_target.or(other.staging_target),
             production_target: self.production_target.or(other.production_target),
+            plan_comment: self.plan_comment.or(other.plan_comment),
             jobs: Chosen::together(other.jobs, self.jobs),
             python: self.python.or(other.python),
             runner: self.runner.or(other.runner),

@@ -19,6 +19,8 @@ pub(super) struct Answers {
     /// The commit of Lakegate's release, for GitHub.
     pub(super) commit: Option<String>,
     pub(super) embedded: bool,
+    /// Whether merge requests are told what they would change in staging.
+    pub(super) plan_comment: bool,
     pub(super) main: String,
     pub(super) python: String,
     /// Whoever runs the jobs, where that is not the host's own Linux.
@@ -147,6 +149,11 @@ fn values(answers: &Answers) -> Value {
         python => answers.python.clone(),
         test_target => test,
         staging_target => staging,
+        plan_target => staging.as_ref().filter(|_| answers.plan_comment),
+        plan_if => "",
+        plan_unless => false,
+        plan_words => staging,
+        rights => "",
         production_target => production,
         runner => answers.runner.as_deref().map_or_else(|| HOSTED.to_owned(), labels),
         own_runner => answers.runner.as_deref().map(labels_as_json),

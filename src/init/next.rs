@@ -16,6 +16,8 @@ const VARIABLES: &str = "DATABRICKS_HOST, DATABRICKS_CLIENT_ID, DATABRICKS_WAREH
 const OTHER_VARIABLES: &str =
     "DATABRICKS_WAREHOUSE_ID, and DATABRICKS_HOST where the bundle names no workspace";
 
+const PLAN_COMMENT: &str = "  once there is an identity that may only read there, merge requests can be told what they would change in staging: --plan-comment";
+
 /// `needed` is what a `lakegate.yml` that was there lacks.
 pub(super) fn steps(answers: &Answers, facts: &Facts, needed: Option<String>) -> Vec<String> {
     let mut lines = match answers.ci {
@@ -141,6 +143,10 @@ fn github(answers: &Answers, facts: &Facts) -> Vec<String> {
         ]),
         None => lines.push(format!("  environments {all}, each with the variables {VARIABLES}")),
     }
+    lines.push(
+        "    until they are there, what needs a workspace is red and says which is missing; production is red until a first release has deployed its jobs"
+            .to_owned(),
+    );
     let main = &answers.main;
     if answers.targets.production.is_some() {
         lines.push(format!(
@@ -156,11 +162,13 @@ fn github(answers: &Answers, facts: &Facts) -> Vec<String> {
     lines.push(format!(
         "  a rule for `{main}`: merge requests only, the check `Test` passed, branches up to date"
     ));
-    let plan = answers.targets.staging.as_ref().filter(|_| answers.form == Form::Whole);
-    if let Some(staging) = plan {
-        lines.push(format!(
-            "  to tell merge requests what they would change in `{staging}`: an environment `{staging}-plan`, whose identity may only read, and the variable LAKEGATE_PLAN_COMMENT with `true`"
-        ));
+    let plan = answers.targets.staging.as_ref().filter(|_| answers.plan_comment);
+    match (plan, &answers.targets.staging) {
+        (Some(staging), _) => lines.push(format!(
+            "  an environment `{staging}-plan`, open to all branches, with the same variables: its identity may only read"
+        )),
+        (None, Some(_)) => lines.push(PLAN_COMMENT.to_owned()),
+        (None, None) => {}
     }
     if answers.secrets.is_none() {
         lines.push("  the service principal of each environment trusts it:".to_owned());
@@ -242,6 +250,14 @@ fn azure(answers: &Answers, facts: &Facts) -> Vec<String> {
         "  variable groups {}, each with {mine}",
         quoted(names.iter().map(String::as_str))
     ));
+    match (&answers.targets.staging, answers.plan_comment) {
+        (Some(staging), true) => lines.push(format!(
+            "  variable group `lakegate-{staging}-plan`, with the same variables: its identity may only read, and trusts `{}merge-request`",
+            answers.prefix()
+        )),
+        (Some(_), false) => lines.push(PLAN_COMMENT.to_owned()),
+        (None, _) => {}
+    }
     if answers.secrets.is_none() {
         lines.extend(trusted(answers, facts));
     }

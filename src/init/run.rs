@@ -11,7 +11,7 @@ use super::facts::{self, Facts};
 use super::record::Record;
 use super::render::{Ci, Templates};
 use super::{adopt, answers, ask, next, place, policies};
-use crate::bundle::{Bundle, Sources};
+use crate::bundle::{self, Bundle, Sources};
 use crate::checkout;
 use crate::host::{Context, Host};
 use crate::names::is_commit;
@@ -378,8 +378,12 @@ fn empty(dir: &Path) -> Result<()> {
     });
     if let Some((name, ..)) = foreign {
         let message = format!("`{}` has no databricks.yml, and holds `{name}`", dir.display());
+        let other = bundle::OTHER_ROOTS.into_iter().find(|name| dir.join(name).is_file());
         return Err(Fault::usage(message)
-            .hint("name the bundle's folder with --dir, or start in an empty one")
+            .hint(match other {
+                Some(name) => format!("rename `{name}` to databricks.yml"),
+                None => "name the bundle's folder with --dir, or start in an empty one".to_owned(),
+            })
             .into());
     }
     Ok(())

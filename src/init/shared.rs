@@ -32,8 +32,14 @@ const fn parameter(
 }
 
 /// All of them, in the order in which they are declared.
-const PARAMETERS: [Parameter; 18] = [
+const PARAMETERS: [Parameter; 19] = [
     parameter("target", "string", None, "The target; its variable group is lakegate-<target>"),
+    parameter(
+        "planTarget",
+        "string",
+        Some("''"),
+        "The target that the main branch is deployed to, where merge requests are told what they would change in it; its variable group is lakegate-<target>-plan",
+    ),
     parameter(
         "version",
         "string",
@@ -103,7 +109,7 @@ type Told = &'static [&'static str];
 
 /// A workflow, what a caller tells it, and its template.
 const WHOLE: [(&str, &str, Told); 4] = [
-    ("merge-request", "merge.yml", &["target", "python"]),
+    ("merge-request", "merge.yml", &["target", "planTarget", "python"]),
     ("staging", "staging.yml", &["target", "python"]),
     ("release", "release.yml", &["target", "version", "python"]),
     (
@@ -136,14 +142,30 @@ struct Part {
     handed: &'static [(&'static str, &'static str)],
 }
 
+impl Part {
+    /// Behind the name of the identity that it runs as: to plan, one may only read.
+    fn rights(&self) -> &'static str {
+        if self.block == "plan" { "-plan" } else { "" }
+    }
+}
+
 const TARGET: (&str, &str) = ("LAKEGATE_TARGET", "target");
-const PARTS: [Part; 8] = [
+const PARTS: [Part; 9] = [
     Part {
         name: "merge-request",
         template: "merge.yml",
         block: "test",
         about: "Tests a merge request: unit tests on the agent, then the jobs that it touches.",
         told: &["python", "folder"],
+        waits: false,
+        handed: &[],
+    },
+    Part {
+        name: "plan",
+        template: "merge.yml",
+        block: "plan",
+        about: "Tells a merge request what it would change; an identity that may only read is enough.",
+        told: &["target", "python"],
         waits: false,
         handed: &[],
     },
@@ -227,6 +249,9 @@ fn parameters_of(part: &Part, names: &[&str]) -> Value {
                 parameter.default = None;
                 parameter.words = "The key of the job that scores with the champion";
             }
+            "target" if !part.rights().is_empty() => {
+                parameter.words = "The target; its variable group is lakegate-<target>-plan";
+            }
             // Whatever somebody says, it is for those who come after what went well.
             "condition" if part.waits => parameter.default = Some("'true'"),
             _ => {}
@@ -270,6 +295,7 @@ fn job(templates: &Templates, part: &Part) -> Result<String> {
     let condition = input(Ci::Azure, "condition");
     let own = context! {
         alone => true,
+        plan_target => input(Ci::Azure, "target"),
         handed => handed,
         suffix => input(Ci::Azure, "suffix"),
         condition => if part.waits { format!("and(succeeded(), {condition})") } else { condition },
@@ -283,6 +309,7 @@ fn steps(templates: &Templates, part: &Part) -> Result<String> {
     // Steps of others come before these, and leave something for them.
     let given = context! {
         fresh => false,
+        plan_target => input(Ci::Azure, "target"),
         artifact => input(Ci::Azure, "artifact"),
         digest => input(Ci::Azure, "digest"),
         suffix => input(Ci::Azure, "suffix"),
@@ -305,6 +332,7 @@ fn file(
         about => part.about,
         level => level,
         waits => part.waits,
+        rights => part.rights(),
         signs_in => part.block != "build",
         parameters => parameters_of(part, &told),
         body => body,
@@ -360,6 +388,11 @@ fn inputs(ci: Ci) -> Value {
         python => input(ci, "python"),
         test_target => target.clone(),
         staging_target => target.clone(),
+        plan_target => input(ci, "plan-target"),
+        plan_unless => true,
+        plan_if => "inputs.plan-target != '' && ",
+        plan_words => "the target that the main branch is deployed to",
+        rights => "",
         production_target => target,
         runner => "${{ fromJSON(inputs.runner) }}",
         pool => input(ci, "pool"),

@@ -116,7 +116,20 @@ pub(crate) fn expand(value: &Value, parameters: &BTreeMap<String, Value>) -> Val
             }
             Value::Object(out)
         }
-        Value::Array(all) => all.iter().map(|item| expand(item, parameters)).collect(),
+        Value::Array(all) => {
+            let inserted = |item: &Value| match item.as_object()?.iter().next()? {
+                (key, list) if key.starts_with("${{ if ") => {
+                    // What is inserted where it holds, a field of the same name shows.
+                    let field = expand(&json!({key: {"list": list}}), parameters);
+                    Some(field["list"].as_array().cloned().unwrap_or_default())
+                }
+                _ => None,
+            };
+            let items = all
+                .iter()
+                .flat_map(|item| inserted(item).unwrap_or_else(|| vec![expand(item, parameters)]));
+            items.collect()
+        }
         Value::String(text) => {
             let mut text = text.clone();
             for (name, value) in parameters {
@@ -148,6 +161,7 @@ impl Agent<'_> {
             ("Build.BuildId", self.builds.get().to_string()),
             ("System.StageAttempt", "1".to_owned()),
             ("System.JobAttempt", "1".to_owned()),
+            ("Build.Reason", self.machine.get("BUILD_REASON").cloned().unwrap_or_default()),
             ("Pipeline.Workspace", self.place.join("workspace").display().to_string()),
         ] {
             variables.insert(name.to_owned(), value);
@@ -173,6 +187,9 @@ impl Agent<'_> {
             };
             let is_good = needs.iter().all(good);
             let known = |reference: &str| {
+                if let Some(name) = reference.strip_prefix("variables['") {
+                    return variables.get(name.trim_end_matches("']")).cloned();
+                }
                 // dependencies.STAGE.outputs['JOB.STEP.NAME']
                 let rest = reference.strip_prefix("dependencies.")?;
                 let (stage, rest) = rest.split_once(".outputs['")?;

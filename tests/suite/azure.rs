@@ -48,19 +48,34 @@ fn the_package_holds_all_that_a_task_needs() {
         return;
     }
     let tasks = root().join("tasks");
-    let mut count = 0;
+    let mut manifests = Vec::new();
     for entry in std::fs::read_dir(&tasks).unwrap() {
         let folder = entry.unwrap().path();
         if !folder.is_dir() {
             continue;
         }
-        count += 1;
         let packed = extension().join(folder.file_name().unwrap());
         for file in ["task.json", "inputs.json", "shim.js", "checksums.txt", "icon.png"] {
             assert!(packed.join(file).is_file(), "{} {file}", packed.display());
         }
+        manifests.push(packed.join("task.json"));
     }
-    assert_eq!(count, 8);
+    assert_eq!(manifests.len(), 8);
+    let issues = |files: &[PathBuf]| {
+        let mut node = Command::new("node");
+        node.arg(root().join("tests/node/task_json.mjs")).arg(modules()).args(files);
+        let output = within(Duration::from_secs(60), &mut node);
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        text(&output.stdout)
+    };
+    assert_eq!(issues(&manifests), "");
+    let dir = tempfile::tempdir().unwrap();
+    let wrong = dir.path().join("task.json");
+    let own = std::fs::read_to_string(&manifests[0]).unwrap();
+    std::fs::write(&wrong, own.replace("\"friendlyName\"", "\"name of a friend\"")).unwrap();
+    let found = issues(&[wrong]);
+    assert!(found.contains("friendlyName is a required string"), "{found}");
+    assert!(found.contains("references file that does not exist"), "{found}");
     assert!(extension().join("extension.vsomanifest").is_file());
 }
 
@@ -242,7 +257,7 @@ fn every_choice_gives_pipelines_without_a_finding() {
     insta::assert_snapshot!(format!("{choices}\n{} pipelines", files.len()));
     let shared = lakegate::sys::fs::files_below(root().join("pipelines")).unwrap();
     let shared: Vec<_> = shared.iter().map(|file| root().join("pipelines").join(file)).collect();
-    assert_eq!(shared.len(), 4 + 8 + 8);
+    assert_eq!(shared.len(), 4 + 9 + 9);
     assert_eq!(findings(&shared), "");
     // The reader does find what is wrong with an input of ours.
     let is_whole = |path: &&PathBuf| {
@@ -280,6 +295,7 @@ fn jobs_and_steps_are_those_of_the_whole_pipelines() {
     let watch = json!({"watch": true});
     for (whole, stage, part, of_whole, own) in [
         ("merge-request", "test", "merge-request", &none, &none),
+        ("merge-request", "plan", "plan", &json!({"planTarget": "prod"}), &none),
         ("staging", "staging", "staging", &none, &none),
         ("release", "release", "release", &none, &none),
         ("release", "production", "deploy", &none, &release),
@@ -323,6 +339,7 @@ fn jobs_and_steps_are_those_of_the_whole_pipelines() {
 
         let taken: &[&str] = match part {
             "staging" | "deploy" => &["target", "folder"],
+            "plan" => &["target"],
             "promote" | "score" => &[],
             _ => &["folder"],
         };
@@ -368,6 +385,7 @@ fn machine(address: &str) -> BTreeMap<String, String> {
 /// Of a merge request, the agent tells more.
 fn of_request(mut machine: BTreeMap<String, String>, head: String) -> BTreeMap<String, String> {
     machine.extend(strings([
+        ("BUILD_REASON", "PullRequest".to_owned()),
         ("SYSTEM_PULLREQUEST_PULLREQUESTID", "7".to_owned()),
         ("SYSTEM_PULLREQUEST_ISFORK", "False".to_owned()),
         ("SYSTEM_PULLREQUEST_SOURCEBRANCH", "refs/heads/change".to_owned()),
@@ -409,16 +427,21 @@ impl World<'_> {
 
 fn is_red_then_green(world: &mut World<'_>) {
     let red = world.request("LATE_MINUTES = 15", "LATE_MINUTES = 1");
-    assert_eq!(red.results(), ["Failed"], "{}", red.log);
+    assert_eq!(red.results(), ["Failed", "Succeeded"], "{}", red.log);
     let at_line = "task.logissue type=error;code=merge/test;sourcepath=tests/test_features.py";
     assert!(red.told(at_line, "failed"), "{:?}", red.commands);
     let green = world.request("LATE_MINUTES = 1\n", "LATE_MINUTES = 15\n# minutes\n");
-    assert_eq!(green.results(), ["Succeeded"], "{}", green.log);
+    assert_eq!(green.results(), ["Succeeded", "Succeeded"], "{}", green.log);
     let host = world.host.lock().unwrap();
     let states = host.statuses.iter().map(|status| status["state"].as_str().unwrap());
     assert_eq!(states.collect::<Vec<_>>(), ["failed", "succeeded"]);
-    assert_eq!(host.threads.len(), 1);
-    assert_eq!(host.threads[0]["status"], "closed");
+    // One of the tests, one of the plan.
+    assert_eq!(host.threads.len(), 2);
+    for thread in &host.threads {
+        assert_eq!(thread["status"], "closed");
+    }
+    let plan = host.threads[1]["comments"][0]["content"].as_str().unwrap();
+    assert!(plan.contains("Plan flights to staging"), "{plan}");
     assert!(host.tokens >= 2);
 }
 
@@ -540,7 +563,7 @@ async fn with_pipelines(args: &[&str], act: impl AsyncFnOnce(&mut World<'_>)) {
         extension: extension(),
         home: &home,
         place: &place,
-        groups: ["local", "staging", "prod"]
+        groups: ["local", "staging", "staging-plan", "prod"]
             .map(|target| (format!("lakegate-{target}"), group.clone()))
             .into(),
         machine: machine(&address),
@@ -559,7 +582,7 @@ async fn four_pipelines_carry_a_change_to_production() {
     if !has_node("the tasks") {
         return;
     }
-    with_pipelines(&["--test-target=local"], async |world| {
+    with_pipelines(&["--test-target=local", "--plan-comment"], async |world| {
         is_red_then_green(world);
         is_released(world).await;
         is_promoted_if_good(world).await;
@@ -573,9 +596,10 @@ async fn four_short_pipelines_extend_those_of_the_suite() {
     if !has_node("the tasks") {
         return;
     }
-    with_pipelines(&["--test-target=local", "--workflows=call"], async |world| {
+    let args = ["--test-target=local", "--workflows=call", "--plan-comment"];
+    with_pipelines(&args, async |world| {
         let green = world.request("LATE_MINUTES = 15\n", "LATE_MINUTES = 15\n# minutes\n");
-        assert_eq!(green.results(), ["Succeeded"], "{}", green.log);
+        assert_eq!(green.results(), ["Succeeded", "Succeeded"], "{}", green.log);
         is_released(world).await;
         is_promoted(world, "1").await;
     })

@@ -178,7 +178,7 @@ async fn what_is_wrong_is_found_with_its_way_out() {
     let own = std::fs::read_to_string(&merge).unwrap();
     let (first, rest) = own.split_once("actions/checkout@").unwrap();
     let moved = format!("{first}actions/checkout@v5 #{}", rest.split_once('#').unwrap().1);
-    std::fs::write(&merge, moved).unwrap();
+    std::fs::write(&merge, moved.replace("action: clean", "acton: clean")).unwrap();
     let bundle = std::fs::read_to_string(home.join("databricks.yml")).unwrap();
     let broken = bundle.replace("variables: {catalog: prod}", "variables: {catalogue: prod}");
     std::fs::write(home.join("databricks.yml"), broken).unwrap();
@@ -187,6 +187,7 @@ async fn what_is_wrong_is_found_with_its_way_out() {
     let (code, told) = doctor(at_home(here), &home);
     assert_eq!(code, 1);
     assert!(finding(&told, "pinned actions").0.contains("actions/checkout@v5 (merge-request.yml)"));
+    assert!(finding(&told, "inputs").0.contains("no input `acton`, did you mean `action`?"));
     assert!(finding(&told, "target prod").1.contains("catalog"));
     assert!(finding(&told, "SQL warehouse").0.contains("none"));
     assert!(finding(&told, "SYSTEM_ACCESSTOKEN").1.contains("$(System.AccessToken)"));

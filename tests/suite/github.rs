@@ -136,7 +136,11 @@ async fn is_tested_and_released(world: &World<'_>, served: &Served, host: &Share
     {
         let host = host.lock().unwrap();
         assert_eq!(host.statuses[0]["state"], "success");
-        assert_eq!(host.comments.len(), 1);
+        // One of the tests, one of the plan.
+        assert_eq!(host.comments.len(), 2);
+        let plan =
+            |comment: &Value| comment["body"].as_str().unwrap().contains("Plan flights to staging");
+        assert_eq!(host.comments.iter().filter(|comment| plan(comment)).count(), 1);
         assert!(host.tokens > 0);
     }
     git(world.home, &["checkout", "-q", "main"]);
@@ -235,26 +239,29 @@ fn is_rejected(world: &World<'_>) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn four_workflows_carry_a_change_to_production() {
-    carries_a_change_to_production(&["--test-target=local"], |world, served, host| {
-        is_rejected(world);
-        let mut refresh = served.command();
-        refresh.args(["job-run", "refresh_features", "--target=prod", "-p", "months=7"]);
-        let refreshed = within(Duration::from_secs(120), refresh.current_dir(world.home));
-        assert!(refreshed.status.success(), "{}", text(&refreshed.stderr));
-        let (passed, lines) = world.run("schedule", "production", &["-j", "watch"]);
-        assert!(!passed);
-        assert!(said(&lines).contains("temp drifted"), "{}", said(&lines));
-        // The whole loop begins anew, once for this window.
-        world.run("schedule", "production", &["-j", "watch"]);
-        let begun = "POST /repos/acme/flights/actions/workflows/production.yml/dispatches";
-        let calls = host.lock().unwrap().calls.clone();
-        assert_eq!(calls.iter().filter(|call| *call == begun).count(), 1, "{calls:?}");
-    })
+    carries_a_change_to_production(
+        &["--test-target=local", "--plan-comment"],
+        |world, served, host| {
+            is_rejected(world);
+            let mut refresh = served.command();
+            refresh.args(["job-run", "refresh_features", "--target=prod", "-p", "months=7"]);
+            let refreshed = within(Duration::from_secs(120), refresh.current_dir(world.home));
+            assert!(refreshed.status.success(), "{}", text(&refreshed.stderr));
+            let (passed, lines) = world.run("schedule", "production", &["-j", "watch"]);
+            assert!(!passed);
+            assert!(said(&lines).contains("temp drifted"), "{}", said(&lines));
+            // The whole loop begins anew, once for this window.
+            world.run("schedule", "production", &["-j", "watch"]);
+            let begun = "POST /repos/acme/flights/actions/workflows/production.yml/dispatches";
+            let calls = host.lock().unwrap().calls.clone();
+            assert_eq!(calls.iter().filter(|call| *call == begun).count(), 1, "{calls:?}");
+        },
+    )
     .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn four_short_workflows_call_those_of_the_suite() {
-    carries_a_change_to_production(&["--test-target=local", "--workflows=call"], |_, _, _| {})
-        .await;
+    let args = ["--test-target=local", "--workflows=call", "--plan-comment"];
+    carries_a_change_to_production(&args, |_, _, _| {}).await;
 }

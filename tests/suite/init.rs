@@ -94,7 +94,7 @@ pub(crate) fn combinations() -> Vec<(Option<&'static str>, Vec<&'static str>)> {
         [None, Some("every_kind"), Some("rules"), Some("stacks azure"), Some("stacks aws")]
     {
         let is_stacks = project.is_some_and(|name| name.starts_with("stacks"));
-        for mask in 0..64_u32 {
+        for mask in 0..128_u32 {
             let chosen = |bit: u32, no: &'static str, yes: &'static str| {
                 if mask & (1 << bit) == 0 { no } else { yes }
             };
@@ -102,8 +102,10 @@ pub(crate) fn combinations() -> Vec<(Option<&'static str>, Vec<&'static str>)> {
             let call = mask & 2 != 0;
             let embedded = mask & 4 != 0;
             let module = mask & 8 != 0;
+            let plan = mask & 64 != 0;
             let refused = secrets && !is_stacks
                 || call && (embedded || secrets)
+                || plan && (embedded || project == Some("rules"))
                 || module && project.is_some();
             // The choices below are about new projects, and places of bundles.
             if refused || project.is_some() && mask & 16 != 0 || is_stacks && mask & 32 != 0 {
@@ -120,6 +122,9 @@ pub(crate) fn combinations() -> Vec<(Option<&'static str>, Vec<&'static str>)> {
             ];
             if module {
                 args.push("--with=fine-tuning");
+            }
+            if plan {
+                args.push("--plan-comment");
             }
             match project {
                 None => args.push(chosen(4, "--test-target=local", "--test-target=staging")),
@@ -452,6 +457,10 @@ fn what_cannot_be_started_says_why() {
     assert!(code == 2 && told.contains("--suite-ref"), "{told}");
     let (code, told) = init(&home, &["--production-target=live"]);
     assert!(code == 2 && told.contains("no target `live`"), "{told}");
+    std::fs::write(home.join("databricks.yaml"), "bundle: {name: b}").unwrap();
+    let (code, told) = init(&home, &[]);
+    assert!(code == 2 && told.contains("rename `databricks.yaml` to databricks.yml"), "{told}");
+    std::fs::remove_file(home.join("databricks.yaml")).unwrap();
     std::fs::write(home.join("main.c"), "int main;").unwrap();
     let (code, told) = init(&home, &[]);
     assert!(code == 2 && told.contains("holds `main.c`"), "{told}");
