@@ -13,6 +13,7 @@ use super::command::{Alone, Cli, Command, Schema, Step};
 use super::{blank, exit, manifests, stdout};
 use crate::config::{Config, ConfigError};
 use crate::host::{Context, Dialect, Host};
+use crate::names::meant_variable;
 use crate::report::{Fault, Finding, Outcome, Place, Severity};
 use crate::step::{self, Cancel, Ctx};
 use crate::sys::{Env, fs, process};
@@ -124,9 +125,23 @@ fn usage(env: &Arc<Env>, error: &clap::Error) -> ExitCode {
     ExitCode::from(exit::USAGE)
 }
 
+/// A variable that nothing reads does nothing: whoever wrote it means another.
+fn tell_slips(env: &Arc<Env>) {
+    let slip = |name: &str| {
+        let title = format!("nothing reads the variable `{name}`");
+        let hint = format!("did you mean `{}`?", meant_variable(name)?);
+        Some(Finding::new(Severity::Warning, "lakegate/variable", title).hint(hint))
+    };
+    let slips: Vec<Finding> = env.iter().filter_map(|(name, _)| slip(name)).collect();
+    if !slips.is_empty() {
+        Host::detect(env.clone(), std::io::stderr()).annotate(&slips);
+    }
+}
+
 /// Runs a command to its exit code.
 fn drive(env: &Arc<Env>, work: impl Future<Output = u8>) -> ExitCode {
     process::keep_private();
+    tell_slips(env);
     let filter = tracing_subscriber::EnvFilter::new(
         env.get("LAKEGATE_LOG").unwrap_or("warn,deltalake_core=error,buoyant_kernel=off"),
     );

@@ -6,6 +6,7 @@ mod compute;
 mod data;
 mod federation;
 mod gates;
+mod inputs;
 mod permissions;
 mod repository;
 mod rights;

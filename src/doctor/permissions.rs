@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
+use super::inputs;
 use super::workflows::SUITE;
 use crate::config::{ApprovalSource, Config, OnDrift};
 
@@ -43,6 +44,14 @@ pub(super) fn lacking(workflow: &Value, config: &Config) -> Vec<String> {
     for (name, job) in jobs {
         let given = [&job["permissions"], &workflow["permissions"]];
         let Some(given) = given.into_iter().find(|given| !given.is_null()) else { continue };
+        for (permission, level) in of_called(job) {
+            if granted(given, permission) < level {
+                let level = level.as_str();
+                found.push(format!(
+                    "job `{name}` lacks `{permission}: {level}`, which the workflow that it calls asks for"
+                ));
+            }
+        }
         let steps = job["steps"].as_array().into_iter().flatten();
         let places = [&workflow["env"], &job["env"]];
         let needed: BTreeSet<Need> = steps.flat_map(|step| needs(step, places, config)).collect();
@@ -54,6 +63,18 @@ pub(super) fn lacking(workflow: &Value, config: &Config) -> Vec<String> {
         }
     }
     found
+}
+
+/// What the jobs of a workflow of ours ask of the job that calls it; without all of it
+/// the host starts none of them.
+fn of_called(job: &Value) -> BTreeSet<(&'static str, Level)> {
+    const NAMES: [&str; 7] =
+        ["actions", "attestations", "contents", "id-token", "issues", "pull-requests", "statuses"];
+    let workflow = job["uses"].as_str().and_then(inputs::called).unwrap_or_default();
+    let jobs = workflow["jobs"].as_object().into_iter().flatten();
+    let asked =
+        jobs.flat_map(|(_, inner)| NAMES.map(|name| (name, granted(&inner["permissions"], name))));
+    asked.filter(|(_, level)| *level > Level::None).collect()
 }
 
 fn granted(given: &Value, permission: &str) -> Level {
@@ -182,6 +203,20 @@ mod tests {
             found(&job(oidc), "")[0],
             "job `j` lacks `id-token: write` (to sign in to Databricks without a secret)"
         );
+        let calls = |given: &str| {
+            format!(
+                "jobs: {{j: {{permissions: {{{given}}}, uses: lakegate/lakegate/.github/workflows/staging.yml@a}}}}"
+            )
+        };
+        assert_eq!(
+            found(&calls("contents: read, actions: none"), ""),
+            [
+                "job `j` lacks `actions: read`, which the workflow that it calls asks for",
+                "job `j` lacks `id-token: write`, which the workflow that it calls asks for"
+            ]
+        );
+        let all = "contents: write, actions: read, id-token: write";
+        assert_eq!(found(&calls(all), ""), [""; 0]);
         // What the repository's default is, nobody here knows.
         let open = "jobs: {j: {steps: [{uses: OURS/merge-test@a, env: {GITHUB_TOKEN: x}}]}}";
         assert_eq!(found(open, ""), [""; 0]);

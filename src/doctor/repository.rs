@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::check::Checks;
 use super::run::Request;
 use super::workflows::{self, Named, Uses};
-use super::{gates, permissions};
+use super::{gates, inputs, permissions};
 use crate::checkout::{self, Resolved};
 use crate::config::{Config, DeployEngine, Environment};
 use crate::deployment::Cli;
@@ -41,7 +41,7 @@ pub(super) async fn look(
                 Ok(false) => checks.good((AREA, "history"), "all of it is here"),
                 Err(error) => checks.failed((AREA, "history"), &error, "is this a git repository?"),
             }
-            let uses = pins(git.root(), &request.config, checks);
+            let uses = read(git.root(), &request.config, checks);
             tags(ctx, &uses, checks).await;
             gates::look(ctx, &uses.environments, checks).await;
             uses.environments
@@ -80,10 +80,10 @@ fn targets(ctx: &Ctx, root: &Path, checks: &mut Checks) {
     }
 }
 
-/// Whether anybody could change what the workflows run.
-fn pins(root: &Path, config: &Config, checks: &mut Checks) -> Uses {
+/// What the workflows use, hand over and may do.
+fn read(root: &Path, config: &Config, checks: &mut Checks) -> Uses {
     let mut found = Uses::default();
-    let (mut looked, mut lacking) = (0, Vec::new());
+    let (mut looked, mut lacking, mut misspelt) = (0, Vec::new(), Vec::new());
     for path in workflows(root) {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let text = fs::read_text(&path).unwrap_or_default();
@@ -91,6 +91,8 @@ fn pins(root: &Path, config: &Config, checks: &mut Checks) -> Uses {
         match serde_yaml::from_str::<Value>(&text) {
             Ok(workflow) => {
                 workflows::collect(&name, &workflow, &mut found);
+                let slips = inputs::misspelt(&workflow).into_iter();
+                misspelt.extend(slips.map(|told| format!("{told} ({name})")));
                 looked += usize::from(workflow["jobs"].is_object());
                 let own = permissions::lacking(&workflow, config).into_iter();
                 lacking.extend(own.map(|told| format!("{told}, in {name}")));
@@ -107,6 +109,9 @@ fn pins(root: &Path, config: &Config, checks: &mut Checks) -> Uses {
     if looked > 0 {
         allowed(&lacking, checks);
     }
+    if !misspelt.is_empty() {
+        checks.bad((AREA, "inputs"), misspelt.join("; "), "nobody reads them: mend their names");
+    }
     if !found.stale.is_empty() {
         checks.bad(
             (AREA, "tasks"),
@@ -114,9 +119,14 @@ fn pins(root: &Path, config: &Config, checks: &mut Checks) -> Uses {
             "run `lakegate init` again, or name the tasks of its version",
         );
     }
-    if found.count == 0 {
-        return found;
+    if found.count > 0 {
+        pinned(&found, checks);
     }
+    found
+}
+
+/// Whether anybody could change what the workflows run.
+fn pinned(found: &Uses, checks: &mut Checks) {
     let what = (AREA, "pinned actions");
     match &found.movable[..] {
         [] => checks.good(what, format!("all {} are commits", found.count)),
@@ -126,6 +136,13 @@ fn pins(root: &Path, config: &Config, checks: &mut Checks) -> Uses {
             "name the full commit id, with the version as a comment",
         ),
     }
+    if !found.nameless.is_empty() {
+        checks.unknown(
+            (AREA, "versions of commits"),
+            format!("no comment says which version {} is", found.nameless.join(", ")),
+            "write it behind the commit, as `# v1.2.3`: what updates actions goes by it",
+        );
+    }
     if found.suite.len() > 1 {
         let commits: Vec<String> = found.suite.iter().cloned().collect();
         checks.bad(
@@ -134,7 +151,6 @@ fn pins(root: &Path, config: &Config, checks: &mut Checks) -> Uses {
             "run `lakegate init` again: steps of one loop belong to one release",
         );
     }
-    found
 }
 
 fn allowed(lacking: &[String], checks: &mut Checks) {

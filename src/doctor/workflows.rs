@@ -21,6 +21,8 @@ pub(super) struct Uses {
     pub(super) stale: Vec<String>,
     /// Where our jobs run, and whether a schedule starts them.
     pub(super) environments: BTreeMap<String, bool>,
+    /// Commits that no comment names a version of.
+    pub(super) nameless: Vec<String>,
     /// What the comments say of the commits.
     pub(super) named: BTreeSet<Named>,
 }
@@ -39,19 +41,24 @@ pub(super) fn collect_named(text: &str, found: &mut Uses) {
     for line in text.lines() {
         let bare = line.trim_start().trim_start_matches("- ");
         let Some(uses) = bare.strip_prefix("uses: ") else { continue };
-        let Some((uses, tag)) = uses.split_once(" # ") else { continue };
-        let Some((path, commit)) = uses.trim_matches(['"', '\'']).split_once('@') else { continue };
+        let (uses, tag) = uses.split_once(" # ").unwrap_or((uses, ""));
+        let uses = uses.trim().trim_matches(['"', '\'']);
+        let Some((path, commit)) = uses.split_once('@') else { continue };
         let repository: Vec<&str> = path.splitn(3, '/').take(2).collect();
-        // `v5` moves on; only a whole version stays what it was.
+        if !is_commit(commit) || repository.len() < 2 {
+            continue;
+        }
         let tag = tag.split_whitespace().next().unwrap_or_default();
         let version = tag.strip_prefix('v').unwrap_or(tag);
-        let is_version = semver::Version::parse(version).is_ok();
-        if is_commit(commit) && repository.len() == 2 && is_version {
+        // `v5` moves on; only a whole version stays what it was.
+        if semver::Version::parse(version).is_ok() {
             found.named.insert(Named {
                 repository: repository.join("/"),
                 tag: tag.to_owned(),
                 commit: commit.to_ascii_lowercase(),
             });
+        } else if !version.starts_with(|char: char| char.is_ascii_digit()) {
+            found.nameless.push(format!("{path}@{}", &commit[..7]));
         }
     }
 }
@@ -139,5 +146,6 @@ mod tests {
         collect_named(&text, &mut found);
         let named = Named { repository: "acme/tools".into(), tag: "v1.2.3".into(), commit: sha };
         assert_eq!(found.named, BTreeSet::from([named]));
+        assert_eq!(found.nameless, ["acme/two@bbbbbbb"]);
     }
 }

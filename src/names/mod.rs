@@ -9,12 +9,14 @@ mod digest;
 mod secret;
 mod source;
 mod three_level;
+mod variables;
 
 pub use azure::{STEPS, camel, task_name};
 pub use digest::Sha256;
 pub use secret::Secret;
 pub use source::{AsOf, FILE_KINDS, Place, Source, instant, time};
 pub use three_level::{ModelName, SchemaName, TableName};
+pub use variables::{VARIABLES, meant_variable};
 
 use std::collections::BTreeMap;
 use std::fmt;

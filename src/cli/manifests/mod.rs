@@ -219,6 +219,8 @@ mod tests {
             let unique: std::collections::BTreeSet<&&str> = names.iter().collect();
             assert_eq!(unique.len(), names.len(), "{}", step.name);
             for input in &step.inputs {
+                let is_known = crate::names::VARIABLES.contains(&input.env.as_str());
+                assert!(is_known || !input.env.starts_with("LAKEGATE_"), "{}", input.env);
                 assert!(
                     !input.help.is_empty() || input.name == "action",
                     "{} {}",

@@ -1,0 +1,155 @@
+//! What steps and jobs hand to ours, held against what these take.
+
+use serde_json::Value;
+
+use super::workflows::SUITE;
+use crate::names::{camel, meant_variable, near, task_name};
+
+macro_rules! manifests {
+    ($folder:literal, $end:literal: $($name:literal),*) => {
+        [$(($name, include_str!(concat!("../../", $folder, $name, $end)))),*]
+    };
+}
+
+/// The actions of this version, as they are published.
+const ACTIONS: [(&str, &str); 8] = manifests!(
+    "actions/", "/action.yml":
+    "merge-test", "release-build", "bundle-deploy", "job-run", "model-gate", "model-promote",
+    "doctor", "drift-check"
+);
+
+/// The workflows that others call.
+const WORKFLOWS: [(&str, &str); 4] = manifests!(
+    ".github/workflows/", ".yml": "merge-request", "staging", "release", "production"
+);
+
+/// Inputs of a task that no action has.
+const OF_TASKS: [&str; 1] = ["serviceConnection"];
+
+/// One of ours by `uses: lakegate/lakegate/FOLDER/NAME@…`.
+fn known<'a>(
+    all: &'a [(&str, &'static str)],
+    folder: &str,
+    uses: &'a str,
+) -> Option<(&'a str, Value)> {
+    let path = uses.strip_prefix(SUITE)?.strip_prefix(folder)?;
+    let name = path.split('@').next()?.trim_end_matches(".yml");
+    let (_, text) = all.iter().find(|(known, _)| *known == name)?;
+    Some((name, serde_yaml::from_str(text).ok()?))
+}
+
+/// The workflow of ours that a job calls.
+pub(super) fn called(uses: &str) -> Option<Value> {
+    known(&WORKFLOWS, ".github/workflows/", uses).map(|(_, workflow)| workflow)
+}
+
+fn names(inputs: &Value) -> Vec<String> {
+    inputs.as_object().into_iter().flatten().map(|(name, _)| name.clone()).collect()
+}
+
+/// Everything that is handed to ours by a name that nothing takes: a host drops it
+/// without a word.
+pub(super) fn misspelt(workflow: &Value) -> Vec<String> {
+    let mut found = Vec::new();
+    collect(workflow, &mut found);
+    found
+}
+
+fn collect(value: &Value, found: &mut Vec<String>) {
+    match value {
+        Value::Object(fields) => {
+            if let Some((of, taken, given)) = handed(value) {
+                let unknown = given.as_object().into_iter().flatten().map(|(name, _)| name);
+                let unknown = unknown.filter(|name| !taken.contains(name));
+                found.extend(unknown.map(|name| {
+                    let near = near(name, taken.iter().map(String::as_str));
+                    let meant = near.first().map(|near| format!(", did you mean `{near}`?"));
+                    format!("{of} has no input `{name}`{}", meant.unwrap_or_default())
+                }));
+            }
+            for name in names(&value["env"]) {
+                if let Some(meant) = meant_variable(&name) {
+                    found.push(format!("nothing reads `{name}`, did you mean `{meant}`?"));
+                }
+            }
+            fields.values().for_each(|inner| collect(inner, found));
+        }
+        Value::Array(items) => items.iter().for_each(|item| collect(item, found)),
+        _ => {}
+    }
+}
+
+/// Whom a step or a job hands something to, what that takes, and what is given.
+fn handed(step: &Value) -> Option<(String, Vec<String>, &Value)> {
+    if let Some(uses) = step["uses"].as_str() {
+        if let Some((name, action)) = known(&ACTIONS, "actions/", uses) {
+            return Some((name.to_owned(), names(&action["inputs"]), &step["with"]));
+        }
+        let (name, workflow) = known(&WORKFLOWS, ".github/workflows/", uses)?;
+        let inputs = names(&workflow["on"]["workflow_call"]["inputs"]);
+        return Some((name.to_owned(), inputs, &step["with"]));
+    }
+    let (task, _) = step["task"].as_str()?.split_once('@')?;
+    let (_, action) = ACTIONS.iter().find(|(name, _)| task_name(name) == task)?;
+    let action: Value = serde_yaml::from_str(action).ok()?;
+    let of_action = names(&action["inputs"]);
+    let taken = of_action.iter().map(|name| camel(name));
+    let taken = taken.chain(OF_TASKS.map(str::to_owned)).collect();
+    Some((task.to_owned(), taken, &step["inputs"]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::names::STEPS;
+
+    fn told(text: &str) -> Vec<String> {
+        misspelt(&serde_yaml::from_str(text).unwrap())
+    }
+
+    #[test]
+    fn every_manifest_is_read() {
+        assert!(ACTIONS.iter().map(|(name, _)| *name).eq(STEPS));
+        for (name, text) in ACTIONS {
+            let action: Value = serde_yaml::from_str(text).unwrap();
+            assert!(names(&action["inputs"]).contains(&"config".to_owned()), "{name}");
+        }
+        for (name, _) in WORKFLOWS {
+            let workflow = called(&format!("{SUITE}.github/workflows/{name}.yml@main")).unwrap();
+            assert!(workflow["on"]["workflow_call"]["inputs"]["target"].is_object(), "{name}");
+        }
+    }
+
+    #[test]
+    fn an_input_that_nothing_takes_is_told_with_the_near_one() {
+        let found = told(
+            "env: {LAKEGATE_TRAGET: prod, LAKEGATE_TEAM: ours}
+jobs:
+  a:
+    steps:
+      - uses: lakegate/lakegate/actions/bundle-deploy@abc
+        with: {traget: prod, action: plan}
+      - uses: lakegate/lakegate/actions/unheard-of@abc
+        with: {x: y}
+      - uses: acme/lakegate/actions/doctor@abc
+        with: {traget: prod}
+      - task: LakegateModelGate@0
+        inputs: {serviceConnection: s, evidense: x, failOn: never}
+      - task: Other@1
+        inputs: {any: thing}
+  b:
+    uses: lakegate/lakegate/.github/workflows/merge-request.yml@abc
+    with: {target: dev, pyton: '3.12'}
+",
+        );
+        assert_eq!(
+            found,
+            [
+                "nothing reads `LAKEGATE_TRAGET`, did you mean `LAKEGATE_TARGET`?",
+                "bundle-deploy has no input `traget`, did you mean `target`?",
+                "LakegateModelGate has no input `evidense`, did you mean `evidence`?",
+                "merge-request has no input `pyton`, did you mean `python`?",
+            ]
+        );
+    }
+}
