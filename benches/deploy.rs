@@ -184,7 +184,21 @@ fn packing(runs: usize) {
     std::fs::create_dir_all(dir.path().join("out")).unwrap();
     let theirs = median("tar", runs, &shell(&at, &[], line));
     println!("\n| {mib} MiB | wall | CPU | memory |\n|---|---|---|---|");
-    for (name, used) in [("release-build", mine), ("git archive, sha256sum, tar, gzip", theirs)] {
+    // What a deployment hashes, without compression.
+    let hash = |tool: &str| format!("find data -type f -print0 | xargs -0 {tool}");
+    let files = median("files", runs, &shell(&at, &[], &hash("cat")));
+    let coreutils = median("sha256sum", runs, &shell(&at, &[], &hash("sha256sum")));
+    let openssl = median("openssl", runs, &shell(&at, &[], &hash("openssl dgst -sha256")));
+    let verify = shell(&at, &[], &format!("{ours} verify .lakegate/release"));
+    let verify = median("verify", runs, &verify);
+    for (name, used) in [
+        ("release-build", mine),
+        ("git archive, sha256sum, tar, gzip", theirs),
+        ("cat", files),
+        ("sha256sum", coreutils),
+        ("openssl dgst -sha256", openssl),
+        ("release-build verify", verify),
+    ] {
         println!("| {name} | {:.2} s | {:.2} s | {:.0} MB |", used.wall, used.cpu, used.megabytes);
     }
 }
