@@ -9,11 +9,11 @@ use arrow::array::{RecordBatch, RecordBatchReader};
 use arrow::csv::reader::{Format, ReaderBuilder};
 use arrow::datatypes::{Schema, SchemaRef};
 use arrow::ipc::reader::{FileReader, StreamReader};
-use globset::Glob;
+use globset::GlobBuilder;
 
 use super::ipc::{self, Form};
 use crate::names::FILE_KINDS;
-use crate::report::Fault;
+use crate::report::{Fault, shortened};
 use crate::sys::fs;
 
 /// The data files that a path, a folder or a pattern names, in order, and the
@@ -27,7 +27,10 @@ pub(super) fn expand(text: &str) -> Result<(PathBuf, Vec<PathBuf>)> {
     let (root, pattern) = if path.is_dir() {
         (path.to_owned(), None)
     } else if text.contains(['*', '?', '[']) {
-        let glob = Glob::new(text)
+        // As in a shell: a star does not go into folders, two stars do.
+        let glob = GlobBuilder::new(text.trim_start_matches("./"))
+            .literal_separator(true)
+            .build()
             .map_err(|error| Fault::usage(format!("`{text}` is no pattern: {error}")))?
             .compile_matcher();
         (fixed_part(text), Some(glob))
@@ -41,6 +44,7 @@ pub(super) fn expand(text: &str) -> Result<(PathBuf, Vec<PathBuf>)> {
         return Err(fault.hint(hint).into());
     }
     let wanted = |file: &PathBuf| match &pattern {
+        Some(glob) if root == Path::new(".") => glob.is_match(file),
         Some(glob) => glob.is_match(root.join(file)),
         None => is_data(file),
     };
@@ -221,5 +225,7 @@ fn plain(schema: &Schema) -> Vec<(&str, String)> {
 }
 
 pub(super) fn unreadable(path: &Path, error: &arrow::error::ArrowError) -> Fault {
-    Fault::usage(format!("read `{}`: {error}", path.display()))
+    // Some errors show the parser's whole state.
+    let told = shortened(&error.to_string(), 300);
+    Fault::usage(format!("read `{}`: {told}", path.display()))
 }

@@ -131,8 +131,15 @@ fn every_kind_is_read_as_it_was_written() {
     }
 }
 
+/// `LAKEGATE_FUZZ_CASES=100000` looks for longer.
+fn cases() -> u32 {
+    #[expect(clippy::disallowed_methods, reason = "a switch of this test alone")]
+    let asked = std::env::var("LAKEGATE_FUZZ_CASES");
+    asked.ok().and_then(|text| text.parse().ok()).unwrap_or(300)
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300))]
+    #![proptest_config(ProptestConfig::with_cases(cases()))]
 
     #[test]
     fn no_byte_that_is_changed_crashes_a_reader(

@@ -116,7 +116,9 @@ fn check_growth(file: &ReadAt, batch: &RecordBatch<'_>, at: u64, length: u64) ->
 }
 
 fn unread(what: &str, error: &impl std::fmt::Display) -> anyhow::Error {
-    anyhow::anyhow!("{what} cannot be read: {error}")
+    // Behind the first line comes where in the format it went wrong.
+    let told = error.to_string();
+    anyhow::anyhow!("{what} cannot be read: {}", told.lines().next().unwrap_or_default())
 }
 
 fn within(file: &ReadAt, at: u64, length: u64) -> Result<()> {

@@ -253,7 +253,11 @@ fn next_bytes(rest: &mut Bytes) -> Result<Bytes, Malformed> {
     }
     let value = rest.slice(4..4 + length);
     *rest = rest.slice(4 + length..);
-    Ok(value)
+    // Two values that are told by the same sign would be counted as one.
+    match std::str::from_utf8(&value) {
+        Ok(_) => Ok(value),
+        Err(_) => Err(Malformed("a text is not UTF-8, as the file says that it is")),
+    }
 }
 
 fn booleans(values: &Values, counts: &mut [u64; 2]) -> Result<()> {

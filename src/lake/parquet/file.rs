@@ -1,5 +1,6 @@
 //! A file and its columns.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -26,6 +27,8 @@ pub struct ParquetFile {
     path: PathBuf,
     file: Positioned,
     metadata: ArrowReaderMetadata,
+    /// The leaves that are columns of their own, by name.
+    leaves: Arc<BTreeMap<String, usize>>,
 }
 
 impl ParquetFile {
@@ -37,7 +40,11 @@ impl ParquetFile {
         let metadata = guarded(path, load)?.map_err(|error| {
             Fault::usage(format!("`{}` is not a whole Parquet file: {error}", path.display()))
         })?;
-        Ok(Self { path: path.to_owned(), file, metadata })
+        let schema = metadata.metadata().file_metadata().schema_descr();
+        let alone = schema.columns().iter().enumerate().rev();
+        let alone = alone.filter(|(_, leaf)| leaf.path().parts().len() == 1);
+        let leaves = alone.map(|(at, leaf)| (leaf.name().to_owned(), at)).collect();
+        Ok(Self { path: path.to_owned(), file, leaves: Arc::new(leaves), metadata })
     }
 
     pub fn path(&self) -> &Path {
@@ -82,12 +89,8 @@ impl ParquetFile {
     /// The number of the column's only leaf, if the column is one that is
     /// decoded here.
     fn flat(&self, field: &Field) -> Option<usize> {
-        let schema = self.raw().file_metadata().schema_descr();
-        let leaf = (0..schema.num_columns()).find(|at| {
-            let descriptor = schema.column(*at);
-            descriptor.path().parts().len() == 1 && descriptor.name() == field.name()
-        })?;
-        let descriptor = schema.column(leaf);
+        let leaf = *self.leaves.get(field.name())?;
+        let descriptor = self.raw().file_metadata().schema_descr().column(leaf);
         let flat = descriptor.max_rep_level() == 0 && descriptor.max_def_level() <= 1;
         let known = chunk::decodes(field.data_type(), descriptor.physical_type());
         let plain = |group: &parquet::file::metadata::RowGroupMetaData| {
