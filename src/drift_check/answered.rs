@@ -88,7 +88,8 @@ pub(super) fn finish(
         (Measure::Numbers(scale), Some(cut)) => {
             let numbers = || lines.into_iter().flatten().flat_map(|line| line.numbers[2..4].iter());
             let is_too_large = |value: &f64| value.abs() >= EXACT_BELOW;
-            if scale != Scale::Float && numbers().flatten().any(is_too_large) {
+            let is_whole = scale != Scale::Float || common.is_long_decimal();
+            if is_whole && numbers().flatten().any(is_too_large) {
                 return Err(Beyond::TooLarge(name.to_owned()).into());
             }
             of_bins(policy, name, cut, lines)
@@ -253,6 +254,8 @@ fn side(name: &str, cut: &Cut, lines: &[Line]) -> Result<Side> {
 
 #[cfg(test)]
 mod tests {
+    use arrow::datatypes::DataType;
+
     use super::super::pushdown::tests::{common, cut};
     use super::*;
 
@@ -281,6 +284,10 @@ mod tests {
         let whole = self::common("id", Measure::Numbers(Scale::Signed { digits: 0 }));
         let told = finish(&policy, (0, &whole, Some(&cut())), [&grouped[&None]; 2]).unwrap_err();
         assert_eq!(told.to_string(), "column `id` has whole numbers of 2^53 and more");
+        let mut long = self::common("id", Measure::Numbers(Scale::Float));
+        long.fields = long.fields.map(|own| own.with_data_type(DataType::Decimal128(38, 2)));
+        let told = finish(&policy, (0, &long, Some(&cut())), [&grouped[&None]; 2]).unwrap_err();
+        assert!(told.is::<Beyond>(), "{told}");
         let many: Vec<_> = (0..=CATEGORIES).map(|value| format!("v{value}")).collect();
         let mut grouped = Grouped::new();
         for value in &many {

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::bins::{bin_labels, bins, of_counts};
 use super::categories::{categories, counts_of, joined};
 use super::compat::{Foreign, databricks, evidently};
-use super::schema::{self, Common};
+use super::schema::Common;
 use crate::config::{Compat, Drift, Limit, Statistic};
 use crate::stats::binned::Bounded;
 use crate::stats::column::{Categories, Column, Facts, Kind, Numbers, Presence};
@@ -147,14 +147,7 @@ pub(super) const QUANTILES: [f64; 17] =
 /// When values that were put away cannot be had back.
 pub(super) fn under(policy: &Drift, common: &Common, sides: [&Column; 2]) -> Result<Compared> {
     let mut compared = compare(policy, common.name(), sides)?;
-    if common.fields.iter().any(|field| schema::is_long_decimal(field.data_type())) {
-        // Of so many digits the last ones were lost.
-        if compared.profiles.iter().filter_map(|side| side.facts).any(is_beyond_exact) {
-            for effect in &mut compared.effects {
-                effect.corrected = f64::NAN;
-            }
-        }
-    }
+    compared.doubt_long_decimals(common);
     compared.foreign = match policy.compat {
         Some(Compat::Evidently) => {
             evidently::verdict(common.fields[0].data_type().is_integer(), sides)
@@ -345,6 +338,17 @@ pub(super) fn spread(quantiles: &[f64]) -> f64 {
 }
 
 impl Compared {
+    /// Takes effects away that rest on decimals whose last digits were lost.
+    pub(super) fn doubt_long_decimals(&mut self, common: &Common) {
+        if common.is_long_decimal()
+            && self.profiles.iter().filter_map(|side| side.facts).any(is_beyond_exact)
+        {
+            for effect in &mut self.effects {
+                effect.corrected = f64::NAN;
+            }
+        }
+    }
+
     pub(super) fn with_nulls_tested(mut self) -> Self {
         let rows = [self.profiles[0].rows, self.profiles[1].rows];
         if rows.iter().all(|rows| *rows > 0) {

@@ -2,8 +2,9 @@
 //! size beyond chance, and significance, both, with the level of significance
 //! shared between all questions that are asked.
 
-use super::compare::{Compared, Effect};
-use super::compat::{Foreign, evidently};
+use super::compare::Compared;
+use super::compat::evidently;
+use super::judge::{Judged, judge};
 use super::schema::Change;
 use crate::config::{Compat, Drift, Windows};
 use crate::report::{Verdict, number};
@@ -38,27 +39,6 @@ impl State {
             Self::Inconclusive => Verdict::Inconclusive,
             Self::Drift | Self::Broken => Verdict::Fail,
         }
-    }
-}
-
-/// A column and what is thought of it.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Judged {
-    pub(super) compared: Compared,
-    /// The effect that decides; nothing when a side has no values.
-    pub(super) effect: Option<Effect>,
-    pub(super) threshold: f64,
-    /// Adjusted for the number of questions.
-    pub(super) p_value: f64,
-    pub(super) state: State,
-    /// One sentence with its numbers.
-    pub(super) reason: String,
-}
-
-impl Judged {
-    /// How much of its threshold a column has used up.
-    pub(super) fn severity(&self) -> f64 {
-        self.effect.map_or(0.0, |effect| effect.corrected / self.threshold)
     }
 }
 
@@ -252,18 +232,18 @@ fn conclude(policy: &Drift, rows: [u64; 2], columns: &[Judged]) -> (State, Strin
         None => (policy.min_rows, policy.share),
     };
     if rows.iter().any(|rows| *rows < least) {
-        let reason = format!(
-            "{} and {} rows are too few, at least {} are needed on each side",
-            rows[0], rows[1], least
-        );
+        let [then, now] = rows;
+        let reason =
+            format!("{then} and {now} rows are too few, at least {least} are needed on each side");
         return (State::Inconclusive, reason);
     }
     if let Some(decided) = without_columns(policy, columns) {
         return decided;
     }
-    // Where only nulls can be compared, their change counts, and their peace does not.
+    // Where only nulls can be compared, or few values, a change counts, and peace does not.
     let counts = |column: &&Judged| match column.compared.kind {
         Kind::Presence => column.state != State::None,
+        _ if column.is_sparse => column.state != State::None,
         Kind::Together | Kind::Performance => false,
         Kind::Numbers | Kind::Categories | Kind::Points => true,
     };
@@ -296,14 +276,17 @@ fn conclude(policy: &Drift, rows: [u64; 2], columns: &[Judged]) -> (State, Strin
     let watched = others.iter().filter(|column| column.state == State::Watch).count();
     let together = others.iter().filter(|other| other.compared.kind == Kind::Together);
     let watched = watched + together.filter(|other| other.state == State::Drift).count();
-    let watched_too = match watched {
+    let also = |count: usize, one: &str, more: &str| match count {
         0 => String::new(),
-        1 => ", 1 is watched".into(),
-        more => format!(", {more} are watched"),
+        1 => format!(", 1 {one}"),
+        count => format!(", {count} {more}"),
     };
+    let sparse = others.iter().filter(|column| column.is_sparse).count();
+    let sparse = also(sparse, "has too few values to tell", "have too few values to tell");
+    let watched_too = also(watched, "is watched", "are watched");
     let limit = number(share_of_drift * 100.0);
     let state = if drifted.is_empty() && watched == 0 { State::None } else { State::Watch };
-    (state, format!("{count} (limit {limit} %){watched_too}"))
+    (state, format!("{count} (limit {limit} %){watched_too}{sparse}"))
 }
 
 /// The worst of what is not about one column.
@@ -334,99 +317,6 @@ fn without_columns(policy: &Drift, columns: &[Judged]) -> Option<(State, String)
         _ => "what lies between columns moved",
     };
     Some((State::Drift, format!("{what}: {}", drifted.reason)))
-}
-
-fn judge(policy: &Drift, compared: Compared, p_value: f64, p_nulls: f64) -> Judged {
-    let own = compared.own.as_ref();
-    let limit = own.map_or_else(|| policy.limit(&compared.column, compared.kind), |own| own.limit);
-    let name = limit.statistic.short();
-    let threshold = compared.learnt.unwrap_or_else(|| limit.threshold());
-    let effect = compared.effect(limit.statistic);
-    let (what, counts) = compared.holes();
-    let [before, now] = compared.shares_of(counts);
-    let holes = (now - before).abs();
-    let is_empty = compared.profiles.each_ref().map(|side| side.missing_share() == 1.0);
-    if let Some(foreign) = compared.foreign {
-        return foreign_verdict(compared, foreign, threshold, effect, p_value);
-    }
-    let (state, reason) = if holes > policy.nulls && p_nulls < policy.alpha {
-        let reason = format!(
-            "{what} {} → {}: more than {} apart",
-            number(before),
-            number(now),
-            number(policy.nulls)
-        );
-        (State::Drift, reason)
-    } else if compared.kind == Kind::Presence {
-        (State::None, format!("nulls {} → {}", number(before), number(now)))
-    } else if let Some(effect) = effect {
-        weigh(policy, name, threshold, effect, p_value, compared.own.is_none())
-    } else {
-        let sides = if is_empty == [true; 2] { "neither side has" } else { "one side has no" };
-        (State::Inconclusive, format!("{sides} values"))
-    };
-    let reason = match &compared.own {
-        Some(own) if effect.is_none() => own.told.clone(),
-        Some(own) => format!("{}: {reason}", own.told),
-        None => reason,
-    };
-    // Both sides without a value is how it was.
-    let unchanged = effect.is_none() && is_empty == [true; 2] && state == State::Inconclusive;
-    let state = if unchanged { State::None } else { state };
-    Judged { effect, threshold, p_value, state, reason, compared }
-}
-
-fn foreign_verdict(
-    compared: Compared,
-    foreign: Foreign,
-    threshold: f64,
-    effect: Option<Effect>,
-    p_value: f64,
-) -> Judged {
-    let state = if foreign.drifted { State::Drift } else { State::None };
-    let (score, limit) = (number(foreign.score), number(foreign.threshold));
-    let reason = format!("{} {score}, threshold {limit}", foreign.method);
-    Judged { compared, effect, threshold, p_value, state, reason }
-}
-
-fn weigh(
-    policy: &Drift,
-    name: &str,
-    threshold: f64,
-    effect: Effect,
-    p_value: f64,
-    of_column: bool,
-) -> (State, String) {
-    let size = effect.corrected;
-    let shown = if effect.error > 0.0 {
-        format!("{} ± {}", number(size), number(effect.error))
-    } else {
-        number(size)
-    };
-    let significant = p_value < policy.alpha;
-    // What is not a number passes nothing.
-    if !size.is_finite() {
-        if size == f64::INFINITY && significant {
-            return (State::Drift, format!("{name} is infinite: the baseline does not vary"));
-        }
-        let why = if of_column {
-            " for whole numbers beyond 2^53: exclude the column, or judge it by kolmogorov_smirnov"
-        } else {
-            ": it is not defined on these rows"
-        };
-        return (State::Inconclusive, format!("{name} cannot be told{why}"));
-    }
-    if size < threshold * policy.watch {
-        return (State::None, format!("{name} {shown} < {}", number(threshold)));
-    }
-    if !significant {
-        return (State::None, format!("{name} {shown} is within chance, p {}", number(p_value)));
-    }
-    if size < threshold {
-        (State::Watch, format!("{name} {shown} < {}, watched", number(threshold)))
-    } else {
-        (State::Drift, format!("{name} {shown} ≥ {}", number(threshold)))
-    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Which differences become which decision.
 
-use super::super::compare::Profile;
+use super::super::compare::{Effect, Profile};
 use super::*;
 use crate::config::{Config, Statistic};
 use crate::stats::numeric::Tested;
@@ -89,6 +89,27 @@ fn what_cannot_be_compared_is_no_pass() {
     nan.effects[0].corrected = f64::NAN;
     let decision = decide(&policy(""), &[], whole([1000, 1000], vec![nan]));
     assert_eq!(decision.columns()[0].state, State::Inconclusive);
+}
+
+#[test]
+fn a_handful_of_values_is_no_peace() {
+    let few = |name: &str, p_value| column(name, 0.3, p_value, [995, 995]);
+    let decided = |more: &str, columns| {
+        let decision = decide(&policy(more), &[], whole([1000, 1000], columns));
+        (decision.state, decision.reason)
+    };
+    let calm = || column("a", 0.0, 1.0, FLAT);
+    let (state, reason) = decided("", vec![calm(), few("b", 0.4)]);
+    assert_eq!(state, State::None);
+    assert_eq!(reason, "0 of 1 columns drifted (limit 50 %), 1 has too few values to tell");
+    // What is seen in them counts.
+    let (state, reason) = decided("", vec![calm(), few("b", 1e-12)]);
+    assert_eq!(state, State::Drift, "{reason}");
+    let (state, reason) = decided("", vec![few("b", 0.4)]);
+    assert_eq!((state, reason.as_str()), (State::Inconclusive, "no column can be compared"));
+    let (state, reason) = decided(", critical: [b]", vec![calm(), few("b", 0.4)]);
+    assert_eq!(state, State::Inconclusive);
+    assert_eq!(reason, "b: psi 0.3 is within chance, p 1; 5 and 5 values are too few to tell");
 }
 
 #[test]

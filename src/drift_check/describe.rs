@@ -1,7 +1,8 @@
 //! What was found, for people.
 
 use super::compare::{Compared, Profile, QUANTILES, Value};
-use super::decide::{Decision, Judged, Part, State};
+use super::decide::{Decision, Part, State};
+use super::judge::Judged;
 use super::schema::Chosen;
 use crate::report::{Chart, Finding, Report, Series, Severity, Table, number, shortened};
 use crate::stats::column::Facts;

@@ -9,6 +9,7 @@ mod compat;
 mod decide;
 mod describe;
 mod frame;
+mod judge;
 mod keys;
 mod measured;
 mod metrics;

@@ -7,7 +7,8 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::compare::{self, Compared, Value};
-use super::decide::{self, Decision, Judged};
+use super::decide::{self, Decision};
+use super::judge::Judged;
 use super::schema::Chosen;
 use crate::config::{Drift, Sample};
 use crate::stats::column::Kind;

@@ -2,7 +2,8 @@
 
 use jiff::SignedDuration;
 
-use super::decide::{Against, Decision, Judged, State};
+use super::decide::{Against, Decision, State};
+use super::judge::Judged;
 use super::react::Reaction;
 use crate::config::{Drift, Statistic, Windows};
 use crate::names::{self, Sha256};

@@ -25,6 +25,11 @@ impl Common {
     pub(super) fn name(&self) -> &str {
         self.fields[0].name()
     }
+
+    /// Whether a side has decimals of more digits than are read of them.
+    pub(super) fn is_long_decimal(&self) -> bool {
+        self.fields.iter().any(|field| is_long_decimal(field.data_type()))
+    }
 }
 
 /// A change of the schema itself, or a rule of quality that is broken.
@@ -61,7 +66,7 @@ pub(super) struct Chosen {
 /// # Errors
 /// When the policy names a column that the baseline lacks.
 pub(super) fn choose(policy: &Drift, baseline: &Schema, current: &Schema) -> Result<Chosen, Fault> {
-    let known: Vec<&str> = baseline.fields().iter().map(|field| field.name().as_str()).collect();
+    let [then, now] = [baseline, current].map(places);
     let judged = || {
         let limits = policy.critical.iter().chain(policy.limits.keys());
         limits.chain(policy.weights.keys()).chain(policy.edges.keys())
@@ -71,12 +76,10 @@ pub(super) fn choose(policy: &Drift, baseline: &Schema, current: &Schema) -> Res
     // What is known elsewhere can be left out, too.
     let excluded = policy.exclude.iter().filter(|name| !is_label(name));
     for column in policy.columns.iter().chain(excluded).chain(judged()) {
-        if !known.contains(&column.as_str()) && !is_target(column) {
-            let fault = Fault::usage(format!(
-                "the baseline `{}` has no column `{column}`",
-                policy.baseline
-            ));
-            return Err(fault.or_near(column, known.iter().copied()));
+        if !then.contains_key(column.as_str()) && !is_target(column) {
+            let baseline = &policy.baseline;
+            let fault = Fault::usage(format!("the baseline `{baseline}` has no column `{column}`"));
+            return Err(fault.or_near(column, then.keys().copied()));
         }
     }
     refuse_twins(&policy.baseline, baseline)?;
@@ -93,13 +96,13 @@ pub(super) fn choose(policy: &Drift, baseline: &Schema, current: &Schema) -> Res
             && (policy.columns.is_empty() || derived || policy.columns.contains(name))
     };
     for field in baseline.fields().iter().filter(|field| wanted(field.name())) {
-        match current.field_with_name(field.name()) {
-            Ok(other) => chosen.pair(policy, field, other)?,
-            Err(_) => chosen.change(field.name(), "is missing now".into(), true),
+        match now.get(field.name().as_str()) {
+            Some(at) => chosen.pair(policy, field, current.field(*at))?,
+            None => chosen.change(field.name(), "is missing now".into(), true),
         }
     }
     for field in current.fields() {
-        if policy.columns.is_empty() && baseline.field_with_name(field.name()).is_err() {
+        if policy.columns.is_empty() && !then.contains_key(field.name().as_str()) {
             chosen.change(field.name(), "is new".into(), false);
         }
     }
@@ -116,13 +119,20 @@ pub(super) fn choose(policy: &Drift, baseline: &Schema, current: &Schema) -> Res
         }
     }
     let fields = baseline.fields().iter().map(|field| field.name());
-    let kept = fields.filter(|name| wanted(name)).filter_map(|name| current.index_of(name).ok());
+    let kept =
+        fields.filter(|name| wanted(name)).filter_map(|name| now.get(name.as_str()).copied());
     chosen.tell_order(&kept.collect::<Vec<_>>(), current);
     if chosen.common.is_empty() && chosen.changes.is_empty() && chosen.skipped.is_empty() {
         let (a, b) = (&policy.baseline, &policy.current);
         return Err(Fault::usage(format!("`{a}` and `{b}` have no column that can be compared")));
     }
     Ok(chosen)
+}
+
+/// Where each column stands: asking the schema for each of many names takes long.
+fn places(schema: &Schema) -> BTreeMap<&str, usize> {
+    let fields = schema.fields().iter().enumerate();
+    fields.map(|(at, field)| (field.name().as_str(), at)).collect()
 }
 
 /// Refuses a name that two columns have.

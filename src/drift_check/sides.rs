@@ -214,7 +214,8 @@ fn refuse_no_baseline(policy: &Drift, rows: [u64; 2]) -> Result<(), Fault> {
     }
     let filter = policy.baseline_where.as_ref();
     let filter = filter.map(|filter| format!(" where {filter}")).unwrap_or_default();
-    Err(Fault::usage(format!("the baseline `{}`{filter} has no rows", policy.baseline)))
+    let drawn = if policy.sample.is_some() { ", or `sample` draws none of them" } else { "" };
+    Err(Fault::usage(format!("the baseline `{}`{filter} has no rows{drawn}", policy.baseline)))
 }
 
 /// The numbers of rows, where nothing else is asked for.
