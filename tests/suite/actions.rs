@@ -143,6 +143,12 @@ pub(crate) fn said(lines: &[Value]) -> String {
     lines.iter().filter_map(|line| line["msg"].as_str()).collect::<Vec<_>>().join("\n")
 }
 
+/// What the steps wrote for people.
+pub(crate) fn summary(lines: &[Value]) -> String {
+    let of_steps = lines.iter().filter(|line| line["command"] == "summary");
+    of_steps.filter_map(|line| line["content"].as_str()).collect::<Vec<_>>().join("\n")
+}
+
 const GREEN: &str = "<testsuite><testcase classname='a' name='b'/></testsuite>";
 const RED: &str = "<testsuite><testcase classname='a' name='b'><failure message='no'>tests/t.py:3: E</failure></testcase></testsuite>";
 
@@ -153,11 +159,7 @@ fn an_action_passes_its_verdict_on() {
     let (passed, lines) = act(&home, &[]);
     assert!(passed, "{}", said(&lines));
     assert!(said(&lines).contains("verdict=pass reason=static checks"), "{}", said(&lines));
-    let summary = lines.iter().any(|line| {
-        line["command"] == "summary"
-            && line["content"].as_str().is_some_and(|text| text.contains("Test the change"))
-    });
-    assert!(summary);
+    assert!(summary(&lines).contains("Test the change"), "{}", summary(&lines));
     let forged = lines.iter().any(|line| line["arg"] == "forged" || line["command"] == "add-mask");
     assert!(!forged, "a test's words were taken for a command");
 }
@@ -339,6 +341,7 @@ fn task(at: &Path, name: &str, variables: &[(&str, &str)]) -> Vec<Said> {
     command
         .arg(folder.join("shim.js"))
         .current_dir(at)
+        .env("AGENT_TEMPDIRECTORY", at)
         .env("TF_BUILD", "True")
         .envs(variables.iter().copied());
     let output = within(Duration::from_secs(60), &mut command);

@@ -52,6 +52,12 @@ impl Ran {
         self.stages.iter().map(|(_, result)| *result).collect()
     }
 
+    /// What the steps wrote for people.
+    pub(crate) fn summary(&self) -> String {
+        let files = self.commands.iter().filter(|said| said.head == "task.uploadsummary");
+        files.map(|said| std::fs::read_to_string(&said.message).unwrap()).collect()
+    }
+
     pub(crate) fn told(&self, head: &str, words: &str) -> bool {
         self.commands.iter().any(|said| said.is(head, words))
     }

@@ -430,6 +430,11 @@ fn is_red_then_green(world: &mut World<'_>) {
     assert_eq!(red.results(), ["Failed", "Succeeded"], "{}", red.log);
     let at_line = "task.logissue type=error;code=merge/test;sourcepath=tests/test_features.py";
     assert!(red.told(at_line, "failed"), "{:?}", red.commands);
+    let summary = red.summary();
+    assert!(
+        summary.contains("Test the change") && summary.contains("test_features.py"),
+        "{summary}"
+    );
     let green = world.request("LATE_MINUTES = 1\n", "LATE_MINUTES = 15\n# minutes\n");
     assert_eq!(green.results(), ["Succeeded", "Succeeded"], "{}", green.log);
     let host = world.host.lock().unwrap();
@@ -499,6 +504,8 @@ async fn is_promoted_if_good(world: &mut World<'_>) {
     let rejected = world.run("production");
     assert_eq!(rejected.results(), ["Failed", "Skipped"], "{}", rejected.log);
     assert!(rejected.told("task.setvariable variable=reason", "roc_auc"), "{}", rejected.log);
+    let summary = rejected.summary();
+    assert!(summary.contains("fail") && summary.contains("roc_auc"), "{summary}");
     std::fs::write(&policy, own).unwrap();
 
     is_promoted(world, "2").await;
@@ -533,6 +540,7 @@ fn is_trained_anew_after_drift(world: &mut World<'_>) {
     assert_eq!(drifted.results(), ["Failed"], "{}", drifted.log);
     assert!(drifted.told("task.setvariable variable=decision", "retrain"), "{}", drifted.log);
     assert!(drifted.told("task.logissue type=warning;code=drift/column", "temp drifted"));
+    assert!(drifted.summary().contains("temp"), "{}", drifted.summary());
     // The whole loop begins anew.
     let calls = world.host.lock().unwrap().calls.clone();
     let begun = |call: &&String| call.starts_with("POST ") && call.ends_with("/pipelines/9/runs");

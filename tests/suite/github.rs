@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::actions::{act_on, said};
+use crate::actions::{act_on, said, summary};
 use crate::hosts::{ISSUER, SUBJECT, Shared, github_answer, serve};
 use crate::init::{init, repository, started};
 use crate::support::{Served, cache, git, python, root, text, within};
@@ -128,6 +128,8 @@ fn a_new_repository_is_green_at_the_first_push_and_red_when_it_should_be() {
         line["command"] == "error" && line["kvPairs"]["file"] == "tests/test_features.py"
     });
     assert!(error.is_some(), "{}", said(&lines));
+    let told = summary(&lines);
+    assert!(told.contains("Test the change") && told.contains("test_features.py"), "{told}");
 }
 
 async fn is_tested_and_released(world: &World<'_>, served: &Served, host: &Shared) {
@@ -233,35 +235,45 @@ fn is_rejected(world: &World<'_>) {
         line["command"] == "error" && told.contains("roc_auc")
     });
     assert!(error.is_some(), "{}", said(&lines));
+    let told = summary(&lines);
+    assert!(told.contains("fail") && told.contains("roc_auc"), "{told}");
     git(world.home, &["revert", "-n", "HEAD"]);
     git(world.home, &["commit", "-qm", "fix: ask for less"]);
 }
 
+/// A month that drifted is red, and begins the whole loop anew, once for this window.
+fn is_trained_anew_after_drift(world: &World<'_>, served: &Served, host: &Shared) {
+    let mut refresh = served.command();
+    refresh.args(["job-run", "refresh_features", "--target=prod", "-p", "months=7"]);
+    let refreshed = within(Duration::from_secs(120), refresh.current_dir(world.home));
+    assert!(refreshed.status.success(), "{}", text(&refreshed.stderr));
+    let (passed, lines) = world.run("schedule", "production", &["-j", "watch"]);
+    assert!(!passed);
+    assert!(said(&lines).contains("temp drifted"), "{}", said(&lines));
+    let told = summary(&lines);
+    assert!(told.contains("temp") && told.contains("drift"), "{told}");
+    world.run("schedule", "production", &["-j", "watch"]);
+    let begun = "POST /repos/acme/flights/actions/workflows/production.yml/dispatches";
+    let calls = host.lock().unwrap().calls.clone();
+    assert_eq!(calls.iter().filter(|call| *call == begun).count(), 1, "{calls:?}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn four_workflows_carry_a_change_to_production() {
-    carries_a_change_to_production(
-        &["--test-target=local", "--plan-comment"],
-        |world, served, host| {
-            is_rejected(world);
-            let mut refresh = served.command();
-            refresh.args(["job-run", "refresh_features", "--target=prod", "-p", "months=7"]);
-            let refreshed = within(Duration::from_secs(120), refresh.current_dir(world.home));
-            assert!(refreshed.status.success(), "{}", text(&refreshed.stderr));
-            let (passed, lines) = world.run("schedule", "production", &["-j", "watch"]);
-            assert!(!passed);
-            assert!(said(&lines).contains("temp drifted"), "{}", said(&lines));
-            // The whole loop begins anew, once for this window.
-            world.run("schedule", "production", &["-j", "watch"]);
-            let begun = "POST /repos/acme/flights/actions/workflows/production.yml/dispatches";
-            let calls = host.lock().unwrap().calls.clone();
-            assert_eq!(calls.iter().filter(|call| *call == begun).count(), 1, "{calls:?}");
-        },
-    )
+    let args = ["--test-target=local", "--plan-comment"];
+    carries_a_change_to_production(&args, |world, served, host| {
+        is_rejected(world);
+        is_trained_anew_after_drift(world, served, host);
+    })
     .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn four_short_workflows_call_those_of_the_suite() {
     let args = ["--test-target=local", "--workflows=call", "--plan-comment"];
-    carries_a_change_to_production(&args, |_, _, _| {}).await;
+    carries_a_change_to_production(&args, |world, served, host| {
+        is_rejected(world);
+        is_trained_anew_after_drift(world, served, host);
+    })
+    .await;
 }

@@ -196,7 +196,19 @@ fn parts_of_the_tests_run_where_a_change_touches_them() {
 fn what_tests_say_is_no_command_and_they_see_no_token() {
     let dir = tempfile::tempdir().unwrap();
     let home = repository(dir.path());
-    commit(&home, &[("src/lib/a.py", "x = 2\n")]);
+    let trap = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    trap.set_nonblocking(true).unwrap();
+    let bundle = std::fs::read_to_string(home.join("databricks.yml")).unwrap();
+    let host = format!("workspace: {{host: 'http://{}'}}\n{bundle}", trap.local_addr().unwrap());
+    let results = "<testsuite><testcase classname='::error::forged' name='&#10;::add-mask::forged&#10;##vso[task.complete]'/></testsuite>";
+    commit(&home, &[("databricks.yml", &host), ("results.xml", results)]);
+    for name in
+        ["\n::error::forged", "##vso[task.complete]", "$(touch pwned)", "`touch pwned`", "-x"]
+    {
+        std::fs::write(home.join(format!("src/lib/{name}.py")), "x = 3\n").unwrap();
+    }
+    git(&home, &["add", "-A"]);
+    git(&home, &["commit", "-qm", "fix: names"]);
     let event = dir.path().join("event.json");
     std::fs::write(&event, r#"{"number": 7, "pull_request": {"number": 7, "head": {"sha": "abc", "repo": {"full_name": "eve/flights"}}}}"#).unwrap();
     let mut command = lakegate();
@@ -215,12 +227,19 @@ fn what_tests_say_is_no_command_and_they_see_no_token() {
     let output = command.output().unwrap();
     let said = text(&output.stdout);
     assert!(said.contains("| ::add-mask::pass"), "{said}");
-    assert!(!said.contains("##vso["), "{said}");
+    // Within an annotation of GitHub's it is text.
+    let mut plain = said.lines().filter(|line| !line.starts_with("::"));
+    assert!(!plain.any(|line| line.contains("##vso[")), "{said}");
     assert!(said.contains("\n| 0\n"), "the tests see a token: {said}");
     assert!(said.contains("comes from a fork: no integration test was run"), "{said}");
     assert!(said.contains("the merge request was not told"), "{said}");
     let mut others = said.lines().filter(|line| !line.starts_with("::add-mask::"));
     assert!(others.all(|line| !line.contains("secret_value")), "{said}");
+    let forged =
+        |line: &str| line.starts_with("::error::forged") || line.starts_with("::add-mask::forged");
+    assert!(!said.lines().any(forged), "{said}");
+    assert!(!home.join("pwned").exists());
+    assert!(trap.accept().is_err(), "somebody asked the bundle's host");
     assert!(output.status.success(), "{said}");
 }
 
