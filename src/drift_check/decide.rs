@@ -187,6 +187,9 @@ fn overall(
     if state >= State::Watch {
         return (state, reason);
     }
+    if let Some(silent) = changes.iter().find(|change| change.rule == Change::SILENT) {
+        return (State::Watch, format!("{} {}; {reason}", silent.column, silent.what));
+    }
     if let Some(slice) = slices.iter().find(|slice| slice.state == State::Drift) {
         let reason = format!("the slice {} drifted: {}", slice.scope.name(), slice.reason);
         return (State::Watch, reason);

@@ -126,6 +126,25 @@ fn a_broken_feed_comes_before_everything_else() {
 }
 
 #[test]
+fn a_feed_that_fell_silent_is_no_peace() {
+    let silent = Change {
+        column: "windows".into(),
+        what: "have no rows in 3 windows since Monday".into(),
+        breaks: false,
+        rule: Change::SILENT,
+    };
+    let calm = || whole([1000, 1000], vec![column("a", 0.0, 1.0, FLAT)]);
+    let decision = decide(&policy(""), std::slice::from_ref(&silent), calm());
+    assert_eq!(decision.state, State::Watch);
+    assert_eq!(
+        decision.reason,
+        "windows have no rows in 3 windows since Monday; 0 of 1 columns drifted (limit 50 %)"
+    );
+    let loud = whole([1000, 1000], vec![column("a", 0.9, 1e-12, FLAT)]);
+    assert_eq!(decide(&policy(""), &[silent], loud).state, State::Drift);
+}
+
+#[test]
 fn too_little_data_is_no_answer() {
     let few = decide(&policy(""), &[], whole([1000, 10], vec![column("a", 0.9, 1e-12, FLAT)]));
     assert_eq!(few.state.verdict(), Verdict::Inconclusive);

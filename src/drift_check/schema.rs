@@ -44,6 +44,9 @@ pub(super) struct Change {
 }
 
 impl Change {
+    /// The rule of windows that brought nothing, more of them than decide.
+    pub(super) const SILENT: &str = "drift/silent";
+
     /// The feed brought nothing.
     pub(super) fn empty(side: &str) -> Self {
         let what = "has no rows".to_owned();

@@ -73,13 +73,9 @@ fn windows(policy: &Drift, now: &BTreeMap<Scope, u64>, clock: i64) -> (Vec<Pair>
     };
     let mut steps = Vec::new();
     let mut left_out = Vec::new();
+    let of_windows = |rule, what| Change { column: "windows".into(), what, breaks: false, rule };
     let mut leave_out = |what: String| {
-        left_out.push(Change {
-            column: "windows".into(),
-            what,
-            breaks: false,
-            rule: "drift/windows",
-        });
+        left_out.push(of_windows("drift/windows", what));
     };
     for (scope, rows) in now {
         let start = match scope {
@@ -113,7 +109,11 @@ fn windows(policy: &Drift, now: &BTreeMap<Scope, u64>, clock: i64) -> (Vec<Pair>
         let missing = between(start, clock);
         if missing > 0 {
             let name = label(policy, start);
-            leave_out(format!("have no rows in {} since {name}", counted(missing, "window")));
+            let what = format!("have no rows in {} since {name}", counted(missing, "window"));
+            // What is judged then is no longer how it is now.
+            let decide = policy.windows.as_ref().map_or(1, |windows| windows.of.max(1));
+            let rule = if missing > decide { Change::SILENT } else { "drift/windows" };
+            left_out.push(of_windows(rule, what));
         }
     }
     pairs.extend(steps);
@@ -268,7 +268,11 @@ mod tests {
             Against::Before(name) => Some(format!("before {name}")),
             _ => None,
         };
-        (scopes.filter_map(name).collect(), told.into_iter().map(|told| told.what).collect())
+        let told = told.into_iter().map(|told| match told.rule {
+            Change::SILENT => format!("silent: {}", told.what),
+            _ => told.what,
+        });
+        (scopes.filter_map(name).collect(), told.collect())
     }
 
     #[test]
@@ -283,8 +287,9 @@ mod tests {
             told,
             [
                 "have no rows in 2 windows before 1970-01-04",
-                "have no rows in 2 windows since 1970-01-05"
+                "silent: have no rows in 2 windows since 1970-01-05"
             ]
         );
+        assert_eq!(compared(&[0, 1], 3).1, ["have no rows in 1 window since 1970-01-02"]);
     }
 }

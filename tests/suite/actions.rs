@@ -143,10 +143,11 @@ pub(crate) fn said(lines: &[Value]) -> String {
     lines.iter().filter_map(|line| line["msg"].as_str()).collect::<Vec<_>>().join("\n")
 }
 
-/// What the steps wrote for people.
+/// What the steps wrote for people, without what Markdown needs.
 pub(crate) fn summary(lines: &[Value]) -> String {
     let of_steps = lines.iter().filter(|line| line["command"] == "summary");
-    of_steps.filter_map(|line| line["content"].as_str()).collect::<Vec<_>>().join("\n")
+    let told: Vec<&str> = of_steps.filter_map(|line| line["content"].as_str()).collect();
+    told.join("\n").replace('\\', "")
 }
 
 const GREEN: &str = "<testsuite><testcase classname='a' name='b'/></testsuite>";

@@ -52,10 +52,12 @@ impl Ran {
         self.stages.iter().map(|(_, result)| *result).collect()
     }
 
-    /// What the steps wrote for people.
+    /// What the steps wrote for people, without what Markdown needs.
     pub(crate) fn summary(&self) -> String {
         let files = self.commands.iter().filter(|said| said.head == "task.uploadsummary");
-        files.map(|said| std::fs::read_to_string(&said.message).unwrap()).collect()
+        let told: String =
+            files.map(|said| std::fs::read_to_string(&said.message).unwrap()).collect();
+        told.replace('\\', "")
     }
 
     pub(crate) fn told(&self, head: &str, words: &str) -> bool {

@@ -432,7 +432,7 @@ fn is_red_then_green(world: &mut World<'_>) {
     assert!(red.told(at_line, "failed"), "{:?}", red.commands);
     let summary = red.summary();
     assert!(
-        summary.contains("Test the change") && summary.contains("test_features.py"),
+        summary.contains("Test the change") && summary.contains("test_late_is_fifteen"),
         "{summary}"
     );
     let green = world.request("LATE_MINUTES = 1\n", "LATE_MINUTES = 15\n# minutes\n");

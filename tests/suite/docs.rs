@@ -16,7 +16,8 @@ use crate::support::{Served, git, root};
 /// Every page, by its path in the repository.
 fn pages() -> Vec<(PathBuf, String)> {
     let mut found = Vec::new();
-    for folder in ["", "docs", "docs/reference", "docs/tables", "actions", "tasks"] {
+    let folders = ["", "docs", "docs/reference", "docs/tables", "actions", "tasks"];
+    for folder in folders.into_iter().chain(["templates/project"]) {
         let mut all: Vec<PathBuf> = Vec::new();
         for entry in std::fs::read_dir(root().join(folder)).unwrap() {
             let path = entry.unwrap().path();
@@ -111,7 +112,12 @@ fn blocks(language: &str) -> Vec<(String, String)> {
 #[test]
 fn every_command_line_is_one() {
     let mut count = 0;
+    let open = Regex::new("<[a-z-]+>").unwrap();
     for (place, text) in blocks("sh") {
+        // Other programs' lines a shell reads, too.
+        let script = open.replace_all(&text, "something");
+        let read = std::process::Command::new("bash").args(["-n", "-c", &script]).output().unwrap();
+        assert!(read.status.success(), "{place}: {}", crate::support::text(&read.stderr));
         for line in text.lines() {
             // What follows another command, and what stands behind a comment.
             let line = line.split(" #").next().unwrap();

@@ -32,6 +32,8 @@ fn stub(at: &Path, name: &str, script: &str) -> String {
 struct World<'a> {
     at: &'a Path,
     home: &'a Path,
+    /// Whether the jobs are in workflows that are called: those run as a whole.
+    calls: bool,
     variables: Vec<(&'static str, String)>,
 }
 
@@ -78,6 +80,12 @@ impl World<'_> {
         act_on(self.home, event, &all)
     }
 
+    /// Runs the schedule of production up to a job, where that can be.
+    fn up_to(&self, job: &str) -> (bool, Vec<Value>) {
+        let only: &[&str] = if self.calls { &[] } else { &["-j", job] };
+        self.run("schedule", "production", only)
+    }
+
     fn change(&self, from: &str, to: &str) {
         let file = self.home.join("src/flights/features.py");
         let own = std::fs::read_to_string(&file).unwrap();
@@ -116,7 +124,7 @@ fn a_new_repository_is_green_at_the_first_push_and_red_when_it_should_be() {
     started(&home, init(&home, &["--workspace=embedded", "--test-target=local"]), false);
     let mut variables = machine("http://127.0.0.1:9");
     variables.push(("LAKEGATE_COMMENT", "never".to_owned()));
-    let world = World { at: dir.path(), home: &home, variables };
+    let world = World { at: dir.path(), home: &home, calls: false, variables };
     world.change("LATE_MINUTES = 15\n", "LATE_MINUTES = 15\n# a change\n");
     let (passed, lines) = world.run("pull_request", "merge-request", &[]);
     assert!(passed, "{}", said(&lines));
@@ -129,7 +137,7 @@ fn a_new_repository_is_green_at_the_first_push_and_red_when_it_should_be() {
     });
     assert!(error.is_some(), "{}", said(&lines));
     let told = summary(&lines);
-    assert!(told.contains("Test the change") && told.contains("test_features.py"), "{told}");
+    assert!(told.contains("Test the change") && told.contains("test_late_is_fifteen"), "{told}");
 }
 
 async fn is_tested_and_released(world: &World<'_>, served: &Served, host: &Shared) {
@@ -192,14 +200,15 @@ async fn carries_a_change_to_production(
     let served = Served::for_pipelines(&dir.path().join("workspace"), ISSUER, SUBJECT).await;
     let (address, host) = serve(github_answer).await;
     let home = repository(dir.path());
-    started(&home, init(&home, args), !args.contains(&"--workflows=call"));
+    let calls = args.contains(&"--workflows=call");
+    started(&home, init(&home, args), !calls);
     let mut variables = machine(&address);
     variables.extend([
         ("DATABRICKS_HOST", served.host.clone()),
         ("DATABRICKS_CLIENT_ID", "flights".to_owned()),
         ("DATABRICKS_WAREHOUSE_ID", "local".to_owned()),
     ]);
-    let world = World { at: dir.path(), home: &home, variables };
+    let world = World { at: dir.path(), home: &home, calls, variables };
     world.change("LATE_MINUTES = 15\n", "LATE_MINUTES = 15\n# a change\n");
     is_tested_and_released(&world, &served, &host).await;
 
@@ -225,7 +234,7 @@ fn is_rejected(world: &World<'_>) {
     assert!(own.contains("roc_auc, min: 0.6"));
     std::fs::write(&policy, own.replace("roc_auc, min: 0.6", "roc_auc, min: 0.99")).unwrap();
     git(world.home, &["commit", "-qam", "feat: ask for more"]);
-    let (passed, lines) = world.run("schedule", "production", &["-j", "promote"]);
+    let (passed, lines) = world.up_to("promote");
     assert!(!passed);
     let ended = ends(&lines);
     assert!(ended.contains(&("train".to_owned(), "failure".to_owned())), "{ended:?}");
@@ -247,12 +256,12 @@ fn is_trained_anew_after_drift(world: &World<'_>, served: &Served, host: &Shared
     refresh.args(["job-run", "refresh_features", "--target=prod", "-p", "months=7"]);
     let refreshed = within(Duration::from_secs(120), refresh.current_dir(world.home));
     assert!(refreshed.status.success(), "{}", text(&refreshed.stderr));
-    let (passed, lines) = world.run("schedule", "production", &["-j", "watch"]);
+    let (passed, lines) = world.up_to("watch");
     assert!(!passed);
     assert!(said(&lines).contains("temp drifted"), "{}", said(&lines));
     let told = summary(&lines);
     assert!(told.contains("temp") && told.contains("drift"), "{told}");
-    world.run("schedule", "production", &["-j", "watch"]);
+    world.up_to("watch");
     let begun = "POST /repos/acme/flights/actions/workflows/production.yml/dispatches";
     let calls = host.lock().unwrap().calls.clone();
     assert_eq!(calls.iter().filter(|call| *call == begun).count(), 1, "{calls:?}");
