@@ -78,7 +78,7 @@ impl Kind {
         }
     }
 
-    /// The fields that its settings may have; none are known of rights.
+    /// The fields that are its own; none are known of rights.
     pub fn fields(self) -> &'static [&'static str] {
         self.facts().fields
     }
@@ -127,7 +127,8 @@ impl Kind {
         }
     }
 
-    fn allows(self, field: &str) -> bool {
+    /// Whether a bundle may write this with it.
+    pub fn allows(self, field: &str) -> bool {
         let facts = self.facts();
         facts.fields.contains(&field)
             || field == "lifecycle"

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use globset::Glob;
+use globset::GlobBuilder;
 use serde_json::{Map, Value, json};
 
 use super::merge::merge;
@@ -101,26 +101,52 @@ pub fn definitions(sources: &Sources) -> Result<Vec<String>, BundleError> {
 }
 
 fn included(tree: &Value, sources: &Sources) -> Result<Vec<String>, BundleError> {
+    let wrong = |what: String| BundleError::new(ROOT, format!("include: {what}"));
+    let patterns = match &tree["include"] {
+        Value::Null => return Ok(Vec::new()),
+        Value::Array(patterns) => patterns,
+        // Taken for nothing, all that it names would be planned to go.
+        _ => return Err(wrong("it must be a list of files".into())),
+    };
     let mut files = Vec::new();
-    for pattern in tree["include"].as_array().into_iter().flatten() {
-        let pattern = pattern.as_str().unwrap_or_default().trim_start_matches("./");
+    for given in patterns {
+        let given =
+            given.as_str().ok_or_else(|| wrong(format!("`{given}` is no path of a file")))?;
+        let pattern =
+            plain(given).ok_or_else(|| wrong(format!("`{given}` leaves the bundle's folder")))?;
         if pattern == ROOT {
-            return Err(BundleError::new(ROOT, "include: a bundle cannot include itself"));
+            return Err(wrong("a bundle cannot include itself".into()));
         }
-        let glob = Glob::new(pattern)
-            .map_err(|error| BundleError::new(ROOT, format!("include: {error}")))?;
-        let matcher = glob.compile_matcher();
+        // As the official CLI has it, two stars are one: each stays in its folder.
+        let glob = GlobBuilder::new(&pattern.replace("**", "*")).literal_separator(true).build();
+        let matcher = glob.map_err(|error| wrong(error.to_string()))?.compile_matcher();
         let found: Vec<_> = sources
             .keys()
             .filter(|file| matcher.is_match(file) && *file != ROOT)
             .cloned()
             .collect();
         if found.is_empty() && !pattern.contains(['*', '?', '[']) {
-            return Err(BundleError::new(ROOT, format!("include: `{pattern}` does not exist")));
+            return Err(wrong(format!("`{given}` does not exist, or is a link")));
         }
         files.extend(found.into_iter().filter(|file| !files.contains(file)).collect::<Vec<_>>());
     }
     Ok(files)
+}
+
+/// A path below the bundle's folder without its detours; nothing where it leaves that.
+fn plain(path: &str) -> Option<String> {
+    if path.starts_with('/') {
+        return None;
+    }
+    let mut parts = Vec::new();
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => drop(parts.pop()?),
+            part => parts.push(part),
+        }
+    }
+    Some(parts.join("/"))
 }
 
 /// The same resource in two files is a mistake, not an override.

@@ -5,6 +5,7 @@ mod approved;
 mod args;
 mod by_cli;
 mod engine;
+mod names;
 mod others;
 mod owner;
 mod policy;

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::bundle::{Action, Bundle, Kind, Plan, Step};
-use crate::config::{Deploy, DeployPolicy, Forbid};
-use crate::report::{Fault, Finding, Severity, number};
+use crate::bundle::{Action, Kind, Plan, Step};
+use crate::config::{DeployPolicy, Forbid};
+use crate::report::{Finding, Severity, number};
 
 /// What somebody agreed to see go.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -29,34 +29,6 @@ pub(super) fn violations(plan: &Plan, policy: &DeployPolicy, agreed: &Agreed) ->
     }
     found
 }
-
-/// Refuses what a misspelt name would switch off: a policy for a target that the
-/// bundle does not have, and a value forbidden in a field that no kind has.
-pub(super) fn check_names(deploy: &Deploy, bundle: &Bundle) -> Result<(), Fault> {
-    let targets = || bundle.targets.iter().map(String::as_str);
-    if let Some(unknown) = deploy.targets.keys().find(|name| !bundle.targets.contains(name)) {
-        let message = format!("`deploy.targets`: the bundle has no target `{unknown}`");
-        return Err(Fault::usage(message).or_near(unknown, targets()));
-    }
-    let policies = std::iter::once(&deploy.policy).chain(deploy.targets.values());
-    for rule in policies.flat_map(|policy| policy.forbid.iter().flatten()) {
-        let kinds = Kind::DECLARED.into_iter();
-        let kinds = kinds.filter(|kind| rule.kind.as_ref().is_none_or(|own| own == kind.as_str()));
-        let known: BTreeSet<&str> = kinds.flat_map(Kind::fields).copied().collect();
-        let first = rule.field.split('.').next().unwrap_or_default();
-        // What rights look like is the workspace's affair.
-        if !known.is_empty() && !known.contains(&first) && !SHARED_FIELDS.contains(&first) {
-            let kind = rule.kind.as_deref().unwrap_or("no resource");
-            let lack = if rule.kind.is_some() { "have no" } else { "has a" };
-            let message = format!("`forbid`: {kind} {lack} field `{first}`");
-            return Err(Fault::usage(message).or_near(first, known));
-        }
-    }
-    Ok(())
-}
-
-/// Fields that settings of any kind may have.
-const SHARED_FIELDS: [&str; 3] = ["lifecycle", "permissions", "grants"];
 
 fn finding(rule: &str, title: String) -> Finding {
     Finding::new(Severity::Error, format!("deploy/{rule}"), title)
@@ -169,10 +141,26 @@ fn settings_violations(step: &Step, settings: &Value, policy: &DeployPolicy) -> 
 }
 
 fn forbidden(step: &Step, settings: &Value, rule: &Forbid) -> Option<Finding> {
-    if rule.kind.as_ref().is_some_and(|kind| kind != step.kind.as_str()) {
-        return None;
-    }
     let path: Vec<&str> = rule.field.split('.').collect();
+    let (settings, path) = match step.kind {
+        // Rights are written with what they are about: `jobs`, `permissions.level`.
+        Kind::Permissions | Kind::Grants => {
+            let rights = step.kind.as_str();
+            let is_own = rule.kind.as_deref() == Some(rights);
+            let of_parent = rule.kind.as_ref().is_none_or(|kind| {
+                step.key.strip_prefix(kind.as_str()).is_some_and(|rest| rest.starts_with('.'))
+            });
+            match &path[..] {
+                _ if is_own => (&settings["__embed__"], path),
+                [first, rest @ ..] if of_parent && *first == rights => {
+                    (&settings["__embed__"], rest.to_vec())
+                }
+                _ => return None,
+            }
+        }
+        kind if rule.kind.as_ref().is_some_and(|own| own != kind.as_str()) => return None,
+        _ => (settings, path),
+    };
     let hit = values(settings, &path).into_iter().find(|value| {
         let listed = rule.values.contains(value);
         let above = rule.above.is_some_and(|limit| value.as_f64().is_none_or(|own| own > limit));
@@ -245,32 +233,27 @@ mod tests {
     }
 
     #[test]
-    fn a_misspelt_name_switches_no_policy_off() {
-        let text = "bundle: {name: b}\ntargets: {dev: {default: true}, prod: {}}\n";
-        let sources = [("databricks.yml".to_owned(), text.to_owned())].into();
-        let around = crate::bundle::Surroundings::default();
-        let bundle = crate::bundle::load(&sources, None, &around).unwrap();
-        let told = |deploy: Value| {
-            let deploy: Deploy = serde_json::from_value(deploy).unwrap();
-            let fault = check_names(&deploy, &bundle).err()?;
-            Some(format!("{} | {}", fault.message, fault.hint.unwrap_or_default()))
+    fn rights_are_forbidden_where_they_are_written() {
+        let list = json!([{ "group_name": "users", "level": "CAN_MANAGE" }]);
+        let rights = step("jobs.a.permissions", Action::Create, json!({ "__embed__": list }));
+        let plan = plan(vec![rights]);
+        let hits = |rule: Value| {
+            let rule: Forbid = serde_json::from_value(rule).unwrap();
+            let policy = DeployPolicy { forbid: Some(vec![rule]), ..DeployPolicy::default() };
+            told(&plan, &policy, &Agreed::default()).len()
         };
-        let rule = |rule: Value| json!({ "targets": { "prod": { "forbid": [rule] } } });
-        for fits in [
-            json!({ "targets": { "prod": {}, "dev": {} } }),
-            rule(json!({ "field": "tasks.new_cluster.num_workers" })),
-            rule(json!({ "field": "lifecycle.prevent_destroy", "kind": "schemas" })),
-            rule(json!({ "field": "anything", "kind": "permissions" })),
+        let users = json!(["users"]);
+        for (rule, expected) in [
+            (json!({ "kind": "jobs", "field": "permissions.group_name", "values": users }), 1),
+            (json!({ "field": "permissions.group_name", "values": users }), 1),
+            (json!({ "kind": "permissions", "field": "group_name", "values": users }), 1),
+            (json!({ "field": "permissions" }), 1),
+            (json!({ "kind": "pipelines", "field": "permissions.group_name" }), 0),
+            (json!({ "field": "permissions.group_name", "values": ["admins"] }), 0),
+            (json!({ "field": "grants" }), 0),
         ] {
-            assert_eq!(told(fits.clone()), None, "{fits}");
+            assert_eq!(hits(rule.clone()), expected, "{rule}");
         }
-        let refused = [
-            json!({ "targets": { "prd": {} } }),
-            rule(json!({ "field": "task.new_cluster" })),
-            rule(json!({ "field": "tasks", "kind": "schemas" })),
-        ];
-        let refused: Vec<String> = refused.into_iter().filter_map(told).collect();
-        insta::assert_snapshot!(refused.join("\n"));
     }
 
     #[test]

@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::approved::check_fresh;
 use super::engine::{self, Chosen, Engine};
+use super::names;
 use super::others::Others;
 use super::owner::Claim;
 use super::policy::{self, Agreed};
@@ -117,7 +118,7 @@ impl<'a> Work<'a> {
         let bundle = &source.bundle;
         // A release that is gone back to may be older than the policy.
         if kind != "rollback" {
-            policy::check_names(&request.policy, bundle)?;
+            names::check(&request.policy, bundle)?;
         }
         let has_wheels = source.release.is_some() && !bundle.artifacts.is_empty();
         let special = (has_wheels, !bundle.foreign.is_empty());
@@ -301,16 +302,22 @@ pub(super) struct Applied {
 
 fn read_plan(path: &Path) -> Result<Plan> {
     let text = fs::read_text(path)?;
-    serde_json::from_str(&text).map_err(|error| {
-        Fault::usage(format!("`{}` is not a plan: {error}", path.display())).into()
-    })
+    let wrong = |what: &str| Fault::usage(format!("`{}` is not a plan: {what}", path.display()));
+    let told = |error: serde_json::Error| wrong(&error.to_string());
+    let plan: Plan = serde_json::from_str(&text).map_err(told)?;
+    // Another spelling of the same is not what was approved, either.
+    let written: serde_json::Value = serde_json::from_str(&text).map_err(told)?;
+    if json!(plan) != written {
+        return Err(wrong("it is not as it was written").into());
+    }
+    Ok(plan)
 }
 
 async fn destroy(ctx: &Ctx, request: &Request) -> Result<Outcome> {
     let wanted = &request.wanted;
     let source = Source::open(ctx, wanted).await?;
     let bundle = &source.bundle;
-    policy::check_names(&request.policy, bundle)?;
+    names::check(&request.policy, bundle)?;
     let policy = |plan: &Plan| {
         policy::violations(plan, &request.policy.policy_of(&plan.target), &request.agreed)
     };
