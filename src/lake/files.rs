@@ -28,7 +28,8 @@ pub(super) fn expand(text: &str) -> Result<(PathBuf, Vec<PathBuf>)> {
         (path.to_owned(), None)
     } else if text.contains(['*', '?', '[']) {
         // As in a shell: a star does not go into folders, two stars do.
-        let glob = GlobBuilder::new(text.trim_start_matches("./"))
+        let text = &direct(text);
+        let glob = GlobBuilder::new(text)
             .literal_separator(true)
             .build()
             .map_err(|error| Fault::usage(format!("`{text}` is no pattern: {error}")))?
@@ -52,9 +53,18 @@ pub(super) fn expand(text: &str) -> Result<(PathBuf, Vec<PathBuf>)> {
         below.into_iter().filter(wanted).map(|file| root.join(file)).collect();
     if found.is_empty() {
         let fault = Fault::usage(format!("`{text}` names no data files"));
-        return Err(fault.hint(format!("data files end with {}", FILE_KINDS.join(", "))).into());
+        let kinds = FILE_KINDS.join(", ");
+        let hint = format!("data files end with {kinds}; a star stays in its folder, two go below");
+        return Err(fault.hint(hint).into());
     }
     Ok((root, found))
+}
+
+/// A pattern without steps that lead nowhere.
+fn direct(pattern: &str) -> String {
+    let root = if pattern.starts_with('/') { "/" } else { "" };
+    let parts = pattern.split('/').filter(|part| !matches!(*part, "" | "."));
+    root.to_owned() + &parts.collect::<Vec<_>>().join("/")
 }
 
 /// Hidden files and those of other systems' bookkeeping are no data.

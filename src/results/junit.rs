@@ -126,8 +126,11 @@ struct Reading {
     seen_root: bool,
     /// How many failures the outermost suites claim.
     said: u64,
-    /// The suites that are open, and whether one around them has claimed.
-    suites: Vec<bool>,
+    /// How many tests they claim.
+    said_tests: u64,
+    /// The suites that are open, and whether one around them has claimed failures, and
+    /// tests.
+    suites: Vec<[bool; 2]>,
 }
 
 impl Reading {
@@ -138,10 +141,12 @@ impl Reading {
         }
         self.seen_root = true;
         if matches!(kind.as_str(), "testsuites" | "testsuite") {
-            let said = claimed(element)?;
-            let is_counted = self.suites.last().copied().unwrap_or(false);
-            self.said += said.filter(|_| !is_counted).unwrap_or(0);
-            self.suites.push(is_counted || said.is_some());
+            let said = [claimed(element)?, number(element, "tests")?];
+            let counted = self.suites.last().copied().unwrap_or_default();
+            let new = [0, 1].map(|at| said[at].filter(|_| !counted[at]).unwrap_or(0));
+            self.said = self.said.saturating_add(new[0]);
+            self.said_tests = self.said_tests.saturating_add(new[1]);
+            self.suites.push([0, 1].map(|at| counted[at] || said[at].is_some()));
         }
         match (kind.as_str(), &mut self.open) {
             ("testcase", open) => *open = Some(start(element, &mut self.suite)?),
@@ -165,7 +170,15 @@ impl Reading {
     /// The results, if as many failed as were said to have.
     fn finish(self) -> Result<Suite, Unreadable> {
         let (said, told) = (self.said, self.suite.failed);
-        if said > told { Err(Unreadable::Fewer { said, told }) } else { Ok(self.suite) }
+        if said > told {
+            return Err(Unreadable::Fewer { said, told });
+        }
+        // Where one failed, writers count in ways of their own, and it is red anyway.
+        let (said, told) = (self.said_tests, self.suite.tests);
+        if said > told && self.suite.failed == 0 {
+            return Err(Unreadable::FewerTests { said, told });
+        }
+        Ok(self.suite)
     }
 
     fn end(&mut self, kind: &str) {
@@ -186,12 +199,13 @@ impl Reading {
 
 /// The failures and errors that a suite says it has, if it says so.
 fn claimed(element: &BytesStart<'_>) -> Result<Option<u64>, Unreadable> {
-    let count = |name| -> Result<Option<u64>, Unreadable> {
-        Ok(attribute(element, name)?.and_then(|text| text.trim().parse().ok()))
-    };
-    let (failures, errors) = (count("failures")?, count("errors")?);
+    let (failures, errors) = (number(element, "failures")?, number(element, "errors")?);
     let any = failures.is_some() || errors.is_some();
     Ok(any.then(|| failures.unwrap_or(0).saturating_add(errors.unwrap_or(0))))
+}
+
+fn number(element: &BytesStart<'_>, name: &str) -> Result<Option<u64>, Unreadable> {
+    Ok(attribute(element, name)?.and_then(|text| text.trim().parse().ok()))
 }
 
 fn unreadable(error: quick_xml::Error) -> Unreadable {
@@ -291,10 +305,15 @@ tests/test_a.py:7: AssertionError</failure></testcase><testcase classname="tests
     #[test]
     fn failures_that_are_claimed_and_not_told_are_not_lost() {
         let case = "<testcase name='a'/>";
+        let half = format!("<testsuite tests='5'>{case}</testsuite>");
+        assert_eq!(parse(half.as_bytes()), Err(Unreadable::FewerTests { said: 5, told: 1 }));
+        let nested =
+            format!("<testsuites tests='1'><testsuite tests='1'>{case}</testsuite></testsuites>");
+        assert!(parse(nested.as_bytes()).is_ok());
         let told = |text: &str| parse(text.as_bytes());
         let fewer = |said, told| Err(Unreadable::Fewer { said, told });
         let root = format!(
-            "<testsuites tests='3' failures='2'><testsuite>{case}</testsuite></testsuites>"
+            "<testsuites tests='1' failures='2'><testsuite>{case}</testsuite></testsuites>"
         );
         assert_eq!(told(&root), fewer(2, 0));
         // What is claimed around others counts once.

@@ -33,6 +33,8 @@ pub enum Unreadable {
     Line { line: usize, what: String },
     #[error("it says that {said} tests failed, and tells of {told}")]
     Fewer { said: u64, told: u64 },
+    #[error("it says that there were {said} tests, and tells of {told}")]
+    FewerTests { said: u64, told: u64 },
     #[error("it is empty")]
     Empty,
 }
