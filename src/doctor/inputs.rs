@@ -47,29 +47,37 @@ fn names(inputs: &Value) -> Vec<String> {
     inputs.as_object().into_iter().flatten().map(|(name, _)| name.clone()).collect()
 }
 
-/// Everything that is handed to ours by a name that nothing takes: a host drops it
-/// without a word.
-pub(super) fn misspelt(workflow: &Value) -> Vec<String> {
-    let mut found = Vec::new();
+/// What is handed to ours by a name that nothing takes: a host drops it with a word
+/// in the log, or without one.
+#[derive(Debug, Default)]
+pub(super) struct Slips {
+    pub(super) inputs: Vec<String>,
+    /// Variables that are nearly ours; they may be somebody's own.
+    pub(super) variables: Vec<String>,
+}
+
+pub(super) fn misspelt(workflow: &Value) -> Slips {
+    let mut found = Slips::default();
     collect(workflow, &mut found);
     found
 }
 
-fn collect(value: &Value, found: &mut Vec<String>) {
+fn collect(value: &Value, found: &mut Slips) {
     match value {
         Value::Object(fields) => {
             if let Some((of, taken, given)) = handed(value) {
-                let unknown = given.as_object().into_iter().flatten().map(|(name, _)| name);
-                let unknown = unknown.filter(|name| !taken.contains(name));
-                found.extend(unknown.map(|name| {
-                    let near = near(name, taken.iter().map(String::as_str));
+                let unknown = given_names(given)
+                    .into_iter()
+                    .filter(|name| !taken.iter().any(|known| known.eq_ignore_ascii_case(name)));
+                found.inputs.extend(unknown.map(|name| {
+                    let near = near(&name, taken.iter().map(String::as_str));
                     let meant = near.first().map(|near| format!(", did you mean `{near}`?"));
                     format!("{of} has no input `{name}`{}", meant.unwrap_or_default())
                 }));
             }
-            for name in names(&value["env"]) {
+            for name in variables(&value["env"]).chain(variables(&value["variables"])) {
                 if let Some(meant) = meant_variable(&name) {
-                    found.push(format!("nothing reads `{name}`, did you mean `{meant}`?"));
+                    found.variables.push(format!("`{name}`, for `{meant}`"));
                 }
             }
             fields.values().for_each(|inner| collect(inner, found));
@@ -77,6 +85,24 @@ fn collect(value: &Value, found: &mut Vec<String>) {
         Value::Array(items) => items.iter().for_each(|item| collect(item, found)),
         _ => {}
     }
+}
+
+/// The names of what is given, also of what a template of Azure's puts in.
+fn given_names(given: &Value) -> Vec<String> {
+    let fields = given.as_object().into_iter().flatten();
+    fields
+        .flat_map(|(name, value)| match name.starts_with("${{") {
+            true => given_names(value),
+            false => vec![name.clone()],
+        })
+        .collect()
+}
+
+/// The names of variables, of a map or of a list as Azure has it.
+fn variables(value: &Value) -> impl Iterator<Item = String> + '_ {
+    let listed = value.as_array().into_iter().flatten();
+    let listed = listed.filter_map(|item| Some(item["name"].as_str()?.to_owned()));
+    names(value).into_iter().chain(listed)
 }
 
 /// Whom a step or a job hands something to, what that takes, and what is given.
@@ -103,8 +129,9 @@ mod tests {
     use super::*;
     use crate::names::STEPS;
 
-    fn told(text: &str) -> Vec<String> {
-        misspelt(&serde_yaml::from_str(text).unwrap())
+    fn told(text: &str) -> [Vec<String>; 2] {
+        let Slips { inputs, variables } = misspelt(&serde_yaml::from_str(text).unwrap());
+        [inputs, variables]
     }
 
     #[test]
@@ -122,19 +149,20 @@ mod tests {
 
     #[test]
     fn an_input_that_nothing_takes_is_told_with_the_near_one() {
-        let found = told(
+        let [inputs, variables] = told(
             "env: {LAKEGATE_TRAGET: prod, LAKEGATE_TEAM: ours}
+variables: [{name: LAKEGATE_ON_DRFT, value: x}, {group: g}]
 jobs:
   a:
     steps:
       - uses: lakegate/lakegate/actions/bundle-deploy@abc
-        with: {traget: prod, action: plan}
+        with: {traget: prod, Action: plan}
       - uses: lakegate/lakegate/actions/unheard-of@abc
         with: {x: y}
       - uses: acme/lakegate/actions/doctor@abc
         with: {traget: prod}
       - task: LakegateModelGate@0
-        inputs: {serviceConnection: s, evidense: x, failOn: never}
+        inputs: {serviceConnection: s, evidense: x, '${{ if eq(1, 2) }}': {failOn: never, failsOn: x}}
       - task: Other@1
         inputs: {any: thing}
   b:
@@ -143,11 +171,18 @@ jobs:
 ",
         );
         assert_eq!(
-            found,
+            variables,
             [
-                "nothing reads `LAKEGATE_TRAGET`, did you mean `LAKEGATE_TARGET`?",
+                "`LAKEGATE_TRAGET`, for `LAKEGATE_TARGET`",
+                "`LAKEGATE_ON_DRFT`, for `LAKEGATE_ON_DRIFT`"
+            ]
+        );
+        assert_eq!(
+            inputs,
+            [
                 "bundle-deploy has no input `traget`, did you mean `target`?",
                 "LakegateModelGate has no input `evidense`, did you mean `evidence`?",
+                "LakegateModelGate has no input `failsOn`, did you mean `failOn`?",
                 "merge-request has no input `pyton`, did you mean `python`?",
             ]
         );

@@ -83,7 +83,8 @@ fn targets(ctx: &Ctx, root: &Path, checks: &mut Checks) {
 /// What the workflows use, hand over and may do.
 fn read(root: &Path, config: &Config, checks: &mut Checks) -> Uses {
     let mut found = Uses::default();
-    let (mut looked, mut lacking, mut misspelt) = (0, Vec::new(), Vec::new());
+    let mut looked = 0;
+    let (mut lacking, mut misspelt, mut variables) = (Vec::new(), Vec::new(), Vec::new());
     for path in workflows(root) {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let text = fs::read_text(&path).unwrap_or_default();
@@ -91,8 +92,10 @@ fn read(root: &Path, config: &Config, checks: &mut Checks) -> Uses {
         match serde_yaml::from_str::<Value>(&text) {
             Ok(workflow) => {
                 workflows::collect(&name, &workflow, &mut found);
-                let slips = inputs::misspelt(&workflow).into_iter();
-                misspelt.extend(slips.map(|told| format!("{told} ({name})")));
+                let slips = inputs::misspelt(&workflow);
+                let at = |told: String| format!("{told} ({name})");
+                misspelt.extend(slips.inputs.into_iter().map(at));
+                variables.extend(slips.variables.into_iter().map(at));
                 looked += usize::from(workflow["jobs"].is_object());
                 let own = permissions::lacking(&workflow, config).into_iter();
                 lacking.extend(own.map(|told| format!("{told}, in {name}")));
@@ -109,9 +112,7 @@ fn read(root: &Path, config: &Config, checks: &mut Checks) -> Uses {
     if looked > 0 {
         allowed(&lacking, checks);
     }
-    if !misspelt.is_empty() {
-        checks.bad((AREA, "inputs"), misspelt.join("; "), "nobody reads them: mend their names");
-    }
+    handed(&misspelt, &variables, checks);
     if !found.stale.is_empty() {
         checks.bad(
             (AREA, "tasks"),
@@ -153,6 +154,16 @@ fn pinned(found: &Uses, checks: &mut Checks) {
     }
 }
 
+fn handed(inputs: &[String], variables: &[String], checks: &mut Checks) {
+    if !inputs.is_empty() {
+        checks.bad((AREA, "inputs"), inputs.join("; "), "nobody reads them: mend their names");
+    }
+    if !variables.is_empty() {
+        let words = format!("nothing reads {}", variables.join(", "));
+        checks.unknown((AREA, "variables"), words, "mend the names, if they are meant for ours");
+    }
+}
+
 fn allowed(lacking: &[String], checks: &mut Checks) {
     let what = (AREA, "permissions");
     match lacking {
@@ -178,6 +189,12 @@ fn workflows(root: &Path) -> Vec<PathBuf> {
             }
         }
     }
+    files.extend(
+        ["azure-pipelines.yml", "azure-pipelines.yaml"]
+            .map(|name| root.join(name))
+            .into_iter()
+            .filter(|file| file.is_file()),
+    );
     let actions = root.join(".github/actions");
     for (name, is_folder, _) in fs::entries(&actions).ok().flatten().unwrap_or_default() {
         let own = ["action.yml", "action.yaml"].map(|file| actions.join(&name).join(file));

@@ -82,7 +82,10 @@ fn repository(address: &str) -> Option<(Ci, String)> {
         [owner, name] => (Ci::GitHub, [owner, name]),
         _ => return None,
     };
-    both.iter().all(|part| !part.is_empty()).then(|| (ci, both.join("/")))
+    // A federation subject has names as people write them.
+    let name =
+        percent_encoding::percent_decode_str(&both.join("/")).decode_utf8().ok()?.into_owned();
+    both.iter().all(|part| !part.is_empty()).then_some((ci, name))
 }
 
 /// The secrets of its workflows, `STAGING_…` and `PROD_…`.
@@ -116,7 +119,9 @@ impl Secrets {
 
 #[derive(Debug, serde::Deserialize)]
 struct Metadata {
-    input_cloud: String,
+    /// Older versions did not ask.
+    #[serde(default)]
+    input_cloud: Option<String>,
 }
 
 fn secrets(root: &Path, workflows: &[String]) -> Result<Option<Secrets>> {
@@ -126,10 +131,11 @@ fn secrets(root: &Path, workflows: &[String]) -> Result<Option<Secrets>> {
     };
     let metadata: Metadata =
         serde_yaml::from_str(&text).with_context(|| format!("read `{}`", path.display()))?;
-    Ok(Some(match &*metadata.input_cloud {
-        "azure" => Secrets::Azure,
-        _ => Secrets::Token,
-    }))
+    match metadata.input_cloud.as_deref() {
+        Some("azure") => Ok(Some(Secrets::Azure)),
+        Some(_) => Ok(Some(Secrets::Token)),
+        None => named(root, workflows),
+    }
 }
 
 /// Those that workflows of the template's names use: the mark may have been removed.
@@ -199,6 +205,7 @@ mod tests {
             ("https://example.test/ml/_git/flights", None),
             ("/srv/flights", None),
             ("../flights.git", None),
+            ("git@ssh.dev.azure.com:v3/acme/ml%20team/flights", Some("acme/ml team")),
             ("https://github.com/", None),
         ] {
             let found = repository(address);

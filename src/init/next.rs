@@ -160,7 +160,8 @@ fn github(answers: &Answers, facts: &Facts) -> Vec<String> {
         ));
     }
     lines.push(format!(
-        "  a rule for `{main}`: merge requests only, the check `Test` passed, branches up to date"
+        "  a rule for `{main}`: merge requests only, the check `{}` passed, branches up to date",
+        check(answers)
     ));
     let plan = answers.targets.staging.as_ref().filter(|_| answers.plan_comment);
     match (plan, &answers.targets.staging) {
@@ -187,6 +188,15 @@ fn github(answers: &Answers, facts: &Facts) -> Vec<String> {
         );
     }
     lines
+}
+
+/// The check of a merge request. What a called workflow does is told behind its caller.
+fn check(answers: &Answers) -> String {
+    let test = match &*answers.folder {
+        "" => "Test".to_owned(),
+        folder => format!("Test ({folder})"),
+    };
+    if answers.form == Form::Call { format!("{test} / Test") } else { test }
 }
 
 /// The pipelines that sign in.

@@ -37,6 +37,10 @@ pub(super) fn write(
             parts.iter().map(|part| part.text.as_str()).collect::<Vec<_>>().join(".")
         }),
         schema => schema,
+        approvers => (!answers.embedded).then_some(match answers.ci {
+            Ci::GitHub => "github",
+            Ci::Azure => "azure",
+        }),
         isolated => isolated,
     })
 }

@@ -403,6 +403,7 @@ fn inputs(ci: Ci) -> Value {
         folder => input(ci, "folder"),
         place => input(ci, "folder") + "/",
         prefix => "",
+        events => "",
         kind => "",
         cron => "",
         of_folder => "",

@@ -16,7 +16,7 @@ pub use digest::Sha256;
 pub use secret::Secret;
 pub use source::{AsOf, FILE_KINDS, Place, Source, instant, time};
 pub use three_level::{ModelName, SchemaName, TableName};
-pub use variables::{VARIABLES, meant_variable};
+pub use variables::{VARIABLES, is_slip, meant_variable};
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -1,15 +1,37 @@
 //! Variables of ours, as steps and machines set them.
 
-use super::edit_distance;
-
 /// The variable that may be meant by one that nothing reads. Only what is very
 /// near: other variables with our prefix are somebody's own.
 pub fn meant_variable(given: &str) -> Option<&'static str> {
-    if !given.starts_with("LAKEGATE_") || VARIABLES.contains(&given) {
+    let own = given.strip_prefix(PREFIX)?;
+    if VARIABLES.contains(&given) {
         return None;
     }
-    let near = VARIABLES.iter().map(|known| (edit_distance(given, known), *known));
-    near.filter(|(distance, _)| *distance <= 2).min().map(|(_, known)| known)
+    let is_meant = |known: &&&str| is_slip(own, known.strip_prefix(PREFIX).unwrap_or(known));
+    VARIABLES.iter().find(is_meant).copied()
+}
+
+const PREFIX: &str = "LAKEGATE_";
+
+/// Whether one name is another with a letter too many, too few, another one, or two
+/// that changed places. In short names that would be most of the others.
+pub fn is_slip(given: &str, known: &str) -> bool {
+    const SHORTEST: usize = 5;
+    /// From here on another letter is a slip, too: `STAGE` is not meant for `STATE`.
+    const LONG: usize = 8;
+    let (one, other): (Vec<char>, Vec<char>) = (given.chars().collect(), known.chars().collect());
+    if one.len().min(other.len()) < SHORTEST || one == other {
+        return false;
+    }
+    let start = one.iter().zip(&other).take_while(|(a, b)| a == b).count();
+    let (one, other) = (&one[start..], &other[start..]);
+    match (one, other) {
+        ([_, rest @ ..], other) if rest == other => true,
+        (one, [_, rest @ ..]) if one == rest => true,
+        ([a, b, rest @ ..], [c, d, end @ ..]) if (a, b) == (d, c) => rest == end,
+        ([_, rest @ ..], [_, end @ ..]) => rest == end && known.chars().count() >= LONG,
+        _ => false,
+    }
 }
 
 /// All that are read, or handed to what a step starts.
@@ -99,6 +121,11 @@ mod tests {
             ("LAKEGATE_ON_DRFT", Some("LAKEGATE_ON_DRIFT")),
             ("LAKEGATE_MIRRORS", Some("LAKEGATE_MIRROR")),
             ("LAKEGATE_MIRROR", None),
+            ("LAKEGATE_ROOT", None),
+            ("LAKEGATE_STAGE", None),
+            ("LAKEGATE_MODE", None),
+            ("LAKEGATE_COMMIT", None),
+            ("LAKEGATE_RETRAIN_JIB", Some("LAKEGATE_RETRAIN_JOB")),
             ("LAKEGATE_TEAM", None),
             ("LAKE_TARGET", None),
         ] {
