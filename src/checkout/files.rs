@@ -19,7 +19,12 @@ pub fn files(root: &Path, sync: &Sync) -> Result<Vec<String>> {
         for entry in walk {
             let entry = entry.with_context(|| format!("list `{}`", root.display()))?;
             if entry.file_type().is_some_and(|kind| kind.is_file()) {
-                let path = slashed(entry.path().strip_prefix(root).unwrap_or(entry.path()));
+                let path = entry.path().strip_prefix(root).unwrap_or(entry.path());
+                if path.to_str().is_none() {
+                    let message = format!("the name of the file {path:?} is not UTF-8");
+                    return Err(Fault::usage(message).hint("rename it").into());
+                }
+                let path = slashed(path);
                 if wanted(&path) && !exclude.is_match(&path) {
                     found.push(path);
                 }

@@ -184,6 +184,34 @@ impl std::str::FromStr for Chosen {
     }
 }
 
+/// What jobs of the loop do by themselves, beside the loop: whoever adopts them must
+/// take it out.
+pub(super) fn alone(bundle: &Bundle, jobs: &Loop) -> Vec<String> {
+    let mut told = Vec::new();
+    for job in jobs.steps.iter().chain(&jobs.score) {
+        let Some(own) = bundle.resources.get(&format!("jobs.{}", job.key)) else { continue };
+        let tasks = own.settings["tasks"].as_array().into_iter().flatten();
+        let names = tasks.filter_map(|task| task["task_key"].as_str());
+        // As mlops-stacks calls the task that sets the alias.
+        if let Some(task) = names.into_iter().find(|name| *name == "ModelDeployment") {
+            told.push(format!(
+                "the task `{task}` of `{}` deploys the model before any gate has judged it: take it out",
+                job.key
+            ));
+        }
+        let begins = ["schedule", "trigger", "continuous"].into_iter().find(|begin| {
+            own.settings[*begin].is_object() && own.settings[*begin]["pause_status"] != "PAUSED"
+        });
+        if let Some(begins) = begins {
+            told.push(format!(
+                "`{}` has a `{begins}` of its own, beside that of the loop: pause it",
+                job.key
+            ));
+        }
+    }
+    told
+}
+
 /// The jobs of the bundle that are steps of the loop: those that were named, else
 /// those whose key has the word of a part before that of any other.
 ///

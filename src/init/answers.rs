@@ -69,6 +69,7 @@ pub(super) fn of(choices: &Choices, facts: &Facts, sources: &Sources) -> Result<
         let message = "--plan-comment: nothing is deployed from the main branch";
         return Err(Fault::usage(message).hint("name a target with --staging-target").into());
     }
+    let jobs = adopt::jobs(&bundle, &choices.jobs).map_err(Fault::usage)?;
     Ok(Answers {
         ci,
         form: form(choices, secrets.is_some())?,
@@ -84,7 +85,8 @@ pub(super) fn of(choices: &Choices, facts: &Facts, sources: &Sources) -> Result<
         hosts: hosts(sources, &context)?,
         targets,
         unused,
-        jobs: adopt::jobs(&bundle, &choices.jobs).map_err(Fault::usage)?,
+        alone: adopt::alone(&bundle, &jobs),
+        jobs,
         fine_tuning: match choices.with {
             Some(Module::FineTuning) => adopt::fine_tuning(&bundle).map_err(Fault::usage)?,
             None => adopt::Loop::default(),

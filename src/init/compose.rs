@@ -37,6 +37,8 @@ pub(super) struct Answers {
     /// Targets of the bundle that no workflow is for.
     pub(super) unused: Vec<String>,
     pub(super) jobs: Loop,
+    /// Jobs of the loop that move the alias themselves, or begin by themselves.
+    pub(super) alone: Vec<String>,
     /// Those of a second loop, of a model that is fine-tuned; often none.
     pub(super) fine_tuning: Loop,
 }

@@ -25,6 +25,7 @@ pub(super) fn steps(answers: &Answers, facts: &Facts, needed: Option<String>) ->
         Ci::Azure => azure(answers, facts),
     };
     lines.extend(left_out(answers));
+    lines.extend(answers.alone.iter().map(|told| format!("  {told}")));
     if let Some(section) = needed {
         lines.push(
             "  in lakegate.yml, as this bundle is not the only one, or not on `main`:".to_owned(),
@@ -270,6 +271,11 @@ fn azure(answers: &Answers, facts: &Facts) -> Vec<String> {
     }
     if answers.secrets.is_none() {
         lines.extend(trusted(answers, facts));
+    }
+    if let Some(staging) = &answers.targets.staging {
+        lines.push(format!(
+            "  an exclusive lock at the environment `{staging}`: one deployment after the other"
+        ));
     }
     if let Some(production) = &answers.targets.production {
         lines.push(format!(

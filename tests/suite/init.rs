@@ -390,7 +390,7 @@ pub(crate) fn stacks(home: &Path, cloud: &str) {
     );
     write(
         "taxi/resources/all.yml",
-        "resources:\n  registered_models:\n    model: {name: \"${var.model_name}\", catalog_name: \"${bundle.target}\", schema_name: fares_of_taxis}\n  jobs:\n    model_training_job: {name: a}\n    write_feature_table_job: {name: b}\n    batch_inference_job: {name: c}\n",
+        "resources:\n  registered_models:\n    model: {name: \"${var.model_name}\", catalog_name: \"${bundle.target}\", schema_name: fares_of_taxis}\n  jobs:\n    model_training_job: {name: a, schedule: {quartz_cron_expression: '0 0 9 * * ?', timezone_id: UTC}, tasks: [{task_key: Train, existing_cluster_id: c, notebook_task: {notebook_path: /Shared/train}}, {task_key: ModelDeployment, existing_cluster_id: c, notebook_task: {notebook_path: /Shared/deploy}}]}\n    write_feature_table_job: {name: b}\n    batch_inference_job: {name: c}\n",
     );
 }
 
@@ -409,6 +409,12 @@ fn a_project_of_mlops_stacks_keeps_its_secrets_and_its_jobs() {
         let (code, told) = init(&home, &[]);
         assert_eq!(code, 0, "{told}");
         assert!(told.contains("remove .azure/devops-pipelines/taxi-tests-ci.yml"), "{told}");
+        for words in [
+            "the task `ModelDeployment` of `model_training_job` deploys the model before any gate",
+            "`model_training_job` has a `schedule` of its own",
+        ] {
+            assert!(told.contains(words), "{told}");
+        }
         // The old one is beside them.
         assert_eq!(lint(&home), 5, "{told}");
         let read = |name: &str| std::fs::read_to_string(home.join(name)).unwrap();
@@ -429,6 +435,7 @@ fn a_project_of_mlops_stacks_keeps_its_secrets_and_its_jobs() {
         let policies = read("taxi/lakegate.yml");
         let model = "model: ${bundle.target}.fares_of_taxis.${var.model_name}";
         assert!(policies.contains(model), "{policies}");
+        assert!(policies.contains("sign_off: {from: github}"), "{policies}");
         // What was written is read, and what it refers to is found.
         let mut gate = lakegate();
         gate.args(["model-promote", "history", "--local", "--target=prod"]);
