@@ -126,7 +126,7 @@ fn included(tree: &Value, sources: &Sources) -> Result<Vec<String>, BundleError>
             .cloned()
             .collect();
         if found.is_empty() && !pattern.contains(['*', '?', '[']) {
-            return Err(wrong(format!("`{given}` does not exist, or is a link")));
+            return Err(wrong(format!("`{given}` does not exist")));
         }
         files.extend(found.into_iter().filter(|file| !files.contains(file)).collect::<Vec<_>>());
     }

@@ -14,11 +14,12 @@ use crate::sys::fs;
 /// keep, and `include`, without `exclude`.
 pub fn files(root: &Path, sync: &Sync) -> Result<Vec<String>> {
     let (include, exclude) = (globs(&sync.include)?, globs(&sync.exclude)?);
-    let mut found = Vec::new();
+    let (mut found, mut links) = (Vec::new(), Vec::new());
     let mut add = |walk: ignore::Walk, wanted: &dyn Fn(&str) -> bool| -> Result<()> {
         for entry in walk {
             let entry = entry.with_context(|| format!("list `{}`", root.display()))?;
-            if entry.file_type().is_some_and(|kind| kind.is_file()) {
+            let is_link = entry.path_is_symlink();
+            if is_link || entry.file_type().is_some_and(|kind| kind.is_file()) {
                 let path = entry.path().strip_prefix(root).unwrap_or(entry.path());
                 if path.to_str().is_none() {
                     let message = format!("the name of the file {path:?} is not UTF-8");
@@ -26,7 +27,7 @@ pub fn files(root: &Path, sync: &Sync) -> Result<Vec<String>> {
                 }
                 let path = slashed(path);
                 if wanted(&path) && !exclude.is_match(&path) {
-                    found.push(path);
+                    if is_link { &mut links } else { &mut found }.push(path);
                 }
             }
         }
@@ -48,8 +49,23 @@ pub fn files(root: &Path, sync: &Sync) -> Result<Vec<String>> {
         add(walk(root, false), &|path| include.is_match(path))?;
     }
     found.sort();
+    // A link to a file that travels is one under another name, as it is in a release.
+    // No other one is followed.
+    let travels = |link: &String| {
+        let end = target(root, link).map(|end| slashed(&end));
+        end.is_some_and(|end| found.binary_search(&end).is_ok())
+    };
+    links.retain(travels);
+    found.extend(links);
+    found.sort();
     found.dedup();
     Ok(found)
+}
+
+/// Where a link ends, below the folder; nothing where that is elsewhere, or nowhere.
+fn target(root: &Path, link: &str) -> Option<PathBuf> {
+    let end = fs::canonicalize(root.join(link)).ok()?;
+    Some(end.strip_prefix(fs::canonicalize(root).ok()?).ok()?.to_path_buf())
 }
 
 /// The files of the bundle with their places here, also of folders beside it: paths
@@ -181,6 +197,24 @@ mod tests {
             listed(&["dist/*.whl"], &["notes"]),
             [".gitignore", ".ignore", "databricks.yml", "dist/a.whl", "ops/train.py"]
         );
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn only_links_to_files_of_the_folder_are_followed() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().join("bundle");
+        for file in ["bundle/ops/real.py", "bundle/.lakegate/token", "outside.py"] {
+            fs::write_atomic(dir.path().join(file), "x").unwrap();
+        }
+        let link = |to: &str, name: &str| std::os::unix::fs::symlink(to, root.join(name)).unwrap();
+        link("real.py", "ops/alias.py");
+        link("../outside.py", "stray.py");
+        link(".lakegate/token", "notes.txt");
+        link("ops", "folder");
+        link("nowhere", "dangling.py");
+        link("itself.py", "itself.py");
+        assert_eq!(files(&root, &Sync::default()).unwrap(), ["ops/alias.py", "ops/real.py"]);
     }
 
     #[test]

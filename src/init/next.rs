@@ -222,6 +222,40 @@ fn trusted(answers: &Answers, facts: &Facts) -> Vec<String> {
     std::iter::once(first).chain(policies).chain([last.to_owned()]).collect()
 }
 
+/// The variable groups of Azure, and whom their identities trust.
+fn groups(answers: &Answers, facts: &Facts, places: &[Place]) -> Vec<String> {
+    let mut lines = Vec::new();
+    let groups = places.iter().filter(|place| !place.is_reviewed);
+    let mine = match answers.secrets {
+        Some(secrets) => {
+            let group = answers.group.as_deref().unwrap_or("lakegate-<target>");
+            lines.push(format!(
+                "  variable group `{group}`: {} are used as they are",
+                kept(secrets)
+            ));
+            OTHER_VARIABLES
+        }
+        None => VARIABLES,
+    };
+    let names = groups.map(|place| format!("lakegate-{}", place.name)).collect::<Vec<_>>();
+    lines.push(format!(
+        "  variable groups {}, each with {mine}",
+        quoted(names.iter().map(String::as_str))
+    ));
+    match (&answers.targets.staging, answers.plan_comment) {
+        (Some(staging), true) => lines.push(format!(
+            "  variable group `lakegate-{staging}-plan`, with the same variables: its identity may only read, and trusts `{}merge-request`",
+            answers.prefix()
+        )),
+        (Some(_), false) => lines.push(PLAN_COMMENT.to_owned()),
+        (None, _) => {}
+    }
+    if answers.secrets.is_none() {
+        lines.extend(trusted(answers, facts));
+    }
+    lines
+}
+
 fn azure(answers: &Answers, facts: &Facts) -> Vec<String> {
     let main = &answers.main;
     let mut lines = vec![
@@ -244,34 +278,7 @@ fn azure(answers: &Answers, facts: &Facts) -> Vec<String> {
         return lines;
     }
     let places = places(answers);
-    let groups: Vec<&Place> = places.iter().filter(|place| !place.is_reviewed).collect();
-    let mine = match answers.secrets {
-        Some(secrets) => {
-            let group = answers.group.as_deref().unwrap_or("lakegate-<target>");
-            lines.push(format!(
-                "  variable group `{group}`: {} are used as they are",
-                kept(secrets)
-            ));
-            OTHER_VARIABLES
-        }
-        None => VARIABLES,
-    };
-    let names = groups.iter().map(|place| format!("lakegate-{}", place.name)).collect::<Vec<_>>();
-    lines.push(format!(
-        "  variable groups {}, each with {mine}",
-        quoted(names.iter().map(String::as_str))
-    ));
-    match (&answers.targets.staging, answers.plan_comment) {
-        (Some(staging), true) => lines.push(format!(
-            "  variable group `lakegate-{staging}-plan`, with the same variables: its identity may only read, and trusts `{}merge-request`",
-            answers.prefix()
-        )),
-        (Some(_), false) => lines.push(PLAN_COMMENT.to_owned()),
-        (None, _) => {}
-    }
-    if answers.secrets.is_none() {
-        lines.extend(trusted(answers, facts));
-    }
+    lines.extend(groups(answers, facts, &places));
     if let Some(staging) = &answers.targets.staging {
         lines.push(format!(
             "  an exclusive lock at the environment `{staging}`: one deployment after the other"
