@@ -607,3 +607,23 @@ async fn a_deployment_that_is_killed_anywhere_converges() {
     }
     assert!(kills > 4, "{kills}");
 }
+
+/// Each process serves the workspace at a port of its own.
+#[test]
+fn a_plan_of_an_embedded_workspace_is_applied_by_another_process() {
+    let dir = tempfile::tempdir().unwrap();
+    let bundle = "bundle: {name: b}\ntargets: {dev: {default: true}}\nresources: {schemas: {s: {catalog_name: main, name: s}}}\n";
+    std::fs::write(dir.path().join("databricks.yml"), bundle).unwrap();
+    std::fs::write(dir.path().join(".gitignore"), ".lakegate/\n").unwrap();
+    let told = |args: &[&str]| {
+        let mut command = lakegate();
+        command.args(["bundle-deploy"]).args(args).arg("--local").current_dir(dir.path());
+        let output = command.output().unwrap();
+        let said = text(&output.stdout) + &text(&output.stderr);
+        assert!(output.status.success(), "{args:?}: {said}");
+        said
+    };
+    told(&["plan"]);
+    let plan = "--plan=.lakegate/reports/bundle-deploy.plan.json";
+    assert!(told(&["apply", plan]).contains("1 created"));
+}
