@@ -74,7 +74,10 @@ fn collect(value: &Value, found: &mut Slips) {
                     let meant = near.first().map(|near| format!(", did you mean `{near}`?"));
                     format!("{of} has no input `{name}`{}", meant.unwrap_or_default())
                 }));
+                let lacking = needed(value).into_iter().filter(|name| given[name].is_null());
+                found.inputs.extend(lacking.map(|name| format!("{of} needs the input `{name}`")));
             }
+            found.inputs.extend(value["uses"].as_str().and_then(unknown));
             for name in variables(&value["env"]).chain(variables(&value["variables"])) {
                 if let Some(meant) = meant_variable(&name) {
                     found.variables.push(format!("`{name}`, for `{meant}`"));
@@ -85,6 +88,29 @@ fn collect(value: &Value, found: &mut Slips) {
         Value::Array(items) => items.iter().for_each(|item| collect(item, found)),
         _ => {}
     }
+}
+
+/// An action or a workflow of ours that there is not.
+fn unknown(uses: &str) -> Option<String> {
+    let path = uses.strip_prefix(SUITE)?;
+    let found = [("actions/", &ACTIONS[..]), (".github/workflows/", &WORKFLOWS[..])];
+    let (name, all) = found.iter().find_map(|(folder, all)| {
+        Some((path.strip_prefix(folder)?.split('@').next()?.trim_end_matches(".yml"), all))
+    })?;
+    let known = all.iter().map(|(known, _)| *known);
+    if known.clone().any(|known| known == name) {
+        return None;
+    }
+    let near = near(name, known);
+    let meant = near.first().map(|near| format!(", did you mean `{near}`?"));
+    Some(format!("there is no `{name}`{}", meant.unwrap_or_default()))
+}
+
+/// What a workflow of ours must be given by the job that calls it.
+fn needed(job: &Value) -> Vec<String> {
+    let workflow = job["uses"].as_str().and_then(called).unwrap_or_default();
+    let inputs = workflow["on"]["workflow_call"]["inputs"].as_object().into_iter().flatten();
+    inputs.filter(|(_, input)| input["required"] == true).map(|(name, _)| name.clone()).collect()
 }
 
 /// The names of what is given, also of what a template of Azure's puts in.
@@ -157,7 +183,7 @@ jobs:
     steps:
       - uses: lakegate/lakegate/actions/bundle-deploy@abc
         with: {traget: prod, Action: plan}
-      - uses: lakegate/lakegate/actions/unheard-of@abc
+      - uses: lakegate/lakegate/actions/doctr@abc
         with: {x: y}
       - uses: acme/lakegate/actions/doctor@abc
         with: {traget: prod}
@@ -168,6 +194,8 @@ jobs:
   b:
     uses: lakegate/lakegate/.github/workflows/merge-request.yml@abc
     with: {target: dev, pyton: '3.12'}
+  c:
+    uses: lakegate/lakegate/.github/workflows/staging.yml@abc
 ",
         );
         assert_eq!(
@@ -181,9 +209,11 @@ jobs:
             inputs,
             [
                 "bundle-deploy has no input `traget`, did you mean `target`?",
+                "there is no `doctr`, did you mean `doctor`?",
                 "LakegateModelGate has no input `evidense`, did you mean `evidence`?",
                 "LakegateModelGate has no input `failsOn`, did you mean `failOn`?",
                 "merge-request has no input `pyton`, did you mean `python`?",
+                "staging needs the input `target`",
             ]
         );
     }

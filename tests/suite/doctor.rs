@@ -192,3 +192,29 @@ async fn what_is_wrong_is_found_with_its_way_out() {
     assert!(finding(&told, "SQL warehouse").0.contains("none"));
     assert!(finding(&told, "SYSTEM_ACCESSTOKEN").1.contains("$(System.AccessToken)"));
 }
+
+#[test]
+fn nothing_is_wrong_with_what_init_writes() {
+    for host in ["--host=github", "--host=azure"] {
+        for form in ["--workflows=whole", "--workflows=call"] {
+            let dir = tempfile::tempdir().unwrap();
+            github_at(dir.path());
+            let home = repository(dir.path());
+            let args = [host, form, "--test-target=local", "--plan-comment"];
+            let (code, told) = init(&home, &args);
+            assert_eq!(code, 0, "{told}");
+            git(&home, &["add", "-A"]);
+            git(&home, &["commit", "-qm", "feat: start"]);
+            let mut command = lakegate();
+            command.env("HOME", dir.path()).args(["doctor", "--json", "--local"]);
+            let output = command.current_dir(&home).output().unwrap();
+            let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+            let titles = told["findings"].as_array().unwrap().iter();
+            let of = ["inputs", "variables", "permissions", "tasks", "pinned", "one Lakegate"];
+            let wrong = titles
+                .map(|finding| finding["title"].as_str().unwrap())
+                .find(|title| of.iter().any(|what| title.starts_with(what)));
+            assert_eq!(wrong, None, "{args:?}");
+        }
+    }
+}
