@@ -79,7 +79,8 @@ pub(super) fn judge(policy: &Drift, compared: Compared, p_value: f64, p_nulls: f
 
 /// What is not seen in a handful of values may still be there.
 fn sparse(policy: &Drift, judged: Judged) -> Judged {
-    let values = judged.compared.profiles.each_ref().map(|side| side.rows - side.missing());
+    let values =
+        judged.compared.profiles.each_ref().map(|side| side.rows.saturating_sub(side.missing()));
     let is_few = judged.effect.is_some() && values.iter().any(|own| *own < policy.min_rows);
     // A scope of few rows is told as a whole.
     let has_rows = judged.compared.profiles.iter().all(|side| side.rows >= policy.min_rows);

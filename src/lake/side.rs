@@ -416,8 +416,13 @@ impl Side {
                 let places = held.iter().map(|name| self.schema.index_of(name));
                 let places: Vec<usize> = places.collect::<Result<_, _>>()?;
                 for (at, file) in files.iter().enumerate() {
-                    files::each(file, *kind, &places, |batch| {
+                    let read = files::each(file, *kind, &places, |batch| {
                         each(self.partitions.extend(at, batch, names)?)
+                    });
+                    // A fault names its file.
+                    read.map_err(|error| match Fault::of(&error) {
+                        Some(_) => error,
+                        None => error.context(format!("read `{}`", file.display())),
                     })?;
                 }
             }
