@@ -199,7 +199,7 @@ fn wheel_path(wheels: &str, path: &str) -> String {
 }
 
 /// A path that stays in the bundle's folder.
-fn local_path(path: &str) -> Result<String, String> {
+pub(super) fn local_path(path: &str) -> Result<String, String> {
     let mut parts: Vec<&str> = Vec::new();
     for part in path.split('/') {
         match part {

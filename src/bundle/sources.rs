@@ -112,8 +112,10 @@ fn included(tree: &Value, sources: &Sources) -> Result<Vec<String>, BundleError>
     for given in patterns {
         let given =
             given.as_str().ok_or_else(|| wrong(format!("`{given}` is no path of a file")))?;
-        let pattern =
-            plain(given).ok_or_else(|| wrong(format!("`{given}` leaves the bundle's folder")))?;
+        if given.starts_with('/') {
+            return Err(wrong(format!("`{given}` leaves the bundle's folder")));
+        }
+        let pattern = paths::local_path(given).map_err(wrong)?;
         if pattern == ROOT {
             return Err(wrong("a bundle cannot include itself".into()));
         }
@@ -131,22 +133,6 @@ fn included(tree: &Value, sources: &Sources) -> Result<Vec<String>, BundleError>
         files.extend(found.into_iter().filter(|file| !files.contains(file)).collect::<Vec<_>>());
     }
     Ok(files)
-}
-
-/// A path below the bundle's folder without its detours; nothing where it leaves that.
-fn plain(path: &str) -> Option<String> {
-    if path.starts_with('/') {
-        return None;
-    }
-    let mut parts = Vec::new();
-    for part in path.split('/') {
-        match part {
-            "" | "." => {}
-            ".." => drop(parts.pop()?),
-            part => parts.push(part),
-        }
-    }
-    Some(parts.join("/"))
 }
 
 /// The same resource in two files is a mistake, not an override.

@@ -2,7 +2,7 @@
 
 use crate::bundle::{Bundle, Kind};
 use crate::config::{Deploy, Forbid};
-use crate::names::near;
+use crate::names::{is_slip, near};
 use crate::report::Fault;
 
 /// # Errors
@@ -89,7 +89,7 @@ fn check_field(rule: &Forbid) -> Result<(), Fault> {
         return refuse(what, known, first);
     }
     let slip = rest.iter().find_map(|part| {
-        let meant = WITHIN.iter().find(|known| crate::names::is_slip(part, known))?;
+        let meant = WITHIN.iter().find(|known| is_slip(part, known))?;
         (!WITHIN.contains(part)).then_some((part, *meant))
     });
     match slip {

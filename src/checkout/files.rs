@@ -51,21 +51,18 @@ pub fn files(root: &Path, sync: &Sync) -> Result<Vec<String>> {
     found.sort();
     // A link to a file that travels is one under another name, as it is in a release.
     // No other one is followed.
-    let travels = |link: &String| {
-        let end = target(root, link).map(|end| slashed(&end));
-        end.is_some_and(|end| found.binary_search(&end).is_ok())
-    };
-    links.retain(travels);
+    if !links.is_empty() {
+        let base = fs::canonicalize(root)?;
+        links.retain(|link| {
+            let end = fs::canonicalize(root.join(link)).ok();
+            let end = end.and_then(|end| Some(slashed(end.strip_prefix(&base).ok()?)));
+            end.is_some_and(|end| found.binary_search(&end).is_ok())
+        });
+    }
     found.extend(links);
     found.sort();
     found.dedup();
     Ok(found)
-}
-
-/// Where a link ends, below the folder; nothing where that is elsewhere, or nowhere.
-fn target(root: &Path, link: &str) -> Option<PathBuf> {
-    let end = fs::canonicalize(root.join(link)).ok()?;
-    Some(end.strip_prefix(fs::canonicalize(root).ok()?).ok()?.to_path_buf())
 }
 
 /// The files of the bundle with their places here, also of folders beside it: paths

@@ -26,21 +26,34 @@ const WORKFLOWS: [(&str, &str); 4] = manifests!(
 /// Inputs of a task that no action has.
 const OF_TASKS: [&str; 1] = ["serviceConnection"];
 
-/// One of ours by `uses: lakegate/lakegate/FOLDER/NAME@…`.
-fn known<'a>(
-    all: &'a [(&str, &'static str)],
-    folder: &str,
-    uses: &'a str,
-) -> Option<(&'a str, Value)> {
-    let path = uses.strip_prefix(SUITE)?.strip_prefix(folder)?;
-    let name = path.split('@').next()?.trim_end_matches(".yml");
-    let (_, text) = all.iter().find(|(known, _)| *known == name)?;
-    Some((name, serde_yaml::from_str(text).ok()?))
+/// What is published in one folder of ours, by name.
+type Shelf = &'static [(&'static str, &'static str)];
+
+const SHELVES: [(&str, Shelf); 2] = [("actions/", &ACTIONS), (".github/workflows/", &WORKFLOWS)];
+
+/// Where `uses: lakegate/lakegate/FOLDER/NAME@…` looks, and for what.
+fn place(uses: &str) -> Option<(Shelf, &str)> {
+    let path = uses.strip_prefix(SUITE)?;
+    SHELVES.into_iter().find_map(|(folder, shelf)| {
+        let name = path.strip_prefix(folder)?.split('@').next()?;
+        Some((shelf, name.trim_end_matches(".yml")))
+    })
+}
+
+fn manifest(shelf: Shelf, name: &str) -> Option<Value> {
+    let (_, text) = shelf.iter().find(|(known, _)| *known == name)?;
+    serde_yaml::from_str(text).ok()
 }
 
 /// The workflow of ours that a job calls.
 pub(super) fn called(uses: &str) -> Option<Value> {
-    known(&WORKFLOWS, ".github/workflows/", uses).map(|(_, workflow)| workflow)
+    let (shelf, name) = place(uses)?;
+    manifest(shelf, name).filter(|found| !found["on"]["workflow_call"].is_null())
+}
+
+fn meant<'a>(given: &str, known: impl IntoIterator<Item = &'a str>) -> String {
+    let near = near(given, known);
+    near.first().map(|near| format!(", did you mean `{near}`?")).unwrap_or_default()
 }
 
 fn names(inputs: &Value) -> Vec<String> {
@@ -65,17 +78,8 @@ pub(super) fn misspelt(workflow: &Value) -> Slips {
 fn collect(value: &Value, found: &mut Slips) {
     match value {
         Value::Object(fields) => {
-            if let Some((of, taken, given)) = handed(value) {
-                let unknown = given_names(given)
-                    .into_iter()
-                    .filter(|name| !taken.iter().any(|known| known.eq_ignore_ascii_case(name)));
-                found.inputs.extend(unknown.map(|name| {
-                    let near = near(&name, taken.iter().map(String::as_str));
-                    let meant = near.first().map(|near| format!(", did you mean `{near}`?"));
-                    format!("{of} has no input `{name}`{}", meant.unwrap_or_default())
-                }));
-                let lacking = needed(value).into_iter().filter(|name| given[name].is_null());
-                found.inputs.extend(lacking.map(|name| format!("{of} needs the input `{name}`")));
+            if let Some(handed) = handed(value) {
+                found.inputs.extend(handed.slips());
             }
             found.inputs.extend(value["uses"].as_str().and_then(unknown));
             for name in variables(&value["env"]).chain(variables(&value["variables"])) {
@@ -92,25 +96,10 @@ fn collect(value: &Value, found: &mut Slips) {
 
 /// An action or a workflow of ours that there is not.
 fn unknown(uses: &str) -> Option<String> {
-    let path = uses.strip_prefix(SUITE)?;
-    let found = [("actions/", &ACTIONS[..]), (".github/workflows/", &WORKFLOWS[..])];
-    let (name, all) = found.iter().find_map(|(folder, all)| {
-        Some((path.strip_prefix(folder)?.split('@').next()?.trim_end_matches(".yml"), all))
-    })?;
-    let known = all.iter().map(|(known, _)| *known);
-    if known.clone().any(|known| known == name) {
-        return None;
-    }
-    let near = near(name, known);
-    let meant = near.first().map(|near| format!(", did you mean `{near}`?"));
-    Some(format!("there is no `{name}`{}", meant.unwrap_or_default()))
-}
-
-/// What a workflow of ours must be given by the job that calls it.
-fn needed(job: &Value) -> Vec<String> {
-    let workflow = job["uses"].as_str().and_then(called).unwrap_or_default();
-    let inputs = workflow["on"]["workflow_call"]["inputs"].as_object().into_iter().flatten();
-    inputs.filter(|(_, input)| input["required"] == true).map(|(name, _)| name.clone()).collect()
+    let (shelf, name) = place(uses)?;
+    let known = || shelf.iter().map(|(known, _)| *known);
+    let is_known = known().any(|known| known == name);
+    (!is_known).then(|| format!("there is no `{name}`{}", meant(name, known())))
 }
 
 /// The names of what is given, also of what a template of Azure's puts in.
@@ -132,22 +121,51 @@ fn variables(value: &Value) -> impl Iterator<Item = String> + '_ {
 }
 
 /// Whom a step or a job hands something to, what that takes, and what is given.
-fn handed(step: &Value) -> Option<(String, Vec<String>, &Value)> {
+struct Handed<'a> {
+    of: String,
+    taken: Vec<String>,
+    needed: Vec<String>,
+    given: &'a Value,
+}
+
+impl Handed<'_> {
+    fn slips(self) -> Vec<String> {
+        let Self { of, taken, needed, given } = self;
+        let is_taken = |name: &String| taken.iter().any(|own| own.eq_ignore_ascii_case(name));
+        let unknown = given_names(given).into_iter().filter(|name| !is_taken(name)).map(|name| {
+            let meant = meant(&name, taken.iter().map(String::as_str));
+            format!("{of} has no input `{name}`{meant}")
+        });
+        let lacking = needed.iter().filter(|name| given[name.as_str()].is_null());
+        unknown.chain(lacking.map(|name| format!("{of} needs the input `{name}`"))).collect()
+    }
+}
+
+fn handed(step: &Value) -> Option<Handed<'_>> {
     if let Some(uses) = step["uses"].as_str() {
-        if let Some((name, action)) = known(&ACTIONS, "actions/", uses) {
-            return Some((name.to_owned(), names(&action["inputs"]), &step["with"]));
-        }
-        let (name, workflow) = known(&WORKFLOWS, ".github/workflows/", uses)?;
-        let inputs = names(&workflow["on"]["workflow_call"]["inputs"]);
-        return Some((name.to_owned(), inputs, &step["with"]));
+        let (shelf, name) = place(uses)?;
+        let own = manifest(shelf, name)?;
+        // What an action needs, it tells itself.
+        let of_workflow = &own["on"]["workflow_call"]["inputs"];
+        let required = of_workflow.as_object().into_iter().flatten();
+        let required = required.filter(|(_, input)| input["required"] == true);
+        return Some(Handed {
+            of: name.to_owned(),
+            taken: names(if of_workflow.is_null() { &own["inputs"] } else { of_workflow }),
+            needed: required.map(|(name, _)| name.clone()).collect(),
+            given: &step["with"],
+        });
     }
     let (task, _) = step["task"].as_str()?.split_once('@')?;
-    let (_, action) = ACTIONS.iter().find(|(name, _)| task_name(name) == task)?;
-    let action: Value = serde_yaml::from_str(action).ok()?;
-    let of_action = names(&action["inputs"]);
+    let (name, _) = ACTIONS.iter().find(|(name, _)| task_name(name) == task)?;
+    let of_action = names(&manifest(&ACTIONS, name)?["inputs"]);
     let taken = of_action.iter().map(|name| camel(name));
-    let taken = taken.chain(OF_TASKS.map(str::to_owned)).collect();
-    Some((task.to_owned(), taken, &step["inputs"]))
+    Some(Handed {
+        of: task.to_owned(),
+        taken: taken.chain(OF_TASKS.map(str::to_owned)).collect(),
+        needed: Vec::new(),
+        given: &step["inputs"],
+    })
 }
 
 #[cfg(test)]
