@@ -10,7 +10,7 @@ use super::compat::{Foreign, databricks, evidently};
 use super::schema::Common;
 use crate::config::{Compat, Drift, Limit, Statistic};
 use crate::stats::binned::Bounded;
-use crate::stats::column::{Categories, Column, Facts, Kind, Numbers, Presence};
+use crate::stats::column::{Categories, Column, Facts, Kind, Numbers, Presence, Span};
 use crate::stats::distinct::Distinct;
 use crate::stats::embedding::{self, Embedding};
 use crate::stats::keys::Scale;
@@ -36,6 +36,8 @@ pub(super) struct Profile {
     /// The most frequent values and their rows. Of numbers those that make up one
     /// hundredth of the values at least.
     pub(super) frequent: Vec<(Value, u64)>,
+    /// From when to when times are.
+    pub(super) span: Option<Span>,
 }
 
 /// A value of a column, as it is told.
@@ -60,6 +62,7 @@ impl Profile {
             quantile_errors: Vec::new(),
             distinct: None,
             frequent: Vec::new(),
+            span: None,
         }
     }
 
@@ -385,8 +388,11 @@ impl Compared {
 
 /// What can be told of values that are not looked at.
 pub(super) fn presence_only(column: &str, sides: [Presence; 2]) -> Compared {
-    let profiles = sides
-        .map(|side| Profile { nulls: side.nulls, ..Profile::of_rows(side.values + side.nulls) });
+    let profiles = sides.map(|side| Profile {
+        nulls: side.nulls,
+        span: side.span,
+        ..Profile::of_rows(side.values + side.nulls)
+    });
     nothing_to_compare(column, Kind::Presence, profiles)
 }
 

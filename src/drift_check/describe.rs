@@ -139,13 +139,18 @@ fn profiles(decision: &Decision) -> Option<Table> {
         let facts = |side: &Profile| side.facts.filter(|facts| facts.values > 0);
         let fact = |of: fn(&Facts) -> f64| both(&|side| facts(side).as_ref().map(of));
         let median = |side: &Profile| side.quantiles.get(QUANTILES.len() / 2).copied();
+        // Of times the first and the last.
+        let [least, largest] = match sides.iter().any(|side| side.span.is_some()) {
+            true => [0, 1].map(|at| told(&|side| Some(side.span?.shown()[at].clone()))),
+            false => [fact(|facts| facts.min), fact(|facts| facts.max)],
+        };
         let cells = [
             column.compared.column.clone(),
             fact(|facts| facts.mean),
             fact(Facts::deviation),
-            fact(|facts| facts.min),
+            least,
             both(&median),
-            fact(|facts| facts.max),
+            largest,
             fact(|facts| facts.zeros as f64),
             told(&|side| side.distinct.map(different)),
             told(&most_frequent),

@@ -11,7 +11,7 @@ use super::decide::{self, Decision};
 use super::judge::Judged;
 use super::schema::Chosen;
 use crate::config::{Drift, Sample};
-use crate::stats::column::Kind;
+use crate::stats::column::{Kind, Span};
 use crate::stats::numeric::Tested;
 
 /// The result of one check.
@@ -173,6 +173,9 @@ struct Profile {
     /// The most frequent values, ten at most; of numbers those that make up one
     /// hundredth of the values or more.
     top_values: Vec<Frequent>,
+    /// The first and the last of times.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    times: Option<[String; 2]>,
 }
 
 #[derive(Debug, Clone, Serialize, JsonSchema)]
@@ -329,5 +332,6 @@ fn profile(profile: &compare::Profile, kind: Kind) -> Profile {
         distinct: profile.distinct.map(|distinct| distinct.count),
         distinct_error: estimated,
         top_values: frequent.map(|(value, rows)| Frequent { value, rows }).collect(),
+        times: profile.span.map(Span::shown),
     }
 }

@@ -177,6 +177,24 @@ fn same_rows(policy: &Drift, baseline: &Opened, current: &Opened) -> Result<Opti
     Ok(is_part.then(|| told("holds the current rows, too: a drift of them is told weaker".into())))
 }
 
+/// A baseline with later times than the current rows: the sides may have changed places.
+fn newer_times(whole: &Scoped) -> Option<Change> {
+    whole.columns.iter().find_map(|column| {
+        let [then, now] = column.profiles.each_ref().map(|side| side.span);
+        let (then, now) = (then?, now?);
+        let [first, last] = then.shown();
+        (then.last > now.last).then(|| Change {
+            column: column.column.clone(),
+            what: format!(
+                "is from {first} to {last} in the baseline, later than {} in the current rows",
+                now.shown()[1]
+            ),
+            breaks: false,
+            rule: "drift/sides",
+        })
+    })
+}
+
 /// The newest window that was compared, of the rows that the policy looks at.
 fn newest_window(policy: &Drift, scopes: &[Scoped]) -> Option<String> {
     let of = |scoped: &Scoped| match &scoped.scope {
@@ -220,6 +238,7 @@ async fn at_rows(ctx: &Ctx, request: &Request) -> Result<Looked> {
             let told = same_rows(policy, baseline, &current)?;
             let (mut chosen, scopes) = compare(ctx, request, baseline, &current).await?;
             chosen.changes.extend(told);
+            chosen.changes.extend(scopes.first().and_then(newer_times));
             (chosen, scopes)
         }
         _ => {

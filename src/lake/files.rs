@@ -1,12 +1,9 @@
 //! Files of this machine: which ones a path names, and their rows.
 
-use std::io::BufRead as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use arrow::array::{RecordBatch, RecordBatchReader};
-use arrow::csv::reader::{Format, ReaderBuilder};
 use arrow::datatypes::{Schema, SchemaRef};
 use arrow::ipc::reader::{FileReader, StreamReader};
 use globset::GlobBuilder;
@@ -122,40 +119,26 @@ pub(super) fn guarded<T>(path: &Path, decode: impl FnOnce() -> T) -> Result<T, F
     })
 }
 
-pub(super) fn schema(path: &Path, kind: Kind) -> Result<SchemaRef> {
-    guarded(path, || Ok(batches(path, kind, None)?.schema()))?
+pub(super) fn arrow_schema(path: &Path) -> Result<SchemaRef> {
+    guarded(path, || Ok(batches(path, None)?.schema()))?
 }
 
-/// The rows, batch by batch; `wanted` are the only columns that are read.
-pub(super) fn each(
+/// The rows of an Arrow file, batch by batch; `wanted` are the only columns that are
+/// read.
+pub(super) fn each_of_arrow(
     path: &Path,
-    kind: Kind,
     wanted: &[usize],
     mut each: impl FnMut(RecordBatch) -> Result<()>,
 ) -> Result<()> {
-    let mut batches = guarded(path, || batches(path, kind, Some(wanted)))??;
+    let mut batches = guarded(path, || batches(path, Some(wanted.to_vec())))??;
     while let Some(batch) = guarded(path, || batches.next())? {
         each(batch.map_err(|error| unreadable(path, &error))?)?;
     }
     Ok(())
 }
 
-/// A reader of batches; `wanted` are the only columns that are read.
-fn batches(
-    path: &Path,
-    kind: Kind,
-    wanted: Option<&[usize]>,
-) -> Result<Box<dyn RecordBatchReader>> {
-    let projection = wanted.map(<[usize]>::to_vec);
+fn batches(path: &Path, projection: Option<Vec<usize>>) -> Result<Box<dyn RecordBatchReader>> {
     let unreadable = |error| unreadable(path, &error);
-    if kind == Kind::Csv {
-        let schema = csv_schema(path)?;
-        let mut builder = ReaderBuilder::new(schema).with_header(true);
-        if let Some(projection) = projection {
-            builder = builder.with_projection(projection);
-        }
-        return Ok(Box::new(builder.build(open(path)?).map_err(unreadable)?));
-    }
     Ok(match ipc::check(path)? {
         Form::File => Box::new(FileReader::try_new(open(path)?, projection).map_err(unreadable)?),
         Form::Stream => {
@@ -164,43 +147,7 @@ fn batches(
     })
 }
 
-/// An open quotation swallows the rest of a file without an error.
-fn check_quotes(path: &Path) -> Result<()> {
-    let mut reader = open(path)?;
-    let mut quotes = 0;
-    loop {
-        let bytes = reader.fill_buf().with_context(|| format!("read `{}`", path.display()))?;
-        if bytes.is_empty() {
-            break;
-        }
-        quotes += bytes.iter().filter(|byte| **byte == b'"').count();
-        let read = bytes.len();
-        reader.consume(read);
-    }
-    if quotes % 2 == 1 {
-        return Err(Fault::usage(format!(
-            "`{}` has a quotation that does not end",
-            path.display()
-        ))
-        .into());
-    }
-    Ok(())
-}
-
-/// Types from all rows: those of the first ones may mislead.
-fn csv_schema(path: &Path) -> Result<SchemaRef> {
-    check_quotes(path)?;
-    let format = Format::default().with_header(true);
-    let (schema, _) = format
-        .infer_schema(open(path)?, None)
-        .map_err(|error| Fault::usage(format!("read `{}`: {error}", path.display())))?;
-    if schema.fields().is_empty() {
-        return Err(Fault::usage(format!("`{}` has no header", path.display())).into());
-    }
-    Ok(Arc::new(schema))
-}
-
-fn open(path: &Path) -> Result<std::io::BufReader<std::fs::File>> {
+pub(super) fn open(path: &Path) -> Result<std::io::BufReader<std::fs::File>> {
     fs::open(path).map(std::io::BufReader::new)
 }
 

@@ -1,5 +1,6 @@
 //! Tables in and out as Arrow, through a SQL warehouse.
 
+mod csv;
 mod delta;
 mod draw;
 mod files;
@@ -9,6 +10,7 @@ mod nested;
 mod open;
 pub mod parquet;
 mod partitions;
+mod rows;
 mod side;
 mod spill;
 mod storage;

@@ -9,12 +9,14 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use rayon::prelude::*;
 
+use super::csv::CsvFiles;
 use super::delta::DeltaTable;
 use super::draw::{Draw, Drawn};
 use super::files::{self, Kind};
 use super::groups::{Group, Grouping, Groups, Scope, Wanted};
 use super::parquet::{ParquetFile, Scratch};
 use super::partitions::Partitions;
+use super::rows::Rows;
 use super::storage::Storage;
 use super::{Lake, Room, nested, types};
 use crate::databricks::Client;
@@ -38,21 +40,6 @@ pub struct Side {
     rows: Rows,
 }
 
-#[derive(Debug)]
-enum Rows {
-    /// Read column by column, each when it is asked for.
-    Parquet(Vec<ParquetFile>),
-    /// Read batch by batch.
-    Files { kind: Kind, files: Vec<PathBuf> },
-    /// Read batch by batch, as its log says.
-    Delta(DeltaTable),
-    Table {
-        /// As it stands in a FROM clause.
-        from: String,
-        filter: Option<String>,
-    },
-}
-
 impl Side {
     /// Files of this machine, all of one kind and schema; or a Delta table in a
     /// folder.
@@ -72,25 +59,25 @@ impl Side {
             let message = format!("`{one}` is not of the kind of `{other}`");
             return Err(Fault::usage(message).hint("name files of one kind").into());
         }
-        if kind == Kind::Parquet {
-            return Self::parquet(&files)?.with_partitions(&root, &files);
-        }
-        let schemas =
-            files.iter().map(|file| files::schema(file, kind)).collect::<Result<Vec<_>>>()?;
-        let schema = files::same_schema(&files, schemas)?;
-        Self::of(schema, Rows::Files { kind, files: files.clone() }).with_partitions(&root, &files)
+        let side = match kind {
+            Kind::Parquet => Self::parquet(&files)?,
+            Kind::Csv => {
+                let csv = CsvFiles::open(&files)?;
+                Self::of(csv.schema().clone(), Rows::Csv(csv))
+            }
+            Kind::Arrow => {
+                let schemas = files.iter().map(|file| files::arrow_schema(file));
+                let schema = files::same_schema(&files, schemas.collect::<Result<Vec<_>>>()?)?;
+                Self::of(schema, Rows::Arrow(files.clone()))
+            }
+        };
+        side.with_partitions(&root, &files)
     }
 
     /// The files of this machine that are read, by their own paths, whatever they were
     /// called by; nothing of tables and of Delta folders.
     pub fn paths(&self) -> Vec<PathBuf> {
-        let named: Vec<&Path> = match &self.rows {
-            Rows::Parquet(files) if self.version.is_none() => {
-                files.iter().map(ParquetFile::path).collect()
-            }
-            Rows::Files { files, .. } => files.iter().map(PathBuf::as_path).collect(),
-            Rows::Parquet(_) | Rows::Delta(_) | Rows::Table { .. } => Vec::new(),
-        };
+        let named = if self.version.is_none() { self.rows.files() } else { Vec::new() };
         named.into_iter().filter_map(|file| file.canonicalize().ok()).collect()
     }
 
@@ -151,12 +138,10 @@ impl Side {
 
     /// The digest of plain files, whose path alone does not tell their state.
     pub fn digest(&self) -> Result<Option<Sha256>> {
-        let files: Vec<&Path> = match &self.rows {
-            _ if self.version.is_some() => return Ok(None),
-            Rows::Parquet(files) => files.iter().map(ParquetFile::path).collect(),
-            Rows::Files { files, .. } => files.iter().map(PathBuf::as_path).collect(),
-            Rows::Delta(_) | Rows::Table { .. } => return Ok(None),
-        };
+        let files = self.rows.files();
+        if self.version.is_some() || files.is_empty() {
+            return Ok(None);
+        }
         let digests = files
             .into_iter()
             .enumerate()
@@ -213,10 +198,7 @@ impl Side {
 
     /// The number of rows, where it is known without reading them.
     pub fn rows(&self) -> Option<u64> {
-        match &self.rows {
-            Rows::Parquet(files) => Some(files.iter().map(ParquetFile::rows).sum()),
-            Rows::Files { .. } | Rows::Delta(_) | Rows::Table { .. } => None,
-        }
+        self.rows.count()
     }
 
     /// Counts a column by itself, in the room of `column`.
@@ -402,6 +384,12 @@ impl Side {
         Ok(())
     }
 
+    /// Where those of these columns stand that the files hold.
+    fn places(&self, names: &[String]) -> Result<Vec<usize>> {
+        let held = self.held(names);
+        Ok(held.iter().map(|name| self.schema.index_of(name)).collect::<Result<_, _>>()?)
+    }
+
     /// The rows, batch by batch, with these columns only.
     async fn each(
         &self,
@@ -411,12 +399,15 @@ impl Side {
     ) -> Result<()> {
         match &self.rows {
             Rows::Parquet(files) => self.each_parquet(files, names, each)?,
-            Rows::Files { kind, files } => {
-                let held = self.held(names);
-                let places = held.iter().map(|name| self.schema.index_of(name));
-                let places: Vec<usize> = places.collect::<Result<_, _>>()?;
+            Rows::Csv(files) => {
+                files.each(&self.places(names)?, |at, batch| {
+                    each(self.partitions.extend(at, batch, names)?)
+                })?;
+            }
+            Rows::Arrow(files) => {
+                let places = self.places(names)?;
                 for (at, file) in files.iter().enumerate() {
-                    let read = files::each(file, *kind, &places, |batch| {
+                    let read = files::each_of_arrow(file, &places, |batch| {
                         each(self.partitions.extend(at, batch, names)?)
                     });
                     // A fault names its file.

@@ -2,10 +2,13 @@
 
 use anyhow::{Context as _, Result, bail};
 use arrow::array::{Array, ArrayRef, AsArray as _, OffsetSizeTrait};
-use arrow::compute::cast;
-use arrow::datatypes::{DataType, Decimal128Type, Float64Type, Int64Type, UInt64Type};
+use arrow::compute::{cast, max, min};
+use arrow::datatypes::{
+    DataType, Decimal128Type, Float64Type, Int64Type, TimeUnit, TimestampMicrosecondType,
+    UInt64Type,
+};
 
-use super::column::{Categories, Column, Measure, Numbers};
+use super::column::{Categories, Column, Measure, Numbers, Span};
 use super::derived;
 use super::embedding::Embedding;
 use super::keys::{self, Scale};
@@ -45,10 +48,24 @@ pub fn push(column: &mut Column, array: &ArrayRef) -> Result<()> {
             let nulls = array.logical_null_count();
             presence.nulls += nulls as u64;
             presence.values += (array.len() - nulls) as u64;
+            let both = [presence.span, span(array)?].into_iter().flatten();
+            presence.span = both.reduce(Span::over);
             Ok(())
         }
         Column::Embedding(embedding) => push_points(embedding, array),
     }
+}
+
+/// From when to when times are; nothing of what is no time.
+fn span(array: &ArrayRef) -> Result<Option<Span>> {
+    let zone = match array.data_type() {
+        DataType::Date32 | DataType::Date64 => None,
+        DataType::Timestamp(_, zone) => zone.clone(),
+        _ => return Ok(None),
+    };
+    let times = cast(array, &DataType::Timestamp(TimeUnit::Microsecond, zone))?;
+    let times = times.as_primitive::<TimestampMicrosecondType>();
+    Ok(min(times).zip(max(times)).map(|(first, last)| Span { first, last }))
 }
 
 fn push_numbers(numbers: &mut Numbers, array: &ArrayRef) -> Result<()> {

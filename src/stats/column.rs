@@ -48,6 +48,29 @@ impl Categories {
 pub struct Presence {
     pub values: u64,
     pub nulls: u64,
+    /// Of times that were read here.
+    pub span: Option<Span>,
+}
+
+/// The first and the last of times, in microseconds since 1970.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span {
+    pub first: i64,
+    pub last: i64,
+}
+
+impl Span {
+    /// Both as people write them; a time that no calendar has, as its number.
+    pub fn shown(self) -> [String; 2] {
+        [self.first, self.last].map(|micros| {
+            jiff::Timestamp::from_microsecond(micros)
+                .map_or_else(|_| micros.to_string(), |time| time.to_string())
+        })
+    }
+
+    pub(super) fn over(self, other: Self) -> Self {
+        Self { first: self.first.min(other.first), last: self.last.max(other.last) }
+    }
 }
 
 /// A column, by how its values are compared.
