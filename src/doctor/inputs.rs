@@ -2,54 +2,8 @@
 
 use serde_json::Value;
 
-use super::workflows::SUITE;
-use crate::names::{camel, meant_variable, near, task_name};
-
-macro_rules! manifests {
-    ($folder:literal, $end:literal: $($name:literal),*) => {
-        [$(($name, include_str!(concat!("../../", $folder, $name, $end)))),*]
-    };
-}
-
-/// The actions of this version, as they are published.
-const ACTIONS: [(&str, &str); 8] = manifests!(
-    "actions/", "/action.yml":
-    "merge-test", "release-build", "bundle-deploy", "job-run", "model-gate", "model-promote",
-    "doctor", "drift-check"
-);
-
-/// The workflows that others call.
-const WORKFLOWS: [(&str, &str); 4] = manifests!(
-    ".github/workflows/", ".yml": "merge-request", "staging", "release", "production"
-);
-
-/// Inputs of a task that no action has.
-const OF_TASKS: [&str; 1] = ["serviceConnection"];
-
-/// What is published in one folder of ours, by name.
-type Shelf = &'static [(&'static str, &'static str)];
-
-const SHELVES: [(&str, Shelf); 2] = [("actions/", &ACTIONS), (".github/workflows/", &WORKFLOWS)];
-
-/// Where `uses: lakegate/lakegate/FOLDER/NAME@…` looks, and for what.
-fn place(uses: &str) -> Option<(Shelf, &str)> {
-    let path = uses.strip_prefix(SUITE)?;
-    SHELVES.into_iter().find_map(|(folder, shelf)| {
-        let name = path.strip_prefix(folder)?.split('@').next()?;
-        Some((shelf, name.trim_end_matches(".yml")))
-    })
-}
-
-fn manifest(shelf: Shelf, name: &str) -> Option<Value> {
-    let (_, text) = shelf.iter().find(|(known, _)| *known == name)?;
-    serde_yaml::from_str(text).ok()
-}
-
-/// The workflow of ours that a job calls.
-pub(super) fn called(uses: &str) -> Option<Value> {
-    let (shelf, name) = place(uses)?;
-    manifest(shelf, name).filter(|found| !found["on"]["workflow_call"].is_null())
-}
+use super::published::{self, Input, Named};
+use crate::names::{meant_variable, near};
 
 fn meant<'a>(given: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     let near = near(given, known);
@@ -96,19 +50,18 @@ fn collect(value: &Value, found: &mut Slips) {
 
 /// An action or a workflow of ours that there is not.
 fn unknown(uses: &str) -> Option<String> {
-    let (shelf, name) = place(uses)?;
-    let known = || shelf.iter().map(|(known, _)| *known);
-    let is_known = known().any(|known| known == name);
-    (!is_known).then(|| format!("there is no `{name}`{}", meant(name, known())))
+    let named = Named::of(uses)?;
+    let is_known = named.known().any(|known| known == named.name);
+    (!is_known).then(|| format!("there is no `{}`{}", named.name, meant(named.name, named.known())))
 }
 
-/// The names of what is given, also of what a template of Azure's puts in.
-fn given_names(given: &Value) -> Vec<String> {
-    let fields = given.as_object().into_iter().flatten();
+/// What is given, also by a template of Azure's.
+fn given(handed: &Value) -> Vec<(&str, &Value)> {
+    let fields = handed.as_object().into_iter().flatten();
     fields
         .flat_map(|(name, value)| match name.starts_with("${{") {
-            true => given_names(value),
-            false => vec![name.clone()],
+            true => given(value),
+            false => vec![(name.as_str(), value)],
         })
         .collect()
 }
@@ -122,73 +75,62 @@ fn variables(value: &Value) -> impl Iterator<Item = String> + '_ {
 
 /// Whom a step or a job hands something to, what that takes, and what is given.
 struct Handed<'a> {
-    of: String,
-    taken: Vec<String>,
-    needed: Vec<String>,
+    of: &'a str,
+    taken: Vec<Input>,
     given: &'a Value,
 }
 
 impl Handed<'_> {
     fn slips(self) -> Vec<String> {
-        let Self { of, taken, needed, given } = self;
-        let is_taken = |name: &String| taken.iter().any(|own| own.eq_ignore_ascii_case(name));
-        let unknown = given_names(given).into_iter().filter(|name| !is_taken(name)).map(|name| {
-            let meant = meant(&name, taken.iter().map(String::as_str));
-            format!("{of} has no input `{name}`{meant}")
-        });
-        let lacking = needed.iter().filter(|name| given[name.as_str()].is_null());
-        unknown.chain(lacking.map(|name| format!("{of} needs the input `{name}`"))).collect()
+        let Self { of, taken, given: all } = self;
+        let mut found = Vec::new();
+        for (name, value) in given(all) {
+            let Some(input) = taken.iter().find(|own| own.name.eq_ignore_ascii_case(name)) else {
+                let meant = meant(name, taken.iter().map(|own| own.name.as_str()));
+                found.push(format!("{of} has no input `{name}`{meant}"));
+                continue;
+            };
+            found.extend(wrong(input, value).map(|told| format!("{of}: `{name}` {told}")));
+        }
+        let lacking = taken.iter().filter(|own| own.is_needed && all[own.name.as_str()].is_null());
+        found.extend(lacking.map(|own| format!("{of} needs the input `{}`", own.name)));
+        found
     }
+}
+
+/// Why an input cannot have a value. What a host fills in is not known here.
+fn wrong(input: &Input, value: &Value) -> Option<String> {
+    let known = input.values.as_ref()?;
+    let value = value.as_str().map_or_else(|| value.to_string(), |text| text.trim().to_owned());
+    let is_filled_in = ["${{", "$(", "$["].iter().any(|mark| value.contains(mark));
+    // The hosts write `True`, too.
+    let is_known = known.iter().any(|known| match &**known {
+        "true" | "false" => known.eq_ignore_ascii_case(&value),
+        known => known == value,
+    });
+    if value.is_empty() || value == "null" || is_filled_in || is_known {
+        return None;
+    }
+    Some(format!("is `{value}`, not one of {}", known.join(", ")))
 }
 
 fn handed(step: &Value) -> Option<Handed<'_>> {
     if let Some(uses) = step["uses"].as_str() {
-        let (shelf, name) = place(uses)?;
-        let own = manifest(shelf, name)?;
-        // What an action needs, it tells itself.
-        let of_workflow = &own["on"]["workflow_call"]["inputs"];
-        let required = of_workflow.as_object().into_iter().flatten();
-        let required = required.filter(|(_, input)| input["required"] == true);
-        return Some(Handed {
-            of: name.to_owned(),
-            taken: names(if of_workflow.is_null() { &own["inputs"] } else { of_workflow }),
-            needed: required.map(|(name, _)| name.clone()).collect(),
-            given: &step["with"],
-        });
+        let named = Named::of(uses)?;
+        let taken = published::of_uses(&named)?;
+        return Some(Handed { of: named.name, taken, given: &step["with"] });
     }
     let (task, _) = step["task"].as_str()?.split_once('@')?;
-    let (name, _) = ACTIONS.iter().find(|(name, _)| task_name(name) == task)?;
-    let of_action = names(&manifest(&ACTIONS, name)?["inputs"]);
-    let taken = of_action.iter().map(|name| camel(name));
-    Some(Handed {
-        of: task.to_owned(),
-        taken: taken.chain(OF_TASKS.map(str::to_owned)).collect(),
-        needed: Vec::new(),
-        given: &step["inputs"],
-    })
+    Some(Handed { of: task, taken: published::of_task(task)?, given: &step["inputs"] })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::names::STEPS;
 
     fn told(text: &str) -> [Vec<String>; 2] {
         let Slips { inputs, variables } = misspelt(&serde_yaml::from_str(text).unwrap());
         [inputs, variables]
-    }
-
-    #[test]
-    fn every_manifest_is_read() {
-        assert!(ACTIONS.iter().map(|(name, _)| *name).eq(STEPS));
-        for (name, text) in ACTIONS {
-            let action: Value = serde_yaml::from_str(text).unwrap();
-            assert!(names(&action["inputs"]).contains(&"config".to_owned()), "{name}");
-        }
-        for (name, _) in WORKFLOWS {
-            let workflow = called(&format!("{SUITE}.github/workflows/{name}.yml@main")).unwrap();
-            assert!(workflow["on"]["workflow_call"]["inputs"]["target"].is_object(), "{name}");
-        }
     }
 
     #[test]
@@ -200,13 +142,13 @@ jobs:
   a:
     steps:
       - uses: lakegate/lakegate/actions/bundle-deploy@abc
-        with: {traget: prod, Action: plan}
+        with: {traget: prod, Action: plam, fail-on: 'no', comment: True, allow-destroy: '${{ inputs.x }}'}
       - uses: lakegate/lakegate/actions/doctr@abc
         with: {x: y}
       - uses: acme/lakegate/actions/doctor@abc
         with: {traget: prod}
       - task: LakegateModelGate@0
-        inputs: {serviceConnection: s, evidense: x, '${{ if eq(1, 2) }}': {failOn: never, failsOn: x}}
+        inputs: {serviceConnection: s, evidense: x, local: True, recompute: 'yes', '${{ if eq(1, 2) }}': {failOn: never, failsOn: x}}
       - task: Other@1
         inputs: {any: thing}
   b:
@@ -227,8 +169,11 @@ jobs:
             inputs,
             [
                 "bundle-deploy has no input `traget`, did you mean `target`?",
+                "bundle-deploy: `Action` is `plam`, not one of plan, apply, destroy, status, rollback, unlock",
+                "bundle-deploy: `fail-on` is `no`, not one of not-pass, fail, never",
                 "there is no `doctr`, did you mean `doctor`?",
                 "LakegateModelGate has no input `evidense`, did you mean `evidence`?",
+                "LakegateModelGate: `recompute` is `yes`, not one of true, false",
                 "LakegateModelGate has no input `failsOn`, did you mean `failOn`?",
                 "merge-request has no input `pyton`, did you mean `python`?",
                 "staging needs the input `target`",

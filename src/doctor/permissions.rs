@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::inputs;
+use super::published;
 use super::workflows::SUITE;
 use crate::config::{ApprovalSource, Config, OnDrift};
 
@@ -39,11 +39,9 @@ impl Level {
 /// What is missing, by job. Jobs whose permissions are the repository's default are left
 /// out: nothing here tells what that is.
 pub(super) fn lacking(workflow: &Value, config: &Config) -> Vec<String> {
-    let jobs = workflow["jobs"].as_object().into_iter().flatten();
     let mut found = Vec::new();
-    for (name, job) in jobs {
-        let given = [&job["permissions"], &workflow["permissions"]];
-        let Some(given) = given.into_iter().find(|given| !given.is_null()) else { continue };
+    for (name, job) in jobs(workflow) {
+        let Some(given) = given(workflow, job) else { continue };
         for (permission, level) in of_called(job) {
             if granted(given, permission) < level {
                 let level = level.as_str();
@@ -65,12 +63,32 @@ pub(super) fn lacking(workflow: &Value, config: &Config) -> Vec<String> {
     found
 }
 
+/// Jobs with steps of ours that may write everything.
+pub(super) fn boundless(workflow: &Value) -> Vec<&str> {
+    let is_ours = |used: &Value| used["uses"].as_str().is_some_and(|uses| uses.starts_with(SUITE));
+    let jobs = jobs(workflow).filter(|(_, job)| {
+        let mut steps = job["steps"].as_array().into_iter().flatten();
+        let is_all = given(workflow, job).is_some_and(|given| given == "write-all");
+        is_all && (is_ours(job) || steps.any(is_ours))
+    });
+    jobs.map(|(name, _)| name.as_str()).collect()
+}
+
+fn jobs(workflow: &Value) -> impl Iterator<Item = (&String, &Value)> {
+    workflow["jobs"].as_object().into_iter().flatten()
+}
+
+/// The permissions of a job: its own, or the workflow's.
+fn given<'a>(workflow: &'a Value, job: &'a Value) -> Option<&'a Value> {
+    [&job["permissions"], &workflow["permissions"]].into_iter().find(|given| !given.is_null())
+}
+
 /// What the jobs of a workflow of ours ask of the job that calls it; without all of it
 /// the host starts none of them.
 fn of_called(job: &Value) -> BTreeSet<(&'static str, Level)> {
     const NAMES: [&str; 7] =
         ["actions", "attestations", "contents", "id-token", "issues", "pull-requests", "statuses"];
-    let workflow = job["uses"].as_str().and_then(inputs::called).unwrap_or_default();
+    let workflow = job["uses"].as_str().and_then(published::called).unwrap_or_default();
     let jobs = workflow["jobs"].as_object().into_iter().flatten();
     let asked =
         jobs.flat_map(|(_, inner)| NAMES.map(|name| (name, granted(&inner["permissions"], name))));
@@ -217,6 +235,8 @@ mod tests {
         );
         let all = "contents: write, actions: read, id-token: write";
         assert_eq!(found(&calls(all), ""), [""; 0]);
+        let all = serde_yaml::from_str(&calls("x: y").replace("{x: y}", "write-all")).unwrap();
+        assert_eq!((boundless(&all), lacking(&all, &Config::default())), (vec!["j"], vec![]));
         // What the repository's default is, nobody here knows.
         let open = "jobs: {j: {steps: [{uses: OURS/merge-test@a, env: {GITHUB_TOKEN: x}}]}}";
         assert_eq!(found(open, ""), [""; 0]);

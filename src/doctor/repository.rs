@@ -1,6 +1,6 @@
 //! What lies in the repository, and what the CI host gives a step.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::check::Checks;
 use super::run::Request;
 use super::workflows::{self, Named, Uses};
-use super::{gates, inputs, permissions};
+use super::{gates, inputs, jobs, permissions};
 use crate::checkout::{self, Resolved};
 use crate::config::{Config, DeployEngine, Environment};
 use crate::deployment::Cli;
@@ -25,7 +25,7 @@ pub(super) async fn look(
     request: &Request,
     checks: &mut Checks,
 ) -> BTreeMap<String, bool> {
-    targets(ctx, &request.bundle, checks);
+    let jobs = targets(ctx, &request.bundle, checks);
     match Git::of(&ctx.env, &request.bundle).await {
         Err(error) => {
             checks.failed((AREA, "git"), &error, "install git, and run this in a repository");
@@ -41,7 +41,7 @@ pub(super) async fn look(
                 Ok(false) => checks.good((AREA, "history"), "all of it is here"),
                 Err(error) => checks.failed((AREA, "history"), &error, "is this a git repository?"),
             }
-            let uses = read(git.root(), &request.config, checks);
+            let uses = read(&git, &request.config, jobs.as_ref(), checks);
             tags(ctx, &uses, checks).await;
             gates::look(ctx, &uses.environments, checks).await;
             uses.environments
@@ -49,23 +49,30 @@ pub(super) async fn look(
     }
 }
 
-fn targets(ctx: &Ctx, root: &Path, checks: &mut Checks) {
+/// The jobs of all targets are returned, where all can be resolved.
+fn targets(ctx: &Ctx, root: &Path, checks: &mut Checks) -> Option<BTreeSet<String>> {
     let known = checkout::sources(root)
         .and_then(|sources| Ok(checkout::every_target(&sources, &ctx.context)?));
     let targets = match known {
         Ok(targets) => targets,
         Err(error) => {
-            return checks.failed(
+            checks.failed(
                 (AREA, "databricks.yml"),
                 &error,
                 "name its folder with --bundle, or start one with `lakegate init`",
             );
+            return None;
         }
     };
+    let mut jobs = Some(BTreeSet::new());
     for (target, resolved) in targets {
         let what = format!("target {target}");
+        if !matches!(resolved, Resolved::Whole(_)) {
+            jobs = None;
+        }
         match resolved {
             Resolved::Whole(bundle) => {
+                jobs.iter_mut().for_each(|jobs| jobs.extend(jobs::of_bundle(&bundle)));
                 checks.good((AREA, &what), format!("{} resources", bundle.resources.len()));
             }
             Resolved::Waiting(fault) => checks.unknown(
@@ -78,27 +85,28 @@ fn targets(ctx: &Ctx, root: &Path, checks: &mut Checks) {
             }
         }
     }
+    jobs
 }
 
 /// What the workflows use, hand over and may do.
-fn read(root: &Path, config: &Config, checks: &mut Checks) -> Uses {
+fn read(
+    git: &Git<'_>,
+    config: &Config,
+    jobs: Option<&BTreeSet<String>>,
+    checks: &mut Checks,
+) -> Uses {
     let mut found = Uses::default();
-    let mut looked = 0;
-    let (mut lacking, mut misspelt, mut variables) = (Vec::new(), Vec::new(), Vec::new());
-    for path in workflows(root) {
+    let mut told = Told::default();
+    for path in workflows(git.root()) {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let text = fs::read_text(&path).unwrap_or_default();
         workflows::collect_named(&text, &mut found);
         match serde_yaml::from_str::<Value>(&text) {
             Ok(workflow) => {
                 workflows::collect(&name, &workflow, &mut found);
-                let slips = inputs::misspelt(&workflow);
-                let at = |told: String| format!("{told} ({name})");
-                misspelt.extend(slips.inputs.into_iter().map(at));
-                variables.extend(slips.variables.into_iter().map(at));
-                looked += usize::from(workflow["jobs"].is_object());
-                let own = permissions::lacking(&workflow, config).into_iter();
-                lacking.extend(own.map(|told| format!("{told}, in {name}")));
+                told.note(&name, &workflow, config);
+                let jobs = jobs.iter().flat_map(|jobs| jobs::unknown(&workflow, &git.folder, jobs));
+                told.jobs.extend(jobs.map(|job| format!("{job} ({name})")));
                 for (name, is_scheduled) in gates::environments(&workflow) {
                     // One workflow with a schedule is enough.
                     *found.environments.entry(name).or_default() |= is_scheduled;
@@ -109,10 +117,7 @@ fn read(root: &Path, config: &Config, checks: &mut Checks) -> Uses {
             }
         }
     }
-    if looked > 0 {
-        allowed(&lacking, checks);
-    }
-    handed(&misspelt, &variables, checks);
+    told.tell(checks);
     if !found.stale.is_empty() {
         checks.bad(
             (AREA, "tasks"),
@@ -124,6 +129,52 @@ fn read(root: &Path, config: &Config, checks: &mut Checks) -> Uses {
         pinned(&found, checks);
     }
     found
+}
+
+/// What is wrong with what workflows say to steps and jobs of ours, and where.
+#[derive(Debug, Default)]
+struct Told {
+    /// How many workflows have jobs whose permissions were looked at.
+    looked: usize,
+    lacking: Vec<String>,
+    boundless: Vec<String>,
+    inputs: Vec<String>,
+    variables: Vec<String>,
+    jobs: Vec<String>,
+}
+
+impl Told {
+    fn note(&mut self, name: &str, workflow: &Value, config: &Config) {
+        let slips = inputs::misspelt(workflow);
+        let at = |told: String| format!("{told} ({name})");
+        self.inputs.extend(slips.inputs.into_iter().map(at));
+        self.variables.extend(slips.variables.into_iter().map(at));
+        self.looked += usize::from(workflow["jobs"].is_object());
+        let lacking = permissions::lacking(workflow, config).into_iter();
+        self.lacking.extend(lacking.map(|told| format!("{told}, in {name}")));
+        let boundless = permissions::boundless(workflow).into_iter();
+        self.boundless.extend(boundless.map(|job| format!("`{job}` ({name})")));
+    }
+
+    fn tell(self, checks: &mut Checks) {
+        if self.looked > 0 {
+            allowed(&self.lacking, &self.boundless, checks);
+        }
+        if !self.inputs.is_empty() {
+            let fix = "mend them: `lakegate <command> --help` tells what there is";
+            checks.bad((AREA, "inputs"), self.inputs.join("; "), fix);
+        }
+        if !self.variables.is_empty() {
+            let words = format!("nothing reads {}", self.variables.join(", "));
+            let fix = "mend the names, if they are meant for ours";
+            checks.unknown((AREA, "variables"), words, fix);
+        }
+        if !self.jobs.is_empty() {
+            let words = format!("no target of databricks.yml has {}", self.jobs.join(", "));
+            let fix = "mend the key; a job that lies elsewhere is called by its name or its id";
+            checks.unknown((AREA, "jobs"), words, fix);
+        }
+    }
 }
 
 /// Whether anybody could change what the workflows run.
@@ -154,20 +205,18 @@ fn pinned(found: &Uses, checks: &mut Checks) {
     }
 }
 
-fn handed(inputs: &[String], variables: &[String], checks: &mut Checks) {
-    if !inputs.is_empty() {
-        checks.bad((AREA, "inputs"), inputs.join("; "), "nobody reads them: mend their names");
-    }
-    if !variables.is_empty() {
-        let words = format!("nothing reads {}", variables.join(", "));
-        checks.unknown((AREA, "variables"), words, "mend the names, if they are meant for ours");
-    }
-}
-
-fn allowed(lacking: &[String], checks: &mut Checks) {
+fn allowed(lacking: &[String], boundless: &[String], checks: &mut Checks) {
     let what = (AREA, "permissions");
+    if !boundless.is_empty() {
+        checks.unknown(
+            what,
+            format!("{} may write everything", boundless.join(", ")),
+            "name what the job needs: a step of somebody else has the same rights",
+        );
+    }
     match lacking {
-        [] => checks.good(what, "jobs may do what their steps need"),
+        [] if boundless.is_empty() => checks.good(what, "jobs may do what their steps need"),
+        [] => {}
         lacking => checks.bad(
             what,
             lacking.join("; "),

@@ -1,17 +1,40 @@
-//! Variables of ours, as steps and machines set them.
+//! Variables that steps read, as workflows and machines set them.
 
 /// The variable that may be meant by one that nothing reads. Only what is very
-/// near: other variables with our prefix are somebody's own.
+/// near: other variables of these prefixes are somebody's own.
 pub fn meant_variable(given: &str) -> Option<&'static str> {
-    let own = given.strip_prefix(PREFIX)?;
-    if VARIABLES.contains(&given) {
+    let known = || VARIABLES.iter().chain(&SIGN_IN).copied();
+    if known().any(|known| known == given) {
         return None;
     }
-    let is_meant = |known: &&&str| is_slip(own, known.strip_prefix(PREFIX).unwrap_or(known));
-    VARIABLES.iter().find(is_meant).copied()
+    PREFIXES.into_iter().find_map(|prefix| {
+        let own = given.strip_prefix(prefix)?;
+        known().find(|known| known.strip_prefix(prefix).is_some_and(|known| is_slip(own, known)))
+    })
 }
 
-const PREFIX: &str = "LAKEGATE_";
+const PREFIXES: [&str; 3] = ["LAKEGATE_", "DATABRICKS_", "ARM_"];
+
+/// What tells the workspace, and who signs in there.
+const SIGN_IN: [&str; 17] = [
+    "ARM_CLIENT_ID",
+    "ARM_CLIENT_SECRET",
+    "ARM_TENANT_ID",
+    "DATABRICKS_AUTH_TYPE",
+    "DATABRICKS_AZURE_RESOURCE_ID",
+    "DATABRICKS_BUNDLE_ENGINE",
+    "DATABRICKS_CLIENT_ID",
+    "DATABRICKS_CLIENT_SECRET",
+    "DATABRICKS_CONFIG_FILE",
+    "DATABRICKS_CONFIG_PROFILE",
+    "DATABRICKS_HOST",
+    "DATABRICKS_OIDC_TOKEN",
+    "DATABRICKS_OIDC_TOKEN_ENV",
+    "DATABRICKS_OIDC_TOKEN_FILEPATH",
+    "DATABRICKS_TOKEN",
+    "DATABRICKS_TOKEN_AUDIENCE",
+    "DATABRICKS_WAREHOUSE_ID",
+];
 
 /// Whether one name is another with a letter too many, too few, another one, or two
 /// that changed places. In short names that would be most of the others.
@@ -128,6 +151,13 @@ mod tests {
             ("LAKEGATE_RETRAIN_JIB", Some("LAKEGATE_RETRAIN_JOB")),
             ("LAKEGATE_TEAM", None),
             ("LAKE_TARGET", None),
+            ("DATABRICKS_CLINET_ID", Some("DATABRICKS_CLIENT_ID")),
+            ("DATABRICKS_WAREHOUS_ID", Some("DATABRICKS_WAREHOUSE_ID")),
+            ("DATABRICKS_CLIENT_ID", None),
+            ("DATABRICKS_CLUSTER_ID", None),
+            ("DATABRICKS_ACCOUNT_ID", None),
+            ("ARM_TENNANT_ID", Some("ARM_TENANT_ID")),
+            ("ARM_SUBSCRIPTION_ID", None),
         ] {
             assert_eq!(meant_variable(given), meant, "{given}");
         }
