@@ -154,6 +154,10 @@ fn confirm_repository(ctx: &Ctx, opened: &Opened) -> Result<(), Fault> {
     Err(Fault::new(FaultKind::Integrity, message))
 }
 
+/// What a server may send for the list of checksums, and for a file of that list.
+const LARGEST_SUMS: u64 = 1 << 20;
+const LARGEST_FILE: u64 = 4 << 30;
+
 /// Fetches a release whose manifest is at an address, and what lies beside it.
 async fn download(ctx: &Ctx, address: &str, into: &Path) -> Result<()> {
     let address = reqwest::Url::parse(address)
@@ -162,19 +166,19 @@ async fn download(ctx: &Ctx, address: &str, into: &Path) -> Result<()> {
         return Err(Fault::usage(format!("`{address}` is not fetched: it must be https")).into());
     }
     let client = https::client()?;
-    let fetch = async |name: &str| -> Result<()> {
+    let fetch = async |name: &str, most: u64| -> Result<()> {
         let place = address.join(name)?;
         ctx.host.progress(&format!("fetch {place}"));
-        let answer = https::download(&client, place.clone()).await;
+        let answer = https::download(&client, place.clone(), most).await;
         let bytes = answer.with_context(|| format!("fetch {place}"))?;
         fs::write_new(into.join(name), &bytes, false)
     };
-    fetch(shelf::SUMS).await?;
+    fetch(shelf::SUMS, LARGEST_SUMS).await?;
     let sums = fs::read_text(into.join(shelf::SUMS))?;
     let sums = crate::release::manifest::parse_sums(&sums)
         .map_err(|message| Fault::new(FaultKind::Integrity, message))?;
     for name in sums.keys() {
-        fetch(name).await?;
+        fetch(name, LARGEST_FILE).await?;
     }
     Ok(())
 }

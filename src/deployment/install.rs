@@ -101,8 +101,8 @@ async fn fetch(ctx: &Ctx, pin: &DeployCli, name: &str) -> Result<Vec<u8>> {
         return Err(Fault::usage(format!("`{place}` is not fetched: it must be https")).into());
     }
     ctx.host.progress(&format!("fetch {place}"));
-    let bytes = https::download(&https::client()?, address).await;
-    Ok(bytes.with_context(|| format!("fetch {place}"))?.to_vec())
+    let bytes = https::download(&https::client()?, address, MOST).await;
+    bytes.with_context(|| format!("fetch {place}"))
 }
 
 fn cache(env: &Env) -> Option<PathBuf> {

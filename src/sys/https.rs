@@ -106,19 +106,20 @@ pub async fn send(
     }
 }
 
-/// Fetches a public file. Redirects are followed, as nothing secret is sent;
-/// each leads to a safe address, and there are few of them.
+/// Fetches a public file of at most so many bytes. Redirects are followed, as nothing
+/// secret is sent; each leads to a safe address, and there are few of them.
 pub async fn download(
     client: &reqwest::Client,
     from: reqwest::Url,
-) -> anyhow::Result<bytes::Bytes> {
+    most: u64,
+) -> anyhow::Result<Vec<u8>> {
     let mut place = from;
     for _ in 0..4 {
         let answer = client.get(place.clone()).send().await;
         let answer = answer.map_err(|error| anyhow::anyhow!(plain_reason(&error)))?;
         if !answer.status().is_redirection() {
             anyhow::ensure!(answer.status().is_success(), "HTTP {}", answer.status().as_u16());
-            return answer.bytes().await.map_err(|error| anyhow::anyhow!(plain_reason(&error)));
+            return body(answer, most).await;
         }
         let next = answer.headers().get(reqwest::header::LOCATION);
         let next = next.and_then(|value| value.to_str().ok()).unwrap_or_default();
@@ -127,6 +128,18 @@ pub async fn download(
         place = next;
     }
     anyhow::bail!("it leads from one address to the next")
+}
+
+/// The body of an answer, whose own word about its length may be false.
+pub async fn body(mut answer: reqwest::Response, most: u64) -> anyhow::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let next = |error| anyhow::anyhow!(plain_reason(&error));
+    while let Some(part) = answer.chunk().await.map_err(next)? {
+        let whole = bytes.len() as u64 + part.len() as u64;
+        anyhow::ensure!(whole <= most, "it is larger than {} MiB", most >> 20);
+        bytes.extend_from_slice(&part);
+    }
+    Ok(bytes)
 }
 
 fn unanswered(error: &reqwest::Error) -> Refused {

@@ -183,7 +183,7 @@ impl GitHub {
     }
 
     /// The bytes of a file. Where they lie elsewhere, the token does not go along.
-    async fn asset(&self, client: &reqwest::Client, asset: &Asset) -> Result<bytes::Bytes> {
+    async fn asset(&self, client: &reqwest::Client, asset: &Asset) -> Result<Vec<u8>> {
         let place = self.route(&format!("releases/assets/{}", asset.id));
         let place: reqwest::Url = format!("{}{place}", self.base).parse()?;
         let call = client
@@ -197,10 +197,10 @@ impl GitHub {
             let next = next.and_then(|value| value.to_str().ok()).context("it leads nowhere")?;
             let next = place.join(next)?;
             anyhow::ensure!(https::keeps_tokens(&next), "it leads to an address without https");
-            return https::download(client, next).await;
+            return https::download(client, next, asset.size).await;
         }
         anyhow::ensure!(answer.status().is_success(), "HTTP {}", answer.status().as_u16());
-        answer.bytes().await.map_err(|error| anyhow::anyhow!(https::plain_reason(&error)))
+        https::body(answer, asset.size).await
     }
 
     /// Drafts are found by going through the list only.
