@@ -66,6 +66,9 @@ fn github(env: &Env, event: Option<&serde_json::Value>) -> Context {
     let starter = event.and_then(|event| event.pointer("/workflow_run/head_repository/full_name"));
     let is_foreign =
         event_name == "workflow_run" && starter.and_then(serde_json::Value::as_str) != own;
+    // Of a merge queue, whose commits somebody with the right to merge has put there.
+    let queued = event.and_then(|event| event.pointer("/merge_group/base_ref"));
+    let queued = queued.and_then(serde_json::Value::as_str).map(branch_name);
     let number = pull.and_then(|pull| pull.get("number")).and_then(serde_json::Value::as_u64);
     let url = || {
         let (server, repository, run) = (
@@ -88,7 +91,7 @@ fn github(env: &Env, event: Option<&serde_json::Value>) -> Context {
         step: step_key(&[env.get("GITHUB_JOB"), env.get("GITHUB_ACTION")]),
         runner: owned(env.get("RUNNER_NAME")),
         merge_request: number,
-        base: owned(env.get("GITHUB_BASE_REF")),
+        base: owned(env.get("GITHUB_BASE_REF").or(queued)),
         from_fork: is_pull && !same_repository || is_above_itself || is_foreign,
         actor: owned(env.get("GITHUB_ACTOR")),
         run_url: url(),
@@ -122,7 +125,7 @@ fn azure(env: &Env) -> Context {
         commit: owned(
             env.get("SYSTEM_PULLREQUEST_SOURCECOMMITID").or(env.get("BUILD_SOURCEVERSION")),
         ),
-        branch: source.map(|branch| branch.trim_start_matches("refs/heads/").to_owned()),
+        branch: owned(source.map(branch_name)),
         run_id: owned(env.get("BUILD_BUILDID")),
         attempt: owned(env.get("SYSTEM_JOBATTEMPT")),
         stage: owned(env.get("SYSTEM_STAGENAME")),
@@ -133,15 +136,17 @@ fn azure(env: &Env) -> Context {
         ]),
         runner: owned(env.get("AGENT_NAME")),
         merge_request: number,
-        base: env
-            .get("SYSTEM_PULLREQUEST_TARGETBRANCH")
-            .map(|branch| branch.trim_start_matches("refs/heads/").to_owned()),
+        base: owned(env.get("SYSTEM_PULLREQUEST_TARGETBRANCH").map(branch_name)),
         from_fork: number.is_some() && !not_fork,
         // Approvals name people by their mail address, too.
         actor: owned(env.get("BUILD_REQUESTEDFOREMAIL").or(env.get("BUILD_REQUESTEDFOR"))),
         run_url: url(),
         pipeline: owned(env.get("SYSTEM_DEFINITIONID")),
     }
+}
+
+fn branch_name(reference: &str) -> &str {
+    reference.strip_prefix("refs/heads/").unwrap_or(reference)
 }
 
 /// `loop.yml` of `acme/flights/.github/workflows/loop.yml@refs/heads/main`.

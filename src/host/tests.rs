@@ -97,6 +97,22 @@ fn a_long_summary_is_cut_at_a_line_and_says_so() {
 }
 
 #[test]
+fn a_merge_queue_tests_what_its_branch_will_be() {
+    let env = Env::from([
+        ("GITHUB_ACTIONS", "true"),
+        ("GITHUB_EVENT_NAME", "merge_group"),
+        ("GITHUB_REPOSITORY", "acme/flights"),
+        ("GITHUB_SHA", "abc"),
+        ("GITHUB_REF_NAME", "gh-readonly-queue/main/pr-4-def"),
+    ]);
+    let group = json!({ "base_ref": "refs/heads/main", "head_sha": "abc" });
+    let context = Context::read(&env, Some(&json!({ "merge_group": group })));
+    assert_eq!(context.base.as_deref(), Some("main"));
+    assert_eq!(context.commit.as_deref(), Some("abc"));
+    assert!(!context.from_fork && context.merge_request.is_none());
+}
+
+#[test]
 fn a_pull_request_from_another_repository_is_a_fork() {
     let env = Env::from([
         ("GITHUB_ACTIONS", "true"),

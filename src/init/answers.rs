@@ -57,12 +57,7 @@ pub(super) fn of(choices: &Choices, facts: &Facts, sources: &Sources) -> Result<
             Fault::usage("--sign-in stacks-secrets: the repository has no .stacks_metadata.yml")
         })?),
     };
-    // Where the code is, there its checks run.
-    let ci = match choices.host {
-        Some(Where::Azure) => Ci::Azure,
-        Some(Where::Github) => Ci::GitHub,
-        None => facts.repository.as_ref().map_or(Ci::GitHub, |(ci, _)| *ci),
-    };
+    let ci = host(choices, facts)?;
     let embedded = choices.workspace == Some(On::Embedded);
     let plan_comment = choices.plan_comment == Some(true);
     if plan_comment && (embedded || targets.staging.is_none()) {
@@ -125,6 +120,23 @@ fn runner(choices: &Choices, ci: Ci) -> Result<Option<String>> {
         return Err(Fault::usage(message).into());
     }
     Ok(Some(runner.to_owned()))
+}
+
+/// Where the code is, there its checks run.
+fn host(choices: &Choices, facts: &Facts) -> Result<Ci, Fault> {
+    match (choices.host, &facts.remote) {
+        (Some(Where::Azure), _) => Ok(Ci::Azure),
+        (Some(Where::Github), _) | (None, None) => Ok(Ci::GitHub),
+        (None, Some(remote)) => remote.ci.ok_or_else(|| {
+            let message = format!(
+                "the repository is at {}: workflows are written for GitHub and Azure DevOps",
+                remote.host
+            );
+            Fault::usage(message).hint(
+                "--host says which of the two runs its checks; elsewhere, call the commands yourself (docs/orchestrators.md)",
+            )
+        }),
+    }
 }
 
 fn form(choices: &Choices, has_secrets: bool) -> Result<Form> {

@@ -12,6 +12,9 @@ use crate::sys::{Env, fs};
 /// The file by which a project of mlops-stacks is known, at the repository's root.
 const MARK: &str = ".stacks_metadata.yml";
 
+/// Who signs the identity tokens of jobs at github.com.
+pub(super) const GITHUB_ISSUER: &str = "https://token.actions.githubusercontent.com";
+
 #[derive(Debug, Clone)]
 pub(super) struct Facts {
     /// Where workflows stand.
@@ -19,9 +22,7 @@ pub(super) struct Facts {
     /// From there to the bundle; empty at the root.
     pub(super) folder: String,
     pub(super) main: Option<String>,
-    /// The host that the address of the remote is of, and `owner/name` there; of Azure
-    /// DevOps, `organisation/project`.
-    pub(super) repository: Option<(Ci, String)>,
+    pub(super) remote: Option<Remote>,
     pub(super) secrets: Option<Secrets>,
     /// The variable group of Azure DevOps that holds them.
     pub(super) group: Option<String>,
@@ -38,15 +39,15 @@ pub(super) async fn gather(env: &Env, dir: &Path) -> Result<Facts> {
     let place = std::path::absolute(dir)?;
     let there = place.ancestors().find(|folder| folder.is_dir()).unwrap_or(&place);
     let is_repository = there.ancestors().any(|folder| folder.join(".git").exists());
-    let (root, folder, main, repository) = if is_repository {
+    let (root, folder, main, remote) = if is_repository {
         let git = Git::of(env, there).await?;
         let rest = place.strip_prefix(there).unwrap_or(Path::new(""));
         let names = rest.components().map(|part| part.as_os_str().to_string_lossy().into_owned());
         let own = Some(git.folder.clone()).filter(|own| !own.is_empty());
         let folder: Vec<String> = own.into_iter().chain(names).collect();
         let main = git.main_branch("origin").await;
-        let repository = git.remote("origin").await.as_deref().and_then(repository);
-        (git.root().to_path_buf(), folder.join("/"), main, repository)
+        let remote = git.remote("origin").await.as_deref().and_then(Remote::of);
+        (git.root().to_path_buf(), folder.join("/"), main, remote)
     } else {
         (dir.to_path_buf(), String::new(), None, None)
     };
@@ -54,38 +55,72 @@ pub(super) async fn gather(env: &Env, dir: &Path) -> Result<Facts> {
     let secrets = secrets(&root, &others)?;
     let others = if secrets.is_some() { others } else { Vec::new() };
     let group = group(&root, &others)?;
-    Ok(Facts { root, folder, main, repository, secrets, group, others })
+    Ok(Facts { root, folder, main, remote, secrets, group, others })
 }
 
 impl Facts {
-    /// The name of the repository at this host, if it is there.
-    pub(super) fn name_at(&self, ci: Ci) -> Option<&str> {
-        self.repository.as_ref().filter(|(of, _)| *of == ci).map(|(_, name)| name.as_str())
+    /// The remote, if it is at this host.
+    pub(super) fn remote_at(&self, ci: Ci) -> Option<&Remote> {
+        self.remote.as_ref().filter(|remote| remote.ci == Some(ci))
     }
 }
 
-/// The last two parts of an address, in either of git's notations; of one in Azure
-/// DevOps, the organisation and its project.
-fn repository(address: &str) -> Option<(Ci, String)> {
-    let rest = address.split_once("://").map_or(address, |(_, rest)| rest);
-    let (host, path) = rest.split_once(['/', ':']).filter(|(host, _)| host.contains('.'))?;
-    let path = path.trim_end_matches('/').trim_end_matches(".git");
-    let host = host.rsplit('@').next().unwrap_or(host);
-    let (ci, both) = match path.split('/').collect::<Vec<_>>()[..] {
-        ["v3", organisation, project, _] if host == "ssh.dev.azure.com" => {
-            (Ci::Azure, [organisation, project])
+/// Where the repository is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Remote {
+    /// Nothing where it is at a host that workflows cannot be written for.
+    pub(super) ci: Option<Ci>,
+    /// `github.com`, or a server of one's own.
+    pub(super) host: String,
+    /// `owner/name`; at Azure DevOps `organisation/project`.
+    pub(super) name: String,
+}
+
+impl Remote {
+    /// Of an address in either of git's notations.
+    fn of(address: &str) -> Option<Self> {
+        let (scheme, rest) = address.split_once("://").unwrap_or(("", address));
+        let (host, path) = rest.split_once(['/', ':']).filter(|(host, _)| host.contains('.'))?;
+        // `ssh://git@host:22/owner/name`
+        let path =
+            path.trim_start_matches(|char: char| !scheme.is_empty() && char.is_ascii_digit());
+        let path = path.trim_matches('/').trim_end_matches(".git");
+        let host = host.rsplit('@').next().unwrap_or(host);
+        let (ci, both) = match path.split('/').collect::<Vec<_>>()[..] {
+            ["v3", organisation, project, _] if host == "ssh.dev.azure.com" => {
+                (Some(Ci::Azure), [organisation, project])
+            }
+            // `organisation` is the collection of a server of one's own.
+            [organisation, project, "_git", _] | [_, organisation, project, "_git", _] => {
+                (Some(Ci::Azure), [organisation, project])
+            }
+            [project, "_git", _] => {
+                (Some(Ci::Azure), [host.strip_suffix(".visualstudio.com")?, project])
+            }
+            [owner, name] => {
+                let is_other = ["gitlab", "bitbucket"].iter().any(|other| host.contains(other));
+                ((!is_other).then_some(Ci::GitHub), [owner, name])
+            }
+            // Groups within groups.
+            [.., owner, name] if host.contains("gitlab") => (None, [owner, name]),
+            _ => return None,
+        };
+        // A federation subject has names as people write them.
+        let name =
+            percent_encoding::percent_decode_str(&both.join("/")).decode_utf8().ok()?.into_owned();
+        let is_whole = both.iter().all(|part| !part.is_empty());
+        is_whole.then(|| Self { ci, host: host.to_owned(), name })
+    }
+
+    /// Who signs the identity tokens of GitHub's jobs.
+    pub(super) fn github_issuer(&self) -> String {
+        match &*self.host {
+            "github.com" => GITHUB_ISSUER.to_owned(),
+            // Where the data stay in one region.
+            host if host.ends_with(".ghe.com") => format!("https://token.actions.{host}"),
+            host => format!("https://{host}/_services/token"),
         }
-        [organisation, project, "_git", _] if host == "dev.azure.com" => {
-            (Ci::Azure, [organisation, project])
-        }
-        [project, "_git", _] => (Ci::Azure, [host.strip_suffix(".visualstudio.com")?, project]),
-        [owner, name] => (Ci::GitHub, [owner, name]),
-        _ => return None,
-    };
-    // A federation subject has names as people write them.
-    let name =
-        percent_encoding::percent_decode_str(&both.join("/")).decode_utf8().ok()?.into_owned();
-    both.iter().all(|part| !part.is_empty()).then_some((ci, name))
+    }
 }
 
 /// The secrets of its workflows, `STAGING_…` and `PROD_…`.
@@ -198,20 +233,40 @@ mod tests {
             ("https://github.com/acme/flights/", Some("acme/flights")),
             ("git@github.com:acme/flights.git", Some("acme/flights")),
             ("ssh://git@github.com/acme/flights", Some("acme/flights")),
+            ("ssh://git@git.acme.test:2222/acme/flights.git", Some("acme/flights")),
             ("https://dev.azure.com/acme/ml/_git/flights", Some("acme/ml")),
             ("https://acme@dev.azure.com/acme/ml/_git/flights", Some("acme/ml")),
             ("git@ssh.dev.azure.com:v3/acme/ml/flights", Some("acme/ml")),
             ("https://acme.visualstudio.com/ml/_git/flights", Some("acme/ml")),
+            ("https://tfs.example.test/tfs/acme/ml/_git/flights", Some("acme/ml")),
             ("https://example.test/ml/_git/flights", None),
             ("/srv/flights", None),
             ("../flights.git", None),
             ("git@ssh.dev.azure.com:v3/acme/ml%20team/flights", Some("acme/ml team")),
             ("https://github.com/", None),
         ] {
-            let found = repository(address);
-            assert_eq!(found.as_ref().map(|(_, name)| name.as_str()), name, "{address}");
-            let is_azure = found.is_some_and(|(ci, _)| ci == Ci::Azure);
+            let found = Remote::of(address);
+            assert_eq!(found.as_ref().map(|remote| &*remote.name), name, "{address}");
+            let is_azure = found.is_some_and(|remote| remote.ci == Some(Ci::Azure));
             assert_eq!(is_azure, address.contains("/ml") && name.is_some(), "{address}");
+        }
+    }
+
+    #[test]
+    fn a_server_of_ones_own_signs_its_tokens_itself() {
+        for (address, issuer) in [
+            ("git@github.com:acme/flights", "https://token.actions.githubusercontent.com"),
+            ("https://acme.ghe.com/acme/flights", "https://token.actions.acme.ghe.com"),
+            ("https://git.acme.test/acme/flights", "https://git.acme.test/_services/token"),
+        ] {
+            assert_eq!(Remote::of(address).unwrap().github_issuer(), issuer);
+        }
+        for address in [
+            "https://gitlab.com/acme/flights.git",
+            "git@gitlab.acme.test:ml/team/flights.git",
+            "https://bitbucket.org/acme/flights",
+        ] {
+            assert_eq!(Remote::of(address).unwrap().ci, None, "{address}");
         }
     }
 

@@ -3,13 +3,12 @@
 use serde_json::json;
 
 use super::compose::Answers;
-use super::facts::{Facts, Secrets};
+use super::facts::{Facts, GITHUB_ISSUER, Remote, Secrets};
 use super::render::{Ci, Form};
 
 /// Where Azure DevOps' identities come from; each organisation has an id there.
 const AZURE_ISSUER: &str = "https://vstoken.dev.azure.com/<organisation-id>";
 const AZURE_AUDIENCE: &str = "api://AzureADTokenExchange";
-const GITHUB_ISSUER: &str = "https://token.actions.githubusercontent.com";
 
 const VARIABLES: &str = "DATABRICKS_HOST, DATABRICKS_CLIENT_ID, DATABRICKS_WAREHOUSE_ID";
 /// Where secrets sign in.
@@ -161,7 +160,7 @@ fn github(answers: &Answers, facts: &Facts) -> Vec<String> {
         ));
     }
     lines.push(format!(
-        "  a rule for `{main}`: merge requests only, the check `{}` passed, branches up to date",
+        "  a rule for `{main}`: merge requests only, the check `{}` passed, branches up to date or a merge queue",
         check(answers)
     ));
     let plan = answers.targets.staging.as_ref().filter(|_| answers.plan_comment);
@@ -173,22 +172,28 @@ fn github(answers: &Answers, facts: &Facts) -> Vec<String> {
         (None, None) => {}
     }
     if answers.secrets.is_none() {
-        lines.push("  the service principal of each environment trusts it:".to_owned());
-        let repository = facts.name_at(Ci::GitHub).unwrap_or("<owner>/<repository>");
-        let plan = plan.map(|staging| (format!("{staging}-plan"), staging));
-        let all = places.iter().map(|place| (place.name.clone(), &place.target)).chain(plan);
-        lines.extend(all.map(|(name, target)| {
-            let host = answers.hosts.get(target);
-            let host = host.map_or("https://<workspace>", |host| host.trim_end_matches('/'));
-            let subject = format!("repo:{repository}:environment:{name}");
-            policy(GITHUB_ISSUER, &format!("{host}/oidc/v1/token"), &subject)
-        }));
-        lines.push(
-            "    (a repository made since July 2026 has ids in it: repo:<owner>@<id>/<repository>@<id>:environment:<name>)"
-                .to_owned(),
-        );
+        lines.extend(trusted_by_github(answers, facts, places));
     }
     lines
+}
+
+/// What lets the jobs of GitHub be service principals.
+fn trusted_by_github(answers: &Answers, facts: &Facts, places: Vec<Place>) -> Vec<String> {
+    let remote = facts.remote_at(Ci::GitHub);
+    let repository = remote.map_or("<owner>/<repository>", |remote| &remote.name);
+    let issuer = remote.map_or(GITHUB_ISSUER.to_owned(), Remote::github_issuer);
+    let plan = answers.targets.staging.iter().filter(|_| answers.plan_comment);
+    let plan = plan.map(|staging| (format!("{staging}-plan"), staging.clone()));
+    let all = places.into_iter().map(|place| (place.name, place.target)).chain(plan);
+    let policies = all.map(|(name, target)| {
+        let host = answers.hosts.get(&target);
+        let host = host.map_or("https://<workspace>", |host| host.trim_end_matches('/'));
+        let subject = format!("repo:{repository}:environment:{name}");
+        policy(&issuer, &format!("{host}/oidc/v1/token"), &subject)
+    });
+    let first = "  the service principal of each environment trusts it:".to_owned();
+    let last = "    (a repository made since July 2026 has ids in it: repo:<owner>@<id>/<repository>@<id>:environment:<name>)";
+    std::iter::once(first).chain(policies).chain([last.to_owned()]).collect()
 }
 
 /// The check of a merge request. What a called workflow does is told behind its caller.
@@ -210,8 +215,9 @@ fn pipelines(answers: &Answers) -> Vec<&'static str> {
 }
 
 /// What lets the pipelines of Azure be service principals.
-fn trusted(answers: &Answers, facts: &Facts) -> Vec<String> {
-    let project = facts.name_at(Ci::Azure).unwrap_or("<organisation>/<project>");
+fn trusted_by_azure(answers: &Answers, facts: &Facts) -> Vec<String> {
+    let project = facts.remote_at(Ci::Azure);
+    let project = project.map_or("<organisation>/<project>", |remote| &remote.name);
     let policies = pipelines(answers).into_iter().map(|name| {
         let subject = format!("p://{project}/{}{name}", answers.prefix());
         policy(AZURE_ISSUER, AZURE_AUDIENCE, &subject)
@@ -251,7 +257,7 @@ fn groups(answers: &Answers, facts: &Facts, places: &[Place]) -> Vec<String> {
         (None, _) => {}
     }
     if answers.secrets.is_none() {
-        lines.extend(trusted(answers, facts));
+        lines.extend(trusted_by_azure(answers, facts));
     }
     lines
 }
