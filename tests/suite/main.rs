@@ -8,6 +8,7 @@
     reason = "a test fails by panicking, and looks at files from outside"
 )]
 
+mod acceptance;
 mod actions;
 mod agent;
 mod architecture;
@@ -36,4 +37,3 @@ mod releases;
 mod repositories;
 mod storage;
 mod support;
-mod tour;
