@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::jobs::is_filled_in;
 use super::published::{self, Input, Named};
 use crate::names::{meant_variable, near};
 
@@ -76,13 +77,14 @@ fn variables(value: &Value) -> impl Iterator<Item = String> + '_ {
 /// Whom a step or a job hands something to, what that takes, and what is given.
 struct Handed<'a> {
     of: &'a str,
+    is_task: bool,
     taken: Vec<Input>,
     given: &'a Value,
 }
 
 impl Handed<'_> {
     fn slips(self) -> Vec<String> {
-        let Self { of, taken, given: all } = self;
+        let Self { of, is_task, taken, given: all } = self;
         let mut found = Vec::new();
         for (name, value) in given(all) {
             let Some(input) = taken.iter().find(|own| own.name.eq_ignore_ascii_case(name)) else {
@@ -90,7 +92,7 @@ impl Handed<'_> {
                 found.push(format!("{of} has no input `{name}`{meant}"));
                 continue;
             };
-            found.extend(wrong(input, value).map(|told| format!("{of}: `{name}` {told}")));
+            found.extend(wrong(input, value, is_task).map(|told| format!("{of}: `{name}` {told}")));
         }
         let lacking = taken.iter().filter(|own| own.is_needed && all[own.name.as_str()].is_null());
         found.extend(lacking.map(|own| format!("{of} needs the input `{}`", own.name)));
@@ -99,29 +101,29 @@ impl Handed<'_> {
 }
 
 /// Why an input cannot have a value. What a host fills in is not known here.
-fn wrong(input: &Input, value: &Value) -> Option<String> {
+fn wrong(input: &Input, value: &Value, is_task: bool) -> Option<String> {
     let known = input.values.as_ref()?;
-    let value = value.as_str().map_or_else(|| value.to_string(), |text| text.trim().to_owned());
-    let is_filled_in = ["${{", "$(", "$["].iter().any(|mark| value.contains(mark));
-    // The hosts write `True`, too.
+    let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    // Templates of Azure write `True`, which its tasks understand.
     let is_known = known.iter().any(|known| match &**known {
-        "true" | "false" => known.eq_ignore_ascii_case(&value),
+        "true" | "false" if is_task => known.eq_ignore_ascii_case(&value),
         known => known == value,
     });
-    if value.is_empty() || value == "null" || is_filled_in || is_known {
+    if value.trim().is_empty() || value == "null" || is_filled_in(&value) || is_known {
         return None;
     }
-    Some(format!("is `{value}`, not one of {}", known.join(", ")))
+    Some(format!("is `{}`, not one of {}", value.escape_debug(), known.join(", ")))
 }
 
 fn handed(step: &Value) -> Option<Handed<'_>> {
     if let Some(uses) = step["uses"].as_str() {
         let named = Named::of(uses)?;
         let taken = published::of_uses(&named)?;
-        return Some(Handed { of: named.name, taken, given: &step["with"] });
+        return Some(Handed { of: named.name, is_task: false, taken, given: &step["with"] });
     }
     let (task, _) = step["task"].as_str()?.split_once('@')?;
-    Some(Handed { of: task, taken: published::of_task(task)?, given: &step["inputs"] })
+    let taken = published::of_task(task)?;
+    Some(Handed { of: task, is_task: true, taken, given: &step["inputs"] })
 }
 
 #[cfg(test)]
@@ -142,7 +144,7 @@ jobs:
   a:
     steps:
       - uses: lakegate/lakegate/actions/bundle-deploy@abc
-        with: {traget: prod, Action: plam, fail-on: 'no', comment: True, allow-destroy: '${{ inputs.x }}'}
+        with: {traget: prod, Action: plam, fail-on: 'no', comment: true, local: 'True', allow-destroy: '${{ inputs.x }}'}
       - uses: lakegate/lakegate/actions/doctr@abc
         with: {x: y}
       - uses: acme/lakegate/actions/doctor@abc
@@ -171,6 +173,7 @@ jobs:
                 "bundle-deploy has no input `traget`, did you mean `target`?",
                 "bundle-deploy: `Action` is `plam`, not one of plan, apply, destroy, status, rollback, unlock",
                 "bundle-deploy: `fail-on` is `no`, not one of not-pass, fail, never",
+                "bundle-deploy: `local` is `True`, not one of true, false",
                 "there is no `doctr`, did you mean `doctor`?",
                 "LakegateModelGate has no input `evidense`, did you mean `evidence`?",
                 "LakegateModelGate: `recompute` is `yes`, not one of true, false",

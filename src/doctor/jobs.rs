@@ -25,12 +25,12 @@ pub(super) fn unknown(workflow: &Value, folder: &str, known: &BTreeSet<String>) 
     if !named.folders.iter().map(String::as_str).eq((!folder.is_empty()).then_some(folder)) {
         return Vec::new();
     }
-    let is_unknown = |job: &&String| !known.contains(*job) && job.parse::<u64>().is_err();
-    let told = |job: &String| match near(job, known.iter().map(String::as_str)).first() {
-        Some(near) => format!("`{job}`, did you mean `{near}`?"),
-        None => format!("`{job}`"),
+    // What is like none of them may lie elsewhere.
+    let told = |job: &String| {
+        let near = near(job, known.iter().map(String::as_str));
+        Some(format!("`{job}`, did you mean `{}`?", near.first()?))
     };
-    named.jobs.iter().filter(is_unknown).map(told).collect()
+    named.jobs.iter().filter(|job| !known.contains(*job)).filter_map(told).collect()
 }
 
 #[derive(Default)]
@@ -56,9 +56,9 @@ fn collect(value: &Value, found: &mut Named) {
                 note(&value["parameters"], found);
             }
             if value["name"] == WORKING_DIRECTORY {
-                found.folders.extend(literal(&value["value"]));
+                found.folders.extend(folder_of(&value["value"]));
             }
-            found.folders.extend(literal(&value[WORKING_DIRECTORY]));
+            found.folders.extend(folder_of(&value[WORKING_DIRECTORY]));
             fields.values().for_each(|inner| collect(inner, found));
         }
         Value::Array(items) => items.iter().for_each(|item| collect(item, found)),
@@ -70,20 +70,31 @@ const WORKING_DIRECTORY: &str = "LAKEGATE_WORKING_DIRECTORY";
 
 fn note(handed: &Value, found: &mut Named) {
     for (name, value) in handed.as_object().into_iter().flatten() {
-        let place = match name.to_ascii_lowercase().replace('-', "").as_str() {
-            "folder" | "workingdirectory" => &mut found.folders,
-            name if name == "job" || name.ends_with("job") => &mut found.jobs,
-            _ => continue,
-        };
-        place.extend(literal(value));
+        match name.to_ascii_lowercase().replace('-', "").as_str() {
+            "folder" | "workingdirectory" => found.folders.extend(folder_of(value)),
+            name if name == "job" || name.ends_with("job") => {
+                let job = value.as_str().map(str::trim).unwrap_or_default();
+                if !job.is_empty() && !is_filled_in(job) {
+                    found.jobs.insert(job.to_owned());
+                }
+            }
+            _ => {}
+        }
     }
 }
 
-/// A value that no host fills in.
-fn literal(value: &Value) -> Option<String> {
+/// A folder without steps that lead nowhere. One that the host fills in stays as it is:
+/// it is like no folder, and nothing is known of the jobs in it.
+fn folder_of(value: &Value) -> Option<String> {
     let text = value.as_str()?.trim();
-    let is_filled_in = ["${{", "$(", "$["].iter().any(|mark| text.contains(mark));
-    (!text.is_empty() && text != "." && !is_filled_in).then(|| text.to_owned())
+    let parts = text.split('/').filter(|part| !matches!(*part, "" | "."));
+    let folder =
+        if is_filled_in(text) { text.to_owned() } else { parts.collect::<Vec<_>>().join("/") };
+    (!folder.is_empty()).then_some(folder)
+}
+
+pub(super) fn is_filled_in(text: &str) -> bool {
+    ["${{", "$(", "$["].iter().any(|mark| text.contains(mark))
 }
 
 #[cfg(test)]
@@ -118,16 +129,17 @@ jobs:
 extends: {template: pipelines/production.yml@lakegate, parameters: {scoreJob: scoer}}
 ";
         let all = [
-            "`deploy`",
             "`refresh_feature`, did you mean `refresh_features`?",
-            "`scoer`",
             "`trian`, did you mean `train`?",
         ];
         assert_eq!(told(steps, ""), all);
         // Another bundle has other jobs.
         assert_eq!(told(steps, "flights"), [""; 0]);
-        let own = format!("env: {{LAKEGATE_WORKING_DIRECTORY: flights}}\n{steps}");
-        assert_eq!(told(&own, "flights"), all);
-        assert_eq!(told(&own, ""), [""; 0]);
+        let own =
+            |folder: &str| format!("env: {{LAKEGATE_WORKING_DIRECTORY: '{folder}'}}\n{steps}");
+        assert_eq!(told(&own("./flights/"), "flights"), all);
+        assert_eq!(told(&own("flights"), ""), [""; 0]);
+        assert_eq!(told(&own("./"), ""), all);
+        assert_eq!(told(&own("${{ matrix.folder }}"), ""), [""; 0]);
     }
 }

@@ -67,7 +67,8 @@ fn targets(ctx: &Ctx, root: &Path, checks: &mut Checks) -> Option<BTreeSet<Strin
     let mut jobs = Some(BTreeSet::new());
     for (target, resolved) in targets {
         let what = format!("target {target}");
-        if !matches!(resolved, Resolved::Whole(_)) {
+        // What the CLI alone resolves may be jobs.
+        if !matches!(&resolved, Resolved::Whole(bundle) if bundle.foreign.is_empty()) {
             jobs = None;
         }
         match resolved {

@@ -177,18 +177,16 @@ fn same_rows(policy: &Drift, baseline: &Opened, current: &Opened) -> Result<Opti
     Ok(is_part.then(|| told("holds the current rows, too: a drift of them is told weaker".into())))
 }
 
-/// A baseline with later times than the current rows: the sides may have changed places.
+/// A baseline that begins when the current rows are over: the sides may have changed
+/// places.
 fn newer_times(whole: &Scoped) -> Option<Change> {
     whole.columns.iter().find_map(|column| {
         let [then, now] = column.profiles.each_ref().map(|side| side.span);
         let (then, now) = (then?, now?);
-        let [first, last] = then.shown();
-        (then.last > now.last).then(|| Change {
+        let ([first, _], [_, last]) = (then.shown(), now.shown());
+        (then.first > now.last).then(|| Change {
             column: column.column.clone(),
-            what: format!(
-                "is from {first} to {last} in the baseline, later than {} in the current rows",
-                now.shown()[1]
-            ),
+            what: format!("begins at {first} in the baseline, after the current rows end ({last})"),
             breaks: false,
             rule: "drift/sides",
         })

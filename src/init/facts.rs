@@ -5,15 +5,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
+use super::remote::Remote;
 use super::render::Ci;
 use crate::sys::git::Git;
 use crate::sys::{Env, fs};
 
 /// The file by which a project of mlops-stacks is known, at the repository's root.
 const MARK: &str = ".stacks_metadata.yml";
-
-/// Who signs the identity tokens of jobs at github.com.
-pub(super) const GITHUB_ISSUER: &str = "https://token.actions.githubusercontent.com";
 
 #[derive(Debug, Clone)]
 pub(super) struct Facts {
@@ -62,64 +60,6 @@ impl Facts {
     /// The remote, if it is at this host.
     pub(super) fn remote_at(&self, ci: Ci) -> Option<&Remote> {
         self.remote.as_ref().filter(|remote| remote.ci == Some(ci))
-    }
-}
-
-/// Where the repository is kept.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Remote {
-    /// Nothing where it is at a host that workflows cannot be written for.
-    pub(super) ci: Option<Ci>,
-    /// `github.com`, or a server of one's own.
-    pub(super) host: String,
-    /// `owner/name`; at Azure DevOps `organisation/project`.
-    pub(super) name: String,
-}
-
-impl Remote {
-    /// Of an address in either of git's notations.
-    fn of(address: &str) -> Option<Self> {
-        let (scheme, rest) = address.split_once("://").unwrap_or(("", address));
-        let (host, path) = rest.split_once(['/', ':']).filter(|(host, _)| host.contains('.'))?;
-        // `ssh://git@host:22/owner/name`
-        let path =
-            path.trim_start_matches(|char: char| !scheme.is_empty() && char.is_ascii_digit());
-        let path = path.trim_matches('/').trim_end_matches(".git");
-        let host = host.rsplit('@').next().unwrap_or(host);
-        let (ci, both) = match path.split('/').collect::<Vec<_>>()[..] {
-            ["v3", organisation, project, _] if host == "ssh.dev.azure.com" => {
-                (Some(Ci::Azure), [organisation, project])
-            }
-            // `organisation` is the collection of a server of one's own.
-            [organisation, project, "_git", _] | [_, organisation, project, "_git", _] => {
-                (Some(Ci::Azure), [organisation, project])
-            }
-            [project, "_git", _] => {
-                (Some(Ci::Azure), [host.strip_suffix(".visualstudio.com")?, project])
-            }
-            [owner, name] => {
-                let is_other = ["gitlab", "bitbucket"].iter().any(|other| host.contains(other));
-                ((!is_other).then_some(Ci::GitHub), [owner, name])
-            }
-            // Groups within groups.
-            [.., owner, name] if host.contains("gitlab") => (None, [owner, name]),
-            _ => return None,
-        };
-        // A federation subject has names as people write them.
-        let name =
-            percent_encoding::percent_decode_str(&both.join("/")).decode_utf8().ok()?.into_owned();
-        let is_whole = both.iter().all(|part| !part.is_empty());
-        is_whole.then(|| Self { ci, host: host.to_owned(), name })
-    }
-
-    /// Who signs the identity tokens of GitHub's jobs.
-    pub(super) fn github_issuer(&self) -> String {
-        match &*self.host {
-            "github.com" => GITHUB_ISSUER.to_owned(),
-            // Where the data stay in one region.
-            host if host.ends_with(".ghe.com") => format!("https://token.actions.{host}"),
-            host => format!("https://{host}/_services/token"),
-        }
     }
 }
 
@@ -225,50 +165,6 @@ fn group(root: &Path, pipelines: &[String]) -> Result<Option<String>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_repository_is_named_by_its_address() {
-        for (address, name) in [
-            ("https://github.com/acme/flights.git", Some("acme/flights")),
-            ("https://github.com/acme/flights/", Some("acme/flights")),
-            ("git@github.com:acme/flights.git", Some("acme/flights")),
-            ("ssh://git@github.com/acme/flights", Some("acme/flights")),
-            ("ssh://git@git.acme.test:2222/acme/flights.git", Some("acme/flights")),
-            ("https://dev.azure.com/acme/ml/_git/flights", Some("acme/ml")),
-            ("https://acme@dev.azure.com/acme/ml/_git/flights", Some("acme/ml")),
-            ("git@ssh.dev.azure.com:v3/acme/ml/flights", Some("acme/ml")),
-            ("https://acme.visualstudio.com/ml/_git/flights", Some("acme/ml")),
-            ("https://tfs.example.test/tfs/acme/ml/_git/flights", Some("acme/ml")),
-            ("https://example.test/ml/_git/flights", None),
-            ("/srv/flights", None),
-            ("../flights.git", None),
-            ("git@ssh.dev.azure.com:v3/acme/ml%20team/flights", Some("acme/ml team")),
-            ("https://github.com/", None),
-        ] {
-            let found = Remote::of(address);
-            assert_eq!(found.as_ref().map(|remote| &*remote.name), name, "{address}");
-            let is_azure = found.is_some_and(|remote| remote.ci == Some(Ci::Azure));
-            assert_eq!(is_azure, address.contains("/ml") && name.is_some(), "{address}");
-        }
-    }
-
-    #[test]
-    fn a_server_of_ones_own_signs_its_tokens_itself() {
-        for (address, issuer) in [
-            ("git@github.com:acme/flights", "https://token.actions.githubusercontent.com"),
-            ("https://acme.ghe.com/acme/flights", "https://token.actions.acme.ghe.com"),
-            ("https://git.acme.test/acme/flights", "https://git.acme.test/_services/token"),
-        ] {
-            assert_eq!(Remote::of(address).unwrap().github_issuer(), issuer);
-        }
-        for address in [
-            "https://gitlab.com/acme/flights.git",
-            "git@gitlab.acme.test:ml/team/flights.git",
-            "https://bitbucket.org/acme/flights",
-        ] {
-            assert_eq!(Remote::of(address).unwrap().ci, None, "{address}");
-        }
-    }
 
     #[tokio::test]
     async fn a_project_of_the_template_is_known_by_its_mark() {

@@ -12,6 +12,7 @@ mod next;
 mod place;
 mod policies;
 mod record;
+mod remote;
 mod render;
 mod run;
 mod shared;

@@ -3,7 +3,8 @@
 use serde_json::json;
 
 use super::compose::Answers;
-use super::facts::{Facts, GITHUB_ISSUER, Remote, Secrets};
+use super::facts::{Facts, Secrets};
+use super::remote::{GITHUB_ISSUER, Remote};
 use super::render::{Ci, Form};
 
 /// Where Azure DevOps' identities come from; each organisation has an id there.
@@ -180,7 +181,8 @@ fn github(answers: &Answers, facts: &Facts) -> Vec<String> {
 /// What lets the jobs of GitHub be service principals.
 fn trusted_by_github(answers: &Answers, facts: &Facts, places: Vec<Place>) -> Vec<String> {
     let remote = facts.remote_at(Ci::GitHub);
-    let repository = remote.map_or("<owner>/<repository>", |remote| &remote.name);
+    let repository = remote.and_then(|remote| remote.name.as_deref());
+    let repository = repository.unwrap_or("<owner>/<repository>");
     let issuer = remote.map_or(GITHUB_ISSUER.to_owned(), Remote::github_issuer);
     let plan = answers.targets.staging.iter().filter(|_| answers.plan_comment);
     let plan = plan.map(|staging| (format!("{staging}-plan"), staging.clone()));
@@ -217,7 +219,8 @@ fn pipelines(answers: &Answers) -> Vec<&'static str> {
 /// What lets the pipelines of Azure be service principals.
 fn trusted_by_azure(answers: &Answers, facts: &Facts) -> Vec<String> {
     let project = facts.remote_at(Ci::Azure);
-    let project = project.map_or("<organisation>/<project>", |remote| &remote.name);
+    let project = project.and_then(|remote| remote.name.as_deref());
+    let project = project.unwrap_or("<organisation>/<project>");
     let policies = pipelines(answers).into_iter().map(|name| {
         let subject = format!("p://{project}/{}{name}", answers.prefix());
         policy(AZURE_ISSUER, AZURE_AUDIENCE, &subject)

@@ -107,17 +107,13 @@ impl CsvFile {
         if schema.fields().is_empty() {
             return Err(Fault::usage(format!("`{}` has no header", path.display())).into());
         }
-        let is_open = |field: &Field| matches!(field.data_type(), DataType::Int64 | DataType::Utf8);
-        let places: Vec<usize> =
-            (0..schema.fields().len()).filter(|place| is_open(schema.field(*place))).collect();
+        let is_text = |place: &usize| *schema.field(*place).data_type() == DataType::Utf8;
+        let places: Vec<usize> = (0..schema.fields().len()).filter(is_text).collect();
         if places.is_empty() {
             return Ok(schema);
         }
-        let as_text = |field: &Arc<Field>| Field::new(field.name(), DataType::Utf8, true);
-        let texts: SchemaRef =
-            Arc::new(Schema::new(schema.fields().iter().map(as_text).collect::<Vec<_>>()));
         let mut seen = vec![Seen::default(); places.len()];
-        self.each(&texts, &places, |batch| {
+        self.each(&Arc::new(schema.clone()), &places, |batch| {
             for (seen, column) in seen.iter_mut().zip(batch.columns()) {
                 column.as_string::<i32>().iter().flatten().for_each(|text| seen.look(text));
             }
@@ -126,49 +122,48 @@ impl CsvFile {
         let mut fields: Vec<Field> =
             schema.fields().iter().map(|field| field.as_ref().clone()).collect();
         for (place, seen) in places.into_iter().zip(seen) {
-            fields[place].set_data_type(seen.data_type());
+            if seen.are_numbers() {
+                fields[place].set_data_type(DataType::Float64);
+            }
         }
         Ok(Schema::new(fields))
     }
 }
 
-/// What the values of a column look like, of which the inference knows digits alone.
+/// What the texts of a column look like: the inference knows few spellings of what is
+/// infinite.
 #[derive(Debug, Clone, Default)]
 struct Seen {
-    values: u64,
     finite: u64,
-    signed: u64,
-    unsigned: u64,
-    numbers: u64,
-    /// `007`: a key, which is another one without its zeros.
-    padded: bool,
+    others: u64,
+    is_text: bool,
 }
 
 impl Seen {
     fn look(&mut self, text: &str) {
-        self.values += 1;
-        // What cannot be a number any more need not be parsed.
-        if self.padded || self.numbers + 1 < self.values {
+        if self.is_text {
             return;
         }
-        let digits = text.strip_prefix('-').unwrap_or(text).as_bytes();
-        self.padded = matches!(digits, [b'0', b'0'..=b'9', ..]);
-        self.signed += u64::from(text.parse::<i64>().is_ok());
-        self.unsigned += u64::from(text.parse::<u64>().is_ok());
-        if let Ok(number) = text.trim().parse::<f64>() {
-            self.numbers += 1;
-            self.finite += u64::from(number.is_finite());
+        let bare = text.strip_prefix('-').unwrap_or(text);
+        let is_special =
+            ["inf", "infinity", "nan"].iter().any(|special| bare.eq_ignore_ascii_case(special));
+        let is_digits = bare.bytes().all(|byte| byte.is_ascii_digit());
+        match text.parse::<f64>() {
+            Ok(_) if is_special => self.others += 1,
+            // Digits beyond 64 bits are a key; a sign or blanks in front are somebody's own.
+            Ok(_) if is_digits => {
+                self.is_text = text.parse::<i64>().is_err();
+                self.finite += 1;
+            }
+            Ok(_) if bare.starts_with(|char: char| char.is_ascii_digit() || char == '.') => {
+                self.finite += 1;
+            }
+            _ => self.is_text = true,
         }
     }
 
-    fn data_type(&self) -> DataType {
-        let all = |count: u64| count == self.values;
-        match () {
-            () if self.padded || !all(self.numbers) || self.finite == 0 => DataType::Utf8,
-            () if all(self.signed) => DataType::Int64,
-            () if all(self.unsigned) => DataType::UInt64,
-            () => DataType::Float64,
-        }
+    fn are_numbers(&self) -> bool {
+        !self.is_text && self.finite > 0 && self.others > 0
     }
 }
 
@@ -187,20 +182,18 @@ fn both(one: &Schema, other: &Schema) -> Option<Schema> {
 
 /// The type that the values of both fit in.
 fn common(one: &DataType, other: &DataType) -> DataType {
-    use DataType::{Float64, Int64, Null, Timestamp, UInt64, Utf8};
+    use DataType::{Date32, Float64, Int64, Null, Timestamp, Utf8};
     match (one, other) {
         (a, b) if a == b => a.clone(),
         (Null, known) | (known, Null) => known.clone(),
-        (Int64 | UInt64 | Float64, Int64 | UInt64 | Float64) => Float64,
-        (Timestamp(a, zone), Timestamp(b, _)) => Timestamp(finer(*a, *b), zone.clone()),
+        (Int64 | Float64, Int64 | Float64) => Float64,
+        (Timestamp(unit, zone), Date32) | (Date32, Timestamp(unit, zone)) => {
+            Timestamp(*unit, zone.clone())
+        }
+        // Nanoseconds do not reach the years that stand for "never".
+        (Timestamp(_, zone), Timestamp(..)) => Timestamp(TimeUnit::Microsecond, zone.clone()),
         _ => Utf8,
     }
-}
-
-fn finer(one: TimeUnit, other: TimeUnit) -> TimeUnit {
-    let order =
-        [TimeUnit::Nanosecond, TimeUnit::Microsecond, TimeUnit::Millisecond, TimeUnit::Second];
-    order.into_iter().find(|unit| [one, other].contains(unit)).unwrap_or(one)
 }
 
 /// How many rows fit, from the longest line.
@@ -211,30 +204,25 @@ fn finer(one: TimeUnit, other: TimeUnit) -> TimeUnit {
 fn rows_at_once(path: &Path) -> Result<usize> {
     const MOST: u64 = 1024;
     let mut reader = open(path)?;
-    let (mut is_quoted, mut line, mut longest) = (false, 0, 1);
-    loop {
+    let (mut place, mut line, mut longest) = (Place::Start, 0, 1);
+    while longest <= LONGEST_LINE {
         let bytes = reader.fill_buf().with_context(|| format!("read `{}`", path.display()))?;
         if bytes.is_empty() {
             break;
         }
         for byte in bytes {
             line += 1;
-            match byte {
-                b'"' => is_quoted = !is_quoted,
-                b'\n' if !is_quoted => {
-                    longest = longest.max(line);
-                    line = 0;
-                }
-                _ => {}
+            place = place.after(*byte);
+            if matches!(byte, b'\n' | b'\r') && place == Place::Start {
+                longest = longest.max(line);
+                line = 0;
             }
         }
         longest = longest.max(line);
-        if longest > LONGEST_LINE {
-            break;
-        }
         let read = bytes.len();
         reader.consume(read);
     }
+    let is_quoted = place == Place::Quoted;
     let told = |what: String| Err(Fault::usage(format!("`{}` {what}", path.display())).into());
     if longest > LONGEST_LINE {
         let open = if is_quoted { " (does a quotation not end?)" } else { "" };
@@ -244,6 +232,29 @@ fn rows_at_once(path: &Path) -> Result<usize> {
         return told("has a quotation that does not end".to_owned());
     }
     Ok(usize::try_from((BYTES_AT_ONCE / longest).clamp(1, MOST))?)
+}
+
+/// Where in a row a reader is, as far as quotes go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// Before a field: here alone a quote begins a quotation.
+    Start,
+    Plain,
+    Quoted,
+    /// Behind a quote in a quotation: its end, or the first half of a quote.
+    Closed,
+}
+
+impl Place {
+    fn after(self, byte: u8) -> Self {
+        match (self, byte) {
+            (Self::Start | Self::Closed, b'"') => Self::Quoted,
+            (Self::Quoted, b'"') => Self::Closed,
+            (Self::Quoted, _) => Self::Quoted,
+            (_, b',' | b'\n' | b'\r') => Self::Start,
+            _ => Self::Plain,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -273,16 +284,17 @@ mod tests {
     fn values_are_what_all_rows_make_of_them() {
         for (values, data_type) in [
             ("1\n-2\n", "Int64"),
-            ("1\n18446744073709551615\n", "UInt64"),
-            ("-1\n18446744073709551615\n", "Float64"),
-            ("1\n99999999999999999999\n", "Float64"),
-            ("007\n12\n", "Utf8"),
-            ("0\n-0\n", "Int64"),
+            ("007\n12\n", "Int64"),
+            ("1\n18446744073709551615\n", "Utf8"),
+            ("1\n99999999999999999999\n", "Utf8"),
             ("1.5\nInfinity\n-inf\nnan\n", "Float64"),
+            ("1\nInfinity\n", "Float64"),
+            ("99999999999999999999\nInfinity\n", "Utf8"),
             ("nan\nNaN\n", "Float64"),
             ("Infinity\nInfinity\n", "Utf8"),
             ("1\n n/a\n", "Utf8"),
-            ("1\n 2\n", "Float64"),
+            ("1\n 2\n", "Utf8"),
+            ("+491\n+492\n", "Utf8"),
             ("true\nfalse\n", "Boolean"),
         ] {
             let text = format!("x,y\n{}", values.replace('\n', ",1\n"));
@@ -292,18 +304,18 @@ mod tests {
 
     #[test]
     fn files_of_one_side_agree_on_their_types() {
-        for (other, data_type) in [
-            ("1.5", "Float64"),
-            ("", "Int64"),
-            ("x", "Utf8"),
-            ("01", "Utf8"),
-            ("18446744073709551615", "Float64"),
-        ] {
+        for (other, data_type) in
+            [("1.5", "Float64"), ("", "Int64"), ("x", "Utf8"), ("01", "Int64")]
+        {
             let other = format!("x,y\n{other},1\n");
             assert_eq!(types(&["x,y\n1,1\n", &other])[0], data_type, "{other}");
         }
         let times = ["x,y\n2026-01-01 10:00:00,1\n", "x,y\n2026-01-01 10:00:00.25,1\n"];
-        assert_eq!(types(&times)[0], "Timestamp(ms)");
+        assert_eq!(types(&times)[0], "Timestamp(µs)");
+        let dates = ["x,y\n2026-01-01,1\n", "x,y\n2026-01-01 10:00:00,1\n"];
+        assert_eq!(types(&dates)[0], "Timestamp(s)");
+        let never = ["x,y\n9999-12-31 00:00:00,1\n", "x,y\n2026-01-01 10:00:00.123456789,1\n"];
+        assert_eq!(types(&never)[0], "Timestamp(µs)");
         let error = opened(&["x,y\n1,1\n", "x,z\n1,1\n"]).unwrap_err().to_string();
         assert!(error.contains("1.csv` has other columns than"), "{error}");
     }
@@ -314,5 +326,10 @@ mod tests {
         assert!(error("x\n\"a\n1\n").contains("a quotation that does not end"));
         let long = format!("x\n{}\n", "a".repeat(65 << 20));
         assert!(error(&long).contains("a line of more than 64 MiB"));
+        // A quote within a field begins nothing, and old systems end lines otherwise.
+        for text in ["x\ntv 55\" wide\n1\n", "x\n\"a \"\"b\"\"\nc\"\n"] {
+            opened(&[text]).unwrap();
+        }
+        opened(&[&format!("x\r{}", format!("{}\r", "a".repeat(100)).repeat(700_000))]).unwrap();
     }
 }

@@ -62,9 +62,10 @@ pub struct Span {
 impl Span {
     /// Both as people write them; a time that no calendar has, as its number.
     pub fn shown(self) -> [String; 2] {
+        let start = jiff::civil::date(1970, 1, 1).at(0, 0, 0, 0);
         [self.first, self.last].map(|micros| {
-            jiff::Timestamp::from_microsecond(micros)
-                .map_or_else(|_| micros.to_string(), |time| time.to_string())
+            let time = start.checked_add(jiff::SignedDuration::from_micros(micros));
+            time.map_or_else(|_| micros.to_string(), |time| format!("{time}Z"))
         })
     }
 

@@ -136,7 +136,7 @@ pub async fn body(mut answer: reqwest::Response, most: u64) -> anyhow::Result<Ve
     let next = |error| anyhow::anyhow!(plain_reason(&error));
     while let Some(part) = answer.chunk().await.map_err(next)? {
         let whole = bytes.len() as u64 + part.len() as u64;
-        anyhow::ensure!(whole <= most, "it is larger than {} MiB", most >> 20);
+        anyhow::ensure!(whole <= most, "it is longer than {most} bytes");
         bytes.extend_from_slice(&part);
     }
     Ok(bytes)
