@@ -97,13 +97,13 @@ impl Kept {
     }
 }
 
-/// Another key for each, whose upper bits look drawn by lot: what tells keys apart
-/// reaches them by the one product (Knuth's multiplicative hash), also where keys differ
-/// in their upper bits alone.
+/// Another key for each, whose bits look drawn by lot (the finalizer of
+/// MurmurHash3 by Appleby).
 #[inline(always)]
 fn mixed(key: u64) -> u64 {
-    let key = (key ^ key >> 32).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    key ^ key >> 32
+    let key = (key ^ key >> 33).wrapping_mul(0xff51_afd7_ed55_8ccd);
+    let key = (key ^ key >> 33).wrapping_mul(0xc4ce_b9fe_1a85_ec53);
+    key ^ key >> 33
 }
 
 #[cfg(test)]

@@ -24,15 +24,6 @@ impl Positioned {
     }
 }
 
-impl Positioned {
-    /// Reads into the room of `spare`: fresh pages cost more than the copy into them.
-    pub(super) fn bytes_in(&self, mut spare: Vec<u8>, start: u64, length: usize) -> Result<Bytes> {
-        spare.resize(length, 0);
-        self.0.fill(start, &mut spare)?;
-        Ok(spare.into())
-    }
-}
-
 impl Length for Positioned {
     fn len(&self) -> u64 {
         self.0.len()
@@ -85,12 +76,6 @@ impl Part {
     /// `len` is the length of the whole file.
     pub(super) fn new(start: u64, bytes: Bytes, len: u64) -> Self {
         Self { start, bytes, len }
-    }
-
-    /// The room of the bytes, once nobody looks at them any more.
-    pub(super) fn room(self: Arc<Self>) -> Vec<u8> {
-        let bytes = Arc::into_inner(self).map(|part| part.bytes.try_into_mut());
-        bytes.and_then(Result::ok).map(Vec::from).unwrap_or_default()
     }
 
     fn from(&self, start: u64) -> ParquetResult<Bytes> {

@@ -23,8 +23,6 @@ pub struct Scratch {
     keys: Vec<u64>,
     dictionary: Vec<u64>,
     counts: Vec<u64>,
-    /// A column chunk as it lies in the file.
-    pub(super) bytes: Vec<u8>,
 }
 
 /// Whether columns of this type are decoded here.

@@ -12,7 +12,7 @@ use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
 };
 use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData};
-use parquet::file::reader::Length as _;
+use parquet::file::reader::{ChunkReader as _, Length as _};
 
 use super::bytes::{Part, Positioned};
 use super::chunk::{self, Scratch};
@@ -113,13 +113,11 @@ impl ParquetFile {
             if start.checked_add(length).is_none_or(|end| end > self.file.len()) {
                 return Err(Fault::usage("a column reaches beyond the end of the file").into());
             }
-            let spare = std::mem::take(&mut scratch.bytes);
-            let bytes = self.file.bytes_in(spare, start, usize::try_from(length)?)?;
-            let part = Arc::new(Part::new(start, bytes, self.file.len()));
+            let bytes = self.file.get_bytes(start, usize::try_from(length)?)?;
+            let part = Part::new(start, bytes, self.file.len());
             let rows = usize::try_from(group.num_rows())?;
-            chunk::read(part.clone(), meta, rows, field.data_type(), column, scratch)
+            chunk::read(Arc::new(part), meta, rows, field.data_type(), column, scratch)
                 .with_context(|| format!("row group {number}"))?;
-            scratch.bytes = part.room();
             if let Some(room) = room {
                 room.make(&mut [column])?;
             }
