@@ -183,12 +183,16 @@ fn newer_times(whole: &Scoped) -> Option<Change> {
     whole.columns.iter().find_map(|column| {
         let [then, now] = column.profiles.each_ref().map(|side| side.span);
         let (then, now) = (then?, now?);
-        let ([first, _], [_, last]) = (then.shown(), now.shown());
-        (then.first > now.last).then(|| Change {
-            column: column.column.clone(),
-            what: format!("begins at {first} in the baseline, after the current rows end ({last})"),
-            breaks: false,
-            rule: "drift/sides",
+        (then.first > now.last).then(|| {
+            let ([first, _], [_, last]) = (then.shown(), now.shown());
+            Change {
+                column: column.column.clone(),
+                what: format!(
+                    "begins at {first} in the baseline, after the current rows end ({last})"
+                ),
+                breaks: false,
+                rule: "drift/sides",
+            }
         })
     })
 }

@@ -10,7 +10,7 @@ use arrow::array::{AsArray as _, RecordBatch};
 use arrow::csv::reader::{Format, ReaderBuilder};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 
-use super::files::{guarded, open, unreadable};
+use super::files::{guarded, naming, open, unreadable};
 use crate::report::Fault;
 
 /// A line that is longer is no row of a table.
@@ -70,19 +70,20 @@ impl CsvFiles {
         mut each: impl FnMut(usize, RecordBatch) -> Result<()>,
     ) -> Result<()> {
         for (at, file) in self.files.iter().enumerate() {
-            file.each(&self.schema, wanted, |batch| each(at, batch))?;
+            for batch in file.batches(&self.schema, wanted)? {
+                each(at, batch?).map_err(|error| naming(&file.path, error))?;
+            }
         }
         Ok(())
     }
 }
 
 impl CsvFile {
-    fn each(
+    fn batches(
         &self,
         schema: &SchemaRef,
         wanted: &[usize],
-        mut each: impl FnMut(RecordBatch) -> Result<()>,
-    ) -> Result<()> {
+    ) -> Result<impl Iterator<Item = Result<RecordBatch>>> {
         let path = &*self.path;
         let builder = ReaderBuilder::new(schema.clone())
             .with_header(true)
@@ -91,10 +92,10 @@ impl CsvFile {
         let file = open(path)?;
         let batches = guarded(path, || builder.build(file))?;
         let mut batches = batches.map_err(|error| unreadable(path, &error))?;
-        while let Some(batch) = guarded(path, || batches.next())? {
-            each(batch.map_err(|error| unreadable(path, &error))?)?;
-        }
-        Ok(())
+        Ok(std::iter::from_fn(move || match guarded(path, || batches.next()) {
+            Ok(next) => next.map(|batch| batch.map_err(|error| unreadable(path, &error).into())),
+            Err(damaged) => Some(Err(damaged.into())),
+        }))
     }
 
     /// Types from all rows: those of the first ones may mislead.
@@ -113,12 +114,15 @@ impl CsvFile {
             return Ok(schema);
         }
         let mut seen = vec![Seen::default(); places.len()];
-        self.each(&Arc::new(schema.clone()), &places, |batch| {
-            for (seen, column) in seen.iter_mut().zip(batch.columns()) {
+        for batch in self.batches(&Arc::new(schema.clone()), &places)? {
+            for (seen, column) in seen.iter_mut().zip(batch?.columns()) {
                 column.as_string::<i32>().iter().flatten().for_each(|text| seen.look(text));
             }
-            Ok(())
-        })?;
+            // Most texts are told by their first rows.
+            if seen.iter().all(|seen| seen.is_text) {
+                break;
+            }
+        }
         let mut fields: Vec<Field> =
             schema.fields().iter().map(|field| field.as_ref().clone()).collect();
         for (place, seen) in places.into_iter().zip(seen) {

@@ -186,3 +186,11 @@ pub(super) fn unreadable(path: &Path, error: &arrow::error::ArrowError) -> Fault
     let told = shortened(&error.to_string(), 300);
     Fault::usage(format!("read `{}`: {told}", path.display()))
 }
+
+/// With the file that an error is about. A fault names its own.
+pub(super) fn naming(path: &Path, error: anyhow::Error) -> anyhow::Error {
+    match Fault::of(&error) {
+        Some(_) => error,
+        None => error.context(format!("read `{}`", path.display())),
+    }
+}

@@ -410,11 +410,7 @@ impl Side {
                     let read = files::each_of_arrow(file, &places, |batch| {
                         each(self.partitions.extend(at, batch, names)?)
                     });
-                    // A fault names its file.
-                    read.map_err(|error| match Fault::of(&error) {
-                        Some(_) => error,
-                        None => error.context(format!("read `{}`", file.display())),
-                    })?;
+                    read.map_err(|error| files::naming(file, error))?;
                 }
             }
             Rows::Delta(folder) => folder.each(names, each)?,
