@@ -6,9 +6,10 @@ use anyhow::{Context as _, Result};
 
 use super::categories::categories;
 use super::compare::{
-    Compared, EXACT_BELOW, Measured, Profile, QUANTILES, frequent_numbers, nothing_to_compare,
-    of_numbers, presence_only,
+    Compared, EXACT_BELOW, Measured, frequent_numbers, nothing_to_compare, of_numbers,
+    presence_only,
 };
+use super::profile::{Profile, QUANTILES};
 use super::pushdown::{Asked, Cut, INFINITE, NAN, NULL};
 use crate::config::Drift;
 use crate::stats::binned::{self, Bin};

@@ -4,7 +4,8 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use super::bins::of_counts;
-use super::compare::{Compared, Effect, MOST_FREQUENT, Profile, Value, nothing_to_compare};
+use super::compare::{Compared, Effect, nothing_to_compare};
+use super::profile::{MOST_FREQUENT, Profile, Value};
 use crate::config::Statistic;
 use crate::report::shortened;
 use crate::stats::chance::{Additive, without_drift};

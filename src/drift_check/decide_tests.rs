@@ -1,6 +1,7 @@
 //! Which differences become which decision.
 
-use super::super::compare::{Effect, Profile};
+use super::super::compare::Effect;
+use super::super::profile::Profile;
 use super::*;
 use crate::config::{Config, Statistic};
 use crate::stats::numeric::Tested;

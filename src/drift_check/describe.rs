@@ -1,8 +1,9 @@
 //! What was found, for people.
 
-use super::compare::{Compared, Profile, QUANTILES, Value};
+use super::compare::Compared;
 use super::decide::{Decision, Part, State};
 use super::judge::Judged;
+use super::profile::{Profile, QUANTILES, Value};
 use super::schema::Chosen;
 use crate::report::{Chart, Finding, Report, Series, Severity, Table, number, shortened};
 use crate::stats::column::Facts;

@@ -6,8 +6,9 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context as _, Result};
 
-use super::compare::{Compared, Effect, Profile, nothing_to_compare};
+use super::compare::{Compared, Effect, nothing_to_compare};
 use super::decide::{Against, Scoped};
+use super::profile::Profile;
 use crate::config::{Drift, Monitor, MonitorAgainst, Statistic};
 use crate::names::{self, quoted};
 use crate::record::statement::{Parameter, Statement};

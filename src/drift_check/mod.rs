@@ -15,6 +15,7 @@ mod measured;
 mod metrics;
 mod monitor;
 mod performance;
+mod profile;
 mod pushdown;
 mod quality;
 mod react;

@@ -6,9 +6,10 @@ use std::collections::{HashMap, HashSet};
 use anyhow::Result;
 use arrow::array::RecordBatch;
 
-use super::compare::{Compared, Effect, Own, Profile, nothing_to_compare};
+use super::compare::{Compared, Effect, Own, nothing_to_compare};
 use super::frame::{features, numbers, texts, times};
 use super::measured::{Labelled, no_value};
+use super::profile::Profile;
 use crate::config::{Better, Limit, Performance, Problem, Statistic};
 use crate::report::{Fault, number};
 use crate::stats::column::Kind;

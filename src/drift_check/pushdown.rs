@@ -1,7 +1,8 @@
 //! The comparison as SQL: a warehouse counts, what comes back is a few rows per
 //! column, and the statistics are finished from them.
 
-use super::compare::{QUANTILES, spread};
+use super::compare::spread;
+use super::profile::QUANTILES;
 use super::schema::Common;
 use crate::lake::Versioned;
 use crate::names::quoted;

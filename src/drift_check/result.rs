@@ -6,9 +6,10 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::compare::{self, Compared, Value};
+use super::compare::{self, Compared};
 use super::decide::{self, Decision};
 use super::judge::Judged;
+use super::profile::{self, Value};
 use super::schema::Chosen;
 use crate::config::{Drift, Sample};
 use crate::stats::column::{Kind, Span};
@@ -305,9 +306,9 @@ fn column(judged: &Judged) -> Column {
     }
 }
 
-fn profile(profile: &compare::Profile, kind: Kind) -> Profile {
+fn profile(profile: &profile::Profile, kind: Kind) -> Profile {
     let by_place = |values: &[f64]| {
-        let places = compare::QUANTILES.iter().zip(values);
+        let places = profile::QUANTILES.iter().zip(values);
         places.map(|(place, value)| (place.to_string(), *value)).collect()
     };
     let numbers = profile.facts.filter(|_| kind == Kind::Numbers).map(|facts| Numbers {

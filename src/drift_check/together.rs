@@ -1,6 +1,7 @@
 //! Questions about all columns at once.
 
-use super::compare::{Compared, Effect, Own, Profile, nothing_to_compare};
+use super::compare::{Compared, Effect, Own, nothing_to_compare};
+use super::profile::Profile;
 use crate::config::{Between, Limit, Statistic};
 use crate::report::number;
 use crate::stats::column::Kind;
