@@ -6,7 +6,7 @@
 
 LAKEGATE_VERSION="0.1.0"
 LAKEGATE_HOME="https://github.com/lakegate/lakegate/releases/download"
-LAKEGATE_ALL_COMMANDS="merge-test release-build bundle-deploy job-run model-gate model-promote drift-check doctor"
+LAKEGATE_ALL_COMMANDS="merge-test release-build bundle-deploy job-run model-gate model-promote model-serve drift-check doctor"
 
 # What an input says is data: no line of its own, and no command.
 lakegate_fail() {

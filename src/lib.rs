@@ -36,6 +36,7 @@ pub mod local;
 pub mod merge_test;
 pub mod model_gate;
 pub mod model_promote;
+pub mod model_serve;
 pub mod names;
 pub mod record;
 pub mod registry;

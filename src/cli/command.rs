@@ -6,7 +6,7 @@ use super::connection::Connection;
 use super::publish::Publishing;
 use crate::{
     bundle_deploy, doctor, drift_check, job_run, merge_test, model_gate, model_promote,
-    release_build,
+    model_serve, release_build,
 };
 
 /// From merge request to monitored model on Databricks.
@@ -25,6 +25,8 @@ pub(super) enum Command {
     ModelGate(Step<model_gate::Args>),
     #[command(about = model_promote::ABOUT)]
     ModelPromote(Step<model_promote::Args>),
+    #[command(about = model_serve::ABOUT)]
+    ModelServe(Step<model_serve::Args>),
     #[command(about = drift_check::ABOUT)]
     DriftCheck(Step<drift_check::Args>),
     #[command(about = merge_test::ABOUT)]

@@ -19,7 +19,7 @@ use crate::step::{self, Cancel, Ctx};
 use crate::sys::{Env, fs, process};
 use crate::{
     bundle_deploy, doctor, drift_check, job_run, merge_test, model_gate, model_promote,
-    release_build,
+    model_serve, release_build,
 };
 
 /// Runs the suite: `lakegate <command>`.
@@ -93,6 +93,11 @@ pub fn model_gate() -> ExitCode {
 /// The binary `lakegate-model-promote`.
 pub fn model_promote() -> ExitCode {
     alone("lakegate-model-promote", model_promote::Args::request, model_promote::run)
+}
+
+/// The binary `lakegate-model-serve`.
+pub fn model_serve() -> ExitCode {
+    alone("lakegate-model-serve", model_serve::Args::request, model_serve::run)
 }
 
 /// The binary `lakegate-merge-test`.
@@ -175,6 +180,9 @@ async fn dispatch(command: Command, env: &Arc<Env>) -> u8 {
         }
         Command::ModelPromote(step) => {
             run("model-promote", step, env, model_promote::Args::request, model_promote::run).await
+        }
+        Command::ModelServe(step) => {
+            run("model-serve", step, env, model_serve::Args::request, model_serve::run).await
         }
         Command::DriftCheck(step) => {
             run("drift-check", step, env, drift_check::Args::request, drift_check::run).await

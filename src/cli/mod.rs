@@ -13,6 +13,6 @@ mod stdout;
 mod workspace;
 
 pub use entry::{
-    bundle_deploy, doctor, drift_check, job_run, main, merge_test, model_gate, model_promote, read,
-    release_build,
+    bundle_deploy, doctor, drift_check, job_run, main, merge_test, model_gate, model_promote,
+    model_serve, read, release_build,
 };

@@ -16,6 +16,7 @@ mod quality;
 mod reaction;
 mod release;
 mod sample;
+mod serving;
 mod sign_off;
 mod statistic;
 mod telemetry;
@@ -39,6 +40,7 @@ pub use quality::Quality;
 pub use reaction::{Budget, Command, Notify, OnDrift, Retrain, Workflow};
 pub use release::{Release, TestedBy, is_git_name, release_branch};
 pub use sample::Sample;
+pub use serving::{Probe, Serving, Stop};
 pub use sign_off::{ApprovalSource, Override, SignOff};
 pub use statistic::{Limit, Statistic};
 pub use telemetry::{AzureMonitor, Telemetry};
@@ -70,6 +72,9 @@ pub struct Config {
     pub gate: Option<Gate>,
     /// How a version becomes the production model.
     pub promotion: Promotion,
+    /// How the production model answers requests online.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub serving: Option<Serving>,
     /// When data counts as drifted, and what follows.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub drift: Option<Drift>,
@@ -132,6 +137,9 @@ impl Config {
     fn check(&self) -> Result<(), String> {
         if let Some(gate) = &self.gate {
             gate.check().map_err(|message| format!("`gate`: {message}"))?;
+        }
+        if let Some(serving) = &self.serving {
+            serving.check().map_err(|message| format!("`serving`: {message}"))?;
         }
         if let Some(drift) = &self.drift {
             drift.check().map_err(|message| format!("`drift`: {message}"))?;

@@ -1,5 +1,5 @@
-//! What a deployment defines and never runs: pipelines, dashboards, serving
-//! endpoints, monitors, grants. Settings travel as they are.
+//! What a deployment defines and never runs: pipelines, dashboards, monitors, grants.
+//! Settings travel as they are.
 
 use reqwest::Method;
 use serde::Deserialize;
@@ -10,7 +10,7 @@ use crate::sys::https::segment;
 use crate::sys::retry::Class;
 
 /// Nothing where the service knows no such thing.
-fn found(answer: Result<Value, Error>) -> Result<Option<Value>, Error> {
+pub(super) fn found(answer: Result<Value, Error>) -> Result<Option<Value>, Error> {
     match answer {
         Ok(value) => Ok(Some(value)),
         Err(error) if error.is_not_found() => Ok(None),
@@ -18,7 +18,7 @@ fn found(answer: Result<Value, Error>) -> Result<Option<Value>, Error> {
     }
 }
 
-fn gone(answer: Result<(), Error>) -> Result<(), Error> {
+pub(super) fn gone(answer: Result<(), Error>) -> Result<(), Error> {
     match answer {
         Err(error) if error.is_not_found() => Ok(()),
         other => other,
@@ -31,10 +31,6 @@ fn pipeline(id: &str) -> String {
 
 fn dashboard(id: &str) -> String {
     format!("/api/2.0/lakeview/dashboards/{}", segment(id))
-}
-
-fn endpoint(name: &str) -> String {
-    format!("/api/2.0/serving-endpoints/{}", segment(name))
 }
 
 fn monitor(table: &str) -> String {
@@ -93,35 +89,6 @@ impl Client {
 
     pub async fn dashboard_delete(&self, id: &str) -> Result<(), Error> {
         gone(self.http.call(Method::DELETE, dashboard(id), Class::Idempotent).done().await)
-    }
-
-    pub async fn endpoint_get(&self, name: &str) -> Result<Option<Value>, Error> {
-        found(self.http.get(endpoint(name)).read().await)
-    }
-
-    pub async fn endpoint_create(&self, settings: &Value) -> Result<(), Error> {
-        let call = self.http.call(Method::POST, "/api/2.0/serving-endpoints", Class::Unkeyed);
-        call.json(settings)?.done().await
-    }
-
-    /// Changes one part of an endpoint: `config`, `ai-gateway`.
-    pub async fn endpoint_configure(
-        &self,
-        name: &str,
-        part: &str,
-        settings: &Value,
-    ) -> Result<(), Error> {
-        let route = format!("{}/{part}", endpoint(name));
-        self.http.call(Method::PUT, route, Class::Idempotent).json(settings)?.done().await
-    }
-
-    pub async fn endpoint_tags(&self, name: &str, change: &Value) -> Result<(), Error> {
-        let route = format!("{}/tags", endpoint(name));
-        self.http.call(Method::PATCH, route, Class::Idempotent).json(change)?.done().await
-    }
-
-    pub async fn endpoint_delete(&self, name: &str) -> Result<(), Error> {
-        gone(self.http.call(Method::DELETE, endpoint(name), Class::Idempotent).done().await)
     }
 
     /// The monitor of a table, in the older form that bundles describe.

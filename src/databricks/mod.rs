@@ -17,6 +17,7 @@ mod model_digest;
 mod monitor_fields;
 pub mod monitors;
 mod profile;
+pub mod serving;
 mod settings;
 pub mod sql;
 pub mod unity;

@@ -3,7 +3,7 @@
 //! its name and taken over.
 
 use std::collections::BTreeSet;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use crate::bundle::{Kind, Step, full_name};
 use crate::databricks::Client;
 use crate::databricks::jobs::Job;
+use crate::databricks::serving::Settled;
 use crate::databricks::unity::Securable;
 use crate::report::{Fault, FaultKind};
 
@@ -239,7 +240,10 @@ async fn endpoint(client: &Client, step: &Step, settings: &Value) -> Result<Stri
         settled(client, name).await?;
         return Ok(name.to_owned());
     };
-    settled(client, name).await?;
+    // What an earlier change ended in is no obstacle to this one.
+    if client.endpoint_settled(name, SERVING).await? == Settled::Late {
+        return Err(late(name).into());
+    }
     if let Some(config) = settings.get("config") {
         client.endpoint_configure(name, "config", config).await?;
         settled(client, name).await?;
@@ -265,30 +269,21 @@ async fn endpoint(client: &Client, step: &Step, settings: &Value) -> Result<Stri
 
 /// Waits until an endpoint takes its next change.
 async fn settled(client: &Client, name: &str) -> Result<()> {
-    let begun = Instant::now();
-    loop {
-        let found = client.endpoint_get(name).await?.context("the endpoint is gone")?;
-        match found.pointer("/state/config_update").and_then(Value::as_str) {
-            Some("IN_PROGRESS") if begun.elapsed() < SERVING => {
-                tokio::time::sleep(
-                    (begun.elapsed() / 10)
-                        .clamp(Duration::from_millis(200), Duration::from_secs(15)),
-                )
-                .await;
-            }
-            Some("IN_PROGRESS") => {
-                let message = format!("endpoint `{name}` is still being changed after 35 minutes");
-                return Err(Fault::new(FaultKind::Timeout, message).into());
-            }
-            Some(failed @ ("UPDATE_FAILED" | "UPDATE_CANCELED")) => {
-                let message = format!("endpoint `{name}`: its last configuration ended {failed}");
-                return Err(Fault::new(FaultKind::Remote, message)
-                    .hint("look at the endpoint's events and build logs")
-                    .into());
-            }
-            _ => return Ok(()),
+    match client.endpoint_settled(name, SERVING).await? {
+        Settled::Done(_) => Ok(()),
+        Settled::Late => Err(late(name).into()),
+        Settled::Failed(_, state) => {
+            let message = format!("endpoint `{name}`: its last configuration ended {state}");
+            Err(Fault::new(FaultKind::Remote, message)
+                .hint("look at the endpoint's events and build logs")
+                .into())
         }
     }
+}
+
+fn late(name: &str) -> Fault {
+    let message = format!("endpoint `{name}` is still being changed after 35 minutes");
+    Fault::new(FaultKind::Timeout, message)
 }
 
 async fn dashboard(

@@ -17,14 +17,15 @@ macro_rules! of_steps {
         manifests!(
             $folder, $end:
             "merge-test", "release-build", "bundle-deploy", "job-run", "model-gate", "model-promote",
+            "model-serve",
             "doctor", "drift-check"
         )
     };
 }
 
-const ACTIONS: [(&str, &str); 8] = of_steps!("actions/", "/action.yml");
+const ACTIONS: [(&str, &str); 9] = of_steps!("actions/", "/action.yml");
 
-const TASKS: [(&str, &str); 8] = of_steps!("tasks/", "/task.json");
+const TASKS: [(&str, &str); 9] = of_steps!("tasks/", "/task.json");
 
 const WORKFLOWS: [(&str, &str); 4] = manifests!(
     ".github/workflows/", ".yml": "merge-request", "staging", "release", "production"

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::Dialect;
-use crate::sys::Env;
+use crate::sys::{Env, clock};
 
 /// The circumstances of this step. Fields the host does not tell are empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -44,6 +44,19 @@ impl Context {
             Dialect::Terminal => {
                 Self { host: "terminal", actor: owned(env.get("USER")), ..Self::default() }
             }
+        }
+    }
+}
+
+impl Context {
+    /// What asks for a step: another attempt of one CI run asks for the same, people ask
+    /// anew.
+    pub fn cause(&self) -> String {
+        match (&self.repository, &self.run_id) {
+            (Some(repository), Some(run)) => {
+                format!("run {run} of {repository} {}", self.step.as_deref().unwrap_or_default())
+            }
+            _ => format!("asked for at {}", clock::now()),
         }
     }
 }

@@ -1,5 +1,5 @@
 //! Resources that are kept as they were defined, and do nothing here: pipelines,
-//! dashboards, serving endpoints, quality monitors. Asked to work, each says so.
+//! dashboards, quality monitors. Asked to work, each says so.
 
 use axum::extract::{Path, State};
 use axum::routing::{get, post};
@@ -14,11 +14,10 @@ use crate::sys::clock;
 
 const PIPELINE: Kind = "pipeline";
 const DASHBOARD: Kind = "dashboard";
-const ENDPOINT: Kind = "serving_endpoint";
 const MONITOR: Kind = "quality_monitor";
 
 pub(crate) fn routes() -> Router<Shared> {
-    Router::new().merge(pipelines()).merge(dashboards()).merge(endpoints()).merge(monitors())
+    Router::new().merge(pipelines()).merge(dashboards()).merge(monitors())
 }
 
 fn absent(kind: Kind, id: &str) -> ApiFault {
@@ -234,109 +233,6 @@ async fn unpublish(State(workspace): State<Shared>, Path(id): Path<String>) -> A
         Ok(())
     })?;
     Ok(Json(json!({})))
-}
-
-fn endpoints() -> Router<Shared> {
-    let idle = || async { ApiFault::unsupported("serving: endpoints are kept, not run") };
-    Router::new()
-        .route("/api/2.0/serving-endpoints", get(list_endpoints).post(create_endpoint))
-        .route(
-            "/api/2.0/serving-endpoints/{name}",
-            get(read_endpoint).delete(
-                |State(workspace): State<Shared>, Path(name): Path<String>| async move {
-                    remove(&workspace, ENDPOINT, &name)
-                },
-            ),
-        )
-        .route("/api/2.0/serving-endpoints/{name}/config", axum::routing::put(configure))
-        .route("/api/2.0/serving-endpoints/{name}/tags", axum::routing::patch(tag_endpoint))
-        .route(
-            "/api/2.0/serving-endpoints/{name}/ai-gateway",
-            axum::routing::put(
-                |State(workspace): State<Shared>, Path(name): Path<String>, input: Input| async move {
-                    set(&workspace, &name, "ai_gateway", Value::Object(input.0))
-                },
-            ),
-        )
-        .route("/api/2.0/serving-endpoints/{name}/invocations", post(idle))
-        .route("/serving-endpoints/{name}/invocations", post(idle))
-}
-
-/// Kept as it was configured. It never becomes ready, as nothing serves it.
-fn endpoint(document: &Map<String, Value>) -> Value {
-    let mut shown = document.clone();
-    shown.insert("state".into(), json!({ "ready": "NOT_READY", "config_update": "NOT_UPDATING" }));
-    Value::Object(shown)
-}
-
-async fn create_endpoint(State(workspace): State<Shared>, input: Input) -> Answer<Json<Value>> {
-    let name = input.text("name")?.to_owned();
-    workspace.store.write(|transaction| {
-        if transaction.get::<Value>(ENDPOINT, &name)?.is_some() {
-            return Err(ApiFault::exists(format!("Endpoint with name '{name}' already exists.")));
-        }
-        let mut document = input.0.clone();
-        document.extend([
-            ("id".to_owned(), json!(uuid::Uuid::new_v4().simple().to_string())),
-            ("creator".to_owned(), json!(USER)),
-            ("creation_timestamp".to_owned(), json!(clock::now_ms())),
-        ]);
-        document["config"]["config_version"] = json!(1);
-        transaction.put(ENDPOINT, &name, &document)?;
-        Ok(Json(endpoint(&document)))
-    })
-}
-
-async fn read_endpoint(
-    State(workspace): State<Shared>,
-    Path(name): Path<String>,
-) -> Answer<Json<Value>> {
-    Ok(Json(endpoint(&find(&workspace, ENDPOINT, &name)?)))
-}
-
-async fn list_endpoints(State(workspace): State<Shared>) -> Answer<Json<Value>> {
-    let found = workspace.store.list::<Map<String, Value>>(ENDPOINT, "")?;
-    Ok(Json(json!({ "endpoints": found.iter().map(endpoint).collect::<Vec<_>>() })))
-}
-
-async fn configure(
-    State(workspace): State<Shared>,
-    Path(name): Path<String>,
-    input: Input,
-) -> Answer<Json<Value>> {
-    let document = change(&workspace, ENDPOINT, &name, |document| {
-        let version = document["config"]["config_version"].as_i64().unwrap_or(0) + 1;
-        document["config"] = Value::Object(input.0);
-        document["config"]["config_version"] = json!(version);
-        Ok(())
-    })?;
-    Ok(Json(endpoint(&document)))
-}
-
-fn set(workspace: &Shared, name: &str, field: &str, value: Value) -> Answer<Json<Value>> {
-    let document = change(workspace, ENDPOINT, name, |document| {
-        document.insert(field.to_owned(), value);
-        Ok(())
-    })?;
-    Ok(Json(endpoint(&document)))
-}
-
-async fn tag_endpoint(
-    State(workspace): State<Shared>,
-    Path(name): Path<String>,
-    input: Input,
-) -> Answer<Json<Value>> {
-    let (gone, added) = (input.list("delete_tags"), input.list("add_tags"));
-    let document = change(&workspace, ENDPOINT, &name, |document| {
-        let own = document.get("tags").and_then(Value::as_array).cloned().unwrap_or_default();
-        let replaced = |tag: &Value| added.iter().any(|other| other["key"] == tag["key"]);
-        let mut tags: Vec<Value> =
-            own.into_iter().filter(|tag| !gone.contains(&tag["key"]) && !replaced(tag)).collect();
-        tags.extend(added.iter().cloned());
-        document.insert("tags".into(), json!(tags));
-        Ok(())
-    })?;
-    Ok(Json(json!({ "tags": document["tags"] })))
 }
 
 fn monitors() -> Router<Shared> {

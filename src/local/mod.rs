@@ -18,6 +18,7 @@ mod mlflow;
 mod paths;
 mod permissions;
 mod server;
+mod serving;
 mod sql;
 mod store;
 mod unity;
@@ -53,6 +54,7 @@ pub struct Workspace {
     faults: faults::Faults,
     jobs: jobs::Engine,
     sql: sql::Engine,
+    scorers: serving::Scorers,
 }
 
 pub(crate) type Shared = Arc<Workspace>;
@@ -75,6 +77,7 @@ impl Workspace {
             faults: faults::Faults::default(),
             jobs: jobs::Engine::default(),
             sql: sql::Engine::default(),
+            scorers: serving::Scorers::default(),
             dir,
         })
     }

@@ -19,7 +19,7 @@ use super::error::ApiFault;
 use super::faults::{Strike, When};
 use super::{
     Shared, Workspace, definitions, environments, faults, files, identity, jobs, mlflow,
-    permissions, sql, unity, workspace_files,
+    permissions, serving, sql, unity, workspace_files,
 };
 use crate::names::Secret;
 use crate::report::Fault;
@@ -50,6 +50,7 @@ impl Running {
             let _already_gone = stop.send(());
         }
         jobs::stop_all(&self.workspace).await;
+        serving::stop_all(&self.workspace);
     }
 }
 
@@ -65,6 +66,7 @@ pub async fn serve(dir: &Path, port: u16, env: &Env) -> Result<Running> {
     let workspace = Arc::new(Workspace::open(dir, env)?);
     let host = format!("http://{address}");
     workspace.jobs.start(&host);
+    serving::resume(&workspace).context("go on with the serving endpoints")?;
     let app = router(workspace.clone());
     let (stop, stopped) = oneshot::channel::<()>();
     tokio::spawn(async move {
@@ -87,6 +89,7 @@ fn router(workspace: Shared) -> Router {
         .merge(jobs::routes())
         .merge(permissions::routes())
         .merge(definitions::routes())
+        .merge(serving::routes())
         .merge(sql::routes())
         .fallback(unknown)
         .layer(middleware::from_fn_with_state(workspace.clone(), strike))

@@ -335,14 +335,7 @@ async fn roll_back(
     reason: &str,
 ) -> Result<Outcome> {
     let report = Report::new("model-promote", format!("Rollback of {model} as {}", request.alias));
-    // Another attempt of one CI run asks for the same; people ask anew.
-    let context = &ctx.context;
-    let cause = match (&context.repository, &context.run_id) {
-        (Some(repository), Some(run)) => {
-            format!("run {run} of {repository} {}", context.step.as_deref().unwrap_or_default())
-        }
-        _ => format!("asked for at {}", clock::now()),
-    };
+    let cause = ctx.context.cause();
     let done = registry::roll_back(ctx, request.pointer(model), from, [&cause, reason]).await?;
     let told =
         format!("{} moved back from {} to version {}", request.alias, shown(done.from), done.to);

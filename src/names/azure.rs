@@ -13,13 +13,14 @@ pub fn camel(name: &str) -> String {
 }
 
 /// The commands that are a step of a pipeline.
-pub const STEPS: [&str; 8] = [
+pub const STEPS: [&str; 9] = [
     "merge-test",
     "release-build",
     "bundle-deploy",
     "job-run",
     "model-gate",
     "model-promote",
+    "model-serve",
     "doctor",
     "drift-check",
 ];

@@ -58,11 +58,13 @@ pub fn is_slip(given: &str, known: &str) -> bool {
 }
 
 /// All that are read, or handed to what a step starts.
-pub const VARIABLES: [&str; 72] = [
+pub const VARIABLES: [&str; 75] = [
     "LAKEGATE_ACTION",
+    "LAKEGATE_AGAIN",
     "LAKEGATE_ALIAS",
     "LAKEGATE_ALL",
     "LAKEGATE_ALLOW_DESTROY",
+    "LAKEGATE_AT_ONCE",
     "LAKEGATE_BASE",
     "LAKEGATE_BASELINE",
     "LAKEGATE_BASELINE_WHERE",
@@ -82,6 +84,7 @@ pub const VARIABLES: [&str; 72] = [
     "LAKEGATE_CURRENT_WHERE",
     "LAKEGATE_DESTROY",
     "LAKEGATE_DRIFT_ENGINE",
+    "LAKEGATE_ENDPOINT",
     "LAKEGATE_ENGINE",
     "LAKEGATE_ENVIRONMENT",
     "LAKEGATE_EVIDENCE",

@@ -1,5 +1,5 @@
-//! `promotion_fences`: a row per alias, held by who moves it. The row stays; its
-//! epoch grows with each holder.
+//! `promotion_fences`: a row per alias and per endpoint, held by who moves it. The row
+//! stays; its epoch grows with each holder.
 
 use super::{Cell, Column, Row};
 
@@ -12,12 +12,11 @@ pub struct FenceRow {
 
 impl Row for FenceRow {
     const TABLE: &'static str = "promotion_fences";
-    const ABOUT: &'static str =
-        "A row per alias, held by who moves it. The row stays; its epoch grows with each holder.";
+    const ABOUT: &'static str = "A row per alias and per endpoint, held by who moves it. The row stays; its epoch grows with each holder.";
     const COLUMNS: &'static [Column] = &[
-        ("event_id", "STRING", "identifies the alias"),
+        ("event_id", "STRING", "identifies the alias or the endpoint"),
         ("model", "STRING", "the full name"),
-        ("alias", "STRING", "the alias"),
+        ("alias", "STRING", "the alias, or `endpoint NAME at WORKSPACE`"),
         ("epoch", "BIGINT", "how many held it so far"),
         ("holder", "STRING", "who holds it, or held it last"),
         (

@@ -9,6 +9,7 @@ mod fence;
 mod gate;
 mod merge_test;
 mod promotion;
+mod rollout;
 mod sign_off;
 pub mod statement;
 
@@ -19,6 +20,7 @@ pub use fence::FenceRow;
 pub use gate::GateRow;
 pub use merge_test::MergeTestRow;
 pub use promotion::PromotionRow;
+pub use rollout::RolloutRow;
 pub use sign_off::SignOffRow;
 
 use std::collections::HashMap;
@@ -89,13 +91,14 @@ pub trait Row {
 }
 
 /// Every table: its name, what it is about, its columns.
-pub const TABLES: [(&str, &str, &[Column]); 8] = [
+pub const TABLES: [(&str, &str, &[Column]); 9] = [
     of::<MergeTestRow>(),
     of::<DeploymentRow>(),
     of::<GateRow>(),
     of::<SignOffRow>(),
     of::<PromotionRow>(),
     of::<FenceRow>(),
+    of::<RolloutRow>(),
     of::<DriftRow>(),
     of::<DecisionRow>(),
 ];

@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result};
 use uuid::Uuid;
 
-use super::Pointer;
 use crate::names::{self, SchemaName, Sha256};
 use crate::record::statement::{Parameter, Statement};
 use crate::record::{self, FenceRow};
@@ -19,7 +18,21 @@ const MARGIN: u32 = 8;
 /// A fence is waited for somewhat longer than its holder may have it.
 const PATIENCE: Duration = Duration::from_secs(15);
 
-pub(super) struct Fence<'a> {
+/// What one mover holds at a time.
+#[derive(Debug, Clone)]
+pub struct Subject {
+    /// The columns of the row.
+    pub model: String,
+    pub alias: String,
+    /// What it is called in messages.
+    pub shown: String,
+    /// How to learn who holds it.
+    pub hint: &'static str,
+}
+
+/// A row that is held, until it is released or its lease ends.
+#[derive(Debug)]
+pub struct Fence<'a> {
     ctx: &'a Ctx,
     table: String,
     key: String,
@@ -28,40 +41,44 @@ pub(super) struct Fence<'a> {
     /// Who holds the fence and dies has it this long.
     lease: Duration,
     since: Instant,
+    shown: String,
 }
 
 impl<'a> Fence<'a> {
-    pub(super) async fn take(
+    /// Waits for the fence.
+    ///
+    /// # Errors
+    /// A conflict when somebody else holds it for too long.
+    pub async fn take(
         ctx: &'a Ctx,
         schema: &SchemaName,
-        pointer: Pointer<'_>,
+        subject: Subject,
+        lease: Duration,
     ) -> Result<Self> {
         let lake = ctx.lake()?;
-        let (model, alias) = (pointer.model.to_string(), pointer.alias.to_string());
+        let Subject { model, alias, shown, hint } = subject;
         let key = Sha256::of_parts(["fence", &model, &alias]).to_string();
         let row = FenceRow { event_id: key.clone(), model, alias };
         lake.record(schema, &[row]).await?;
         let table = record::table::<FenceRow>(schema).quoted();
         let holder = Uuid::new_v4().to_string();
-        let (lease, since) = (pointer.lease, Instant::now());
-        let mut fence = Self { ctx, table, key, holder, epoch: 0, lease, since };
+        let since = Instant::now();
+        let mut fence = Self { ctx, table, key, holder, epoch: 0, lease, since, shown };
         let started = Instant::now();
         loop {
             if fence.attempt().await? {
                 return Ok(fence);
             }
             if started.elapsed() > lease + PATIENCE {
-                let message =
-                    format!("somebody else is moving `{}` of `{}`", pointer.alias, pointer.model);
-                let fault = Fault::new(FaultKind::Conflict, message);
-                return Err(fault.hint("look at `model-promote history`, and try again").into());
+                let message = format!("somebody else is moving {}", fence.shown);
+                return Err(Fault::new(FaultKind::Conflict, message).hint(hint).into());
             }
             tokio::time::sleep(Duration::from_millis(400)).await;
         }
     }
 
     /// Grows by one with each holder.
-    pub(super) fn epoch(&self) -> u64 {
+    pub fn epoch(&self) -> u64 {
         self.epoch
     }
 
@@ -69,30 +86,67 @@ impl<'a> Fence<'a> {
         (self.lease - self.lease / MARGIN).saturating_sub(self.since.elapsed())
     }
 
-    async fn attempt(&mut self) -> Result<bool> {
-        // Before the clock is read, so that the lease is never longer than it seems.
+    /// Begins the lease anew, for work that takes longer than one.
+    ///
+    /// # Errors
+    /// A conflict when somebody else has taken the fence, which is to be theirs alone then.
+    pub async fn renew(&mut self) -> Result<()> {
         self.since = Instant::now();
-        let Row { epoch, now, .. } = match self.read().await? {
-            row if row.is_free() => row,
-            _ => return Ok(false),
-        };
+        let row = self.read().await?;
+        if u64::try_from(row.epoch) == Ok(self.epoch) {
+            // Somebody may take the fence right now, as its lease was over: the next look tells.
+            let set = "lease_until = CAST(:until AS BIGINT)";
+            let own = [Parameter::string("holder", &self.holder)];
+            self.update(set, "AND holder = :holder", &row, own).await?;
+            if self.read().await?.holder.as_ref() == Some(&self.holder) {
+                return Ok(());
+            }
+        }
+        let message = format!("the lease of {} ran out, and somebody else moves it", self.shown);
+        Err(Fault::new(FaultKind::Conflict, message).into())
+    }
+
+    /// Changes the row as it was read, with a lease that begins with the look. Returns
+    /// whether the row could be changed at all.
+    async fn update(
+        &self,
+        set: &str,
+        only: &str,
+        Row { epoch, now, .. }: &Row,
+        more: impl IntoIterator<Item = Parameter>,
+    ) -> Result<bool> {
         let lease = i64::try_from(self.lease.as_millis()).unwrap_or(i64::MAX);
+        let mut parameters = vec![
+            Parameter::new("until", Some((now + lease).to_string()), "BIGINT"),
+            Parameter::string("key", &self.key),
+            Parameter::new("epoch", Some(epoch.to_string()), "BIGINT"),
+        ];
+        parameters.extend(more);
         let statement = Statement {
             text: format!(
-                "UPDATE {} SET epoch = epoch + 1, holder = :holder, lease_until = CAST(:until AS BIGINT) WHERE event_id = :key AND epoch = CAST(:epoch AS BIGINT)",
+                "UPDATE {} SET {set} WHERE event_id = :key AND epoch = CAST(:epoch AS BIGINT) {only}",
                 self.table
             ),
-            parameters: vec![
-                Parameter::new("holder", Some(self.holder.clone()), "STRING"),
-                Parameter::new("until", Some((now + lease).to_string()), "BIGINT"),
-                Parameter::new("key", Some(self.key.clone()), "STRING"),
-                Parameter::new("epoch", Some(epoch.to_string()), "BIGINT"),
-            ],
+            parameters,
         };
         let lake = self.ctx.lake()?;
         match lake.client.sql(lake.warehouse, &statement).await {
-            Err(error) if error.is_concurrent_write() => return Ok(false),
-            done => done.map(drop).context("take the fence of the alias")?,
+            Err(error) if error.is_concurrent_write() => Ok(false),
+            done => done.map(|_| true).with_context(|| format!("take the fence of {}", self.shown)),
+        }
+    }
+
+    async fn attempt(&mut self) -> Result<bool> {
+        // Before the clock is read, so that the lease is never longer than it seems.
+        self.since = Instant::now();
+        let row = match self.read().await? {
+            row if row.is_free() => row,
+            _ => return Ok(false),
+        };
+        let set = "epoch = epoch + 1, holder = :holder, lease_until = CAST(:until AS BIGINT)";
+        let own = [Parameter::string("holder", &self.holder)];
+        if !self.update(set, "", &row, own).await? {
+            return Ok(false);
         }
         // Who of several changed the row is told by the row.
         let row = self.read().await?;
@@ -111,7 +165,7 @@ impl<'a> Fence<'a> {
         };
         let lake = self.ctx.lake()?;
         let rows = lake.client.sql(lake.warehouse, &statement).await;
-        let rows = rows.context("look at the fence of the alias")?;
+        let rows = rows.with_context(|| format!("look at the fence of {}", self.shown))?;
         let now = rows.first("now").and_then(names::time);
         let now = now.map_or_else(clock::now_ms, jiff::Timestamp::as_millisecond);
         let number = |name: &str| rows.first(name).and_then(|text| text.parse::<i64>().ok());
@@ -124,7 +178,7 @@ impl<'a> Fence<'a> {
     }
 
     /// Gives the fence back, if it is still held.
-    pub(super) async fn release(self) -> Result<()> {
+    pub async fn release(self) -> Result<()> {
         let statement = Statement {
             text: format!(
                 "UPDATE {} SET holder = NULL WHERE event_id = :key AND holder = :holder",
@@ -139,7 +193,9 @@ impl<'a> Fence<'a> {
         match lake.client.sql(lake.warehouse, &statement).await {
             // The lease ends by itself.
             Err(error) if error.is_concurrent_write() => Ok(()),
-            done => done.map(drop).context("give back the fence of the alias"),
+            done => {
+                done.map(drop).with_context(|| format!("give back the fence of {}", self.shown))
+            }
         }
     }
 }

@@ -5,6 +5,7 @@ mod fence;
 mod ledger;
 mod states;
 
+pub use fence::{Fence, Subject};
 pub use ledger::{Entry, Kind, Phase, read};
 pub use states::States;
 
@@ -12,7 +13,6 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 
-use self::fence::Fence;
 use crate::databricks::{self, Client};
 use crate::lake::Lake;
 use crate::names::{Alias, ModelName, ModelVersion, SchemaName, Sha256, shown};
@@ -80,7 +80,13 @@ pub async fn hold<T>(
         held.mark().await;
         return Ok(done);
     };
-    let fence = Fence::take(ctx, schema, pointer).await?;
+    let subject = Subject {
+        model: pointer.model.to_string(),
+        alias: pointer.alias.to_string(),
+        shown: format!("`{}` of `{}`", pointer.alias, pointer.model),
+        hint: "look at `model-promote history`, and try again",
+    };
+    let fence = Fence::take(ctx, schema, subject, pointer.lease).await?;
     // Nothing may take effect once somebody else can have the fence.
     let client = ctx.client.with_deadline(fence.left());
     let done = async {

@@ -23,6 +23,7 @@ pub mod derived;
 pub mod distinct;
 pub mod embedding;
 pub mod estimate;
+pub mod exact;
 pub mod experiment;
 mod gap;
 pub mod isotonic;

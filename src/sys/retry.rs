@@ -16,6 +16,8 @@ pub enum Class {
     Keyed,
     /// A second effect. Sent again only when the server cannot have acted.
     Unkeyed,
+    /// Nothing, but the caller asks how an attempt ends.
+    Once,
 }
 
 /// What became of one attempt.
@@ -32,6 +34,7 @@ impl Class {
     /// Whether another attempt is safe and may help.
     pub fn retries(self, attempt: Attempt) -> bool {
         match attempt {
+            _ if self == Self::Once => false,
             Attempt::NotSent => true,
             // The limiter answers before any handler runs.
             Attempt::Status(StatusCode::TOO_MANY_REQUESTS) => true,

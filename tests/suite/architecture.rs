@@ -22,16 +22,52 @@ const ADAPTERS: [&str; 11] = [
     "sys",
     "telemetry",
 ];
-const FEATURES: [&str; 7] = [
+const FEATURES: [&str; 8] = [
     "bundle_deploy",
     "drift_check",
     "job_run",
     "merge_test",
     "model_gate",
     "model_promote",
+    "model_serve",
     "release_build",
 ];
 const FRONT: [&str; 6] = ["cli", "doctor", "init", "local", "starter", "tour"];
+
+/// The files of a feature that may do I/O.
+const WITH_IO: [&str; 31] = [
+    "run.rs",
+    "by_cli.rs",
+    "change.rs",
+    "copy.rs",
+    "engine.rs",
+    "environment.rs",
+    "evaluation.rs",
+    "facts.rs",
+    "integration.rs",
+    "keys.rs",
+    "ledger.rs",
+    "monitor.rs",
+    "mover.rs",
+    "others.rs",
+    "owner.rs",
+    "pack.rs",
+    "probe.rs",
+    "publish.rs",
+    "react.rs",
+    "retrain.rs",
+    "rollback.rs",
+    "rollout.rs",
+    "sides.rs",
+    "sign_off.rs",
+    "source.rs",
+    "tell.rs",
+    "tested.rs",
+    "unit.rs",
+    "verify.rs",
+    "versions.rs",
+    "warehouse.rs",
+];
 
 /// Every source file by its path below `src`, without its inline tests.
 fn sources() -> BTreeMap<String, String> {
@@ -88,35 +124,7 @@ fn the_layers_point_one_way() {
         } else if ADAPTERS.contains(&own) {
             [&PURE[..], &ADAPTERS].concat()
         } else if FEATURES.contains(&own) {
-            let io = [
-                "run.rs",
-                "by_cli.rs",
-                "change.rs",
-                "copy.rs",
-                "engine.rs",
-                "environment.rs",
-                "evaluation.rs",
-                "facts.rs",
-                "integration.rs",
-                "keys.rs",
-                "monitor.rs",
-                "others.rs",
-                "owner.rs",
-                "pack.rs",
-                "publish.rs",
-                "react.rs",
-                "retrain.rs",
-                "sides.rs",
-                "sign_off.rs",
-                "source.rs",
-                "tell.rs",
-                "tested.rs",
-                "unit.rs",
-                "verify.rs",
-                "versions.rs",
-                "warehouse.rs",
-            ];
-            let adapters = io.iter().any(|name| path.ends_with(name));
+            let adapters = WITH_IO.iter().any(|name| path.ends_with(name));
             let args = path.ends_with("args.rs");
             let context = ["host", "checkout", "databricks", "runs"];
             match (adapters, args) {

@@ -126,6 +126,7 @@ fn each_command_is_a_binary_of_its_own() {
         ("lakegate-job-run", env!("CARGO_BIN_EXE_lakegate-job-run")),
         ("lakegate-model-gate", env!("CARGO_BIN_EXE_lakegate-model-gate")),
         ("lakegate-model-promote", env!("CARGO_BIN_EXE_lakegate-model-promote")),
+        ("lakegate-model-serve", env!("CARGO_BIN_EXE_lakegate-model-serve")),
     ] {
         let (code, said) = told(Command::new(program).arg("--version"));
         assert_eq!(

@@ -247,6 +247,9 @@ async fn every_question_to_a_table_is_answered() {
         let cells = |day: u32| {
             let cell = |(column, kind, _): &(&str, &str, &str)| match (*column, *kind) {
                 ("at", _) => format!("'2026-05-0{day}T00:00:00Z'"),
+                // What is asked of roll-outs is which were stopped.
+                ("phase", _) if name == "rollouts" => "'restored'".to_owned(),
+                ("kind", _) if name == "rollouts" => "'rollout'".to_owned(),
                 ("phase", _) => "'outcome'".to_owned(),
                 ("alias", _) => "'champion'".to_owned(),
                 ("state", _) => "'drift'".to_owned(),

@@ -35,5 +35,6 @@ mod publish;
 mod reactions;
 mod releases;
 mod repositories;
+mod serving;
 mod storage;
 mod support;

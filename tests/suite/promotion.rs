@@ -19,19 +19,25 @@ use serde_json::json;
 
 use crate::support::{Served, text, within};
 
-const MODEL: &str = "main.default.model";
+pub(crate) const MODEL: &str = "main.default.model";
 const POLICY: &str = "gate: {problem: binary, predictions: a.b.c, key: [id], label: y, candidate: p, rules: [{metric: roc_auc, min: 0.5}]}\n";
 const OWN: &str =
     "record: {schema: main.default}\npromotion: {model: main.default.model, lease_seconds: 60}\n";
 
 /// A model with some versions, and evidence for any of them.
-struct World {
-    served: Served,
-    dir: tempfile::TempDir,
+pub(crate) struct World {
+    pub(crate) served: Served,
+    pub(crate) dir: tempfile::TempDir,
 }
 
 impl World {
     async fn with(versions: u64) -> Self {
+        let only = |version| vec![("MLmodel".to_owned(), format!("flavors: {version}"))];
+        Self::of(versions, only).await
+    }
+
+    /// With these files in each version.
+    pub(crate) async fn of(versions: u64, files: impl Fn(u64) -> Vec<(String, String)>) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let served = Served::start(&dir.path().join("workspace"));
         let client = served.client();
@@ -39,7 +45,6 @@ impl World {
         client.securable_create(Securable::Model, &fields).await.unwrap();
         let http = reqwest::Client::new();
         for version in 1..=versions {
-            let path = format!("/Models/main/default/model/{version}/MLmodel");
             for (call, body) in [
                 ("create", json!({ "name": MODEL, "source": "somewhere" })),
                 ("finalize", json!({ "name": MODEL, "version": version.to_string() })),
@@ -49,8 +54,10 @@ impl World {
                 let made =
                     http.post(at).bearer_auth(&served.token).json(&body).send().await.unwrap();
                 assert!(made.status().is_success());
-                if call == "create" {
-                    client.file_write(&path, format!("flavors: {version}").into()).await.unwrap();
+                let written = if call == "create" { files(version) } else { Vec::new() };
+                for (name, text) in written {
+                    let path = format!("/Models/main/default/model/{version}/{name}");
+                    client.file_write(&path, text.into()).await.unwrap();
                 }
             }
         }
@@ -125,7 +132,7 @@ impl World {
         path
     }
 
-    fn command(&self, arguments: &[&str]) -> std::process::Command {
+    pub(crate) fn command(&self, arguments: &[&str]) -> std::process::Command {
         let mut command = self.served.command();
         command.args(arguments).current_dir(self.dir.path());
         command
@@ -144,7 +151,7 @@ impl World {
         late.next().unwrap()
     }
 
-    fn run(&self, arguments: &[&str]) -> (i32, String) {
+    pub(crate) fn run(&self, arguments: &[&str]) -> (i32, String) {
         let output = within(Duration::from_secs(120), &mut self.command(arguments));
         (output.status.code().unwrap(), text(&output.stdout) + &text(&output.stderr))
     }
@@ -182,7 +189,7 @@ impl World {
         (ctx, request)
     }
 
-    async fn promote(&self, candidate: u64, champion: Option<u64>) -> (i32, String) {
+    pub(crate) async fn promote(&self, candidate: u64, champion: Option<u64>) -> (i32, String) {
         let evidence = self.evidence(candidate, champion).await;
         self.run(&["model-promote", "--evidence", evidence.to_str().unwrap()])
     }

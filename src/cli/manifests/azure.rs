@@ -7,7 +7,7 @@ use super::{Input, Kind, Step, described};
 use crate::names::{Sha256, camel, task_name};
 
 /// Inputs that only some actions look at: the editor shows them for these.
-const OF_ACTIONS: [(&str, &str, &[&str]); 20] = [
+const OF_ACTIONS: [(&str, &str, &[&str]); 24] = [
     ("merge-test", "base", &["run", "unit", "affected", "integration"]),
     ("merge-test", "isolation", &["run", "integration", "clean"]),
     ("merge-test", "keep", &["run", "integration"]),
@@ -28,6 +28,10 @@ const OF_ACTIONS: [(&str, &str, &[&str]); 20] = [
     ("model-promote", "model", &["rollback", "history"]),
     ("model-promote", "override", &["promote"]),
     ("model-promote", "reason", &["approve", "rollback"]),
+    ("model-serve", "at-once", &["rollout"]),
+    ("model-serve", "again", &["rollout"]),
+    ("model-serve", "from", &["rollback"]),
+    ("model-serve", "reason", &["rollback"]),
 ];
 
 /// The same for a task in every version: a UUID of version 8.

@@ -15,7 +15,7 @@ use super::command::Alone;
 use crate::sys::fs;
 use crate::{
     bundle_deploy, doctor, drift_check, job_run, merge_test, model_gate, model_promote,
-    release_build,
+    model_serve, release_build,
 };
 
 /// An argument, as an input of a step.
@@ -77,6 +77,7 @@ pub(super) fn steps() -> Vec<Step> {
         step::<job_run::Args>("job-run", job_run::ABOUT, job_run::OUTPUTS),
         step::<model_gate::Args>("model-gate", model_gate::ABOUT, model_gate::OUTPUTS),
         step::<model_promote::Args>("model-promote", model_promote::ABOUT, model_promote::OUTPUTS),
+        step::<model_serve::Args>("model-serve", model_serve::ABOUT, model_serve::OUTPUTS),
         step::<doctor::Args>("doctor", doctor::ABOUT, doctor::OUTPUTS),
         step::<drift_check::Args>("drift-check", drift_check::ABOUT, drift_check::OUTPUTS),
     ]

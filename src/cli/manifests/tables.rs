@@ -12,7 +12,7 @@ struct Asked {
     statement: &'static str,
 }
 
-const ASKED: [Asked; 8] = [
+const ASKED: [Asked; 9] = [
     Asked {
         table: "merge_tests",
         by: &["merge-test"],
@@ -68,12 +68,22 @@ ORDER BY model, at",
     },
     Asked {
         table: "promotion_fences",
-        by: &["model-promote", "drift-check"],
+        by: &["model-promote", "model-serve", "drift-check"],
         question: "Who moves an alias at this moment?",
         statement: "\
 SELECT model, alias, holder, epoch
 FROM promotion_fences
 WHERE lease_until > unix_millis(current_timestamp())",
+    },
+    Asked {
+        table: "rollouts",
+        by: &["model-serve"],
+        question: "Which roll-outs were stopped, at which share of the traffic, and why?",
+        statement: "\
+SELECT endpoint, to_version, traffic, requests, failed, p95_ms, reason, at
+FROM rollouts
+WHERE kind = 'rollout' AND phase = 'restored'
+ORDER BY at DESC",
     },
     Asked {
         table: "drift_results",

@@ -31,7 +31,7 @@ impl Engine {
         self.host.get_or_init(|| host.to_owned());
     }
 
-    pub(super) fn host(&self) -> &str {
+    pub(crate) fn host(&self) -> &str {
         self.host.get().map_or("", String::as_str)
     }
 

@@ -1,0 +1,3 @@
+fn main() -> std::process::ExitCode {
+    lakegate::cli::model_serve()
+}
