@@ -108,7 +108,7 @@ fn update() -> f64 {
 }
 
 fn lease() -> u64 {
-    300
+    60
 }
 
 /// What `model-serve` sets itself.

@@ -236,27 +236,39 @@ async fn alias(ctx: &Ctx, request: &Request, checks: &mut Checks) {
     }
 }
 
-/// The serving endpoints of the bundle, as they are now.
-async fn endpoints(ctx: &Ctx, bundle: &Bundle, checks: &mut Checks) {
+/// The serving endpoints of the bundle and of `model-serve`, as they are now.
+async fn endpoints(ctx: &Ctx, bundle: &Bundle, config: &Config, checks: &mut Checks) {
+    let own = config.serving.as_ref().map(|serving| serving.endpoint.as_str());
     let all = bundle.resources.iter();
     for (key, endpoint) in all.filter(|(_, one)| one.kind == Kind::ModelServingEndpoints) {
-        let what = ("serving", key.as_str());
         let Some(name) = endpoint.settings["name"].as_str() else { continue };
-        match ctx.client.endpoint_get(name).await {
-            Ok(Some(found)) => match found.pointer("/state/ready").and_then(|ready| ready.as_str())
-            {
-                Some("READY") => checks.good(what, format!("`{name}` answers")),
-                state => checks.bad(
-                    what,
-                    format!("`{name}` is {}", state.unwrap_or("in an unknown state")),
-                    "its events at the workspace tell why",
-                ),
-            },
-            Ok(None) => {
-                checks.unknown(what, format!("`{name}` is not there"), "a deployment makes it");
-            }
-            Err(error) => checks.failed(what, &error.into(), "may the identity see it?"),
+        if own == Some(name) {
+            checks.bad(
+                ("serving", key.as_str()),
+                format!("`{name}` is the endpoint of `serving`, and a resource of the bundle: each deployment takes a roll-out back"),
+                "leave it to model-serve, which makes it: take it out of the bundle",
+            );
         }
+        serves(ctx, (key.as_str(), name), "a deployment makes it", checks).await;
+    }
+    if let Some(name) = own {
+        serves(ctx, ("serving.endpoint", name), "`model-serve` makes it", checks).await;
+    }
+}
+
+async fn serves(ctx: &Ctx, (key, name): (&str, &str), made: &str, checks: &mut Checks) {
+    let what = ("serving", key);
+    match ctx.client.endpoint_get(name).await {
+        Ok(Some(found)) => match found.pointer("/state/ready").and_then(|ready| ready.as_str()) {
+            Some("READY") => checks.good(what, format!("`{name}` answers")),
+            state => checks.bad(
+                what,
+                format!("`{name}` is {}", state.unwrap_or("in an unknown state")),
+                "its events at the workspace tell why",
+            ),
+        },
+        Ok(None) => checks.unknown(what, format!("`{name}` is not there"), made),
+        Err(error) => checks.failed(what, &error.into(), "may the identity see it?"),
     }
 }
 
@@ -284,7 +296,7 @@ async fn deployed(
     let store = Store::new(&ctx.client, &bundle);
     let state = store.state().await.context("read what is deployed")?;
     compute::look(&bundle, checks);
-    endpoints(ctx, &bundle, checks).await;
+    endpoints(ctx, &bundle, &request.config, checks).await;
     let history = releases::history(&ctx.client, &bundle).await?;
     let words = match (state.serial, history.settled()) {
         (0, _) => format!("nothing is deployed to {}", bundle.target),

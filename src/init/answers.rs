@@ -65,12 +65,19 @@ pub(super) fn of(choices: &Choices, facts: &Facts, sources: &Sources) -> Result<
         return Err(Fault::usage(message).hint("name a target with --staging-target").into());
     }
     let jobs = adopt::jobs(&bundle, &choices.jobs).map_err(Fault::usage)?;
+    let serves = choices.serve == Some(true);
+    if serves && (embedded || targets.production.is_none() || jobs.steps.is_empty()) {
+        let message = "--serve: no workflow promotes what could be served";
+        let hint = "name a target with --production-target, and jobs with --job PART=KEY";
+        return Err(Fault::usage(message).hint(hint).into());
+    }
     Ok(Answers {
         ci,
         form: form(choices, secrets.is_some())?,
         commit: None,
         embedded,
         plan_comment,
+        serves,
         main: main_branch(choices, facts)?,
         python: python(choices)?,
         runner: runner(choices, ci)?,

@@ -90,6 +90,10 @@ pub(super) struct Choices {
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) plan_comment: Option<bool>,
+    /// Serve the production model online, by the section `serving` of lakegate.yml
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) serve: Option<bool>,
     /// The job of a part of the loop (features, train, evaluate, check, score), or none; may be given several times (default: by their keys)
     #[arg(long = "job", value_name = "PART=KEY")]
     #[serde(default, rename = "jobs", skip_serializing_if = "Vec::is_empty")]
@@ -125,6 +129,7 @@ impl Choices {
             staging_target: self.staging_target.or(other.staging_target),
             production_target: self.production_target.or(other.production_target),
             plan_comment: self.plan_comment.or(other.plan_comment),
+            serve: self.serve.or(other.serve),
             jobs: Chosen::together(other.jobs, self.jobs),
             python: self.python.or(other.python),
             runner: self.runner.or(other.runner),

@@ -21,6 +21,8 @@ pub(super) struct Answers {
     pub(super) embedded: bool,
     /// Whether merge requests are told what they would change in staging.
     pub(super) plan_comment: bool,
+    /// Whether production serves the champion online.
+    pub(super) serves: bool,
     pub(super) main: String,
     pub(super) python: String,
     /// Whoever runs the jobs, where that is not the host's own Linux.
@@ -208,15 +210,23 @@ fn main_loop(answers: &Answers) -> Value {
         score_if => score_if,
         and_watch => "",
         watch_condition => format!("and(succeededOrFailed(), {UNLESS_JUDGED})"),
+        about => about(answers.serves),
+        serves => answers.serves,
+        serve_if => "",
         ..production(&answers.jobs)
     }
+}
+
+fn about(serves: bool) -> String {
+    let serves = if serves { " serves," } else { "" };
+    format!("refreshes features, trains, judges, promotes,{serves} scores and watches")
 }
 
 /// What the loop is, in a repository of its own and where others call it.
 pub(super) fn production(jobs: &Loop) -> Value {
     context! {
         title => "Production",
-        about => "refreshes features, trains, judges, promotes, scores and watches",
+        about => about(true),
         watches => true,
         ..of_loop(jobs)
     }
@@ -232,6 +242,7 @@ fn fine_tuning(answers: &Answers) -> Value {
         cron => "17 6 * * 1",
         config => FINE_TUNING_POLICIES,
         watches => false,
+        serves => false,
         ..of_loop(&answers.fine_tuning)
     }
 }

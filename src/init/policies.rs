@@ -36,6 +36,8 @@ pub(super) fn write(
         model => model.as_ref().map(|parts| {
             parts.iter().map(|part| part.text.as_str()).collect::<Vec<_>>().join(".")
         }),
+        endpoint => endpoint(model.as_deref()),
+        serves => answers.serves,
         schema => schema,
         approvers => (!answers.embedded).then_some(match answers.ci {
             Ci::GitHub => "github",
@@ -43,6 +45,14 @@ pub(super) fn write(
         }),
         isolated => isolated,
     })
+}
+
+/// What the model's endpoint is called, in each target another name.
+fn endpoint(model: Option<&[Part]>) -> String {
+    let name = model.and_then(|parts| parts.get(2)).map_or("model", |part| part.text.as_str());
+    let fits = |char: char| char.is_ascii_alphanumeric() || matches!(char, '-' | '_');
+    let fits = name.contains("${") || name.chars().all(fits);
+    format!("{}-${{bundle.target}}", if fits { name } else { "model" })
 }
 
 /// What releases are called and cut from, where that is not the usual; else nothing.

@@ -58,13 +58,16 @@ pub async fn run(args: &Args, env: &Env, host: &Host) -> Result<Verdict> {
         apply(&plan, &facts.root)?;
     }
     host.say("");
-    let knows_releases = plan.has_new_policies || has_release(&args.dir)?;
+    let knows_releases = plan.has_new_policies || has_section(&args.dir, "release")?;
     let needed = policies::release(&plan.answers).filter(|_| !knows_releases);
     for line in next::steps(&plan.answers, &facts, needed) {
         host.say(&line);
     }
     if let Some(line) = other_sign_off(&args.dir, plan.answers.ci)? {
         host.say(&line);
+    }
+    if plan.answers.serves && !has_section(&args.dir, "serving")? {
+        host.say("in lakegate.yml: `serving`, with an `endpoint`, which production needs to serve");
     }
     if plan.is_adopted && plan.has_new_policies {
         host.say(
@@ -271,10 +274,10 @@ fn apply(plan: &Plan, root: &Path) -> Result<()> {
     fs::write_atomic(root.join(path), record.text()?)
 }
 
-/// Whether the policies that are there say how releases are named.
-fn has_release(dir: &Path) -> Result<bool> {
+/// Whether the policies that are there have this section.
+fn has_section(dir: &Path, name: &str) -> Result<bool> {
     let text = fs::read_text_if_exists(dir.join("lakegate.yml"))?.unwrap_or_default();
-    Ok(text.lines().any(|line| line.starts_with("release:")))
+    Ok(text.lines().any(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(':'))))
 }
 
 /// What is to be said where the policies ask another host than this for approvals.

@@ -32,7 +32,7 @@ const fn parameter(
 }
 
 /// All of them, in the order in which they are declared.
-const PARAMETERS: [Parameter; 19] = [
+const PARAMETERS: [Parameter; 20] = [
     parameter("target", "string", None, "The target; its variable group is lakegate-<target>"),
     parameter(
         "planTarget",
@@ -85,6 +85,12 @@ const PARAMETERS: [Parameter; 19] = [
         "Judge and promote the newest version, without features and training",
     ),
     parameter(
+        "serve",
+        "boolean",
+        Some("false"),
+        "Whether the champion is served online, by `serving` of the configuration",
+    ),
+    parameter(
         "watch",
         "boolean",
         Some("true"),
@@ -123,6 +129,7 @@ const WHOLE: [(&str, &str, Told); 4] = [
             "checkJob",
             "scoreJob",
             "judge",
+            "serve",
             "watch",
         ],
     ),
@@ -150,7 +157,7 @@ impl Part {
 }
 
 const TARGET: (&str, &str) = ("LAKEGATE_TARGET", "target");
-const PARTS: [Part; 9] = [
+const PARTS: [Part; 10] = [
     Part {
         name: "merge-request",
         template: "merge.yml",
@@ -213,6 +220,15 @@ const PARTS: [Part; 9] = [
         told: &["artifact"],
         waits: true,
         handed: &[TARGET, ("artifact", "artifact")],
+    },
+    Part {
+        name: "serve",
+        template: "production.yml",
+        block: "serve",
+        about: "Serves online what the alias points to.",
+        told: &[],
+        waits: false,
+        handed: &[TARGET],
     },
     Part {
         name: "score",
@@ -374,6 +390,10 @@ fn inputs(ci: Ci) -> Value {
             "",
         ),
     };
+    let serve_if = match ci {
+        Ci::GitHub => "inputs.serve",
+        Ci::Azure => "and(succeeded(), eq('${{ parameters.serve }}', 'true'))",
+    };
     let watch_condition = format!(
         "and(succeededOrFailed(), eq('${{{{ parameters.watch }}}}', 'true'), {UNLESS_JUDGED})"
     );
@@ -412,6 +432,8 @@ fn inputs(ci: Ci) -> Value {
         score_if => score_if,
         and_watch => and_watch,
         watch_condition => watch_condition,
+        serves => true,
+        serve_if => serve_if,
         ..production(&jobs)
     }
 }

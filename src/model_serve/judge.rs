@@ -69,7 +69,7 @@ impl Seen {
         let verdict = verdict([low, high], limit);
         let end = |end: f64| if end.is_finite() { number(end) } else { "?".into() };
         let told = format!(
-            "95 % of answers took at most {} to {} ms ({limit} ms may be)",
+            "95 % of answers took no more than {} to {} ms (limit {limit} ms)",
             end(low),
             end(high)
         );
@@ -102,7 +102,7 @@ fn share(hits: u64, of: u64, limit: f64) -> (Verdict, String) {
     let bounds = exact::share(hits, of);
     let percent = |share: f64| number((share * 10_000.0).round() / 100.0);
     let [low, high, most] = [bounds[0], bounds[1], limit].map(percent);
-    let told = format!("({low} to {high} % of all, {most} % may)");
+    let told = format!("({low} to {high} % of all, limit {most} %)");
     (verdict(bounds, limit), told)
 }
 
@@ -143,11 +143,11 @@ mod tests {
         // One of 200 may be 2.3 % of all.
         let (verdict, told) = worst(&seen(1, 50.0), &stop());
         assert_eq!(verdict, Verdict::Inconclusive);
-        assert_eq!(told, "1 of 200 requests failed (0.03 to 2.35 % of all, 2 % may)");
+        assert_eq!(told, "1 of 200 requests failed (0.03 to 2.35 % of all, limit 2 %)");
         assert_eq!(worst(&seen(20, 50.0), &stop()).0, Verdict::Fail);
         let (verdict, told) = worst(&seen(0, 101.0), &stop());
         assert_eq!(verdict, Verdict::Fail);
-        assert_eq!(told, "95 % of answers took at most 101 to 101 ms (100 ms may be)");
+        assert_eq!(told, "95 % of answers took no more than 101 to 101 ms (limit 100 ms)");
         assert_eq!(worst(&Seen::default(), &stop()).0, Verdict::Inconclusive);
         let silent = Seen { silent: Some("x".into()), ..seen(0, 1.0) };
         assert_eq!(worst(&silent, &stop()), (Verdict::Fail, "it does not answer: x".into()));

@@ -70,7 +70,7 @@ const DRIFT: &[&str] = &[
     "--retrain-param=key=retraining-2013-07",
 ];
 
-pub(super) const STEPS: [Step; 36] = [
+pub(super) const STEPS: [Step; 39] = [
     step("project", "write the starter project", "development", Action::Project),
     step(
         "environment",
@@ -150,6 +150,12 @@ pub(super) const STEPS: [Step; 36] = [
         "make it the champion",
         "promotion",
         Action::Command(&["model-promote", "promote", FIRST]),
+    ),
+    step(
+        "serve",
+        "serve it online, and ask it",
+        "deployment",
+        Action::Command(&["model-serve", "rollout"]),
     ),
     step("score", "score the flights of April", "deployment", job(&["flights-score", "months=4"])),
     step(
@@ -232,10 +238,22 @@ pub(super) const STEPS: [Step; 36] = [
         Action::Command(&["model-promote", "promote", NEW]),
     ),
     step(
+        "serve-new",
+        "roll it out: a tenth of the traffic, a half, all",
+        "deployment",
+        Action::Command(&["model-serve", "rollout"]),
+    ),
+    step(
         "rollback",
         "go back to the version before, as a drill",
         "promotion",
         Action::Rollback(&["model-promote", "rollback", "--reason=a drill"]),
+    ),
+    step(
+        "serve-back",
+        "serve that one again, at once",
+        "deployment",
+        Action::Command(&["model-serve", "rollout", "--at-once"]),
     ),
     refused("hand", "change a job by hand: it must be noticed", "release", Action::ByHand),
     step(

@@ -9,12 +9,13 @@ use serde_json::Value;
 
 use crate::support::{Served, lakegate, python, text, within};
 
-const STEPS: usize = 36;
+const STEPS: usize = 39;
 
 /// What must be the same however the tour went.
 #[derive(Debug, PartialEq)]
 struct Final {
     champion_months: String,
+    online: String,
     rows: BTreeMap<&'static str, String>,
     successes: BTreeMap<String, usize>,
 }
@@ -32,6 +33,9 @@ async fn state_of(dir: &Path) -> Final {
         .as_str()
         .unwrap()
         .to_owned();
+    let online = get("/api/2.0/serving-endpoints/flights-late-local".into()).await;
+    let online = online["config"]["served_entities"].as_array().unwrap();
+    let online = online.iter().map(|served| served["name"].as_str().unwrap()).collect();
     let mut rows = BTreeMap::new();
     for table in [
         "features",
@@ -57,7 +61,7 @@ async fn state_of(dir: &Path) -> Final {
     {
         *successes.entry(run["run_name"].as_str().unwrap().to_owned()).or_default() += 1;
     }
-    Final { champion_months: months, rows, successes }
+    Final { champion_months: months, online, rows, successes }
 }
 
 fn done_steps(dir: &Path) -> usize {
@@ -127,6 +131,7 @@ async fn the_loop_runs_and_a_kill_in_any_step_changes_nothing() {
     }
     let golden = state_of(&whole).await;
     assert_eq!(golden.champion_months, "1,2,3");
+    assert_eq!(golden.online, "late_arrival-1");
 
     walking.join().unwrap();
     let mut tour = lakegate();

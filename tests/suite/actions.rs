@@ -73,7 +73,7 @@ fn what_reads_actions_as_github_does_finds_nothing() {
             actions.push(format!("actions/{}/action.yml", entry.file_name().display()));
         }
     }
-    assert_eq!(actions.len(), 9);
+    assert_eq!(actions.len(), 10);
     for action in &actions {
         run("check-jsonschema", &["--builtin-schema", "vendor.github-actions", action]);
     }

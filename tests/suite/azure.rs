@@ -14,7 +14,7 @@ use crate::hosts::{ISSUER, SUBJECT, Shared, azure_answer, serve};
 use crate::init::{every_choice, started};
 use crate::repositories::zipped;
 use crate::support::{
-    Served, cache, git, has_node, lakegate, modules, python, root, text, tool, within,
+    Served, cache, git, has_node, lakegate, modules, online, python, root, text, tool, within,
 };
 
 /// The extension, packed by Microsoft's own tool and unpacked as agents do it.
@@ -60,7 +60,7 @@ fn the_package_holds_all_that_a_task_needs() {
         }
         manifests.push(packed.join("task.json"));
     }
-    assert_eq!(manifests.len(), 8);
+    assert_eq!(manifests.len(), 9);
     let issues = |files: &[PathBuf]| {
         let mut node = Command::new("node");
         node.arg(root().join("tests/node/task_json.mjs")).arg(modules()).args(files);
@@ -198,7 +198,7 @@ fn every_task_runs_its_command_under_microsofts_own_runner() {
             assert!(told, "{folder}: {said}");
         }
     }
-    assert_eq!(folders, 8);
+    assert_eq!(folders, 9);
 }
 
 fn has_input(task: &Value, name: &str) -> bool {
@@ -257,7 +257,7 @@ fn every_choice_gives_pipelines_without_a_finding() {
     insta::assert_snapshot!(format!("{choices}\n{} pipelines", files.len()));
     let shared = lakegate::sys::fs::files_below(root().join("pipelines")).unwrap();
     let shared: Vec<_> = shared.iter().map(|file| root().join("pipelines").join(file)).collect();
-    assert_eq!(shared.len(), 4 + 9 + 9);
+    assert_eq!(shared.len(), 4 + 10 + 10);
     assert_eq!(findings(&shared), "");
     // The reader does find what is wrong with an input of ours.
     let is_whole = |path: &&PathBuf| {
@@ -502,7 +502,7 @@ async fn is_promoted_if_good(world: &mut World<'_>) {
     std::fs::write(&policy, own.replace("roc_auc, min: 0.6", "roc_auc, min: 0.99")).unwrap();
     world.agent.skip = &["score", "watch"];
     let rejected = world.run("production");
-    assert_eq!(rejected.results(), ["Failed", "Skipped"], "{}", rejected.log);
+    assert_eq!(rejected.results(), ["Failed", "Skipped", "Skipped"], "{}", rejected.log);
     assert!(rejected.told("task.setvariable variable=reason", "roc_auc"), "{}", rejected.log);
     let summary = rejected.summary();
     assert!(summary.contains("fail") && summary.contains("roc_auc"), "{summary}");
@@ -514,7 +514,7 @@ async fn is_promoted_if_good(world: &mut World<'_>) {
 async fn is_promoted(world: &mut World<'_>, version: &str) {
     world.agent.skip = &[];
     let production = world.run("production");
-    assert_eq!(production.results(), ["Succeeded"; 4], "{}", production.log);
+    assert_eq!(production.results(), ["Succeeded"; 5], "{}", production.log);
     let promoted = "SELECT alias, to_version FROM prod.flights.promotions WHERE phase = 'outcome'";
     let rows = world.served.sql(promoted).await;
     assert_eq!(rows, [[Some("champion".to_owned()), Some(version.to_owned())]]);
@@ -523,7 +523,11 @@ async fn is_promoted(world: &mut World<'_>, version: &str) {
     world.agent.parameters.insert("judge".into(), "True".into());
     let judged = world.run("production");
     world.agent.parameters = given;
-    assert_eq!(judged.results()[2..], ["Skipped"; 2], "{}", judged.log);
+    assert_eq!(judged.results()[3..], ["Skipped"; 2], "{}", judged.log);
+    // It is served already.
+    assert_eq!(judged.results()[..3], ["Succeeded"; 3], "{}", judged.log);
+    let serves = format!("READY late_arrival-{version}");
+    assert_eq!(online(world.served).await, serves);
     let (jobs, gates) = ("== LakegateJobRun@0", "== gate");
     let told = [jobs, gates].map(|own| judged.log.matches(own).count());
     // Predictions, a check of how it runs, and whoever tidies up.
@@ -535,7 +539,7 @@ fn is_trained_anew_after_drift(world: &mut World<'_>) {
     refresh.args(["job-run", "refresh_features", "--target=prod", "-p", "months=7"]);
     let refreshed = within(Duration::from_secs(120), refresh.current_dir(world.agent.home));
     assert!(refreshed.status.success(), "{}", text(&refreshed.stderr));
-    world.agent.skip = &["train", "promote", "score"];
+    world.agent.skip = &["train", "promote", "serve", "score"];
     let drifted = world.run("production");
     assert_eq!(drifted.results(), ["Failed"], "{}", drifted.log);
     assert!(drifted.told("task.setvariable variable=decision", "retrain"), "{}", drifted.log);
@@ -590,7 +594,7 @@ async fn four_pipelines_carry_a_change_to_production() {
     if !has_node("the tasks") {
         return;
     }
-    with_pipelines(&["--test-target=local", "--plan-comment"], async |world| {
+    with_pipelines(&["--test-target=local", "--plan-comment", "--serve"], async |world| {
         is_red_then_green(world);
         is_released(world).await;
         is_promoted_if_good(world).await;
@@ -604,7 +608,7 @@ async fn four_short_pipelines_extend_those_of_the_suite() {
     if !has_node("the tasks") {
         return;
     }
-    let args = ["--test-target=local", "--workflows=call", "--plan-comment"];
+    let args = ["--test-target=local", "--workflows=call", "--plan-comment", "--serve"];
     with_pipelines(&args, async |world| {
         let green = world.request("LATE_MINUTES = 15\n", "LATE_MINUTES = 15\n# minutes\n");
         assert_eq!(green.results(), ["Succeeded", "Succeeded"], "{}", green.log);

@@ -200,7 +200,7 @@ fn nothing_is_wrong_with_what_init_writes() {
             let dir = tempfile::tempdir().unwrap();
             github_at(dir.path());
             let home = repository(dir.path());
-            let args = [host, form, "--test-target=local", "--plan-comment"];
+            let args = [host, form, "--test-target=local", "--plan-comment", "--serve"];
             let (code, told) = init(&home, &args);
             assert_eq!(code, 0, "{told}");
             git(&home, &["add", "-A"]);

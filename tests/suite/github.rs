@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::actions::{act_on, said, summary};
 use crate::hosts::{ISSUER, SUBJECT, Shared, github_answer, serve};
 use crate::init::{init, repository, started};
-use crate::support::{Served, cache, git, python, root, text, within};
+use crate::support::{Served, cache, git, online, python, root, text, within};
 
 /// An action of somebody else, for a runner without a network.
 fn stub(at: &Path, name: &str, script: &str) -> String {
@@ -215,12 +215,13 @@ async fn carries_a_change_to_production(
     let (passed, lines) = world.run("schedule", "production", &[]);
     assert!(passed, "{}", said(&lines));
     let ended = ends(&lines);
-    for job in ["train", "promote", "score", "watch"] {
+    for job in ["train", "promote", "serve", "score", "watch"] {
         assert!(ended.contains(&(job.to_owned(), "success".to_owned())), "{job}: {ended:?}");
     }
     let promoted = "SELECT alias, to_version FROM prod.flights.promotions WHERE phase = 'outcome'";
     let rows = served.sql(promoted).await;
     assert_eq!(rows, [[Some("champion".to_owned()), Some("1".to_owned())]]);
+    assert_eq!(online(&served).await, "READY late_arrival-1");
     // Eve, who reviewed the environment.
     let signed = served.sql("SELECT who, source FROM prod.flights.sign_offs").await;
     assert_eq!(signed, [[Some("eve".to_owned()), Some("github".to_owned())]]);
@@ -269,7 +270,7 @@ fn is_trained_anew_after_drift(world: &World<'_>, served: &Served, host: &Shared
 
 #[tokio::test(flavor = "multi_thread")]
 async fn four_workflows_carry_a_change_to_production() {
-    let args = ["--test-target=local", "--plan-comment"];
+    let args = ["--test-target=local", "--plan-comment", "--serve"];
     carries_a_change_to_production(&args, |world, served, host| {
         is_rejected(world);
         is_trained_anew_after_drift(world, served, host);
@@ -279,7 +280,7 @@ async fn four_workflows_carry_a_change_to_production() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn four_short_workflows_call_those_of_the_suite() {
-    let args = ["--test-target=local", "--workflows=call", "--plan-comment"];
+    let args = ["--test-target=local", "--workflows=call", "--plan-comment", "--serve"];
     carries_a_change_to_production(&args, |world, served, host| {
         is_rejected(world);
         is_trained_anew_after_drift(world, served, host);

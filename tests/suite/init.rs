@@ -94,7 +94,7 @@ pub(crate) fn combinations() -> Vec<(Option<&'static str>, Vec<&'static str>)> {
         [None, Some("every_kind"), Some("rules"), Some("stacks azure"), Some("stacks aws")]
     {
         let is_stacks = project.is_some_and(|name| name.starts_with("stacks"));
-        for mask in 0..128_u32 {
+        for mask in 0..256_u32 {
             let chosen = |bit: u32, no: &'static str, yes: &'static str| {
                 if mask & (1 << bit) == 0 { no } else { yes }
             };
@@ -103,9 +103,12 @@ pub(crate) fn combinations() -> Vec<(Option<&'static str>, Vec<&'static str>)> {
             let embedded = mask & 4 != 0;
             let module = mask & 8 != 0;
             let plan = mask & 64 != 0;
+            let serve = mask & 128 != 0;
             let refused = secrets && !is_stacks
                 || call && (embedded || secrets)
                 || plan && (embedded || project == Some("rules"))
+                // What production does and what merge requests are told meet nowhere.
+                || serve && (embedded || plan || matches!(project, Some("rules" | "every_kind")))
                 || module && project.is_some();
             // The choices below are about new projects, and places of bundles.
             if refused || project.is_some() && mask & 16 != 0 || is_stacks && mask & 32 != 0 {
@@ -125,6 +128,9 @@ pub(crate) fn combinations() -> Vec<(Option<&'static str>, Vec<&'static str>)> {
             }
             if plan {
                 args.push("--plan-comment");
+            }
+            if serve {
+                args.push("--serve");
             }
             match project {
                 None => args.push(chosen(4, "--test-target=local", "--test-target=staging")),

@@ -145,7 +145,7 @@ async fn a_version_that_does_not_stand_up_is_taken_back() {
         ("raise ValueError('no such airport')", "", 1, "no such airport"),
         ("return [float('nan')] * len(data)", "", 1, "could not be read"),
         ("return [1.0]", "", 1, "1 predictions for 2 rows"),
-        ("time.sleep(0.05)", "p95_ms: 20", 1, "95 % of answers took at most"),
+        ("time.sleep(0.05)", "p95_ms: 20", 1, "95 % of answers took no more than"),
         // It fails once: that may be less than 5 %, or more.
         ("assert asked != 9", "", 3, "1 of 60 requests failed"),
         // Nobody asks it, and it is to be asked.

@@ -162,6 +162,13 @@ impl Drop for Served {
     }
 }
 
+/// What production serves online.
+pub(crate) async fn online(served: &Served) -> String {
+    let found = served.client().endpoint_get("flights-late-prod").await.unwrap().unwrap();
+    let text = |pointer: &str| found.pointer(pointer).unwrap().as_str().unwrap().to_owned();
+    format!("{} {}", text("/state/ready"), text("/config/served_entities/0/name"))
+}
+
 /// The Python of the starter project, with the official clients in it.
 pub(crate) fn python() -> &'static Path {
     static PYTHON: OnceLock<PathBuf> = OnceLock::new();
