@@ -25,7 +25,7 @@ pub struct Serving {
     #[serde(default = "small")]
     pub entity: Map<String, Value>,
     /// Other settings of an endpoint that is made, as the service takes them: `ai_gateway`,
-    /// `tags`, `route_optimized`.
+    /// `tags`.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub settings: Map<String, Value>,
     /// The shares of the traffic, in percent, that a new version gets before it gets all
@@ -74,13 +74,15 @@ impl Default for Probe {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Stop {
-    /// The largest share of requests that may fail, of the probe's and of live ones.
+    /// The largest share of requests that may fail, of the probe's and of live ones; of
+    /// live ones, as many as fail with what is served beside it may fail, too.
     pub errors: f64,
     /// What 95 % of the probe's answers may take at most, in milliseconds, as the runner
     /// sees them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub p95_ms: Option<f64>,
-    /// How many live requests a version must have had, at each step with a soak.
+    /// How many live requests a version must have had, at each of `steps`; they must be
+    /// enough to be sure of `errors`.
     pub live_requests: u64,
 }
 
@@ -110,6 +112,8 @@ fn update() -> f64 {
 fn lease() -> u64 {
     60
 }
+
+const MOST_REQUESTS: u64 = 100_000;
 
 /// What `model-serve` sets itself.
 const OWN: [&str; 4] = ["name", "entity_name", "entity_version", "external_model"];
@@ -144,6 +148,13 @@ impl Serving {
         if !(5..=3600).contains(&self.lease_seconds) {
             return Err("`lease_seconds` must be between 5 and 3600".into());
         }
+        if self.settings.get("route_optimized").is_some_and(|flag| *flag != Value::Bool(false)) {
+            return Err("`settings.route_optimized`: such an endpoint does not answer at the workspace's address, where model-serve asks".into());
+        }
+        // Whole minutes are told, and the first of them may hold the probe's requests.
+        if self.stop.live_requests > 0 && (self.soak_minutes < 3.0 || self.steps.is_empty()) {
+            return Err("`stop.live_requests` needs `steps`, and `soak_minutes` of 3 or more: an endpoint tells of whole minutes".into());
+        }
         self.stop.check(&self.probe)
     }
 }
@@ -151,13 +162,16 @@ impl Serving {
 impl Stop {
     /// A limit that no probe of this size can hold is no limit but a trap.
     fn check(&self, probe: &Probe) -> Result<(), String> {
-        if !(1..=100_000).contains(&probe.requests) || !(1..=64).contains(&probe.at_once) {
+        if !(1..=MOST_REQUESTS).contains(&probe.requests) || !(1..=64).contains(&probe.at_once) {
             return Err("`probe`: 1 to 100000 `requests`, 1 to 64 `at_once`".into());
         }
         if !(self.errors > 0.0 && self.errors < 1.0) {
             return Err("`stop.errors` must be a share between 0 and 1".into());
         }
         let needed = |share: f64| exact::needed(share);
+        if needed(self.errors) > MOST_REQUESTS {
+            return Err(format!("`stop.errors`: {} is too small a share to be shown", self.errors));
+        }
         if probe.requests < needed(self.errors) {
             return Err(format!(
                 "`probe.requests`: {} that all go well cannot show that at most {} of them fail: it takes {}",
@@ -199,6 +213,10 @@ mod tests {
             ("{endpoint: a, probe: {requests: 148}}", "it takes 149"),
             ("{endpoint: a, probe: {requests: 30}, stop: {errors: 0.2, p95_ms: 5}}", "it takes 59"),
             ("{endpoint: a, stop: {errors: 0}}", "share"),
+            ("{endpoint: a, stop: {errors: 0.00001}, probe: {requests: 100000}}", "too small"),
+            ("{endpoint: a, stop: {live_requests: 9}, soak_minutes: 2}", "whole minutes"),
+            ("{endpoint: a, stop: {live_requests: 9}, steps: []}", "whole minutes"),
+            ("{endpoint: a, settings: {route_optimized: true}}", "route_optimized"),
             ("{endpoint: a, stop: {p95_ms: -1}}", "positive"),
             ("{endpoint: a, stop: {p99: 1}}", "p99"),
         ] {

@@ -83,6 +83,11 @@ impl Error {
         }
     }
 
+    /// The server has something else to do with the object first.
+    pub fn is_busy(&self) -> bool {
+        matches!(self, Self::Api(error) if error.status == 409)
+    }
+
     /// A statement names a column that is not there.
     pub fn is_unresolved(&self) -> bool {
         match self {
@@ -143,7 +148,7 @@ impl Error {
 
 /// What a caller needs for the API that `call` names.
 fn missing_permission(call: &str) -> &'static str {
-    const NEEDED: [(&str, &str); 8] = [
+    const NEEDED: [(&str, &str); 9] = [
         ("/jobs/run-now", "CAN MANAGE RUN on the job"),
         ("/jobs/", "CAN VIEW on the job, or CAN MANAGE to change it"),
         (
@@ -156,6 +161,10 @@ fn missing_permission(call: &str) -> &'static str {
         ),
         ("/unity-catalog/", "USE CATALOG and USE SCHEMA, and SELECT or MODIFY on the object"),
         ("/sql/", "CAN USE on the SQL warehouse"),
+        (
+            "/serving-endpoints",
+            "CAN MANAGE on the endpoint (CAN QUERY to ask it), or the right to make one",
+        ),
         ("/workspace", "CAN EDIT on the workspace folder"),
         ("/fs/", "READ VOLUME or WRITE VOLUME on the volume"),
     ];

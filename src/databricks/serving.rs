@@ -15,6 +15,9 @@ fn endpoint(name: &str) -> String {
     format!("/api/2.0/serving-endpoints/{}", segment(name))
 }
 
+/// How long a look may be older than a change.
+const STALE: Duration = Duration::from_secs(15);
+
 /// How the last change of an endpoint ended.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Settled {
@@ -60,7 +63,14 @@ impl Client {
     pub async fn endpoint_settled(&self, name: &str, patience: Duration) -> Result<Settled, Error> {
         let begun = std::time::Instant::now();
         loop {
-            let found: Value = self.http.get(endpoint(name)).read().await?;
+            let found: Value = match self.http.get(endpoint(name)).read().await {
+                // A look may be older than what was just made.
+                Err(error) if error.is_not_found() && begun.elapsed() < STALE.min(patience) => {
+                    tokio::time::sleep(Duration::from_millis(500)).await;
+                    continue;
+                }
+                found => found?,
+            };
             match found.pointer("/state/config_update").and_then(Value::as_str) {
                 Some("IN_PROGRESS") if begun.elapsed() < patience => {
                     let pause = begun.elapsed() / 10;
@@ -78,18 +88,16 @@ impl Client {
     }
 
     /// Asks one of the models behind an endpoint, whatever its share of the traffic. What
-    /// an attempt meets is what is asked about, so that nothing is sent again unless `again`.
+    /// an attempt meets is what is asked about, so that nothing is sent again.
     pub async fn endpoint_ask(
         &self,
         name: &str,
         served: &str,
         body: &Value,
-        again: bool,
     ) -> Result<Value, Error> {
         let (name, served) = (segment(name), segment(served));
         let route = format!("/serving-endpoints/{name}/served-models/{served}/invocations");
-        let class = if again { Class::Read } else { Class::Once };
-        self.http.call(Method::POST, route, class).json(body)?.read().await
+        self.http.call(Method::POST, route, Class::Once).json(body)?.read().await
     }
 
     /// What an endpoint tells of its last minute, in Prometheus' text format.

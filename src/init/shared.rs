@@ -380,23 +380,6 @@ fn inputs(ci: Ci) -> Value {
             Ci::Azure => format!("ne('{}', '')", input(ci, &format!("{part}-job"))),
         }),
     });
-    let (score_if, and_watch) = match ci {
-        Ci::GitHub => (
-            " && inputs.score-job != '' && (inputs.features-job == '' || needs.train.outputs.features == 'success')".to_owned(),
-            " && inputs.watch",
-        ),
-        Ci::Azure => (
-            format!("and(not(canceled()), {UNLESS_JUDGED}, ne('${{{{ parameters.scoreJob }}}}', ''), or(eq('${{{{ parameters.featuresJob }}}}', ''), eq(dependencies.train.outputs['train.features.verdict'], 'pass')))"),
-            "",
-        ),
-    };
-    let serve_if = match ci {
-        Ci::GitHub => "inputs.serve",
-        Ci::Azure => "and(succeeded(), eq('${{ parameters.serve }}', 'true'))",
-    };
-    let watch_condition = format!(
-        "and(succeededOrFailed(), eq('${{{{ parameters.watch }}}}', 'true'), {UNLESS_JUDGED})"
-    );
     context! {
         embedded => false,
         alone => false,
@@ -429,11 +412,35 @@ fn inputs(ci: Ci) -> Value {
         of_folder => "",
         secrets => (),
         hosts => Value::from(Serde(&BTreeMap::<String, String>::new())),
+        ..production_of(ci, &jobs)
+    }
+}
+
+/// What production does, and when each of its jobs runs.
+fn production_of(ci: Ci, jobs: &Loop) -> Value {
+    let (score_if, and_watch) = match ci {
+        Ci::GitHub => (
+            " && inputs.score-job != '' && (inputs.features-job == '' || needs.train.outputs.features == 'success')".to_owned(),
+            " && inputs.watch",
+        ),
+        Ci::Azure => (
+            format!("and(not(canceled()), {UNLESS_JUDGED}, ne('${{{{ parameters.scoreJob }}}}', ''), or(eq('${{{{ parameters.featuresJob }}}}', ''), eq(dependencies.train.outputs['train.features.verdict'], 'pass')))"),
+            "",
+        ),
+    };
+    let serve_if = match ci {
+        Ci::GitHub => "inputs.serve",
+        Ci::Azure => "and(succeeded(), eq('${{ parameters.serve }}', 'true'))",
+    };
+    let watch_condition = format!(
+        "and(succeededOrFailed(), eq('${{{{ parameters.watch }}}}', 'true'), {UNLESS_JUDGED})"
+    );
+    context! {
         score_if => score_if,
         and_watch => and_watch,
         watch_condition => watch_condition,
         serves => true,
         serve_if => serve_if,
-        ..production(&jobs)
+        ..production(jobs)
     }
 }

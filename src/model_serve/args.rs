@@ -65,6 +65,16 @@ impl Args {
             Fault::usage("which model?").hint("set `promotion.model` or `serving.model`")
         })?;
         let alias: Alias = serving.alias.as_deref().unwrap_or(&config.promotion.alias).parse()?;
+        let (back, out) =
+            (self.from.is_some() || self.reason.is_some(), self.at_once || self.again);
+        let misplaced = match self.action {
+            Verb::Rollout => back.then_some("`--from` and `--reason` are for `rollback`"),
+            Verb::Rollback => out.then_some("`--at-once` and `--again` are for `rollout`"),
+            Verb::History => None,
+        };
+        if let Some(misplaced) = misplaced {
+            return Err(Fault::usage(misplaced).into());
+        }
         let action = match self.action {
             Verb::Rollout => Action::Rollout { at_once: self.at_once, again: self.again },
             Verb::Rollback => Action::Rollback {

@@ -1,5 +1,6 @@
 //! Whether a version stands up to what was seen of it at one share of the traffic.
 
+use super::live::Counts;
 use crate::config::Stop;
 use crate::report::{Verdict, number};
 use crate::stats::exact;
@@ -17,8 +18,9 @@ pub(super) struct Seen {
     pub(super) first_failure: Option<String>,
     /// How long each answer took, in milliseconds.
     pub(super) took_ms: Vec<f64>,
-    /// Requests of others, and those of them that failed; where the endpoint tells.
-    pub(super) live: Option<[u64; 2]>,
+    /// Requests of others, and those of them that failed, of the version and of what is
+    /// served beside it; where the endpoint tells.
+    pub(super) live: Option<[Counts; 2]>,
     /// Whether others had the time to ask.
     pub(super) soaked: bool,
 }
@@ -80,18 +82,23 @@ impl Seen {
         if !self.soaked {
             return None;
         }
-        let [requests, failed] = match self.live {
+        let [own, others] = match self.live {
             Some(counts) => counts,
             None if stop.live_requests == 0 => return None,
-            None => [0, 0],
+            None => [[0; 2]; 2],
         };
+        let [requests, failed] = own;
         if requests < stop.live_requests {
             let told = format!("{requests} live requests, {} are asked for", stop.live_requests);
             return Some(Held { verdict: Verdict::Inconclusive, told });
         }
-        let (verdict, bounds) = share(failed, requests, stop.errors);
-        // A few requests of others can show that a version fails, and need not show more.
-        let verdict = if verdict == Verdict::Fail { verdict } else { Verdict::Pass };
+        // What callers do wrong, they do wrong with the others, too.
+        let beside = if others[0] > 0 { exact::share(others[1], others[0])[1] } else { 0.0 };
+        let (verdict, bounds) = share(failed, requests, stop.errors.max(beside));
+        // A few requests of others can show that a version fails; they need show no more,
+        // unless so many are asked for.
+        let is_shown = stop.live_requests > 0 || verdict == Verdict::Fail;
+        let verdict = if is_shown { verdict } else { Verdict::Pass };
         let told = format!("{failed} of {requests} live requests failed {bounds}");
         Some(Held { verdict, told })
     }
@@ -158,17 +165,23 @@ mod tests {
     #[test]
     fn live_requests_can_stop_what_the_probe_let_pass() {
         let fine = Seen { requests: 200, took_ms: vec![1.0; 200], soaked: true, ..Seen::default() };
-        let with = |live| Seen { live, ..fine.clone() };
-        assert_eq!(worst(&with(Some([50, 0])), &stop()).0, Verdict::Pass);
-        assert_eq!(worst(&with(Some([50, 9])), &stop()).0, Verdict::Fail);
-        assert_eq!(worst(&with(None), &stop()).0, Verdict::Pass);
+        let with = |own, others| Seen { live: Some([own, others]), ..fine.clone() };
+        assert_eq!(worst(&with([50, 0], [0, 0]), &stop()).0, Verdict::Pass);
+        assert_eq!(worst(&with([50, 3], [0, 0]), &stop()).0, Verdict::Pass);
+        let (verdict, told) = worst(&with([50, 9], [0, 0]), &stop());
+        assert_eq!(verdict, Verdict::Fail);
+        assert_eq!(told, "9 of 50 live requests failed (9.72 to 29.31 % of all, limit 2 %)");
+        // What comes of callers is met by what was served before, too.
+        assert_eq!(worst(&with([50, 9], [500, 90]), &stop()).0, Verdict::Pass);
+        assert_eq!(worst(&with([500, 250], [500, 90]), &stop()).0, Verdict::Fail);
+        assert_eq!(worst(&fine, &stop()).0, Verdict::Pass);
         let asked = Stop { live_requests: 100, ..stop() };
-        let (verdict, told) = worst(&with(None), &asked);
-        assert_eq!(
-            (verdict, told.as_str()),
-            (Verdict::Inconclusive, "0 live requests, 100 are asked for")
-        );
-        assert_eq!(worst(&with(Some([100, 0])), &asked).0, Verdict::Pass);
+        let (verdict, told) = worst(&fine, &asked);
+        let none = "0 live requests, 100 are asked for";
+        assert_eq!((verdict, told.as_str()), (Verdict::Inconclusive, none));
+        // So many are asked for to be sure.
+        assert_eq!(worst(&with([100, 1], [0, 0]), &asked).0, Verdict::Inconclusive);
+        assert_eq!(worst(&with([200, 0], [0, 0]), &asked).0, Verdict::Pass);
         // Before it has traffic, nobody else can have asked.
         assert_eq!(worst(&Seen { soaked: false, ..fine.clone() }, &asked).0, Verdict::Pass);
     }

@@ -3,18 +3,23 @@
 
 use std::collections::BTreeMap;
 
-/// Requests of one version, minute by minute.
+/// What was told of requests: how many there were, and how many ended with an error.
+pub(super) type Counts = [u64; 2];
+
+/// Requests minute by minute.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Live {
     served: String,
     /// What happened before, in milliseconds since 1970, is not counted.
     since: i64,
     /// The most that was told of each minute, by the labels and the time of it: all
-    /// requests, and those that ended with a fault of the server.
-    minutes: BTreeMap<(String, i64), [f64; 2]>,
+    /// requests, faults of the caller, faults of the server.
+    minutes: BTreeMap<(Vec<String>, i64), [f64; 3]>,
 }
 
 const MINUTE: i64 = 60_000;
+const KINDS: [&str; 3] =
+    ["request_count_total", "request_4xx_count_total", "request_5xx_count_total"];
 
 impl Live {
     /// A minute that begins before `since` is not counted, as it may hold our own requests.
@@ -26,30 +31,33 @@ impl Live {
     pub(super) fn add(&mut self, text: &str, now: i64) {
         for line in text.lines() {
             let Some((name, labels, value, at)) = sample(line) else { continue };
-            let Some(which) = ["request_count_total", "request_5xx_count_total"]
-                .iter()
-                .position(|known| *known == name)
-            else {
-                continue;
-            };
+            let Some(which) = KINDS.iter().position(|known| *known == name) else { continue };
             // Without a time of its own, it is of the minute that is over now.
             let end = at.unwrap_or(now / MINUTE * MINUTE);
-            if !labels.contains(&self.served) || end - MINUTE < self.since {
+            if end - MINUTE < self.since || !value.is_finite() {
                 continue;
             }
-            let minute = self.minutes.entry((labels.join("\n"), end)).or_default();
-            if value.is_finite() {
-                minute[which] = minute[which].max(value);
-            }
+            let minute = self.minutes.entry((labels, end)).or_default();
+            minute[which] = minute[which].max(value);
         }
     }
 
-    /// How many requests there were, and how many failed; nothing where nothing was told.
-    pub(super) fn counts(&self) -> Option<[u64; 2]> {
-        (!self.minutes.is_empty()).then(|| {
-            let sum = |which: usize| self.minutes.values().map(|minute| minute[which]).sum::<f64>();
-            [sum(0) as u64, sum(1) as u64]
-        })
+    /// Those of the version, and those of what is served beside it in the same time; nothing
+    /// where nothing was told of the version.
+    pub(super) fn counts(&self) -> Option<[Counts; 2]> {
+        let is_own = |labels: &[String]| labels.contains(&self.served);
+        if !self.minutes.keys().any(|(labels, _)| is_own(labels)) {
+            return None;
+        }
+        Some([true, false].map(|own| {
+            let all = self.minutes.iter().filter(|((labels, _), _)| is_own(labels) == own);
+            let [all, callers, servers] = all.fold([0.0; 3], |sums: [f64; 3], (_, minute)| {
+                [0, 1, 2].map(|which| sums[which] + minute[which])
+            });
+            // Errors without requests are errors all the same.
+            let failed = (callers + servers) as u64;
+            [(all as u64).max(failed), failed]
+        }))
     }
 }
 
@@ -111,7 +119,7 @@ mod tests {
         let told = |minute: i64, all: u32, bad: u32| {
             let at = 1_700_000_000_000 + minute * MINUTE;
             format!(
-                "# TYPE request_count_total gauge\nrequest_count_total{{endpoint_name=\"e\",served_model_name=\"m-1\"}} 900 {at}\nrequest_count_total{{endpoint_name=\"e\",served_model_name=\"m-2\"}} {all} {at}\nrequest_5xx_count_total{{endpoint_name=\"e\",served_model_name=\"m-2\"}} {bad} {at}\ncpu_usage_percentage{{served_model_name=\"m-2\"}} 3\n"
+                "# TYPE request_count_total gauge\nrequest_count_total{{endpoint_name=\"e\",served_model_name=\"m-1\"}} 900 {at}\nrequest_4xx_count_total{{endpoint_name=\"e\",served_model_name=\"m-1\"}} 7 {at}\nrequest_count_total{{endpoint_name=\"e\",served_model_name=\"m-2\"}} {all} {at}\nrequest_4xx_count_total{{endpoint_name=\"e\",served_model_name=\"m-2\"}} 2 {at}\nrequest_5xx_count_total{{endpoint_name=\"e\",served_model_name=\"m-2\"}} {bad} {at}\ncpu_usage_percentage{{served_model_name=\"m-2\"}} 3\n"
             )
         };
         assert_eq!(live.counts(), None);
@@ -121,7 +129,10 @@ mod tests {
         live.add(&told(1, 30, 1), 0);
         live.add(&told(1, 31, 1), 0);
         live.add(&told(2, 10, 0), 0);
-        assert_eq!(live.counts(), Some([41, 1]));
+        assert_eq!(live.counts(), Some([[41, 5], [1800, 14]]));
+        let mut alone = Live::of("m-2", 0);
+        alone.add("request_5xx_count_total{served_model_name=\"m-2\"} 500", 10 * MINUTE);
+        assert_eq!(alone.counts(), Some([[500, 500], [0, 0]]));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::judge::Seen;
 use crate::config;
-use crate::databricks::Client;
+use crate::databricks::{Client, Error};
 use crate::names::{ModelName, ModelVersion};
 use crate::report::{Fault, shortened};
 use crate::sys::fs;
@@ -77,13 +77,11 @@ impl<'a> Probe<'a> {
         [endpoint, served]: [&str; 2],
         patience: Duration,
     ) -> Seen {
-        // What was scaled down, or was never up, takes a while; that is no failure.
-        let patient = client.with_deadline(patience);
-        if let Err(failure) = attempt(&patient, [endpoint, served], &self.bodies[0], true).await {
+        if let Err(failure) = self.first(client, [endpoint, served], patience).await {
             return Seen { silent: Some(failure), ..Seen::default() };
         }
         let bodies = self.bodies.iter().cycle().zip(0..self.policy.requests);
-        let asked = bodies.map(|(body, _)| attempt(client, [endpoint, served], body, false));
+        let asked = bodies.map(|(body, _)| attempt(client, [endpoint, served], body));
         let mut answers = futures::stream::iter(asked).buffer_unordered(self.policy.at_once);
         let mut seen = Seen::default();
         while let Some(answer) = answers.next().await {
@@ -98,6 +96,32 @@ impl<'a> Probe<'a> {
         }
         seen
     }
+
+    /// Asks until there is an answer: what was scaled down, or was never up, takes a while,
+    /// and that is no failure.
+    async fn first(
+        &self,
+        client: &Client,
+        [endpoint, served]: [&str; 2],
+        patience: Duration,
+    ) -> Result<(), String> {
+        let begun = Instant::now();
+        loop {
+            let asked = client.endpoint_ask(endpoint, served, &self.bodies[0]).await;
+            match asked {
+                Err(error) if error.is_passing() && begun.elapsed() < patience => {
+                    let pause = (begun.elapsed() / 10).max(Duration::from_millis(500));
+                    tokio::time::sleep(pause.min(Duration::from_secs(10))).await;
+                }
+                Err(error) => return Err(told(&error)),
+                Ok(answer) => return wrong(&self.bodies[0], &answer).map_or(Ok(()), Err),
+            }
+        }
+    }
+}
+
+fn told(error: &Error) -> String {
+    shortened(&error.to_string(), 300)
 }
 
 /// How long an answer took, or why there is none.
@@ -105,12 +129,11 @@ async fn attempt(
     client: &Client,
     [endpoint, served]: [&str; 2],
     body: &Value,
-    again: bool,
 ) -> Result<Duration, String> {
     let begun = Instant::now();
-    let answer = client.endpoint_ask(endpoint, served, body, again).await;
+    let answer = client.endpoint_ask(endpoint, served, body).await;
     let took = begun.elapsed();
-    let answer = answer.map_err(|error| shortened(&error.to_string(), 300))?;
+    let answer = answer.map_err(|error| told(&error))?;
     wrong(body, &answer).map_or(Ok(took), Err)
 }
 
@@ -125,7 +148,9 @@ fn wrong(body: &Value, answer: &Value) -> Option<String> {
     let told = ["predictions", "choices", "data"].iter().find_map(|name| answer.get(*name));
     match told {
         None => Some("the answer holds no predictions".into()),
-        Some(told) if has_gap(told) => Some("a prediction is missing or no number".into()),
+        Some(told) if answer.get("predictions").is_some() && has_gap(told) => {
+            Some("a prediction is missing or no number".into())
+        }
         Some(Value::Array(list)) if list.is_empty() => Some("the answer is empty".into()),
         Some(Value::Array(list)) if answer.get("predictions").is_some() => {
             let rows = rows().filter(|rows| *rows != list.len())?;
@@ -140,6 +165,7 @@ fn has_gap(told: &Value) -> bool {
     match told {
         Value::Null => true,
         Value::Array(list) => list.iter().any(has_gap),
+        Value::Object(fields) => fields.values().any(has_gap),
         _ => false,
     }
 }
@@ -160,6 +186,7 @@ mod tests {
             (json!({ "predictions": [0.1] }), Some("1 predictions for 2 rows")),
             (json!({ "predictions": [0.1, null] }), Some("missing")),
             (json!({ "predictions": [[0.1, null], [1, 2]] }), Some("missing")),
+            (json!({ "predictions": [{ "score": 1 }, { "score": null }] }), Some("missing")),
             (json!({ "predictions": [] }), Some("empty")),
             (json!({ "predictions": null }), Some("missing")),
             (json!({ "error": "x" }), Some("no predictions")),

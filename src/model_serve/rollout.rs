@@ -4,17 +4,18 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
+use jiff::Timestamp;
 
 use super::judge::{Held, Seen};
-use super::ledger;
-use super::live::Live;
-use super::mover::{Mover, Told};
+use super::ledger::{self, Entry};
+use super::live::{Counts, Live};
+use super::mover::{Halt, Mover, Said, Told};
 use super::probe::Probe;
 use super::ramp::{ALL, Next, Ramp, State};
 use super::run::outputs;
 use super::split::{Served, Split};
 use crate::databricks::Client;
-use crate::names::ModelVersion;
+use crate::names::{ModelVersion, shown as shown_version};
 use crate::report::{Fault, FaultKind, Finding, Outcome, Report, Severity, Table, Verdict, number};
 use crate::sys::clock;
 
@@ -28,55 +29,50 @@ pub(super) struct Asked<'a> {
     pub(super) probe: Probe<'a>,
     pub(super) at_once: bool,
     pub(super) again: bool,
-}
-
-/// Where a roll-out begins.
-enum Begun {
-    /// All of the traffic goes to the version.
-    Over,
-    /// What to write down of it, and how far an earlier mover came.
-    At(Told, State),
+    /// When the version was promoted.
+    pub(super) promoted: Option<Timestamp>,
 }
 
 pub(super) async fn rolled_out(
     mover: &mut Mover<'_>,
-    asked: &Asked<'_>,
+    mut asked: Asked<'_>,
     report: Report,
 ) -> Result<Outcome> {
-    let version = asked.version;
+    let version = asked.version.to_string();
     let endpoint = mover.request.serving.endpoint.clone();
-    let back = ledger::rolled_back(&mover.entries, &version.to_string());
-    if let Some(back) = back.filter(|_| !asked.again) {
-        let why = back.reason.as_deref().unwrap_or("no reason was told");
-        let message = format!("version {version} was rolled back at {}: {why}", back.at);
+    let held = ledger::held_back(&mover.entries, &version, asked.promoted);
+    if let Some(held) = held.filter(|_| !asked.again) {
+        let what = if held.is_rollback() { "was rolled back" } else { "did not stand up" };
+        let why = held.reason.as_deref().unwrap_or("no reason was told");
+        let message = format!("version {version} {what} at {}: {why}", held.at);
         let fault = Fault::new(FaultKind::Conflict, message);
         return Err(fault
             .hint("promote another version, or roll this one out with --again")
             .into());
     }
-    let (told, state) = match begun(mover, asked).await? {
-        Begun::At(told, state) => (told, state),
-        Begun::Over => {
+    match begun(mover, &mut asked).await? {
+        Some((told, state)) => ramped(mover, &asked, &told, state, report).await,
+        None => {
             let reason = format!("{endpoint} serves version {version} already");
-            let done = Outcome::new(report.concluded(Verdict::Pass, reason));
-            let version = version.to_string();
-            return Ok(done
-                .output("endpoint", endpoint)
-                .output("version", &version)
-                .output("previous-version", &version));
+            let report = report.concluded(Verdict::Pass, reason);
+            Ok(outputs(report, [&endpoint, &version, &version]))
         }
-    };
-    ramped(mover, asked, &told, state, report).await
+    }
 }
 
-/// Settles what an earlier mover left, and writes down what is to be done.
-async fn begun(mover: &mut Mover<'_>, asked: &Asked<'_>) -> Result<Begun> {
+/// Settles what an earlier mover left, and writes down what is to be done; with how far
+/// an earlier mover came. Nothing is, where all of the traffic goes to the version and it
+/// stood up.
+async fn begun(mover: &mut Mover<'_>, asked: &mut Asked<'_>) -> Result<Option<(Told, State)>> {
     let there = mover.now().await?;
     let request = mover.request;
     if let Some(other) = there.as_ref().and_then(|split| split.other_than(&request.model)) {
         let message = format!("the endpoint `{}` serves `{other}`, too", request.serving.endpoint);
         let hint = "give the model an endpoint of its own: `serving.endpoint`";
         return Err(Fault::usage(message).hint(hint).into());
+    }
+    if let Some(there) = &there {
+        asked.wanted = there.name(&asked.wanted);
     }
     let share = there.as_ref().and_then(|split| split.share_of(&asked.wanted));
     let mut state = share.map_or(State::Absent, State::Given);
@@ -86,19 +82,19 @@ async fn begun(mover: &mut Mover<'_>, asked: &Asked<'_>) -> Result<Begun> {
         from: None,
         before: there,
         to: asked.version.to_string(),
+        target: None,
         cause: mover.ctx.context.cause(),
     };
-    match ledger::open(&mover.entries).cloned() {
+    let open = ledger::open(&mover.entries).next().cloned();
+    match open {
         Some(open) if open.kind == "rollback" => {
             let message = format!("a rollback to {} was not over when it ended", open.to);
             let fault = Fault::new(FaultKind::Conflict, message);
             return Err(fault.hint("run `model-serve rollback` again").into());
         }
-        Some(open) if open.to == told.to => return Ok(Begun::At(open.closing(), state)),
+        Some(open) if open.to == told.to => return Ok(Some((open.closing(), state))),
         Some(open) => {
-            let reason = format!("version {} came before it had ended", asked.version);
-            mover.restore(&open.closing(), &reason).await?;
-            told.before = open.before;
+            told.before = superseded(mover, &open, told.before, asked).await?;
             state = State::Absent;
         }
         // Where nothing is written down, a part of the traffic is what a mover left.
@@ -107,12 +103,43 @@ async fn begun(mover: &mut Mover<'_>, asked: &Asked<'_>) -> Result<Begun> {
         }
         None => {}
     }
-    if told.before.as_ref().is_some_and(|split| split.is_all(&asked.wanted)) {
-        return Ok(Begun::Over);
+    let is_all = told.before.as_ref().is_some_and(|split| split.is_all(&asked.wanted));
+    if is_all && ledger::stood_up(&mover.entries, &told.to) {
+        return Ok(None);
     }
     told.from = told.before.as_ref().map(Split::shown);
-    mover.record(&told, "intent", (None, None), None).await?;
-    Ok(Begun::At(told, state))
+    mover.record(&[(&told, "intent", Said::default())]).await?;
+    Ok(Some((told, state)))
+}
+
+/// Takes back what a killed mover had begun with another version, and returns what is
+/// served then.
+async fn superseded(
+    mover: &mut Mover<'_>,
+    open: &Entry,
+    there: Option<Split>,
+    asked: &Asked<'_>,
+) -> Result<Option<Split>> {
+    let reason = format!("version {} came before it had ended", asked.version);
+    match mover.restore(&open.closing(), Said::because(&reason)).await {
+        Ok(()) => Ok(open.before.clone()),
+        Err(error) if is_final(&error) => Err(error),
+        Err(error) => {
+            // What it came from cannot be served any more: what is left without it is.
+            let reason = format!("{reason}, and what it came from cannot be served: {error:#}");
+            mover.record(&[(&open.closing(), "abandoned", Said::because(&reason))]).await?;
+            let of = [asked.wanted.of[0].clone(), open.to.clone()];
+            let gone = Served { of, ..asked.wanted.clone() };
+            Ok(there.map(|split| split.without(&gone)).filter(|split| !split.is_empty()))
+        }
+    }
+}
+
+/// Whether somebody else has the endpoint now, or the step is to end: what is served is
+/// not ours to change any more.
+fn is_final(error: &anyhow::Error) -> bool {
+    let of = Fault::of(error).map(|fault| fault.kind);
+    matches!(of, Some(FaultKind::Conflict | FaultKind::Cancelled))
 }
 
 /// Gives the version its traffic, and concludes with how far it came.
@@ -126,24 +153,74 @@ async fn ramped(
     let columns = ["Traffic", "Requests", "Failed", "p95 ms", "Live", "What was seen"];
     let mut steps = Table::new("Steps", columns);
     let before = told.before.clone().unwrap_or_default();
-    let stopped = climbed(mover, asked, told, state, &mut steps).await?;
+    mover.watched = Some(told.epoch);
+    let climbed = climbed(mover, asked, told, state, &mut steps).await;
+    mover.watched = None;
     report.tables.push(steps);
     report.fact("before", before.shown());
-    if let Some(stopped) = stopped {
-        return restored(mover, told, stopped, report).await;
+    match climbed {
+        Ok(None) => {}
+        Ok(Some(stopped)) => return restored(mover, told, stopped, report).await,
+        Err(error) if is_final(&error) => return Err(error),
+        Err(error) => return given_up(mover, told, error, report).await,
     }
-    // What is kept beside it without traffic costs, too.
-    mover.serve(&before.with(&asked.wanted, ALL)).await?;
-    mover.record(told, "outcome", (Some(ALL), None), None).await?;
+    let all = before.with(&asked.wanted, ALL);
+    if !mover.serves.as_ref().is_some_and(|serves| all.is_like(serves)) {
+        // What is kept beside it without traffic costs, too.
+        mover.serve(&all).await?;
+    }
+    let said = Said { traffic: Some(ALL), ..Said::default() };
+    mover.record(&[(told, "outcome", said)]).await?;
+    if !mover.serves.as_ref().is_some_and(|serves| all.is_met_by(serves)) {
+        let title = "the service does not tell all of `serving.entity` as it is written there";
+        report.findings.push(
+            Finding::new(Severity::Warning, "serve/entity", title)
+                .hint("each run rolls the version out anew until both say the same"),
+        );
+    }
     let (endpoint, version) = (&mover.request.serving.endpoint, asked.version.to_string());
     let was = before.shown();
-    let reason = format!("{endpoint} serves version {version}, it served {was}");
+    let reason = match was == version {
+        true => format!("{endpoint} serves version {version}, which stood up"),
+        false => format!("{endpoint} serves version {version}, it served {was}"),
+    };
     Ok(outputs(report.concluded(Verdict::Pass, reason), [endpoint, &version, &was]))
+}
+
+/// Takes back what could not be ended, and says why.
+async fn given_up(
+    mover: &mut Mover<'_>,
+    told: &Told,
+    error: anyhow::Error,
+    report: Report,
+) -> Result<Outcome> {
+    let reason = format!("{error:#}");
+    if error.is::<Halt>() {
+        let stopped = Stopped { share: None, verdict: Verdict::Fail, reason };
+        return restored(mover, told, stopped, report).await;
+    }
+    let restored = mover.restore(told, Said::because(&reason)).await;
+    let serves = told.before.as_ref().map_or("nothing else".to_owned(), Split::shown);
+    let error = match error.downcast::<Moved>() {
+        Ok(moved) => Fault::new(FaultKind::Conflict, moved.0).into(),
+        Err(error) => error,
+    };
+    Err(match restored {
+        Ok(()) => error.context(format!(
+            "version {} was not rolled out, {} is served again",
+            told.to, serves
+        )),
+        Err(more) => error.context(format!(
+            "version {} may have a part of the traffic, as {serves} could not be served again ({more:#}); `model-serve rollback` tries that again",
+            told.to
+        )),
+    })
 }
 
 /// Where a version did not stand up: its share, what that says, and why.
 struct Stopped {
-    share: u32,
+    /// None where that says nothing of the version.
+    share: Option<u32>,
     verdict: Verdict,
     reason: String,
 }
@@ -164,10 +241,12 @@ async fn climbed(
         false if asked.at_once => Ramp::by(&[]),
         false => Ramp::by(&serving.steps),
     };
-    let mut worst = String::new();
+    let (mut worst, mut could_not) = (String::new(), false);
+    mover.heed().await?;
     loop {
         match ramp.next(state) {
             Next::Give(share) => {
+                still_wanted(mover, asked.version).await?;
                 let words = format!("version {} gets {share} % of the traffic", asked.version);
                 mover.ctx.host.progress(&words);
                 state = match mover.change(&before.with(&asked.wanted, share)).await? {
@@ -175,6 +254,7 @@ async fn climbed(
                     Some(why) => {
                         steps.row(Some(Verdict::Fail), unseen(share, &why));
                         worst = why;
+                        could_not = true;
                         State::Judged(share, Verdict::Fail)
                     }
                 };
@@ -185,19 +265,39 @@ async fn climbed(
                 let verdict = held.iter().map(|one| one.verdict).fold(Verdict::Pass, Verdict::and);
                 steps.row(Some(verdict), shown(share, &seen, &held));
                 if verdict == Verdict::Pass {
-                    mover.record(told, "step", (Some(share), Some(&seen)), None).await?;
+                    let said = Said { traffic: Some(share), seen: Some(&seen), reason: None };
+                    mover.record(&[(told, "step", said)]).await?;
                 }
                 worst = held.into_iter().next().map_or(String::new(), |one| one.told);
                 state = State::Judged(share, verdict);
             }
             Next::Restore(share, verdict) => {
                 let reason = format!("at {share} %: {worst}");
+                let share = (!could_not).then_some(share);
                 return Ok(Some(Stopped { share, verdict, reason }));
             }
-            Next::Done => return Ok(None),
+            Next::Done => {
+                still_wanted(mover, asked.version).await?;
+                return Ok(None);
+            }
         }
     }
 }
+
+/// Whether the alias still points to the version: who has moved it has changed his mind.
+async fn still_wanted(mover: &Mover<'_>, version: ModelVersion) -> Result<()> {
+    let (model, alias) = (&mover.request.model, &mover.request.alias);
+    let now = mover.ctx.client.alias_get(model, alias).await?;
+    if now == Some(version) {
+        return Ok(());
+    }
+    Err(Moved(format!("`{alias}` points to {} by now", shown_version(now))).into())
+}
+
+/// The alias was moved meanwhile.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Moved(String);
 
 /// Takes back what did not stand up, and says so.
 async fn restored(
@@ -208,8 +308,9 @@ async fn restored(
 ) -> Result<Outcome> {
     let endpoint = mover.request.serving.endpoint.clone();
     mover.ctx.host.progress(&format!("{reason}: restoring what was served before"));
-    mover.restore(told, &reason).await.with_context(|| {
-        format!("version {} was stopped ({reason}) and has up to {share} % of the traffic", told.to)
+    let said = Said { traffic: share, seen: None, reason: Some(&reason) };
+    mover.restore(told, said).await.with_context(|| {
+        format!("version {} was stopped ({reason}) and may have a part of the traffic; `model-serve rollback` tries again to take it back", told.to)
     })?;
     let serves = match &told.before {
         Some(before) => format!("{endpoint} serves {} again", before.shown()),
@@ -234,7 +335,7 @@ fn shown(share: u32, seen: &Seen, held: &[Held]) -> [String; 6] {
         seen.requests.to_string(),
         seen.failed.to_string(),
         seen.p95_ms().map_or(String::new(), number),
-        seen.live.map_or(String::new(), |[all, failed]| format!("{failed} of {all} failed")),
+        seen.live.map_or(String::new(), |[[all, failed], _]| format!("{failed} of {all} failed")),
         says.join("; "),
     ]
 }
@@ -265,7 +366,7 @@ async fn soaked(
     client: &Client,
     [endpoint, served]: [&str; 2],
     soak: Duration,
-) -> Option<[u64; 2]> {
+) -> Option<[Counts; 2]> {
     let begun = Instant::now();
     let mut live = Live::of(served, clock::now_ms());
     loop {

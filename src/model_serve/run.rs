@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use anyhow::Result;
+use jiff::Timestamp;
 
 use super::ledger::{self, Entry};
-use super::mover::Mover;
+use super::mover::{self, Mover, Said};
 use super::probe::Probe;
 use super::rollback;
 use super::rollout::{self, Asked};
@@ -53,40 +54,46 @@ pub async fn run(ctx: Ctx, request: Request) -> Result<Outcome> {
 }
 
 async fn roll_out(ctx: &Ctx, request: &Request, at_once: bool, again: bool) -> Result<Outcome> {
-    let (model, endpoint) = (&request.model, &request.serving.endpoint);
-    let version = ctx.client.alias_get(model, &request.alias).await?.ok_or_else(|| {
-        Fault::usage(format!("`{}` of `{model}` points to no version yet", request.alias))
-            .hint("promote one first: `model-promote`")
-    })?;
-    let mut report = Report::new("model-serve", format!("{model} version {version} at {endpoint}"));
-    let digest = ctx.client.ready_digest(model, version).await?;
-    report.fact("digest", digest.short());
-    vouched(ctx, request, version, digest, &mut report).await?;
-    let probe = Probe::of(&ctx.client, &request.serving.probe, model, version).await?;
-    let mut mover = Mover::take(ctx, request).await?;
-    let wanted = Served::new(model, version, &request.serving.entity);
-    let asked = Asked { wanted, version, probe, at_once, again };
-    let done = rollout::rolled_out(&mut mover, &asked, report).await;
+    let mut mover = Mover::take(ctx, request, Duration::ZERO).await?;
+    // What the alias says counts once nobody else follows it.
+    let done = async {
+        let (model, endpoint) = (&request.model, &request.serving.endpoint);
+        let version = ctx.client.alias_get(model, &request.alias).await?.ok_or_else(|| {
+            Fault::usage(format!("`{}` of `{model}` points to no version yet", request.alias))
+                .hint("promote one first: `model-promote`")
+        })?;
+        let title = format!("{model} version {version} at {endpoint}");
+        let mut report = Report::new("model-serve", title);
+        let digest = ctx.client.ready_digest(model, version).await?;
+        report.fact("digest", digest.short());
+        let promoted = vouched(ctx, request, version, digest, &mut report).await?;
+        let probe = Probe::of(&ctx.client, &request.serving.probe, model, version).await?;
+        let wanted = Served::new(model, version, &request.serving.entity);
+        let asked = Asked { wanted, version, probe, at_once, again, promoted };
+        rollout::rolled_out(&mut mover, asked, report).await
+    };
+    let done = done.await;
     let released = mover.release().await;
     let done = done?;
     released?;
     Ok(done)
 }
 
-/// Holds what the alias points to against the promotion that made it so.
+/// Holds what the alias points to against the promotion that made it so, and returns when
+/// that was.
 async fn vouched(
     ctx: &Ctx,
     request: &Request,
     version: ModelVersion,
     digest: Sha256,
     report: &mut Report,
-) -> Result<()> {
+) -> Result<Option<Timestamp>> {
     let (model, alias) = (&request.model, &request.alias);
     let Some(schema) = &request.record else {
         let title = "nothing keeps two roll-outs apart, and no rollback will be possible";
         let finding = Finding::new(Severity::Warning, "serve/no-record", title);
         report.findings.push(finding.hint("set `record.schema` in lakegate.yml"));
-        return Ok(());
+        return Ok(None);
     };
     let pointer = Pointer {
         model,
@@ -115,7 +122,7 @@ async fn vouched(
         return Err(Fault::new(FaultKind::Integrity, message).into());
     }
     report.fact("evidence", last.evidence.chars().take(12).collect::<String>());
-    Ok(())
+    Ok(names::time(&last.at))
 }
 
 pub(super) fn outputs(report: Report, [endpoint, version, before]: [&str; 3]) -> Outcome {
@@ -131,16 +138,37 @@ async fn roll_back(
     reason: &str,
     from: Option<ModelVersion>,
 ) -> Result<Outcome> {
-    if request.record.is_none() {
+    let Some(schema) = &request.record else {
         let fault = Fault::usage("a rollback needs the records of earlier roll-outs");
         return Err(fault.hint("set `record.schema` in lakegate.yml").into());
-    }
-    let mut mover = Mover::take(ctx, request).await?;
-    let done = rollback::rolled_back(&mut mover, reason, from).await;
+    };
+    let halted = halt(ctx, request, schema, reason).await?;
+    // Who is asked to end takes back what it has begun.
+    let more = Duration::from_secs_f64(60.0 * request.serving.update_minutes);
+    let more = if halted.is_some() { more } else { Duration::ZERO };
+    let mut mover = Mover::take(ctx, request, more).await?;
+    let from = from.map(|version| version.to_string());
+    let asked = rollback::Asked { reason, from, halted };
+    let done = rollback::rolled_back(&mut mover, &asked).await;
     let released = mover.release().await;
     let done = done?;
     released?;
     Ok(done)
+}
+
+/// Asks a roll-out that is under way to end, whoever is at it.
+async fn halt(
+    ctx: &Ctx,
+    request: &Request,
+    schema: &SchemaName,
+    reason: &str,
+) -> Result<Option<Entry>> {
+    let entries = ledger::read(ctx, schema, &request.serving.endpoint).await?;
+    let open = ledger::open(&entries).next().filter(|open| open.kind == "rollout");
+    let Some(open) = open else { return Ok(None) };
+    let row = mover::row(ctx, request, (&open.closing(), "stop", Said::because(reason)), ["", ""]);
+    ctx.lake()?.record(schema, &[row]).await?;
+    Ok(Some(open.clone()))
 }
 
 async fn history(ctx: &Ctx, request: &Request) -> Result<Outcome> {
@@ -172,6 +200,7 @@ fn moves(entries: &[Entry]) -> Table {
         let what = match entry.phase.as_str() {
             "outcome" => entry.kind.clone(),
             "restored" => format!("{}, taken back", entry.kind),
+            "abandoned" => format!("{}, without effect", entry.kind),
             _ => continue,
         };
         table.row(
@@ -187,20 +216,16 @@ fn moves(entries: &[Entry]) -> Table {
             ],
         );
     }
-    if let Some(open) = ledger::open(entries) {
-        let traffic = entries.iter().rev().find_map(|entry| entry.traffic.clone());
-        let what =
-            format!("{}, not over: stood up to {} %", open.kind, traffic.unwrap_or("0".into()));
+    if let Some(open) = ledger::open(entries).next() {
+        let of = |entry: &&Entry| entry.epoch == open.epoch && entry.phase == "step";
+        let step = entries.iter().rev().find(of).and_then(|step| step.traffic.as_ref());
+        let stood = step.map_or(String::new(), |share| format!(", stood up to {share} %"));
         let none = String::new;
-        let from = open.from.clone().unwrap_or_default();
-        table.rows.insert(
-            0,
-            Row {
-                verdict: Some(Verdict::Inconclusive),
-                cells: vec![open.at.clone(), what, from, open.to.clone(), none(), none(), none()],
-                bars: None,
-            },
-        );
+        let (from, to) = (open.from.clone().unwrap_or_default(), open.to.clone());
+        let what = format!("{}, not over{stood}", open.kind);
+        let cells = vec![open.at.clone(), what, from, to, none(), none(), none()];
+        let verdict = Some(Verdict::Inconclusive);
+        table.rows.insert(0, Row { verdict, cells, bars: None });
     }
     table
 }

@@ -8,6 +8,8 @@ use crate::report::Fault;
 
 /// What only the service writes.
 const TOLD: [&str; 5] = ["state", "creator", "creation_timestamp", "foundation_model", "type"];
+/// What is made from what is served, or is the service's own.
+const OURS: [&str; 4] = ["served_entities", "served_models", "traffic_config", "config_version"];
 
 /// A version behind an endpoint.
 #[derive(Debug, Clone, PartialEq)]
@@ -64,7 +66,11 @@ fn named(model: &str) -> String {
 }
 
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(super) struct Split(Vec<Served>);
+pub(super) struct Split {
+    served: Vec<Served>,
+    /// All else of the configuration, which is not ours to change.
+    rest: Map<String, Value>,
+}
 
 impl Split {
     /// The `config` of an endpoint, as the service tells it.
@@ -97,7 +103,9 @@ impl Split {
             Some(Served { share: share(&name)?, name, of: [model, version], settings })
         };
         let served: Option<Vec<Served>> = entities.iter().map(read).collect();
-        served.map(Self).ok_or_else(|| {
+        let mut rest = config.as_object().cloned().unwrap_or_default();
+        rest.retain(|name, _| !OURS.contains(&name.as_str()));
+        served.map(|served| Self { served, rest }).ok_or_else(|| {
             Fault::usage("the endpoint serves what is no version of a registered model")
                 .hint("give the model an endpoint of its own: `serving.endpoint`")
         })
@@ -110,68 +118,92 @@ impl Split {
 
     /// The `config` that makes an endpoint serve this.
     pub(super) fn config(&self) -> Value {
-        let routes = self
-            .0
-            .iter()
-            .map(|one| json!({ "served_model_name": one.name, "traffic_percentage": one.share }));
-        json!({
-            "served_entities": self.0.iter().map(Served::entity).collect::<Vec<_>>(),
-            "traffic_config": { "routes": routes.collect::<Vec<_>>() },
-        })
+        let route = |one: &Served| json!({ "served_model_name": one.name, "traffic_percentage": one.share });
+        let routes: Vec<Value> = self.served.iter().map(route).collect();
+        let entities: Vec<Value> = self.served.iter().map(Served::entity).collect();
+        let mut config = self.rest.clone();
+        config.insert("served_entities".into(), json!(entities));
+        config.insert("traffic_config".into(), json!({ "routes": routes }));
+        Value::Object(config)
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.served.is_empty()
     }
 
     /// A model other than this one that is served, too.
     pub(super) fn other_than(&self, model: &ModelName) -> Option<&str> {
         let model = model.to_string();
-        self.0.iter().map(|one| one.of[0].as_str()).find(|other| *other != model)
+        self.served.iter().map(|one| one.of[0].as_str()).find(|other| *other != model)
     }
 
     /// The share of `wanted`, where it is served with its settings.
     pub(super) fn share_of(&self, wanted: &Served) -> Option<u32> {
-        self.0.iter().find(|one| one.is(wanted)).map(|one| one.share)
+        self.served.iter().find(|one| one.is(wanted)).map(|one| one.share)
     }
 
     /// Whether all of the traffic goes to `wanted`, and nothing else is kept for any.
     pub(super) fn is_all(&self, wanted: &Served) -> bool {
-        matches!(&self.0[..], [one] if one.is(wanted) && one.share == ALL)
+        matches!(&self.served[..], [one] if one.is(wanted) && one.share == ALL)
+    }
+
+    /// The version under the name that it has here, or under one that nothing else has.
+    pub(super) fn name(&self, wanted: &Served) -> Served {
+        let own = self.served.iter().find(|one| one.of == wanted.of);
+        let mut name = own.map_or_else(|| wanted.name.clone(), |own| own.name.clone());
+        while own.is_none() && self.served.iter().any(|one| one.name == name) {
+            name.push_str("-new");
+        }
+        Served { name, ..wanted.clone() }
+    }
+
+    /// The versions that are served.
+    pub(super) fn versions(&self) -> Vec<ModelVersion> {
+        self.served.iter().filter_map(|one| one.of[1].parse().ok().map(ModelVersion)).collect()
     }
 
     /// Without a version; what it had is shared out among the others.
     pub(super) fn without(&self, version: &Served) -> Self {
-        let others = self.0.iter().filter(|one| one.of != version.of && one.name != version.name);
-        Self(shared_out(others.cloned().collect(), ALL))
+        let others = self.served.iter().filter(|one| one.of != version.of);
+        Self { served: shared_out(others.cloned().collect(), ALL), rest: self.rest.clone() }
     }
 
     /// With `share` of the traffic for a version, and the rest for the others, in their
     /// own proportions.
     pub(super) fn with(&self, version: &Served, share: u32) -> Self {
-        let others = self.without(version).0;
+        let Self { served: others, rest } = self.without(version);
         if others.is_empty() || share >= ALL {
-            return Self(vec![Served { share: ALL, ..version.clone() }]);
+            return Self { served: vec![Served { share: ALL, ..version.clone() }], rest };
         }
         let mut served = shared_out(others, ALL - share);
         served.push(Served { share, ..version.clone() });
-        Self(served)
+        Self { served, rest }
     }
 
-    /// Whether `there` serves just this.
+    /// Whether `there` sends the same traffic to the same versions, whatever else it says of
+    /// them.
+    pub(super) fn is_like(&self, there: &Self) -> bool {
+        self.is_met(there, |_, _| true)
+    }
+
+    /// Whether `there` serves just this, with all settings.
     pub(super) fn is_met_by(&self, there: &Self) -> bool {
-        let met = |one: &Served| {
-            there
-                .0
-                .iter()
-                .any(|other| other.name == one.name && other.share == one.share && other.is(one))
+        self.is_met(there, |other, one| other.is(one))
+    }
+
+    fn is_met(&self, there: &Self, fits: impl Fn(&Served, &Served) -> bool) -> bool {
+        let is_met = |one: &Served| {
+            there.served.iter().any(|other| {
+                (&other.name, &other.of, other.share) == (&one.name, &one.of, one.share)
+                    && fits(other, one)
+            })
         };
-        self.0.len() == there.0.len() && self.0.iter().all(met)
+        self.served.len() == there.served.len() && self.served.iter().all(is_met)
     }
 
     /// `1`, or `1 90 %, 2 10 %`.
     pub(super) fn shown(&self) -> String {
-        match &self.0[..] {
+        match &self.served[..] {
             [] => "nothing".into(),
             [one] if one.share == ALL => one.of[1].clone(),
             several => {
@@ -229,6 +261,7 @@ mod tests {
     fn what_the_service_tells_is_read_and_written_without_what_is_its_own() {
         let told = json!({
             "config_version": 3,
+            "auto_capture_config": { "catalog_name": "a", "enabled": true },
             "served_entities": [
                 { "name": "m-1", "entity_name": "a.b.m", "entity_version": "1", "workload_size": "Small",
                   "workload_type": "CPU", "state": { "deployment": "DEPLOYMENT_READY" }, "creator": "x" },
@@ -238,6 +271,9 @@ mod tests {
         let split = Split::read(&told).unwrap();
         assert!(split.is_all(&served(1, 0)) && split.shown() == "1");
         assert_eq!(split.config()["served_entities"][0].get("state"), None);
+        // What is not ours comes back as it was.
+        assert_eq!(split.config()["auto_capture_config"], told["auto_capture_config"]);
+        assert_eq!(split.config().get("config_version"), None);
         assert_eq!(split.config()["served_entities"][0]["workload_type"], "CPU");
         assert_eq!(Split::parse(&split.config().to_string()).unwrap(), split);
         let larger = json!({ "workload_size": "Large" }).as_object().unwrap().clone();
@@ -256,17 +292,26 @@ mod tests {
 
     #[test]
     fn a_candidate_takes_its_share_from_the_others() {
-        let one = Split(vec![served(1, 100)]);
+        let split = |served: Vec<Served>| Split { served, ..Split::default() };
+        let one = split(vec![served(1, 100)]);
         assert_eq!(one.with(&served(2, 0), 10).shown(), "1 90 %, 2 10 %");
         assert_eq!(one.with(&served(2, 0), 0).shown(), "1 100 %, 2 0 %");
         assert_eq!(one.with(&served(2, 0), 100).shown(), "2");
         assert_eq!(Split::default().with(&served(2, 0), 10).shown(), "2");
-        let two = Split(vec![served(1, 70), served(2, 30)]);
+        let two = split(vec![served(1, 70), served(2, 30)]);
         assert_eq!(two.with(&served(3, 0), 10).shown(), "1 63 %, 2 27 %, 3 10 %");
         assert_eq!(two.with(&served(2, 0), 50).shown(), "1 50 %, 2 50 %");
         assert_eq!(two.without(&served(1, 0)).shown(), "2");
-        assert!(two.is_met_by(&Split(vec![served(2, 30), served(1, 70)])));
-        assert!(!two.is_met_by(&Split(vec![served(2, 70), served(1, 30)])) && !one.is_met_by(&two));
+        assert!(two.is_met_by(&split(vec![served(2, 30), served(1, 70)])));
+        assert!(!two.is_like(&split(vec![served(2, 70), served(1, 30)])) && !one.is_like(&two));
+        let larger = json!({ "workload_size": "Large" }).as_object().unwrap().clone();
+        let larger = split(vec![Served { settings: larger, ..served(1, 100) }]);
+        assert!(one.is_like(&larger) && !one.is_met_by(&larger));
+        // By hand, under the name that another version would have.
+        let odd = split(vec![Served { name: "m-2".into(), ..served(1, 100) }]);
+        let named = odd.name(&served(2, 0));
+        assert_eq!((&*named.name, &*odd.name(&served(1, 0)).name), ("m-2-new", "m-2"));
+        assert_eq!(odd.with(&named, 10).shown(), "1 90 %, 2 10 %");
         assert_eq!(two.other_than(&"a.b.m".parse().unwrap()), None);
         assert_eq!(two.other_than(&"a.b.n".parse().unwrap()), Some("a.b.m"));
     }
@@ -278,10 +323,10 @@ mod tests {
             share in 0u32..=100,
         ) {
             let served: Vec<Served> = had.iter().zip(1..).map(|(share, version)| served(version, *share)).collect();
-            let split = Split(served.clone()).with(&self::served(99, 0), share);
-            prop_assert_eq!(split.0.iter().map(|one| one.share).sum::<u32>(), ALL);
+            let split = Split { served, ..Split::default() }.with(&self::served(99, 0), share);
+            prop_assert_eq!(split.served.iter().map(|one| one.share).sum::<u32>(), ALL);
             let total: u32 = had.iter().sum();
-            for (one, had) in split.0.iter().zip(&had) {
+            for (one, had) in split.served.iter().zip(&had) {
                 if share < ALL && total > 0 {
                     let exact = f64::from(ALL - share) * f64::from(*had) / f64::from(total);
                     prop_assert!((f64::from(one.share) - exact).abs() < 2.0, "{} {exact}", one.share);

@@ -15,8 +15,8 @@ impl Row for FenceRow {
     const ABOUT: &'static str = "A row per alias and per endpoint, held by who moves it. The row stays; its epoch grows with each holder.";
     const COLUMNS: &'static [Column] = &[
         ("event_id", "STRING", "identifies the alias or the endpoint"),
-        ("model", "STRING", "the full name"),
-        ("alias", "STRING", "the alias, or `endpoint NAME at WORKSPACE`"),
+        ("model", "STRING", "the full name; the name of an endpoint"),
+        ("alias", "STRING", "the alias; `endpoint at WORKSPACE` of an endpoint"),
         ("epoch", "BIGINT", "how many held it so far"),
         ("holder", "STRING", "who holds it, or held it last"),
         (

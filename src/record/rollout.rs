@@ -7,7 +7,7 @@ use super::{Cell, Column, Row};
 #[derive(Debug, Clone, PartialEq)]
 pub struct RolloutRow {
     pub event_id: String,
-    /// `intent`, `step`, `outcome`, or `restored`.
+    /// `intent`, `step`, `stop`, `outcome`, `restored` or `abandoned`.
     pub phase: &'static str,
     /// `rollout` or `rollback`.
     pub kind: &'static str,
@@ -22,6 +22,8 @@ pub struct RolloutRow {
     pub traffic: Option<u64>,
     /// What the endpoint served before the intent, as JSON.
     pub before: Option<String>,
+    /// What a rollback leads to, as JSON.
+    pub target: Option<String>,
     pub requests: Option<u64>,
     pub failed: Option<u64>,
     pub p95_ms: Option<f64>,
@@ -40,7 +42,11 @@ impl Row for RolloutRow {
     const ABOUT: &'static str = "An intent before an endpoint changes, a step for each share of the traffic that a version stood up to, an outcome or what was restored. An intent without either: it goes on, or was killed.";
     const COLUMNS: &'static [Column] = &[
         ("event_id", "STRING", "identifies the row for ever; a repetition adds none"),
-        ("phase", "STRING", "`intent`, `step`, `outcome`, or `restored`"),
+        (
+            "phase",
+            "STRING",
+            "`intent`, `step`, `stop` when somebody asks for its end, `outcome`, `restored`, or `abandoned` for one without effect",
+        ),
         ("kind", "STRING", "`rollout` or `rollback`"),
         ("workspace", "STRING", "the workspace's address"),
         ("endpoint", "STRING", "the endpoint's name"),
@@ -50,11 +56,12 @@ impl Row for RolloutRow {
         ("to_version", "STRING", "what is to be served"),
         ("traffic", "BIGINT", "what `to_version` had of the traffic, in percent"),
         ("before", "STRING", "what the endpoint served before the intent, as JSON"),
+        ("target", "STRING", "what a rollback leads to, as JSON"),
         ("requests", "BIGINT", "how many requests of the probe it had"),
         ("failed", "BIGINT", "how many of them failed"),
         ("p95_ms", "DOUBLE", "what 95 % of the answers took at most, in milliseconds"),
         ("live_requests", "BIGINT", "how many other requests it had, where the endpoint tells"),
-        ("live_failed", "BIGINT", "how many of them ended with a fault of the server"),
+        ("live_failed", "BIGINT", "how many of them ended with an error"),
         ("cause", "STRING", "what asked for it: a repetition has the same one"),
         ("reason", "STRING", "why, in one line"),
         ("actor", "STRING", "who did it, as the CI host names them"),
@@ -75,6 +82,7 @@ impl Row for RolloutRow {
             Cell::text(&self.to_version),
             Cell::whole(self.traffic),
             Cell::Text(self.before.clone()),
+            Cell::Text(self.target.clone()),
             Cell::whole(self.requests),
             Cell::whole(self.failed),
             Cell::Number(self.p95_ms),

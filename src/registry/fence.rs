@@ -16,7 +16,9 @@ use crate::sys::clock;
 /// Work ends before the lease does by this part of it.
 const MARGIN: u32 = 8;
 /// A fence is waited for somewhat longer than its holder may have it.
-const PATIENCE: Duration = Duration::from_secs(15);
+pub const PATIENCE: Duration = Duration::from_secs(15);
+/// A lease is renewed when this part of it is over.
+const RENEWED_AFTER: u32 = 4;
 
 /// What one mover holds at a time.
 #[derive(Debug, Clone)]
@@ -45,7 +47,7 @@ pub struct Fence<'a> {
 }
 
 impl<'a> Fence<'a> {
-    /// Waits for the fence.
+    /// Waits for the fence, with some patience.
     ///
     /// # Errors
     /// A conflict when somebody else holds it for too long.
@@ -53,7 +55,7 @@ impl<'a> Fence<'a> {
         ctx: &'a Ctx,
         schema: &SchemaName,
         subject: Subject,
-        lease: Duration,
+        [lease, patience]: [Duration; 2],
     ) -> Result<Self> {
         let lake = ctx.lake()?;
         let Subject { model, alias, shown, hint } = subject;
@@ -69,7 +71,7 @@ impl<'a> Fence<'a> {
             if fence.attempt().await? {
                 return Ok(fence);
             }
-            if started.elapsed() > lease + PATIENCE {
+            if started.elapsed() > patience {
                 let message = format!("somebody else is moving {}", fence.shown);
                 return Err(Fault::new(FaultKind::Conflict, message).hint(hint).into());
             }
@@ -82,8 +84,14 @@ impl<'a> Fence<'a> {
         self.epoch
     }
 
-    pub(super) fn left(&self) -> Duration {
+    /// How long nothing can be anybody else's.
+    pub fn left(&self) -> Duration {
         (self.lease - self.lease / MARGIN).saturating_sub(self.since.elapsed())
+    }
+
+    /// When the lease is to be renewed.
+    pub fn due_in(&self) -> Duration {
+        (self.lease / RENEWED_AFTER).saturating_sub(self.since.elapsed())
     }
 
     /// Begins the lease anew, for work that takes longer than one.
@@ -91,7 +99,7 @@ impl<'a> Fence<'a> {
     /// # Errors
     /// A conflict when somebody else has taken the fence, which is to be theirs alone then.
     pub async fn renew(&mut self) -> Result<()> {
-        self.since = Instant::now();
+        let since = Instant::now();
         let row = self.read().await?;
         if u64::try_from(row.epoch) == Ok(self.epoch) {
             // Somebody may take the fence right now, as its lease was over: the next look tells.
@@ -99,6 +107,7 @@ impl<'a> Fence<'a> {
             let own = [Parameter::string("holder", &self.holder)];
             self.update(set, "AND holder = :holder", &row, own).await?;
             if self.read().await?.holder.as_ref() == Some(&self.holder) {
+                self.since = since;
                 return Ok(());
             }
         }

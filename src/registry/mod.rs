@@ -5,7 +5,7 @@ mod fence;
 mod ledger;
 mod states;
 
-pub use fence::{Fence, Subject};
+pub use fence::{Fence, PATIENCE, Subject};
 pub use ledger::{Entry, Kind, Phase, read};
 pub use states::States;
 
@@ -86,7 +86,8 @@ pub async fn hold<T>(
         shown: format!("`{}` of `{}`", pointer.alias, pointer.model),
         hint: "look at `model-promote history`, and try again",
     };
-    let fence = Fence::take(ctx, schema, subject, pointer.lease).await?;
+    let fence =
+        Fence::take(ctx, schema, subject, [pointer.lease, pointer.lease + PATIENCE]).await?;
     // Nothing may take effect once somebody else can have the fence.
     let client = ctx.client.with_deadline(fence.left());
     let done = async {
