@@ -144,7 +144,7 @@ impl World {
         std::fs::write(self.dir.path().join("lakegate.yml"), own).unwrap();
     }
 
-    fn ask_until_in_time(&self, arguments: &[&str]) -> (i32, String) {
+    pub(crate) fn ask_until_in_time(&self, arguments: &[&str]) -> (i32, String) {
         const OUT_OF_TIME: i32 = 5;
         let asked = (0..5).map(|_| self.run(arguments));
         let mut late = asked.skip_while(|(code, _)| *code == OUT_OF_TIME);

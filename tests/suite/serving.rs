@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::promotion::World;
 use crate::support::{python, root, text};
 
-const OWN: &str = "record: {schema: main.default}\npromotion: {model: main.default.model}\nserving: {endpoint: online, steps: [10, 50], soak_minutes: 0, lease_seconds: 5, probe: {requests: 60}, stop: {errors: 0.05, p95_ms: 2000}}\n";
+const OWN: &str = "record: {schema: main.default}\npromotion: {model: main.default.model}\nserving: {endpoint: online, steps: [10, 50], soak_minutes: 0, lease_seconds: 30, probe: {requests: 60}, stop: {errors: 0.05, p95_ms: 2000}}\n";
 
 /// A model that answers each row with its version, and what else its `predict` does.
 fn files(version: u64, predict: &str) -> Vec<(String, String)> {
@@ -201,9 +201,11 @@ async fn a_first_version_that_fails_is_never_green() {
 }
 
 impl World {
-    /// With each share watched for so long.
-    fn with_soak(&self, minutes: &str) {
-        let own = OWN.replace("soak_minutes: 0", &format!("soak_minutes: {minutes}"));
+    /// With each share watched for so long, and what a killed mover holds free soon.
+    fn with_soak(&self, minutes: &str, lease: u32) {
+        let own = OWN
+            .replace("soak_minutes: 0", &format!("soak_minutes: {minutes}"))
+            .replace("lease_seconds: 30", &format!("lease_seconds: {lease}"));
         std::fs::write(self.dir.path().join("lakegate.yml"), own).unwrap();
     }
 
@@ -240,7 +242,7 @@ fn said_by(child: Child) -> (i32, String) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rollback_ends_what_is_under_way() {
     let world = with_two().await;
-    world.with_soak("0.5");
+    world.with_soak("0.5", 30);
     let rollout = world.under_way(&["model-serve"]).await;
     let back = ["model-serve", "rollback", "--from=2", "--reason=complaints"];
     let (code, said) = world.run(&back);
@@ -258,7 +260,7 @@ async fn a_rollback_ends_what_is_under_way() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rollback_of_what_was_killed_converges() {
     let world = with_two().await;
-    world.with_soak("0.5");
+    world.with_soak("0.5", 6);
     let mut kills = 0;
     for at in (0..).step_by(stride() / 2) {
         let mut rollout = world.under_way(&["model-serve", "--again"]).await;
@@ -266,7 +268,7 @@ async fn a_rollback_of_what_was_killed_converges() {
         rollout.wait().unwrap();
         let back = ["model-serve", "rollback", "--from=2", "--reason=worse"];
         let was_killed = world.served.kills(&mut world.command(&back), at, "after").await;
-        let (code, said) = world.run(&back);
+        let (code, said) = world.ask_until_in_time(&back);
         assert_eq!(code, 0, "killed after request {at}: {said}");
         assert_eq!(world.split().await, ["1:100"], "killed after request {at}");
         let open = "phase = 'intent' AND epoch NOT IN (SELECT epoch FROM main.default.rollouts WHERE phase IN ('outcome', 'restored', 'abandoned'))";
@@ -284,7 +286,7 @@ async fn a_rollback_of_what_was_killed_converges() {
 async fn a_rollout_sees_what_others_do_meanwhile() {
     // The alias is moved back: the version is not to be served any more.
     let world = with_two().await;
-    world.with_soak("0.05");
+    world.with_soak("0.05", 30);
     let rollout = world.under_way(&["model-serve"]).await;
     let (model, alias) = ("main.default.model".parse().unwrap(), "champion".parse().unwrap());
     let client = world.served.client();
@@ -467,6 +469,7 @@ async fn a_rollout_that_is_killed_anywhere_converges() {
     assert_eq!(world.promote(1, None).await.0, 0);
     assert_eq!(world.run(&["model-serve"]).0, 0);
     assert_eq!(world.promote(2, Some(1)).await.0, 0);
+    world.with_soak("0", 6);
     let mut ended = 1;
     loop {
         let mut any = false;
@@ -478,7 +481,7 @@ async fn a_rollout_that_is_killed_anywhere_converges() {
                 let was_killed = world.served.kills(&mut command, at, when).await;
                 kills += i32::from(was_killed);
                 any |= was_killed;
-                let (code, said) = world.run(arguments);
+                let (code, said) = world.ask_until_in_time(arguments);
                 assert_eq!(code, 0, "{arguments:?} killed {when} request {at}: {said}");
                 assert_eq!(world.split().await, [serves], "{arguments:?} {when} {at}");
                 ended += 1;
