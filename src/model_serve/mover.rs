@@ -227,6 +227,7 @@ impl<'a> Mover<'a> {
         if let (Some(found), Some(last)) = (&there, &self.serves) {
             self.is_ours(last, &Split::read(&found["config"])?)?;
         }
+        let before = there.as_ref().map_or(0, version);
         self.put(split, there.is_some()).await?;
         let begun = Instant::now();
         loop {
@@ -240,7 +241,7 @@ impl<'a> Mover<'a> {
                         let ready = found.pointer("/state/ready").and_then(Value::as_str);
                         return Ok((ready != Some("READY")).then(|| failure(&found, "NOT_READY")));
                     }
-                    if is_stale {
+                    if is_stale || version(&found) > before + 1 {
                         self.is_ours(split, &serves)?;
                     }
                 }
@@ -289,10 +290,14 @@ impl<'a> Mover<'a> {
             return set.with_context(context);
         }
         // A change goes on: somebody's, or this one, whose answer was lost.
-        if let Settled::Done(found) | Settled::Failed(found, _) = self.settled().await?
-            && split.is_like(&Split::read(&found["config"])?)
-        {
-            return Ok(());
+        if let Settled::Done(found) | Settled::Failed(found, _) = self.settled().await? {
+            let serves = Split::read(&found["config"])?;
+            if split.is_like(&serves) {
+                return Ok(());
+            }
+            if let Some(last) = &self.serves {
+                self.is_ours(last, &serves)?;
+            }
         }
         self.ensure().await?;
         self.client().endpoint_configure(name, "config", &config).await.with_context(context)
@@ -376,6 +381,12 @@ pub(super) fn row(
         run_url: ctx.context.run_url.clone(),
         at: clock::now().to_string(),
     }
+}
+
+/// How often the endpoint was changed so far.
+fn version(found: &Value) -> u64 {
+    let of = |config: &str| found.pointer(&format!("/{config}/config_version"))?.as_u64();
+    of("config").max(of("pending_config")).unwrap_or(0)
 }
 
 /// What the service says of why a change failed.
