@@ -10,17 +10,17 @@ pub(super) const MOST: usize = 1 << 16;
 
 /// Fits the first-level cache together with what streams through it.
 const SEGMENTS_LOG2: u32 = 12;
+const SEGMENTS: usize = 1 << SEGMENTS_LOG2;
 
 #[derive(Debug)]
 pub(super) struct Cells {
     low: u64,
     high: u64,
+    /// The place in a segment, in the lowest bits.
     shift: u32,
-    mask: u64,
-    /// The product of a place in a segment and its number of cells must fit 64 bits.
-    before: u32,
-    after: u32,
-    segments: Vec<Segment>,
+    /// By which that place becomes a fraction of 64 bits.
+    fraction: u32,
+    segments: Box<[Segment; SEGMENTS]>,
     count: usize,
 }
 
@@ -41,24 +41,18 @@ impl Cells {
         let count = count.clamp(1, MOST);
         let bits = u64::BITS - (high - low).leading_zeros();
         let shift = bits.saturating_sub(SEGMENTS_LOG2);
-        let mut segments = vec![Segment::default(); ((high - low) >> shift) as usize + 1];
+        let mut segments = Box::new([Segment::default(); SEGMENTS]);
         let place = |at: usize| (at as u128 * count as u128 / sample.len().max(1) as u128) as u32;
+        let used = ((high - low) >> shift) as usize + 1;
         let mut at = 0;
-        for (number, segment) in segments.iter_mut().enumerate() {
+        for (number, segment) in segments.iter_mut().take(used).enumerate() {
             segment.first = place(at);
             at += sample[at..].partition_point(|key| (key - low) >> shift <= number as u64);
             segment.cells = place(at) - segment.first;
         }
-        Self {
-            low,
-            high,
-            shift,
-            mask: (1u64 << shift) - 1,
-            before: shift.saturating_sub(32),
-            after: shift.min(32),
-            segments,
-            count,
-        }
+        // A segment of one place has the same fraction for all that is in it.
+        let fraction = (u64::BITS - shift).min(u64::BITS - 1);
+        Self { low, high, shift, fraction, segments, count }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -69,9 +63,10 @@ impl Cells {
     #[inline(always)]
     pub(super) fn of(&self, key: u64) -> u16 {
         let place = key.clamp(self.low, self.high) - self.low;
-        let segment = self.segments[(place >> self.shift) as usize];
-        let inside = ((place & self.mask) >> self.before) * u64::from(segment.cells);
-        (segment.first + (inside >> self.after) as u32) as u16
+        let segment = self.segments[(place >> self.shift) as usize % SEGMENTS];
+        let fraction = u128::from(place << self.fraction);
+        let inside = (fraction * u128::from(segment.cells)) >> 64;
+        (segment.first + inside as u32) as u16
     }
 }
 

@@ -12,6 +12,7 @@
 //! largest `|D|` may lie, or in which a quantile or an edge lies are looked at
 //! value by value. The result is that of sorting both samples.
 
+use super::cells;
 use super::cut::{Cut, PER_CELL, Ready};
 use super::distinct::{Distinct, is_frequent};
 use super::gap::{Kept, Runs, Tally, Walked};
@@ -113,6 +114,9 @@ fn cut_and_compare<K: Key>(
 
 /// From this many values on, both sides are gone through at once.
 const PARALLEL: usize = 1 << 22;
+
+/// Keys that are looked at together.
+const AT_ONCE: usize = 1 << 10;
 
 /// Looked at value by value.
 const OPEN: u8 = 1;
@@ -271,8 +275,20 @@ impl<K: Key> Work<'_, K> {
     }
 
     fn gather(&self, side: &Sample, flags: &[u8]) -> Sample {
-        let is_open = |key: u64| flags[usize::from(self.cut.cells.of(key))] != 0;
-        let mut keys: Vec<u64> = side.keys.iter().copied().filter(|key| is_open(*key)).collect();
+        let mut open = [0; cells::MOST];
+        open[..flags.len()].copy_from_slice(flags);
+        let is_open = |key: u64| open[usize::from(self.cut.cells.of(key))] != 0;
+        let mut keys = Vec::new();
+        // Whether a key is kept is hard to foresee: each is written, and the next one over it.
+        let mut found = [0; AT_ONCE];
+        for part in side.keys.chunks(AT_ONCE) {
+            let mut kept = 0;
+            for key in part {
+                found[kept % AT_ONCE] = *key;
+                kept += usize::from(is_open(*key));
+            }
+            keys.extend_from_slice(&found[..kept]);
+        }
         let mut counted: Vec<(u64, u64)> =
             side.counted.iter().copied().filter(|(key, _)| is_open(*key)).collect();
         keys.sort_unstable();

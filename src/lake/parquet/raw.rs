@@ -50,52 +50,35 @@ impl Raw {
 
     /// Appends the keys of whole values.
     pub(super) fn keys(self, bytes: &[u8], scale: Scale, keys: &mut Vec<u64>) {
-        let four = |part: &[u8]| [part[0], part[1], part[2], part[3]];
-        let eight =
-            |part: &[u8]| [part[0], part[1], part[2], part[3], part[4], part[5], part[6], part[7]];
         let as_is = match self {
             Self::Double | Self::Single => scale == Scale::Float,
             Self::Signed { digits, .. } => scale == (Scale::Signed { digits }),
             Self::Unsigned { .. } => scale == Scale::Unsigned,
         };
+        let (fours, _) = bytes.as_chunks::<4>();
+        let (eights, _) = bytes.as_chunks::<8>();
         match self {
             Self::Double => {
-                keys.extend(
-                    bytes
-                        .chunks_exact(8)
-                        .map(|part| keys::of_float(f64::from_le_bytes(eight(part)))),
-                );
+                keys.extend(eights.iter().map(|part| keys::of_float(f64::from_le_bytes(*part))));
             }
             Self::Single => {
-                let wide = |part: &[u8]| keys::of_float(f64::from(f32::from_le_bytes(four(part))));
-                keys.extend(bytes.chunks_exact(4).map(wide));
+                let wide = |part: &[u8; 4]| keys::of_float(f64::from(f32::from_le_bytes(*part)));
+                keys.extend(fours.iter().map(wide));
             }
             Self::Signed { bytes: 4, digits } => {
-                let whole =
-                    bytes.chunks_exact(4).map(|part| i64::from(i32::from_le_bytes(four(part))));
+                let whole = fours.iter().map(|part| i64::from(i32::from_le_bytes(*part)));
                 signed(whole, digits, as_is, keys);
             }
             Self::Signed { digits, .. } => {
-                signed(
-                    bytes.chunks_exact(8).map(|part| i64::from_le_bytes(eight(part))),
-                    digits,
-                    as_is,
-                    keys,
-                );
+                let whole = eights.iter().map(|part| i64::from_le_bytes(*part));
+                signed(whole, digits, as_is, keys);
             }
             Self::Unsigned { bytes: 4 } => {
-                unsigned(
-                    bytes.chunks_exact(4).map(|part| u64::from(u32::from_le_bytes(four(part)))),
-                    as_is,
-                    keys,
-                );
+                let whole = fours.iter().map(|part| u64::from(u32::from_le_bytes(*part)));
+                unsigned(whole, as_is, keys);
             }
             Self::Unsigned { .. } => {
-                unsigned(
-                    bytes.chunks_exact(8).map(|part| u64::from_le_bytes(eight(part))),
-                    as_is,
-                    keys,
-                );
+                unsigned(eights.iter().map(|part| u64::from_le_bytes(*part)), as_is, keys);
             }
         }
     }
