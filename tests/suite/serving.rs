@@ -2,7 +2,7 @@
 //! of an endpoint step by step, or do not.
 
 use std::process::{Child, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -212,8 +212,11 @@ impl World {
     /// A roll-out of version 2 that is watched at its first share.
     async fn under_way(&self, arguments: &[&str]) -> Child {
         let mut rollout = self.command(arguments);
-        let child = rollout.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = rollout.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let begun = Instant::now();
         while self.split().await != ["1:90", "2:10"] {
+            let is_over = child.try_wait().unwrap().is_some();
+            assert!(!is_over && begun.elapsed() < Duration::from_secs(180), "{:?}", said_by(child));
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         child
@@ -233,9 +236,14 @@ async fn with_two() -> World {
     world
 }
 
-fn said_by(child: Child) -> (i32, String) {
+fn said_by(mut child: Child) -> (i32, String) {
+    let begun = Instant::now();
+    while child.try_wait().unwrap().is_none() && begun.elapsed() < Duration::from_secs(180) {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    drop(child.kill());
     let output = child.wait_with_output().unwrap();
-    (output.status.code().unwrap(), text(&output.stdout) + &text(&output.stderr))
+    (output.status.code().unwrap_or(-1), text(&output.stdout) + &text(&output.stderr))
 }
 
 /// Who goes back while a version is rolled out stops that, wherever it runs.
