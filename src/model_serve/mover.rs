@@ -107,12 +107,15 @@ impl<'a> Mover<'a> {
         Ok(Self { fence: Some(fence), entries, ..bare })
     }
 
-    /// Lets others change it.
-    pub(super) async fn release(self) -> Result<()> {
-        match self.fence {
+    /// Lets others change it, whatever was done came to.
+    pub(super) async fn end<T>(self, done: Result<T>) -> Result<T> {
+        let released = match self.fence {
             Some(fence) => fence.release().await,
             None => Ok(()),
-        }
+        };
+        let done = done?;
+        released?;
+        Ok(done)
     }
 
     pub(super) fn epoch(&self) -> u64 {

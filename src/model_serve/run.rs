@@ -73,10 +73,7 @@ async fn roll_out(ctx: &Ctx, request: &Request, at_once: bool, again: bool) -> R
         rollout::rolled_out(&mut mover, asked, report).await
     };
     let done = done.await;
-    let released = mover.release().await;
-    let done = done?;
-    released?;
-    Ok(done)
+    mover.end(done).await
 }
 
 /// Holds what the alias points to against the promotion that made it so, and returns when
@@ -150,10 +147,7 @@ async fn roll_back(
     let from = from.map(|version| version.to_string());
     let asked = rollback::Asked { reason, from, halted };
     let done = rollback::rolled_back(&mut mover, &asked).await;
-    let released = mover.release().await;
-    let done = done?;
-    released?;
-    Ok(done)
+    mover.end(done).await
 }
 
 /// Asks a roll-out that is under way to end, whoever is at it.

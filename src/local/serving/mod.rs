@@ -37,11 +37,7 @@ pub(crate) fn routes() -> Router<Shared> {
 /// Takes up what a killed workspace had not ended.
 pub(crate) fn resume(workspace: &Shared) -> anyhow::Result<()> {
     for document in workspace.store.list::<Document>(ENDPOINT, "")? {
-        if document.get("config_update") == Some(&json!("IN_PROGRESS"))
-            && let Some(name) = document["name"].as_str()
-        {
-            tokio::spawn(load(workspace.clone(), name.to_owned()));
-        }
+        begin(workspace, &document);
     }
     Ok(())
 }
